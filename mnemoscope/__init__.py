@@ -1,0 +1,80 @@
+"""Mnemoscope finds out what an autoencoder has memorized.
+
+Names are imported when they are first used, so that the command line answers at once.
+
+Example:
+    >>> import mnemoscope as mn
+    >>> X = mn.load_data("digits", n=5)
+    >>> spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=64, depth=4, activation="sigmoid")
+    >>> net = spec.build(seed=0)
+    >>> mn.train(net, X).converged
+    True
+    >>> mn.spectral_radius(net, X).shape
+    torch.Size([5])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mnemoscope import data as data
+    from mnemoscope import nets as nets
+    from mnemoscope.auditing import Audit as Audit
+    from mnemoscope.auditing import audit as audit
+    from mnemoscope.data import load_data as load_data
+    from mnemoscope.dynamics import Census as Census
+    from mnemoscope.dynamics import Orbits as Orbits
+    from mnemoscope.dynamics import Starts as Starts
+    from mnemoscope.dynamics import Status as Status
+    from mnemoscope.dynamics import find_attractors as find_attractors
+    from mnemoscope.dynamics import good_turing as good_turing
+    from mnemoscope.dynamics import iterate as iterate
+    from mnemoscope.dynamics import refine as refine
+    from mnemoscope.errors import DivergenceError as DivergenceError
+    from mnemoscope.errors import MnemoscopeError as MnemoscopeError
+    from mnemoscope.intervals import wilson as wilson
+    from mnemoscope.linalg import ConvergenceWarning as ConvergenceWarning
+    from mnemoscope.linalg import distance_to_span as distance_to_span
+    from mnemoscope.linalg import effective_rank as effective_rank
+    from mnemoscope.linalg import jacobian_singular_values as jacobian_singular_values
+    from mnemoscope.linalg import jacobian_spectrum as jacobian_spectrum
+    from mnemoscope.linalg import operator_norm as operator_norm
+    from mnemoscope.linalg import spectral_radius as spectral_radius
+    from mnemoscope.maps import SelfMap as SelfMap
+    from mnemoscope.training import Fit as Fit
+    from mnemoscope.training import train as train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "auditing": ("Audit", "audit"),
+    "data": ("load_data",),
+    "dynamics": (
+        "Census", "Orbits", "Starts", "Status", "find_attractors", "good_turing", "iterate",
+        "refine",
+    ),
+    "errors": ("DivergenceError", "MnemoscopeError"),
+    "intervals": ("wilson",),
+    "linalg": (
+        "ConvergenceWarning", "distance_to_span", "effective_rank", "jacobian_singular_values",
+        "jacobian_spectrum", "operator_norm", "spectral_radius",
+    ),
+    "maps": ("SelfMap",),
+    "training": ("Fit", "train"),
+}  # fmt: skip
+
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [*sorted(_HOME), "data", "nets"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"mnemoscope.{_HOME[name]}"), name)
+    if name in ("data", "nets"):
+        return import_module(f"mnemoscope.{name}")
+    raise AttributeError(f"module 'mnemoscope' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

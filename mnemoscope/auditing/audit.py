@@ -1,0 +1,164 @@
+"""`Audit`: what a map has memorized, as tables, pictures and one sentence; saved and loaded whole."""
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mnemoscope.auditing.tables import SCHEMAS
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.files import make_folder, replacing
+
+FORMAT = "mnemoscope-audit/1"
+"""What `audit.json` says of itself."""
+
+INDEX = "audit.json"
+"""Written last: it lists the other files with their checksums, so a half-written audit is told."""
+
+PICTURES = "pictures.safetensors"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The result of an audit.
+
+    Tables are polars frames whose columns `mnemoscope.auditing.tables` names.
+
+    Attributes:
+        examples: A row for each training example.
+        attractors: A row for each attractor found, largest basin first.
+        recall: A row for each example, corruption and strength.
+        curves: Recall over all examples: a row for each corruption and strength.
+        starts: A row for each distribution of starts: where its orbits ended.
+        basins: A row for each distribution of starts and attractor.
+        spectra: Leading eigenvalues of the Jacobian at each example.
+        history: The training's history (no rows if the network carries none).
+        plane: Where starts on the plane through three examples end.
+        summary: The verdict and the numbers it was made from (JSON values).
+        provenance: Versions, spec, seed, data checksum, settings, command (JSON values).
+        pictures: Tensors to be drawn: `examples (n, *shape)`, `attractors (m, *shape)` by id,
+            `recall_frames (n, t, *shape)` (a corrupted start, some iterates, the end),
+            `noise_frames (k, t, *shape)` (the same from pure noise, one row an example reached).
+            `summary["recall_frames"]` and `summary["noise_frames"]` tell of them.
+    """
+
+    examples: pl.DataFrame
+    attractors: pl.DataFrame
+    recall: pl.DataFrame
+    curves: pl.DataFrame
+    starts: pl.DataFrame
+    basins: pl.DataFrame
+    spectra: pl.DataFrame
+    history: pl.DataFrame
+    plane: pl.DataFrame
+    summary: dict[str, Any]
+    provenance: dict[str, Any]
+    pictures: dict[str, Tensor] = field(repr=False)
+
+    @property
+    def verdict(self) -> str:
+        """What the map has memorized, in one sentence."""
+        return self.summary["verdict"]
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes everything into a folder: Parquet tables, pictures, and `audit.json` last.
+
+        Args:
+            folder: Made if missing; files of an earlier audit in it are replaced one by one, each
+                only once the new one is whole.
+
+        Returns:
+            The folder.
+
+        Raises:
+            MnemoscopeError: the folder cannot be written to.
+        """
+        folder = make_folder(folder)
+        digests = {}
+        for name in SCHEMAS:
+            with replacing(folder / f"{name}.parquet") as temporary:
+                getattr(self, name).write_parquet(temporary)
+                digests[f"{name}.parquet"] = _digest(temporary)
+        with replacing(folder / PICTURES) as temporary:
+            save_file({k: v.contiguous() for k, v in self.pictures.items()}, temporary)
+            digests[PICTURES] = _digest(temporary)
+        index = {
+            "format": FORMAT,
+            "summary": self.summary,
+            "provenance": self.provenance,
+            "files": digests,
+        }
+        with replacing(folder / INDEX) as temporary:
+            temporary.write_text(json.dumps(plain(index), indent=2, allow_nan=False) + "\n")
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> "Audit":
+        """Reads what `save` wrote.
+
+        Raises:
+            MnemoscopeError: the folder holds no audit, or one that is damaged or half-written.
+        """
+        folder = Path(folder)
+        try:
+            index = json.loads((folder / INDEX).read_text())
+            if index["format"] != FORMAT:
+                raise ValueError(f"its format is {index['format']!r}")
+            for name, digest in index["files"].items():
+                if _digest(folder / name) != digest:
+                    raise ValueError(f"{name} is damaged or of another audit")
+            tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in SCHEMAS}
+            pictures = load_file(folder / PICTURES)
+            return cls(
+                **tables,
+                summary=index["summary"],
+                provenance=index["provenance"],
+                pictures=pictures,
+            )
+        except FileNotFoundError as error:
+            raise MnemoscopeError(
+                f"no audit in {folder} ({Path(error.filename or INDEX).name} is missing)",
+                expected="a folder that Audit.save or `mnemoscope audit` wrote",
+                todo="check the path, or audit again",
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, PolarsError, SafetensorError) as error:
+            raise MnemoscopeError(
+                f"the audit in {folder} cannot be read ({error})",
+                expected="a folder that Audit.save or `mnemoscope audit` wrote",
+                todo="audit again",
+            ) from error
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the report: one HTML file that opens with no network.
+
+        Raises:
+            MnemoscopeError: the path cannot be written to.
+        """
+        # The one arrow against the layers: a report is what one asks an audit for.
+        from mnemoscope.report import write_page
+
+        return write_page(self, path)
+
+
+def plain(value: Any) -> Any:
+    """The value with NaN and infinity as None and tuples as lists: what JSON can hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

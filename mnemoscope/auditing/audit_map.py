@@ -1,0 +1,237 @@
+"""`audit`: what a map has memorized, measured in one go."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mnemoscope.auditing.attractors import attractors_table
+from mnemoscope.auditing.audit import Audit
+from mnemoscope.auditing.basins import basins_table, from_blocks, from_noise, starts_table
+from mnemoscope.auditing.examples import examine, examples_table
+from mnemoscope.auditing.frames import noise_strips, recall_strips
+from mnemoscope.auditing.plane import map_plane, three_examples
+from mnemoscope.auditing.recall import measure_recall, recall_curves
+from mnemoscope.auditing.summary import summarize
+from mnemoscope.auditing.tables import HISTORY, PLANE
+from mnemoscope.auditing.verdict import verdict
+from mnemoscope.data import CORRUPTIONS
+from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.census import representatives
+from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions
+from mnemoscope.dynamics.starts import BLOCK, STARTS, Range, Starts
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps import SelfMap
+from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.nets import Network, TrainingRecord
+from mnemoscope.provenance import checksum, versions
+
+FRESH_INPUTS = 256
+"""Fresh uniform inputs whose images are held against the span of the examples."""
+
+
+def audit(
+    f: Stage | SelfMap,
+    X: Float[Tensor, "n *shape"],
+    *,
+    starts: int = 1000,
+    seed: int = 0,
+    match_tol: float = 1e-2,
+    tol: float = TOL,
+    max_steps: int = MAX_STEPS,
+    trials: int = 10,
+    corruptions: Mapping[str, Sequence[float]] | None = None,
+    start_kinds: Sequence[str] = tuple(STARTS),
+    held_out: Float[Tensor, "h *shape"] | None = None,
+    spectrum_size: int = 6,
+    batch_size: int | None = None,
+    name: str | None = None,
+    source: Mapping[str, Any] | None = None,
+    command: str | None = None,
+    on_progress: Callable[[str], object] | None = None,
+) -> Audit:
+    """Finds out which training examples a map has memorized, how strongly, and what else.
+
+    For each example: is it reproduced, is the map contractive there, is it stored (does its orbit
+    converge to an attractor within `match_tol`), how is it recalled from each corruption at each
+    strength, how large is its basin. For the map: every attractor found from noise, from corrupted
+    examples and from held-out data, spurious ones, cycles, starts that never settle; how far its
+    outputs lie from the span of the examples; effective ranks.
+
+    Args:
+        f: The network, a `SelfMap` or any callable that acts on a batch.
+        X: `(n, *shape)`, the training examples.
+        starts: Starts of each distribution.
+        seed: Of all that is drawn.
+        match_tol: An attractor within this RMS distance of an example stores it.
+        tol: An orbit has converged when a step moves it by at most this (RMS).
+        max_steps: Applications of `f` after which an orbit counts as unsettled.
+        trials: Corrupted copies of each example for each corruption and strength.
+        corruptions: The strengths of each corruption to try; by default those of
+            `mnemoscope.data.CORRUPTIONS` that states of this shape admit.
+        start_kinds: Names in `mnemoscope.dynamics.STARTS`. Starts bred from what they find follow.
+        held_out: `(h, *shape)`, data not trained on, as one more distribution of starts.
+        spectrum_size: Leading eigenvalues to compute at each example.
+        batch_size: States worked on at once; by default what is fast and fits into memory.
+        name: What to call the map in the report.
+        source: How the data were loaded, for the provenance; JSON values.
+        command: The command that asked for this audit, for the provenance.
+        on_progress: Called with a few words before each part of the work.
+
+    Raises:
+        MnemoscopeError: `X` is no batch of states of the map or has NaN or infinity, or an option
+            is out of range.
+    """
+    begun = time.perf_counter()
+    tell = on_progress or (lambda _: None)
+    f = as_self_map(f, X.shape[1:])
+    X = _checked(f, X, starts=starts, trials=trials, match_tol=match_tol)
+    span = Range.of(X)
+    corruptions = _admitted(f.shape) if corruptions is None else corruptions
+    options: OrbitOptions = {"tol": tol, "max_steps": max_steps, "batch_size": batch_size}
+    for kind in start_kinds:
+        Starts(kind, starts, span)
+
+    with f.evaluating():
+        tell("the examples")
+        atlas, examined = examine(
+            f, X, Atlas.empty(f), match_tol=match_tol, spectrum_size=spectrum_size, **options
+        )
+        tell("orbits from noise")
+        atlas, noise = from_noise(
+            f, atlas, start_kinds, span, starts=starts, seed=seed, **options
+        )
+        ended = list(noise)
+        tell("orbits from corrupted examples")
+        atlas, recalled = measure_recall(
+            f, X, atlas, examined, corruptions, trials=trials, seed=seed, **options
+        )
+        if recalled.ended is not None:
+            ended.append(recalled.ended)
+        if held_out is not None:
+            tell("orbits from held-out data")
+            blocks = f.batch(held_out).split(BLOCK)
+            atlas, part = from_blocks(f, atlas, "held_out", blocks, **options)
+            ended.append(part)
+        tell("basins on a plane")
+        three, plane = three_examples(X, examined), None
+        if three is not None:
+            atlas, plane = map_plane(f, X, three, atlas, **options)
+
+        states, nearest_example, distance = representatives(atlas, X)
+        stores = distance <= match_tol
+        example_of = torch.where(stores, nearest_example, -1)
+        tell("pictures")
+        shown = recall_strips(f, X, atlas, examined, corruptions, seed=seed, **options)
+        pulled = noise_strips(f, atlas, example_of, noise, **options)
+        fresh = Starts("uniform", FRESH_INPUTS, span, seed)
+        outputs = torch.cat(
+            [f(block) for block in fresh.blocks(f.shape, dtype=f.dtype, device=f.device)]
+        )
+
+    network = next((m for m in f.modules if isinstance(m, Network)), None)
+    record = None if network is None else network.training_record
+    curves = recall_curves(recalled.table)
+    attractors = attractors_table(atlas, nearest_example, distance, ~stores, noise)
+    summary = {
+        "name": name or _name(f),
+        **summarize(X, outputs, examined, curves, attractors, example_of, noise, record),
+        "match_tol": match_tol,
+        "tol": tol,
+        "recall_frames": None if shown is None else shown.caption,
+        "noise_frames": None if pulled is None else pulled.caption,
+        "plane": None if plane is None else plane.place,
+        "seconds": time.perf_counter() - begun,
+    }
+    pictures = {
+        "examples": X,
+        "attractors": states,
+        "recall_frames": None if shown is None else shown.frames,
+        "noise_frames": None if pulled is None else pulled.frames,
+    }
+    return Audit(
+        examples=examples_table(examined, atlas, attractors, recalled.table),
+        attractors=attractors,
+        recall=recalled.table,
+        curves=curves,
+        starts=starts_table(ended, example_of, atlas.period),
+        basins=basins_table(ended),
+        spectra=examined.spectra,
+        history=_history(record),
+        plane=pl.DataFrame(schema=PLANE) if plane is None else plane.table,
+        summary={"verdict": verdict(summary), **summary},
+        provenance={
+            "versions": versions(),
+            "spec": None if network is None else network.spec.model_dump(mode="json"),
+            "training": None
+            if record is None
+            else record.model_dump(mode="json", exclude={"history"}),
+            "seed": seed,
+            "data_checksum": checksum(X),
+            "data": None if source is None else dict(source),
+            "command": command,
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "settings": {
+                "starts": starts,
+                "start_kinds": list(start_kinds),
+                "trials": trials,
+                "corruptions": {kind: list(s) for kind, s in corruptions.items()},
+                "match_tol": match_tol,
+                "tol": tol,
+                "max_steps": max_steps,
+                "dtype": str(f.dtype).removeprefix("torch."),
+                "device": str(f.device),
+                "held_out": 0 if held_out is None else len(held_out),
+            },
+        },
+        pictures={
+            key: value.detach().cpu().contiguous()
+            for key, value in pictures.items()
+            if value is not None
+        },
+    )
+
+
+def _checked(f: SelfMap, X: Tensor, *, starts: int, trials: int, match_tol: float) -> Tensor:
+    if len(X) == 0:
+        raise MnemoscopeError(
+            "no examples", expected="at least one", todo="pass the training examples"
+        )
+    if not bool(torch.isfinite(X).all()):
+        where = (~torch.isfinite(X)).nonzero()[0].tolist()
+        raise MnemoscopeError(
+            f"NaN or infinity in the examples at index {where}",
+            expected="finite numbers",
+            todo="mend or leave out that example",
+        )
+    if starts < 1 or trials < 1 or not match_tol > 0:
+        raise MnemoscopeError(
+            f"starts={starts}, trials={trials}, match_tol={match_tol}",
+            expected="at least one start and one trial, and a distance above 0",
+            todo="leave them out for the defaults",
+        )
+    return f.batch(X)
+
+
+def _admitted(shape: tuple[int, ...]) -> dict[str, tuple[float, ...]]:
+    """The strengths of each corruption that states of this shape admit."""
+    picture = len(shape) >= 2
+    return {
+        name: corruption.strengths
+        for name, corruption in CORRUPTIONS.items()
+        if picture or not corruption.pictures_only
+    }
+
+
+def _name(f: SelfMap) -> str:
+    return type(f.modules[0]).__name__ if f.modules else "a map"
+
+
+def _history(record: TrainingRecord | None) -> pl.DataFrame:
+    rows = [] if record is None else [row.model_dump() for row in record.history]
+    return pl.DataFrame(rows, schema=HISTORY)

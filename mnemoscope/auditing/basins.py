@@ -1,0 +1,171 @@
+"""Where orbits from each distribution of starts end, and how much of each basin they hit."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from typing_extensions import Unpack
+
+from mnemoscope.auditing.tables import BASINS, STARTS
+from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.census import survey
+from mnemoscope.dynamics.orbits import OrbitOptions, Status
+from mnemoscope.dynamics.starts import BLOCK, Range, Starts, bred
+from mnemoscope.dynamics.good_turing import good_turing
+from mnemoscope.intervals import wilson
+from mnemoscope.maps import SelfMap
+
+BREEDING_ROUNDS = 6
+"""Rounds of starts bred from attractors found; they end when one finds nothing new."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Where the starts of one distribution ended.
+
+    Attributes:
+        kind: The distribution's name.
+        labels: `(starts,)`, indices of the atlas, -1 for none.
+        status: `(starts,)`, codes of `Status`.
+        witness: For each attractor reached, the first start that ended there.
+    """
+
+    kind: str
+    labels: Int[Tensor, " starts"]
+    status: Int[Tensor, " starts"]
+    witness: Mapping[int, Float[Tensor, "*shape"]]
+
+
+def from_noise(
+    f: SelfMap,
+    atlas: Atlas,
+    kinds: Sequence[str],
+    span: Range,
+    *,
+    starts: int,
+    seed: int,
+    **options: Unpack[OrbitOptions],
+) -> tuple[Atlas, list[Ended]]:
+    """Starts that need no data but its range: each kind of noise, then starts bred from the finds.
+
+    The bred starts come from attractors that noise reached, never from examples.
+    """
+    ended: list[Ended] = []
+    for offset, kind in enumerate(kinds):
+        blocks = Starts(kind, starts, span, seed=seed + offset).blocks(
+            f.shape, dtype=f.dtype, device=f.device
+        )
+        atlas, part = from_blocks(f, atlas, kind, blocks, **options)
+        ended.append(part)
+    offspring: list[Ended] = []
+    reached = reached_by(ended)
+    for turn in range(BREEDING_ROUNDS):
+        if len(reached) < 2:
+            break
+        parents = atlas.states[torch.isin(atlas.owner, reached)]
+        blocks = (
+            bred(parents, min(BLOCK, starts - done), seed=seed + 1000 * turn + done)
+            for done in range(0, starts, BLOCK)
+        )
+        atlas, part = from_blocks(f, atlas, "bred", blocks, **options)
+        offspring.append(part)
+        before, reached = len(reached), reached_by([*ended, *offspring])
+        if len(reached) == before:
+            break
+    if offspring:
+        ended.append(
+            Ended(
+                "bred",
+                torch.cat([part.labels for part in offspring]),
+                torch.cat([part.status for part in offspring]),
+                {k: v for part in reversed(offspring) for k, v in part.witness.items()},
+            )
+        )
+    return atlas, ended
+
+
+def from_blocks(
+    f: SelfMap,
+    atlas: Atlas,
+    kind: str,
+    blocks: Iterable[Float[Tensor, "b *shape"]],
+    **options: Unpack[OrbitOptions],
+) -> tuple[Atlas, Ended]:
+    """Starts that come in blocks: the atlas with what they found, and where they ended."""
+    labels, status = [], []
+    witness: dict[int, Tensor] = {}
+    for block in blocks:
+        atlas, found, orbits = survey(f, block, atlas, **options)
+        for label in set(found.tolist()) - set(witness) - {-1}:
+            witness[label] = block[int((found == label).nonzero()[0, 0])].clone()
+        labels.append(found)
+        status.append(orbits.status)
+    return atlas, Ended(kind, torch.cat(labels), torch.cat(status), witness)
+
+
+def reached_by(ended: Sequence[Ended]) -> Int[Tensor, " r"]:
+    """The attractors that any of these starts ended at, each once."""
+    if not ended:
+        return torch.empty(0, dtype=torch.int64)
+    labels = torch.cat([part.labels for part in ended])
+    return labels[labels >= 0].unique()
+
+
+def starts_table(
+    ended: Sequence[Ended], example_of: Int[Tensor, " m"], period: Int[Tensor, " m"]
+) -> pl.DataFrame:
+    """A row for each distribution: `STARTS`.
+
+    Args:
+        ended: What was iterated.
+        example_of: For each attractor the example it stores, -1 for a spurious one.
+        period: For each attractor its period.
+    """
+    rows = []
+    for part in ended:
+        labels = part.labels[part.labels >= 0]
+        own, cycle = example_of[labels] >= 0, period[labels] > 1
+        lost, late = (int((part.status == s).sum()) for s in (Status.DIVERGED, Status.UNSETTLED))
+        rows.append(
+            {
+                "kind": part.kind,
+                "starts": len(part.labels),
+                "at_examples": int(own.sum()),
+                "at_spurious": int((~own & ~cycle).sum()),
+                "at_cycles": int((~own & cycle).sum()),
+                "unsettled": late,
+                "diverged": lost,
+                "not_attracting": len(part.labels) - len(labels) - lost - late,
+                "examples_reached": len(example_of[labels][own].unique()),
+                "attractors_reached": len(labels.unique()),
+                "unseen": good_turing(part.labels),
+            }
+        )
+    return pl.DataFrame(rows, schema=STARTS)
+
+
+def basins_table(ended: Sequence[Ended]) -> pl.DataFrame:
+    """A row for each distribution and each attractor it reached: `BASINS`."""
+    frames = [pl.DataFrame(schema=BASINS)]
+    for part in ended:
+        ids, counts = part.labels[part.labels >= 0].unique(return_counts=True)
+        total = len(part.labels)
+        low, high = wilson(counts, total)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "kind": [part.kind] * len(ids),
+                    "attractor": ids.tolist(),
+                    "starts": counts.tolist(),
+                    "total": [total] * len(ids),
+                    "fraction": (counts.double() / total).tolist(),
+                    "low": low.tolist(),
+                    "high": high.tolist(),
+                },
+                schema=BASINS,
+            )
+        )
+    return pl.concat(frames)

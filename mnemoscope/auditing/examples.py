@@ -1,0 +1,126 @@
+"""What the map does at each training example: reproduce it, contract there, store it."""
+
+from dataclasses import dataclass
+
+import polars as pl
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from typing_extensions import Unpack
+
+from mnemoscope.auditing.tables import EXAMPLES, NOISE, SPECTRA
+from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.census import survey
+from mnemoscope.dynamics.orbits import OrbitOptions, rms
+from mnemoscope.linalg import distance_to_span, jacobian_spectrum, operator_norm
+from mnemoscope.maps import SelfMap
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Every example, measured.
+
+    Attributes:
+        residual: `(n,)`, RMS of `f(x) - x`.
+        spectral_radius: `(n,)`, of the Jacobian at the example.
+        operator_norm: `(n,)`, likewise.
+        attractor: `(n,)`, where the example's own orbit ends, an index of the atlas; -1: none.
+        attractor_distance: `(n,)`, RMS from the example to the nearest state of it; NaN: none.
+        stored: `(n,)`, whether that is at most `match_tol`.
+        span_distance: `(n,)`, RMS distance of `f(x)` to the span of the examples.
+        spectra: Leading eigenvalues, the table `SPECTRA`.
+    """
+
+    residual: Float[Tensor, " n"]
+    spectral_radius: Float[Tensor, " n"]
+    operator_norm: Float[Tensor, " n"]
+    attractor: Int[Tensor, " n"]
+    attractor_distance: Float[Tensor, " n"]
+    stored: Bool[Tensor, " n"]
+    span_distance: Float[Tensor, " n"]
+    spectra: pl.DataFrame
+
+
+def examine(
+    f: SelfMap,
+    X: Float[Tensor, "n *shape"],
+    atlas: Atlas,
+    *,
+    match_tol: float,
+    spectrum_size: int,
+    **options: Unpack[OrbitOptions],
+) -> tuple[Atlas, Examined]:
+    """Measures every example; attractors where their orbits end are added to the atlas."""
+    atlas, labels, _ = survey(f, X, atlas, **options)
+    distance = distance_to_attractor(X, labels, atlas)
+    k = min(spectrum_size, f.size)
+    values, info = jacobian_spectrum(f, X, k, return_info=True)
+    norm, _ = operator_norm(f, X, return_info=True)
+    images = torch.cat([f(part) for part in X.split(1024)])
+    n = len(X)
+    spectra = pl.DataFrame(
+        {
+            "example": torch.arange(n).repeat_interleave(k).numpy(),
+            "rank": torch.arange(k).repeat(n).numpy(),
+            "real": values.real.flatten().double().cpu().numpy(),
+            "imag": values.imag.flatten().double().cpu().numpy(),
+            "modulus": values.abs().flatten().double().cpu().numpy(),
+            "residual": info.residual.flatten().double().cpu().numpy(),
+        },
+        schema=SPECTRA,
+    )
+    return atlas, Examined(
+        residual=rms(images - X),
+        spectral_radius=values.abs()[:, 0],
+        operator_norm=norm,
+        attractor=labels,
+        attractor_distance=distance,
+        stored=(labels >= 0) & (distance <= match_tol),
+        span_distance=distance_to_span(images, X),
+        spectra=spectra,
+    )
+
+
+def distance_to_attractor(
+    X: Float[Tensor, "n *shape"], labels: Int[Tensor, " n"], atlas: Atlas
+) -> Float[Tensor, " n"]:
+    """RMS from each state to the nearest state of its attractor; NaN where it has none."""
+    distance = X.new_full((len(X),), torch.nan)
+    for row in (labels >= 0).nonzero()[:, 0].tolist():
+        own = atlas.states[atlas.owner == labels[row]]
+        distance[row] = rms(own - X[row]).min()
+    return distance
+
+
+def examples_table(
+    examined: Examined, atlas: Atlas, attractors: pl.DataFrame, recall: pl.DataFrame
+) -> pl.DataFrame:
+    """A row for each example: `EXAMPLES`; what does not apply to one that is not stored is null."""
+    n = len(examined.residual)
+    residual = examined.residual.double()
+    labels, stored = examined.attractor.tolist(), examined.stored.tolist()
+    kind, strength = NOISE
+    at_noise = recall.filter((pl.col("corruption") == kind) & (pl.col("strength") == strength))
+    fraction = dict(zip(attractors["id"], attractors["basin_fraction"], strict=True))
+    radius = atlas.spectral_radius.double().tolist()
+    distance = examined.attractor_distance.double().tolist()
+    columns = {
+        "index": list(range(n)),
+        "residual": residual.tolist(),
+        "loss": residual.square().tolist(),
+        "spectral_radius": examined.spectral_radius.double().tolist(),
+        "operator_norm": examined.operator_norm.double().tolist(),
+        "fixed_point_distance": [
+            d if label >= 0 else None for d, label in zip(distance, labels, strict=True)
+        ],
+        "fixed_point_spectral_radius": [radius[label] if label >= 0 else None for label in labels],
+        "stored": stored,
+        "basin_fraction": [
+            fraction[label] if own else None for label, own in zip(labels, stored, strict=True)
+        ],
+        "span_distance": examined.span_distance.double().tolist(),
+        "attractor": labels,
+    }
+    for column, name in (("recall_rate", "rate"), ("recall_low", "low"), ("recall_high", "high")):
+        columns[column] = [None] * n if at_noise.is_empty() else at_noise[name].to_list()
+    return pl.DataFrame(columns, schema_overrides=EXAMPLES).select(list(EXAMPLES))

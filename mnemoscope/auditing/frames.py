@@ -1,0 +1,114 @@
+"""Orbits as strips of pictures: a start, some iterates, where it ended."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from typing_extensions import Unpack
+
+from mnemoscope.auditing.basins import Ended
+from mnemoscope.auditing.examples import Examined
+from mnemoscope.data import corrupt
+from mnemoscope.dynamics.atlas import Atlas, chart
+from mnemoscope.dynamics.census import resolution
+from mnemoscope.dynamics.orbits import OrbitOptions, iterate
+from mnemoscope.maps import SelfMap
+
+SHOWN = (0, 1, 2, 4, 8, 16)
+"""The iterates that a strip shows before the end."""
+
+PREFERRED = (("mask_pixels", 0.25), ("gaussian", 0.1))
+"""The corruptions that strips of the examples start from: the first that the audit tried."""
+
+NOISE_STRIPS = 24
+"""Orbits from pure noise that are kept as pictures, at most."""
+
+RECALL_STRIPS = 100
+"""Orbits from corrupted examples that are kept as pictures, at most."""
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Orbits as pictures, and what is told beside them.
+
+    Attributes:
+        frames: `(n, t, *shape)`: the start, iterates, the end.
+        caption: JSON values; `steps` says which iterates, one fewer than frames.
+    """
+
+    frames: Float[Tensor, "n t *shape"]
+    caption: dict[str, Any]
+
+
+def recall_strips(
+    f: SelfMap,
+    X: Float[Tensor, "n *shape"],
+    atlas: Atlas,
+    examined: Examined,
+    corruptions: Mapping[str, Sequence[float]],
+    *,
+    seed: int,
+    **options: Unpack[OrbitOptions],
+) -> Strips | None:
+    """An orbit from one corrupted copy of each example; None if no corruption was tried."""
+    tried = [(kind, s) for kind, strengths in corruptions.items() for s in strengths]
+    if not tried:
+        return None
+    kind, strength = next((pair for pair in PREFERRED if pair in tried), tried[0])
+    generator = torch.Generator(X.device).manual_seed(seed)
+    starts = corrupt(X, kind, strength, generator=generator)[0][:RECALL_STRIPS]
+    frames, labels = _orbits(f, starts, atlas, **options)
+    n = len(starts)
+    recalled = (labels == examined.attractor[:n]) & examined.stored[:n]
+    caption = {
+        "corruption": kind,
+        "strength": strength,
+        "steps": list(SHOWN),
+        "recalled": recalled.tolist(),
+    }
+    return Strips(frames, caption)
+
+
+def noise_strips(
+    f: SelfMap,
+    atlas: Atlas,
+    example_of: Int[Tensor, " m"],
+    noise: Sequence[Ended],
+    **options: Unpack[OrbitOptions],
+) -> Strips | None:
+    """An orbit from pure noise to each example that noise reached; None if it reached none."""
+    rows: dict[int, tuple[str, Tensor]] = {}
+    for part in noise:
+        for label, start in part.witness.items():
+            example = int(example_of[label])
+            if example >= 0:
+                rows.setdefault(example, (part.kind, start))
+    if not rows:
+        return None
+    examples = sorted(rows)[:NOISE_STRIPS]
+    starts = torch.stack([rows[example][1] for example in examples])
+    frames, _ = _orbits(f, starts, atlas, **options)
+    caption = {
+        "kinds": [rows[example][0] for example in examples],
+        "examples": examples,
+        "steps": list(SHOWN),
+    }
+    return Strips(frames, caption)
+
+
+def _orbits(
+    f: SelfMap, Z: Tensor, atlas: Atlas, **options: Unpack[OrbitOptions]
+) -> tuple[Tensor, Tensor]:
+    """Frames of each orbit, and the attractor it ends at."""
+    z = f.batch(Z)
+    frames = [z]
+    for step in range(1, SHOWN[-1] + 1):
+        z = f(z)
+        if step in SHOWN:
+            frames.append(z)
+    orbits = iterate(f, Z, **options)
+    _, labels = chart(f, orbits, atlas, resolution=resolution(**options))
+    return torch.stack([*frames, orbits.end], dim=1), labels

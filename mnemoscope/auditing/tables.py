@@ -1,0 +1,128 @@
+"""The columns of an audit's tables: the one place that names them."""
+
+import polars as pl
+
+NOISE = ("gaussian", 0.1)
+"""The corruption that `recall_rate` and the verdict are told at."""
+
+EXAMPLES: dict[str, pl.DataType] = {
+    "index": pl.Int64(),
+    "residual": pl.Float64(),
+    "loss": pl.Float64(),
+    "spectral_radius": pl.Float64(),
+    "operator_norm": pl.Float64(),
+    "fixed_point_distance": pl.Float64(),
+    "fixed_point_spectral_radius": pl.Float64(),
+    "stored": pl.Boolean(),
+    "recall_rate": pl.Float64(),
+    "recall_low": pl.Float64(),
+    "recall_high": pl.Float64(),
+    "basin_fraction": pl.Float64(),
+    "span_distance": pl.Float64(),
+    "attractor": pl.Int64(),
+}
+"""A row for each training example; `attractor` is the id where its own orbit ends (-1: none)."""
+
+ATTRACTORS: dict[str, pl.DataType] = {
+    "id": pl.Int64(),
+    "kind": pl.String(),
+    "period": pl.Int64(),
+    "spectral_radius": pl.Float64(),
+    "basin_fraction": pl.Float64(),
+    "basin_low": pl.Float64(),
+    "basin_high": pl.Float64(),
+    "starts": pl.Int64(),
+    "nearest_example": pl.Int64(),
+    "distance": pl.Float64(),
+    "spurious": pl.Boolean(),
+}
+"""A row for each attractor found; `kind` is `fixed_point` or `cycle`."""
+
+RECALL: dict[str, pl.DataType] = {
+    "example": pl.Int64(),
+    "corruption": pl.String(),
+    "strength": pl.Float64(),
+    "trials": pl.Int64(),
+    "recalled": pl.Int64(),
+    "rate": pl.Float64(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+}
+"""A row for each example, corruption and strength."""
+
+CURVES: dict[str, pl.DataType] = {
+    "corruption": pl.String(),
+    "strength": pl.Float64(),
+    "trials": pl.Int64(),
+    "recalled": pl.Int64(),
+    "rate": pl.Float64(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+}
+"""Recall over all examples: a row for each corruption and strength."""
+
+STARTS: dict[str, pl.DataType] = {
+    "kind": pl.String(),
+    "starts": pl.Int64(),
+    "at_examples": pl.Int64(),
+    "at_spurious": pl.Int64(),
+    "at_cycles": pl.Int64(),
+    "unsettled": pl.Int64(),
+    "diverged": pl.Int64(),
+    "not_attracting": pl.Int64(),
+    "examples_reached": pl.Int64(),
+    "attractors_reached": pl.Int64(),
+    "unseen": pl.Float64(),
+}
+"""A row for each distribution of starts: where its orbits ended; `unseen` is Good and Turing's share.
+
+`starts = at_examples + at_spurious + at_cycles + unsettled + diverged + not_attracting`.
+"""
+
+BASINS: dict[str, pl.DataType] = {
+    "kind": pl.String(),
+    "attractor": pl.Int64(),
+    "starts": pl.Int64(),
+    "total": pl.Int64(),
+    "fraction": pl.Float64(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+}
+"""A row for each distribution of starts and each attractor that it reached."""
+
+SPECTRA: dict[str, pl.DataType] = {
+    "example": pl.Int64(),
+    "rank": pl.Int64(),
+    "real": pl.Float64(),
+    "imag": pl.Float64(),
+    "modulus": pl.Float64(),
+    "residual": pl.Float64(),
+}
+"""Leading eigenvalues of the Jacobian at each example, largest modulus first (`rank` from 0)."""
+
+HISTORY: dict[str, pl.DataType] = {
+    "step": pl.Int64(),
+    "seconds": pl.Float64(),
+    "loss": pl.Float64(),
+    "lr": pl.Float64(),
+}
+"""The training's history, where the network carries its training record; else no rows."""
+
+PLANE: dict[str, pl.DataType] = {
+    "u": pl.Float64(),
+    "v": pl.Float64(),
+    "attractor": pl.Int64(),
+}
+"""Where starts on the plane through three examples end: attractor id, -1 for none."""
+
+SCHEMAS: dict[str, dict[str, pl.DataType]] = {
+    "examples": EXAMPLES,
+    "attractors": ATTRACTORS,
+    "recall": RECALL,
+    "curves": CURVES,
+    "starts": STARTS,
+    "basins": BASINS,
+    "spectra": SPECTRA,
+    "history": HISTORY,
+    "plane": PLANE,
+}

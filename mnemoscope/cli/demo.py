@@ -1,0 +1,106 @@
+"""`mnemoscope demo`: an autoencoder memorizes real pictures and gives them back."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from mnemoscope.cli.audit import audit_in
+from mnemoscope.cli.options import Device, Force, Json, Out, Seed, check_device
+from mnemoscope.cli.printing import print_audit, print_json, print_lines
+from mnemoscope.cli.run_folder import claim
+from mnemoscope.cli.train import fit_in
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a demo trains.
+
+    Attributes:
+        data: Arguments of `load_data`.
+        spec: The network's spec, but for its shape.
+        training: Arguments of `train`, but for the seed.
+        starts: Starts of each distribution in the audit.
+        trials: Corrupted copies of each example, for each corruption and strength.
+    """
+
+    data: dict[str, Any]
+    spec: dict[str, Any]
+    training: dict[str, Any]
+    starts: int
+    trials: int
+
+
+RECIPES = {
+    "photos": Recipe(
+        data={"source": "photos", "n": 24, "offset": 0, "size": 32, "gray": False},
+        spec={"kind": "fully_connected", "width": 96, "depth": 8, "activation": "leaky_relu"},
+        training={
+            "tol": 1e-8,
+            "batch_size": 6,
+            "lr": 1e-3,
+            "schedule": "cosine",
+            "max_steps": 5000,
+        },
+        starts=400,
+        trials=10,
+    ),
+    "digits": Recipe(
+        data={"source": "digits", "n": 20, "offset": 0, "size": None, "gray": False},
+        spec={"kind": "fully_connected", "width": 256, "depth": 8, "activation": "leaky_relu"},
+        training={
+            "tol": 1e-8,
+            "batch_size": 5,
+            "lr": 1e-3,
+            "schedule": "cosine",
+            "max_steps": 5000,
+        },
+        starts=400,
+        trials=10,
+    ),
+}
+
+
+def demo(
+    *,
+    data: Annotated[Literal["photos", "digits"], Parameter(help="What to memorize.")] = "photos",
+    out: Out = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    force: Force = False,
+    json: Json = False,
+) -> int:
+    """Watch an autoencoder memorize real pictures, give them back, and explain itself.
+
+    Trains, audits and writes a page, in about a minute, into runs/demo (runs/demo-digits).
+    """
+    import mnemoscope as mn
+
+    check_device(device)
+    recipe = RECIPES[data]
+    X = mn.load_data(**recipe.data)
+    spec = mn.nets.spec_from_json({**recipe.spec, "shape": tuple(X.shape[1:])})
+    options = {**recipe.training, "seed": seed}
+    folder = claim(
+        out or ("runs/demo" if data == "photos" else f"runs/demo-{data}"),
+        {"data": recipe.data, "spec": spec.model_dump(mode="json"), "training": options},
+        force=force,
+    )
+    if not json:
+        print_lines(
+            f"{len(X)} pictures of {' × '.join(map(str, X.shape[1:]))} numbers, "
+            f"a fully connected autoencoder of {recipe.spec['depth']} layers."
+        )
+    fit = fit_in(folder, spec, X, options, device=device)
+    if not json:
+        print_lines(f"Trained to a loss of {fit.loss:.1e} in {fit.steps:,} steps.", "")
+    network = mn.nets.load(folder.network, device=device)
+    result = audit_in(
+        folder, network, X, recipe.data, starts=recipe.starts, trials=recipe.trials, seed=seed
+    )
+    if json:
+        print_json({**result.summary, "report": str(folder.report), "audit": str(folder.audit)})
+    else:
+        print_audit(result)
+        print_lines("", f"Open {folder.report} in a browser.")
+    return 0

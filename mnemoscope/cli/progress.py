@@ -1,0 +1,54 @@
+"""Progress on a terminal; nothing in a pipe."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+if TYPE_CHECKING:
+    from mnemoscope.training import Progress
+
+
+@contextmanager
+def training_progress(tol: float) -> Iterator["Callable[[Progress], None]"]:
+    """A bar from the first loss down to `tol`, on a logarithmic scale."""
+    with _bars() as bars:
+        task = bars.add_task("training", total=1.0)
+        first: list[float] = []
+
+        def show(now: "Progress") -> None:
+            first.append(now.loss)
+            fall = math.log(first[0] / max(now.loss, 1e-300)) if now.loss > 0 else math.inf
+            done = fall / max(math.log(first[0] / tol), 1e-9)
+            bars.update(
+                task,
+                completed=min(1.0, max(0.0, done)),
+                description=f"training  step {now.step:>6,}  loss {now.loss:.1e}",
+            )
+            del first[1:]
+
+        yield show
+
+
+@contextmanager
+def audit_progress() -> Iterator[Callable[[str], None]]:
+    """A line that says what the audit is at."""
+    with _bars() as bars:
+        task = bars.add_task("auditing", total=None)
+        yield lambda stage: bars.update(task, description=f"auditing  {stage}")
+
+
+def _bars() -> Bars:
+    console = Console(stderr=True)
+    return Bars(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )

@@ -1,0 +1,25 @@
+"""Counts and sizes that a caller passes."""
+
+import operator
+
+from mnemoscope.errors import MnemoscopeError
+
+
+def whole_number(name: str, value: object, *, least: int, most: int | None = None) -> int:
+    """`value` as an `int`; NumPy's integers are welcome, truth values and fractions are not.
+
+    Raises:
+        MnemoscopeError: it is no whole number, or out of range.
+    """
+    expected = f"a whole number, {least} or more" + ("" if most is None else f", at most {most}")
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError as error:
+        raise MnemoscopeError(
+            f"{name}={value!r}", expected=expected, todo=f"choose such a {name}"
+        ) from error
+    if number < least or (most is not None and number > most):
+        raise MnemoscopeError(f"{name}={number}", expected=expected, todo=f"choose such a {name}")
+    return number

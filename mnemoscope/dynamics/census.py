@@ -1,0 +1,157 @@
+"""`find_attractors`: where orbits end, which of these ends attract, and how large basins are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from typing_extensions import Unpack
+
+from mnemoscope.dynamics.atlas import Atlas, chart, nearest
+from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, iterate
+from mnemoscope.dynamics.starts import BLOCK, Starts
+from mnemoscope.dynamics.good_turing import good_turing
+from mnemoscope.intervals import wilson
+from mnemoscope.maps import SelfMap
+from mnemoscope.maps.self_map import Stage, as_self_map
+
+
+@dataclass(frozen=True)
+class Census:
+    """The attractors that a set of starts reached, largest basin first.
+
+    Attributes:
+        attractors: `(m, *shape)`; for a cycle its state nearest to an example.
+        period: `(m,)`, 1 for a fixed point.
+        spectral_radius: `(m,)`, of the Jacobian of `f^p` there, below 1.
+        basin_fraction: `(m,)`, share of all starts that ended there.
+        basin_low: `(m,)`, lower end of its 95% Wilson interval.
+        basin_high: `(m,)`, upper end.
+        nearest_example: `(m,)`, index of the nearest example; -1 without examples.
+        distance: `(m,)`, RMS distance to it; NaN without examples.
+        labels: `(n,)`, the attractor of each start; -1 for none.
+        unseen: Good and Turing's share: of the starts that end at an attractor, how many would end
+            at one not seen yet.
+        status: `(n,)`, codes of `Status`: what became of each orbit.
+    """
+
+    attractors: Float[Tensor, "m *shape"]
+    period: Int[Tensor, " m"]
+    spectral_radius: Float[Tensor, " m"]
+    basin_fraction: Float[Tensor, " m"]
+    basin_low: Float[Tensor, " m"]
+    basin_high: Float[Tensor, " m"]
+    nearest_example: Int[Tensor, " m"]
+    distance: Float[Tensor, " m"]
+    labels: Int[Tensor, " n"]
+    unseen: float
+    status: Int[Tensor, " n"]
+
+
+def find_attractors(
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"] | Starts,
+    X: Float[Tensor, "e *shape"] | None = None,
+    **options: Unpack[OrbitOptions],
+) -> Census:
+    """Iterates `f` from every start and takes a census of the attractors.
+
+    Ends that lie together are refined (Newton-Krylov), their period found, and kept if the
+    spectral radius there is below 1. Attractors nearer to each other than `100 tol` (RMS) count
+    as one.
+
+    Args:
+        f: A self-map, or a network or callable to make one from.
+        Z: `(n, *shape)`, the starts; or `Starts`, which are drawn in blocks as they are needed, so
+            that memory does not grow with their number but for a label each.
+        X: `(e, *shape)`, examples to match attractors to.
+        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
+
+    Raises:
+        MnemoscopeError: `Z` or `X` is not a batch of this map's states.
+    """
+    shape = Z.shape[1:] if isinstance(Z, Tensor) else None if X is None else X.shape[1:]
+    f = as_self_map(f, shape)
+    atlas = Atlas.empty(f)
+    labels, status = [], []
+    with f.evaluating():
+        for block in _blocks(f, Z):
+            atlas, found, orbits = survey(f, block, atlas, **options)
+            labels.append(found)
+            status.append(orbits.status)
+    return tally(
+        atlas, torch.cat(labels), torch.cat(status), None if X is None else f.batch(X)
+    )
+
+
+def survey(
+    f: SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    atlas: Atlas,
+    **options: Unpack[OrbitOptions],
+) -> tuple[Atlas, Int[Tensor, " n"], Orbits]:
+    """Iterates from `Z` and adds what is found to an atlas: atlas, labels in it, orbits."""
+    orbits = iterate(f, Z, **options)
+    atlas, labels = chart(f, orbits, atlas, resolution=resolution(**options))
+    return atlas, labels, orbits
+
+
+def resolution(**options: Unpack[OrbitOptions]) -> float:
+    """Attractors nearer to each other than this (RMS) count as one: `100 tol`."""
+    return 100 * options.get("tol", TOL)
+
+
+def tally(
+    atlas: Atlas,
+    labels: Int[Tensor, " n"],
+    status: Int[Tensor, " n"],
+    X: Float[Tensor, "e *shape"] | None = None,
+) -> Census:
+    """The census of starts whose attractors in an atlas are known."""
+    count = torch.bincount(labels[labels >= 0], minlength=len(atlas))
+    order = count.argsort(descending=True, stable=True)
+    order = order[count[order] > 0]
+    new = torch.full((len(atlas) + 1,), -1, dtype=torch.int64, device=labels.device)
+    new[order] = torch.arange(len(order), device=labels.device)
+    states, example, distance = representatives(atlas, X)
+    low, high = wilson(count[order], len(labels))
+    return Census(
+        attractors=states[order],
+        period=atlas.period[order],
+        spectral_radius=atlas.spectral_radius[order],
+        basin_fraction=(count[order] / max(1, len(labels))).to(torch.float64),
+        basin_low=low,
+        basin_high=high,
+        nearest_example=example[order],
+        distance=distance[order],
+        labels=new[labels],
+        unseen=good_turing(labels),
+        status=status,
+    )
+
+
+def representatives(
+    atlas: Atlas, X: Float[Tensor, "e *shape"] | None
+) -> tuple[Float[Tensor, "m *shape"], Int[Tensor, " m"], Float[Tensor, " m"]]:
+    """One state of each attractor (of a cycle the nearest to an example), that example, how far."""
+    if X is None or len(X) == 0:
+        example = torch.full_like(atlas.owner, -1)
+        distance = atlas.states.new_full((len(atlas.owner),), torch.nan)
+    else:
+        example, distance = nearest(atlas.states, X)
+    # Sorted by distance and then, stably, by owner: the first row of each owner is its nearest.
+    order = distance.argsort(stable=True)
+    order = order[atlas.owner[order].argsort(stable=True)]
+    owner = atlas.owner[order]
+    first = torch.ones_like(owner, dtype=torch.bool)
+    first[1:] = owner[1:] != owner[:-1]
+    chosen = order[first]
+    return atlas.states[chosen], example[chosen], distance[chosen]
+
+
+def _blocks(f: SelfMap, Z: Tensor | Starts) -> Iterator[Tensor]:
+    if isinstance(Z, Starts):
+        yield from Z.blocks(f.shape, dtype=f.dtype, device=f.device)
+    else:
+        yield from f.batch(Z).split(BLOCK)

@@ -1,0 +1,97 @@
+"""`refine`: from nearly a fixed point (or cycle) to one, as exactly as the dtype allows."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mnemoscope.dynamics.orbits import expand, orbit_batch_size, rms
+from mnemoscope.linalg.gmres import gmres
+from mnemoscope.maps import SelfMap, batch_size_within
+from mnemoscope.maps.self_map import Stage, as_self_map
+
+PRODUCTS = 40
+"""Jacobian-vector products for one Newton step."""
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Fixed points, each as good as the dtype allows.
+
+    Attributes:
+        points: `(n, *shape)`.
+        residual: `(n,)`, root mean square of `f(z) - z` there.
+        settled: `(n,)`, whether the residual reached the floor of rounding, `16 eps max(RMS, 1)`.
+    """
+
+    points: Float[Tensor, "n *shape"]
+    residual: Float[Tensor, " n"]
+    settled: Bool[Tensor, " n"]
+
+
+def refine(
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    *,
+    radius: float = 0.1,
+    max_steps: int = 12,
+    batch_size: int | None = None,
+) -> Refined:
+    """Newton-Krylov from states that are nearly fixed points of `f` (for cycles: of `f ** p`).
+
+    Each step solves `(J - I) delta = z - f(z)` by GMRES on Jacobian-vector products, for all
+    states at once (Kelley, *Iterative Methods for Linear and Nonlinear Equations*, 1995, ch. 5-6).
+    A step that does not bring the residual down, or would carry the state further than `radius`
+    (RMS) from where it began, is replaced by one of plain iteration, which cannot leave the basin.
+
+    Args:
+        f: A self-map, or a network or callable to make one from.
+        Z: `(n, *shape)`, states near fixed points.
+        radius: How far, in RMS, a refined point may lie from its start.
+        max_steps: Newton steps.
+        batch_size: States worked on at once (default: what fits into a quarter of free memory).
+    """
+    f = as_self_map(f, Z.shape[1:])
+    Z = f.batch(Z)
+    # GMRES holds two bases of `PRODUCTS` vectors beside the map's own working memory.
+    entries = (2 * PRODUCTS + 16) * f.size
+    size = batch_size or batch_size_within(
+        entries * Z.element_size(), device=f.device, largest=orbit_batch_size(f)
+    )
+    with f.evaluating():
+        parts = [_newton(f, part, radius, max_steps) for part in Z.split(size)] if len(Z) else []
+    points = torch.cat([Z[:0], *(part for part, _ in parts)])
+    residual = torch.cat([rms(Z[:0]), *(left for _, left in parts)])
+    return Refined(points=points, residual=residual, settled=residual <= _floor(points))
+
+
+def _newton(f: SelfMap, origin: Tensor, radius: float, max_steps: int) -> tuple[Tensor, Tensor]:
+    points = origin.clone()
+    residual = f.residual(points)
+    open_ = torch.arange(len(points), device=f.device)
+    for _ in range(max_steps):
+        open_ = open_[residual[open_] > _floor(points[open_]) / 16]
+        if len(open_) == 0:
+            break
+        z, before = points[open_], residual[open_]
+        linear = f.linearize(z)
+        delta = gmres(
+            lambda V, at=linear, shape=z.shape: at.jvp(V.reshape(shape)).flatten(1) - V,
+            (z - linear.values).flatten(1),
+            max_products=PRODUCTS,
+        )
+        newton = z + delta.reshape(z.shape)
+        after_newton, after_plain = f.residual(newton), f.residual(linear.values)
+        good = (after_newton < 0.5 * before) & (rms(newton - origin[open_]) <= radius)
+        plain = ~good & (after_plain < before)
+        points[open_] = torch.where(
+            expand(good, z), newton, torch.where(expand(plain, z), linear.values, z)
+        )
+        residual[open_] = torch.where(good, after_newton, torch.where(plain, after_plain, before))
+        open_ = open_[good | plain]
+    return points, residual
+
+
+def _floor(points: Tensor) -> Tensor:
+    return 16 * torch.finfo(points.dtype).eps * rms(points).clamp_min(1)

@@ -1,0 +1,21 @@
+"""The errors a user can cause, and mend."""
+
+
+class MnemoscopeError(ValueError):
+    """A wrong input, told in one line: what was given, what was expected, what to do.
+
+    Args:
+        given: What the caller gave, with the offending value in it.
+        expected: What was expected instead.
+        todo: What the caller can do about it.
+    """
+
+    def __init__(self, given: str, *, expected: str, todo: str) -> None:
+        self.given = given
+        self.expected = expected
+        self.todo = todo
+        super().__init__(f"{given}; expected {expected}; {todo}")
+
+
+class DivergenceError(MnemoscopeError):
+    """Training diverged: the loss became NaN, infinite, or grew without bound."""

@@ -1,0 +1,25 @@
+"""Matrix-free spectra and norms of Jacobians; spans and projections."""
+
+from mnemoscope.linalg.rank import EffectiveRank, effective_rank
+from mnemoscope.linalg.span import distance_to_span, span_basis
+from mnemoscope.linalg.spectrum import (
+    ConvergenceWarning,
+    SpectrumInfo,
+    jacobian_singular_values,
+    jacobian_spectrum,
+    operator_norm,
+    spectral_radius,
+)
+
+__all__ = [
+    "ConvergenceWarning",
+    "EffectiveRank",
+    "SpectrumInfo",
+    "distance_to_span",
+    "effective_rank",
+    "jacobian_singular_values",
+    "jacobian_spectrum",
+    "operator_norm",
+    "span_basis",
+    "spectral_radius",
+]

@@ -1,0 +1,140 @@
+"""Leading eigenvalues of many Jacobians at once by thick-restarted Arnoldi, no matrix formed.
+
+For each state an orthonormal basis `Q` of a Krylov space of `J` grows by one product a step, all
+states in one batched product. Rayleigh-Ritz on it, `H = Q^T J Q`, gives Ritz pairs
+`(theta, x = Q y)` with residual `||J x - theta x||` (Saad, *Numerical Methods for Large Eigenvalue
+Problems*, 2011, ch. 6). When the basis is full it is restarted with the leading Ritz vectors and
+the last direction (Morgan 1996; Wu & Simon 2000).
+
+The images `J Q` are kept beside `Q`. So the residual is that of real products, not of a recurrence
+that rounding or a nearly defective `J` may have spoilt, and any subspace may be kept at a restart.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Complex, Float, Int
+from torch import Tensor
+
+from mnemoscope.linalg.orthogonal import orthogonalize, random_unit
+
+Product = Callable[[Float[Tensor, "a d"]], Float[Tensor, "a d"]]
+
+
+@dataclass(frozen=True)
+class RitzValues:
+    """Leading eigenvalues with what is known of their accuracy.
+
+    Attributes:
+        values: `(n, k)` complex, largest modulus first.
+        residual: `(n, k)`, `||J x - theta x||` for the unit Ritz vector `x`.
+        converged: `(n, k)`, whether the residual met the tolerance.
+        products: `(n,)` products with the Jacobian made for each state.
+    """
+
+    values: Complex[Tensor, "n k"]
+    residual: Float[Tensor, "n k"]
+    converged: Bool[Tensor, "n k"]
+    products: Int[Tensor, " n"]
+
+
+def leading_eigenvalues(
+    products_at: Callable[[Int[Tensor, " a"]], Product],
+    like: Float[Tensor, "n d"],
+    *,
+    k: int,
+    tol: float,
+    basis_size: int,
+    max_products: int,
+    generator: torch.Generator,
+) -> RitzValues:
+    """The `k` eigenvalues of largest modulus of `n` matrices, given by their products.
+
+    Args:
+        products_at: Given the indices of some of the states, their batched product `v -> J v`.
+        like: A batch of states, for its shape, dtype and device.
+        k: How many eigenvalues, at most `d`.
+        tol: A pair has converged when its residual is at most `tol |theta_1|`, or at the floor
+            of rounding, `50 eps max ||J q||`.
+        basis_size: Vectors held for each state before a restart, more than `k + 1` or `d`.
+        max_products: Products for each state after which the rest is told as not converged.
+        generator: Makes the first vectors.
+    """
+    n, d = like.shape
+    m = min(basis_size, d)
+    found = RitzValues(
+        values=torch.zeros(n, k, dtype=like.dtype.to_complex(), device=like.device),
+        residual=like.new_full((n, k), torch.inf),
+        converged=torch.zeros(n, k, dtype=torch.bool, device=like.device),
+        products=torch.zeros(n, dtype=torch.int64, device=like.device),
+    )
+    active = torch.arange(n, device=like.device)
+    apply = products_at(active)
+    Q = like.new_zeros(n, m + 1, d)
+    W = like.new_zeros(n, m, d)
+    Q[:, 0] = random_unit(like.shape, like, generator)
+    j = made = 0
+    check = min(m, max(2 * k + 4, 16))
+    while True:
+        W[:, j] = apply(Q[:, j])
+        made += 1
+        j += 1
+        if j < d:
+            Q[:, j], _, _ = orthogonalize(W[:, j - 1], Q[:, :j], generator)
+        if j < check and made < max_products:
+            continue
+        H = torch.einsum("nid,njd->nij", Q[:, :j], W[:, :j])
+        bad = ~torch.isfinite(H).flatten(1).all(1)
+        # LAPACK balances its matrix first: entries of mere rounding would be scaled up to matter.
+        noise = torch.finfo(H.dtype).eps * torch.linalg.matrix_norm(H)[:, None, None]
+        values, Y = torch.linalg.eig(torch.where(bad[:, None, None] | (H.abs() <= noise), 0, H))
+        order = values.abs().argsort(dim=1, descending=True, stable=True)
+        values = values.gather(1, order)
+        Y = Y.gather(2, order[:, None, :].expand_as(Y))
+        top = values[:, :k]
+        residual = _residual(Q[:, :j], W[:, :j], Y[:, :, :k], top)
+        floor = 50 * torch.finfo(like.dtype).eps * torch.linalg.vector_norm(W[:, :j], dim=2).amax(1)
+        limit = torch.maximum(tol * top[:, 0].abs(), floor)
+        good = (residual <= limit[:, None]) & ~bad[:, None]
+        found.values[active] = torch.where(bad[:, None], torch.nan, top)
+        found.residual[active] = torch.where(bad[:, None], torch.nan, residual)
+        found.converged[active] = good
+        found.products[active] = made
+        open_ = ~good.all(1) & ~bad
+        if made >= max_products or j >= d or not bool(open_.any()):
+            return found
+        if j == m:
+            keep = min(m - 1, k + (m - k) // 2)
+            P = torch.linalg.qr(_real_basis(Y[:, :, :keep], values[:, :keep])).Q
+            last = Q[:, j].clone()
+            Q[:, :keep] = torch.einsum("njk,njd->nkd", P, Q[:, :j])
+            W[:, :keep] = torch.einsum("njk,njd->nkd", P, W[:, :j])
+            Q[:, keep] = orthogonalize(last, Q[:, :keep], generator)[0]
+            j = keep
+        if int(open_.sum()) <= len(active) // 2:
+            active, Q, W = active[open_], Q[open_], W[open_]
+            apply = products_at(active)
+        check = min(m, j + max(8, j // 4))
+
+
+def _residual(
+    Q: Float[Tensor, "n j d"],
+    W: Float[Tensor, "n j d"],
+    Y: Complex[Tensor, "n j k"],
+    values: Complex[Tensor, "n k"],
+) -> Float[Tensor, "n k"]:
+    """`||J x - theta x||` for `x = Q y` of unit length, in real arithmetic."""
+    y, z = Y.real, Y.imag
+    a, b = values.real[:, :, None], values.imag[:, :, None]
+    x, xi = (torch.einsum("njk,njd->nkd", part, Q) for part in (y, z))
+    w, wi = (torch.einsum("njk,njd->nkd", part, W) for part in (y, z))
+    square = (w - a * x + b * xi).square().sum(2) + (wi - a * xi - b * x).square().sum(2)
+    return square.sqrt()
+
+
+def _real_basis(
+    Y: Complex[Tensor, "n j k"], values: Complex[Tensor, "n k"]
+) -> Float[Tensor, "n j k"]:
+    """Real columns that span what the eigenvectors span: Re for one of a pair, Im for the other."""
+    return torch.where((values.imag >= 0)[:, None, :], Y.real, Y.imag)

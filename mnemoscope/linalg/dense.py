@@ -1,0 +1,56 @@
+"""The same values from the Jacobian itself, where the state is so small that this is faster."""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from mnemoscope.maps import Linearization
+
+DENSE_EIGEN_SIZE = 96
+"""States of up to this many entries: forming `J` and all its eigenvalues beats Arnoldi."""
+
+DENSE_SINGULAR_SIZE = 48
+"""States of up to this many entries: forming `J` and all its singular values beats Golub-Kahan."""
+
+
+def dense_eigenvalues(
+    linear: Linearization, k: int, *, residuals: bool
+) -> tuple[Complex[Tensor, "n k"], Float[Tensor, "n k"]]:
+    """The `k` leading eigenvalues of each Jacobian and, if asked for, their residuals (else 0)."""
+    J, bad = _finite(linear.dense())
+    if not residuals:
+        values = torch.linalg.eigvals(J)
+        values = values.gather(1, _descending(values.abs(), k))
+        return _or_nan(values, bad), J.new_zeros(values.shape)
+    values, vectors = torch.linalg.eig(J)
+    order = _descending(values.abs(), k)
+    values = values.gather(1, order)
+    x = vectors.gather(2, order[:, None, :].expand(-1, J.shape[1], -1))
+    residual = torch.linalg.vector_norm(J.to(x.dtype) @ x - x * values[:, None, :], dim=1)
+    return _or_nan(values, bad), _or_nan(residual, bad)
+
+
+def dense_singular_values(
+    linear: Linearization, k: int, *, residuals: bool
+) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
+    """The `k` leading singular values of each Jacobian and, if asked for, their residuals."""
+    J, bad = _finite(linear.dense())
+    if not residuals:
+        values = torch.linalg.svdvals(J)[:, :k]
+        return _or_nan(values, bad), torch.zeros_like(values)
+    U, S, Vh = torch.linalg.svd(J)
+    backward = J.mT @ U[:, :, :k] - Vh.mT[:, :, :k] * S[:, None, :k]
+    return _or_nan(S[:, :k], bad), _or_nan(torch.linalg.vector_norm(backward, dim=1), bad)
+
+
+def _descending(moduli: Tensor, k: int) -> Tensor:
+    return moduli.argsort(dim=1, descending=True, stable=True)[:, :k]
+
+
+def _finite(J: Tensor) -> tuple[Tensor, Tensor]:
+    bad = ~torch.isfinite(J).flatten(1).all(1)
+    return torch.where(bad[:, None, None], torch.zeros_like(J), J), bad
+
+
+def _or_nan(values: Tensor, bad: Tensor) -> Tensor:
+    return torch.where(bad[:, None], torch.full_like(values, torch.nan), values)

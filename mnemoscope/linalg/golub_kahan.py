@@ -1,0 +1,114 @@
+"""Leading singular values of many Jacobians at once by Golub-Kahan bidiagonalization.
+
+Products with `J` and `J^T` alternately grow orthonormal bases `V` and `U` of each state's Krylov
+spaces with `J V = U B`, `B` upper triangular (bidiagonal until the first restart), and
+`J^T U = V B^T + beta v e^T`. With the SVD `B = P S Q^T`, the triple `(s_i, U p_i, V q_i)` has
+`||J^T u - s v|| = beta |P[last, i]|` and `J v = s u` (Golub & Kahan 1965). A full basis is
+restarted with its leading singular vectors and the last direction (Baglama & Reichel 2005).
+Both bases are reorthogonalized in full.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mnemoscope.linalg.arnoldi import Product
+from mnemoscope.linalg.orthogonal import orthogonalize, random_unit
+
+
+@dataclass(frozen=True)
+class SingularValues:
+    """Leading singular values with what is known of their accuracy.
+
+    Attributes:
+        values: `(n, k)`, largest first.
+        residual: `(n, k)`, `||J^T u - s v||`; `s` is within it of a true singular value.
+        converged: `(n, k)`, whether the residual met the tolerance.
+        products: `(n,)` products with `J` or `J^T` made for each state.
+    """
+
+    values: Float[Tensor, "n k"]
+    residual: Float[Tensor, "n k"]
+    converged: Bool[Tensor, "n k"]
+    products: Int[Tensor, " n"]
+
+
+def leading_singular_values(
+    products_at: Callable[[Int[Tensor, " a"]], tuple[Product, Product]],
+    like: Float[Tensor, "n d"],
+    *,
+    k: int,
+    tol: float,
+    basis_size: int,
+    max_products: int,
+    generator: torch.Generator,
+) -> SingularValues:
+    """The `k` largest singular values of `n` matrices, given by their products.
+
+    Args:
+        products_at: Given the indices of some of the states, `v -> J v` and `u -> J^T u`.
+        like: A batch of states, for its shape, dtype and device.
+        k: How many singular values, at most `d`.
+        tol: A value has converged when its residual is at most `tol s_1`, or at rounding's floor.
+        basis_size: Vectors held on each side for each state before a restart.
+        max_products: Products for each state after which the rest is told as not converged.
+        generator: Makes the first vectors.
+    """
+    n, d = like.shape
+    m = min(basis_size, d)
+    eps = torch.finfo(like.dtype).eps
+    found = SingularValues(
+        values=like.new_zeros(n, k),
+        residual=like.new_full((n, k), torch.inf),
+        converged=torch.zeros(n, k, dtype=torch.bool, device=like.device),
+        products=torch.zeros(n, dtype=torch.int64, device=like.device),
+    )
+    active = torch.arange(n, device=like.device)
+    jvp, vjp = products_at(active)
+    V, U = like.new_zeros(n, m + 1, d), like.new_zeros(n, m, d)
+    B = like.new_zeros(n, m, m)
+    V[:, 0] = random_unit(like.shape, like, generator)
+    j = made = 0
+    check = min(m, max(2 * k + 2, 8))
+    while True:
+        u = jvp(V[:, j])
+        U[:, j], alpha, B[:, :j, j] = orthogonalize(u, U[:, :j], generator)
+        B[:, j, j] = alpha
+        v = vjp(U[:, j])
+        made += 2
+        j += 1
+        if j < d:
+            V[:, j], beta, _ = orthogonalize(v, V[:, :j], generator)
+        else:
+            beta = torch.zeros_like(alpha)
+        if j < check and made < max_products:
+            continue
+        small = B[:, :j, :j]
+        bad = ~torch.isfinite(small).flatten(1).all(1)
+        P, S, Qh = torch.linalg.svd(torch.where(bad[:, None, None], torch.zeros_like(small), small))
+        residual = beta[:, None] * P[:, -1, :k].abs()
+        limit = torch.maximum(tol * S[:, :1], 50 * eps * S[:, :1])
+        good = (residual <= limit) & ~bad[:, None]
+        found.values[active] = torch.where(bad[:, None], torch.nan, S[:, :k])
+        found.residual[active] = torch.where(bad[:, None], torch.nan, residual)
+        found.converged[active] = good
+        found.products[active] = made
+        open_ = ~good.all(1) & ~bad
+        if made >= max_products or j >= d or not bool(open_.any()):
+            return found
+        if j == m:
+            keep = min(m - 1, k + (m - k) // 2)
+            last = V[:, j].clone()
+            V[:, :keep] = torch.einsum("nkj,njd->nkd", Qh[:, :keep], V[:, :j])
+            U[:, :keep] = torch.einsum("njk,njd->nkd", P[:, :, :keep], U[:, :j])
+            V[:, keep] = last
+            B.zero_()
+            B[:, :keep, :keep] = torch.diag_embed(S[:, :keep])
+            j = keep
+        if int(open_.sum()) <= len(active) // 2:
+            active, V, U, B = active[open_], V[open_], U[open_], B[open_]
+            jvp, vjp = products_at(active)
+        check = min(m, j + 8)

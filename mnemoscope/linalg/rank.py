@@ -1,0 +1,42 @@
+"""Effective rank: how many directions a batch of states really uses."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class EffectiveRank:
+    """Two counts of the directions that carry a batch.
+
+    Attributes:
+        participation: `(sum s)^2 / sum s^2` of the singular values: `r` for `r` equal ones.
+        count: Singular values above `threshold` times the largest.
+        threshold: The threshold, relative to the largest singular value.
+    """
+
+    participation: float
+    count: int
+    threshold: float
+
+
+def effective_rank(A: Float[Tensor, "n *shape"], *, threshold: float = 1e-3) -> EffectiveRank:
+    """The effective rank of the `n × d` matrix of the states (of a matrix: of itself).
+
+    Example:
+        >>> import torch
+        >>> effective_rank(torch.eye(4)).participation
+        4.0
+    """
+    s = torch.linalg.svdvals(A.detach().flatten(1).to(torch.float64))
+    largest = float(s.max()) if s.numel() else 0.0
+    if largest == 0.0:
+        return EffectiveRank(participation=0.0, count=0, threshold=threshold)
+    s = s / largest
+    return EffectiveRank(
+        participation=float(s.sum() ** 2 / s.square().sum()),
+        count=int((s > threshold).sum()),
+        threshold=threshold,
+    )

@@ -1,0 +1,68 @@
+"""A map linearized at a batch of states: Jacobian-vector products, both ways, many times.
+
+The map must act on each state of a batch by itself. Then the Jacobian of the batched map is block
+diagonal, one block J_i = df/dz(z_i) a state, and one product with it is n products at once.
+
+Reverse mode gives u -> J^T u from one evaluation of f. That map is linear, so its own reverse mode
+is v -> (J^T)^T v = J v: the same stored activations serve both directions, and no product
+evaluates f again (the double-backward identity, J. Townsend, 2017).
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import vjp, vmap
+
+
+class Linearization:
+    """`f` linearized at each state of a batch.
+
+    Attributes:
+        states: `(n, *shape)`, where the linearization was made.
+        values: `(n, *shape)`, `f(states)`.
+        products: How many Jacobian-vector products, of either kind, were made for each state.
+    """
+
+    def __init__(
+        self, f: Callable[[Tensor], Tensor], states: Float[Tensor, "n *shape"]
+    ) -> None:
+        """Evaluates `f` at `states` and keeps what its derivative needs."""
+        self.states = states
+        self.products = 0
+        with torch.no_grad():
+            self.values, self._pull = vjp(f, states)
+            _, self._push = vjp(lambda u: self._pull(u)[0], torch.zeros_like(states))
+
+    def jvp(self, V: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """`J_i v_i` for each state: forward mode's product."""
+        self.products += 1
+        with torch.no_grad():
+            return self._push(V)[0]
+
+    def vjp(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """`J_i^T u_i` for each state: reverse mode's product."""
+        self.products += 1
+        with torch.no_grad():
+            return self._pull(U)[0]
+
+    def dense(self, *, chunk: int | None = None) -> Float[Tensor, "n d d"]:
+        """The Jacobians themselves, `d` products in chunks of `chunk` columns at once.
+
+        Memory: `n d^2` entries for the result, `n chunk` times the map's own for each chunk.
+        """
+        n, d = self.states.shape[0], self.states[0].numel()
+        columns = torch.eye(d, dtype=self.states.dtype, device=self.states.device)
+        self.products += d
+        jacobians = self.states.new_empty(n, d, d)
+        step = chunk or d
+        with torch.no_grad():
+            for start in range(0, d, step):
+                block = columns[start : start + step]
+                tangents = block.reshape(-1, 1, *self.states.shape[1:]).expand(
+                    -1, *self.states.shape
+                )
+                images = vmap(lambda v: self._push(v)[0])(tangents)
+                jacobians[:, :, start : start + step] = images.reshape(-1, n, d).permute(1, 2, 0)
+        return jacobians

@@ -1,0 +1,260 @@
+"""`SelfMap`: the one abstraction that spectra, orbits and audits are made of."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.linearization import Linearization
+
+Stage = Callable[[Tensor], Tensor]
+
+
+class SelfMap:
+    """A map `f` whose output has its input's shape: evaluated, linearized, composed.
+
+    A state has shape `shape`, a batch `(n, *shape)`; `f` must act on each state of a batch by
+    itself. A network is put in eval mode for each call and left as it was: its mode, gradients and
+    parameters do not change. No call builds a graph for the caller.
+
+    Args:
+        f: An `nn.Module` or any callable from a batch to a batch.
+        shape: The shape of a state; left out, it is read from `f.spec.shape`.
+        dtype: For a callable without parameters: the dtype of its states (default float32).
+            A module has its parameters'.
+        device: Likewise (default `cpu`).
+
+    Raises:
+        MnemoscopeError: the shape is not known, the output's shape or dtype differs from the
+            input's, or a dropout or batch-norm layer is in training mode.
+
+    Example:
+        >>> import torch
+        >>> f = SelfMap(lambda z: z / 2, shape=(3,))
+        >>> (f**2)(torch.ones(1, 3))
+        tensor([[0.2500, 0.2500, 0.2500]])
+    """
+
+    def __init__(
+        self,
+        f: "Stage | SelfMap",
+        shape: Sequence[int] | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (f,)
+        self.shape = _state_shape(f, shape)
+        like = next((p for m in self.modules for p in m.parameters()), None)
+        if isinstance(f, SelfMap):
+            dtype, device = dtype or f.dtype, device or f.device
+        self.dtype = like.dtype if like is not None else dtype or torch.float32
+        self.device = like.device if like is not None else torch.device(device or "cpu")
+        self._evaluating = False
+        self._check_output()
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """The networks among the stages, each once."""
+        return list({id(s): s for s in self.stages if isinstance(s, nn.Module)}.values())
+
+    @property
+    def size(self) -> int:
+        """Entries of one state, the `d` of the theory."""
+        return torch.Size(self.shape).numel()
+
+    def __repr__(self) -> str:
+        names = " ∘ ".join(type(s).__name__ for s in reversed(self.stages))
+        return f"SelfMap({names}, shape={self.shape})"
+
+    def __call__(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """`f` at each state, on the map's device and in its dtype."""
+        Z = self.batch(Z)
+        with self.evaluating(), torch.no_grad():
+            return self._apply(Z)
+
+    def batch(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """`Z` detached, on the map's device and in its dtype, once its shape is right.
+
+        Raises:
+            MnemoscopeError: `Z` is not a batch of this map's states.
+        """
+        if tuple(Z.shape[1:]) != self.shape or Z.ndim == 0:
+            raise MnemoscopeError(
+                f"states of shape {tuple(Z.shape)}",
+                expected=f"a batch (n, {', '.join(map(str, self.shape))})",
+                todo="reshape them, or pass one state as z[None]",
+            )
+        return Z.detach().to(device=self.device, dtype=self.dtype)
+
+    def linearize(self, Z: Float[Tensor, "n *shape"]) -> Linearization:
+        """Linearizes at each state once, for many products with the Jacobians."""
+        Z = self.batch(Z)
+        with self.evaluating():
+            return Linearization(self._apply, Z)
+
+    def jvp(
+        self, Z: Float[Tensor, "n *shape"], V: Float[Tensor, "n *shape"]
+    ) -> Float[Tensor, "n *shape"]:
+        """`J(z_i) v_i` for each state. For several products at the same states: `linearize`."""
+        return self.linearize(Z).jvp(self.batch(V))
+
+    def vjp(
+        self, Z: Float[Tensor, "n *shape"], U: Float[Tensor, "n *shape"]
+    ) -> Float[Tensor, "n *shape"]:
+        """`J(z_i)^T u_i` for each state. For several products at the same states: `linearize`."""
+        return self.linearize(Z).vjp(self.batch(U))
+
+    def residual(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
+        """Root mean square of `f(z) - z` for each state."""
+        Z = self.batch(Z)
+        return (self(Z) - Z).flatten(1).square().mean(1).sqrt()
+
+    def __pow__(self, p: int) -> "SelfMap":
+        """The map applied `p` times."""
+        if not isinstance(p, int) or p < 1:
+            raise MnemoscopeError(
+                f"f ** {p!r}", expected="a whole power of at least 1", todo="use f ** 2, f ** 3, …"
+            )
+        return self._with_stages(self.stages * p)
+
+    def __matmul__(self, inner: "SelfMap") -> "SelfMap":
+        """`f @ g` is the map `z -> f(g(z))`."""
+        if inner.shape != self.shape:
+            raise MnemoscopeError(
+                f"maps of states {self.shape} and {inner.shape}",
+                expected="two maps of the same states",
+                todo="compose maps of one shape",
+            )
+        return self._with_stages(inner.stages + self.stages)
+
+    def to(
+        self, dtype: torch.dtype | None = None, *, device: torch.device | str | None = None
+    ) -> "SelfMap":
+        """The same map in another dtype or on another device; networks are copied, not changed.
+
+        A callable that is no module is taken as it is and handed states of the new dtype.
+        """
+        dtype = dtype or self.dtype
+        device = torch.device(device or self.device)
+        if dtype == self.dtype and device == self.device:
+            return self
+        copies = {id(m): deepcopy(m).to(device=device, dtype=dtype) for m in self.modules}
+        stages = tuple(copies.get(id(s), s) for s in self.stages)
+        return self._with_stages(stages, dtype=dtype, device=device)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Keeps the networks in eval mode over many calls, then gives each its mode back.
+
+        Raises:
+            MnemoscopeError: a dropout or batch-norm layer is in training mode, or a batch-norm
+                layer has no running statistics, so that a state's image depends on its batch.
+        """
+        if self._evaluating:
+            yield
+            return
+        for module in self.modules:
+            _refuse_random(module)
+        with ExitStack() as modes:
+            for module in self.modules:
+                modes.enter_context(_eval_mode(module))
+            self._evaluating = True
+            try:
+                yield
+            finally:
+                self._evaluating = False
+
+    def _apply(self, Z: Tensor) -> Tensor:
+        for stage in self.stages:
+            Z = stage(Z)
+        return Z
+
+    def _with_stages(self, stages: tuple[Stage, ...], **place: Any) -> "SelfMap":
+        other = object.__new__(SelfMap)
+        other.stages = stages
+        other.shape = self.shape
+        other.dtype = place.get("dtype", self.dtype)
+        other.device = place.get("device", self.device)
+        other._evaluating = False
+        return other
+
+    def _check_output(self) -> None:
+        zeros = torch.zeros(1, *self.shape, dtype=self.dtype, device=self.device)
+        with self.evaluating(), torch.no_grad():
+            try:
+                output = self._apply(zeros)
+            except MnemoscopeError:
+                raise
+            except Exception as error:
+                raise MnemoscopeError(
+                    f"a map that fails on a batch of shape {tuple(zeros.shape)}: "
+                    f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+                    expected="a map from (n, *shape) to (n, *shape)",
+                    todo="check `shape`, or wrap the map so that it takes a batch",
+                ) from error
+        if not isinstance(output, Tensor):
+            raise MnemoscopeError(
+                f"a map whose output is a {type(output).__name__}",
+                expected="a tensor",
+                todo="wrap it in a function that returns the reconstruction alone",
+            )
+        if output.shape != zeros.shape or output.dtype != zeros.dtype:
+            raise MnemoscopeError(
+                f"a map from {tuple(zeros.shape)} {zeros.dtype} "
+                f"to {tuple(output.shape)} {output.dtype}",
+                expected="an output of its input's shape and dtype",
+                todo="give an autoencoder, or wrap the map so that the shapes agree",
+            )
+
+
+def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> SelfMap:
+    """`f` itself if it is a `SelfMap`, else one made of it."""
+    return f if isinstance(f, SelfMap) else SelfMap(f, shape)
+
+
+def _state_shape(f: object, shape: Sequence[int] | None) -> tuple[int, ...]:
+    if shape is None:
+        shape = f.shape if isinstance(f, SelfMap) else getattr(getattr(f, "spec", None), "shape", None)
+    if shape is None or len(tuple(shape)) == 0 or any(int(s) < 1 for s in shape):
+        raise MnemoscopeError(
+            f"shape={shape}" if shape is not None else f"{type(f).__name__} without a shape",
+            expected="the shape of one state, each side at least 1",
+            todo="pass it: SelfMap(f, shape=(1, 8, 8))",
+        )
+    return tuple(int(s) for s in shape)
+
+
+def _refuse_random(network: nn.Module) -> None:
+    for name, layer in network.named_modules():
+        training = layer.training and isinstance(layer, (_BatchNorm, _DropoutNd))
+        if training:
+            raise MnemoscopeError(
+                f"{type(layer).__name__} `{name or 'itself'}` in training mode",
+                expected="a map with no chance in it, that takes each state by itself",
+                todo="call .eval() on the network first",
+            )
+        if isinstance(layer, _BatchNorm) and layer.running_mean is None:
+            raise MnemoscopeError(
+                f"{type(layer).__name__} `{name or 'itself'}` without running statistics",
+                expected="a map that takes each state of a batch by itself",
+                todo="build it with track_running_stats=True, or replace it",
+            )
+
+
+@contextmanager
+def _eval_mode(network: nn.Module) -> Iterator[None]:
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

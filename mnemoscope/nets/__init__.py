@@ -1,0 +1,36 @@
+"""The networks: a spec (plain values, JSON), the module it builds, and its weights in a file."""
+
+from mnemoscope.nets.activations import ACTIVATIONS, activation_function, activation_module
+from mnemoscope.nets.convolutional import Convolutional
+from mnemoscope.nets.fully_connected import FullyConnected
+from mnemoscope.nets.initialization import INITIALIZATIONS, gain, initialize
+from mnemoscope.nets.layers import NTKConv2d, NTKLinear
+from mnemoscope.nets.network import Network
+from mnemoscope.nets.record import HistoryRow, TrainingRecord
+from mnemoscope.nets.spec import Spec
+from mnemoscope.nets.spec_reader import AnySpec, spec_from_json
+from mnemoscope.nets.unet import UNet
+from mnemoscope.nets.weights_file import load, read_metadata, save
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZATIONS",
+    "AnySpec",
+    "Convolutional",
+    "FullyConnected",
+    "HistoryRow",
+    "NTKConv2d",
+    "NTKLinear",
+    "Network",
+    "Spec",
+    "TrainingRecord",
+    "UNet",
+    "activation_function",
+    "activation_module",
+    "gain",
+    "initialize",
+    "load",
+    "read_metadata",
+    "save",
+    "spec_from_json",
+]

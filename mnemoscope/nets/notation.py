@@ -1,0 +1,60 @@
+"""Names with an optional number in parentheses, as specs write them: `leaky_relu(0.1)`."""
+
+import math
+import re
+from collections.abc import Collection
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets.checked_model import did_you_mean, short
+
+
+def parse_name(
+    text: str,
+    *,
+    what: str,
+    names: Collection[str],
+    with_number: Collection[str] = (),
+) -> tuple[str, float | None]:
+    """Splits `name` or `name(number)` into the name and the number.
+
+    Args:
+        text: What the user wrote.
+        what: What the names are names of, for the error.
+        names: The names that may stand alone.
+        with_number: The names that may be followed by a finite number in parentheses.
+
+    Returns:
+        The name, and the number or None.
+
+    Raises:
+        MnemoscopeError: the name is unknown, or has a number where it takes none, or the reverse.
+    """
+    known = list(dict.fromkeys([*names, *with_number]))
+    given = f"{what} {short(text)}"
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
+    name = match[1] if match else text
+    if match is None or (name not in names and name not in with_number):
+        listed = [f"{name}(number)" if name not in names else name for name in known]
+        todo = did_you_mean(name, known, otherwise=f"choose the {what} from this list")
+        raise MnemoscopeError(given, expected=f"one of {', '.join(listed)}", todo=todo)
+    number = _finite(match[2])
+    if match[2] is None and name not in names:
+        todo = f"write its number in parentheses, as in {name}(0.01)"
+        raise MnemoscopeError(given, expected=f"{name}(number)", todo=todo)
+    if match[2] is not None and name not in with_number:
+        raise MnemoscopeError(
+            given, expected=f"{name}, which takes no number", todo=f"write `{name}`"
+        )
+    if match[2] is not None and number is None:
+        raise MnemoscopeError(
+            given, expected=f"{name}(number) with a finite number", todo="change the number"
+        )
+    return name, number
+
+
+def _finite(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

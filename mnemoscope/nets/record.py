@@ -1,0 +1,70 @@
+"""How a network's weights came to be."""
+
+from pydantic import BaseModel, Field, JsonValue
+
+from mnemoscope.nets.checked_model import CheckedModel
+
+
+class HistoryRow(BaseModel, frozen=True, extra="forbid", ser_json_inf_nan="strings"):
+    """One moment of the training.
+
+    Attributes:
+        step: Optimizer steps taken so far.
+        seconds: Time since the start, in seconds.
+        loss: Training loss.
+        lr: Learning rate.
+    """
+
+    step: int
+    seconds: float
+    loss: float
+    lr: float
+
+
+class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
+    """How a network was trained, enough to do it again.
+
+    Attributes:
+        optimizer: The optimizer's name.
+        lr: The learning rate it began with.
+        schedule: How the learning rate changed.
+        batch_size: Examples in each step; the number of examples for full-batch training.
+        tol: The training loss that counted as interpolation.
+        max_steps: The most steps allowed.
+        steps: Optimizer steps taken.
+        loss: Training loss at the end.
+        converged: Whether the loss reached `tol`.
+        seconds: How long it took, in seconds.
+        seed: The seed of the order of the examples.
+        examples: The number of training examples, `n`.
+        data_checksum: `mnemoscope.provenance.checksum` of the examples.
+        targets: Whether the network was fitted to targets other than the examples themselves.
+        versions: `mnemoscope.provenance.versions` at the time.
+        history: The loss along the way, oldest first.
+        source: How the examples were loaded, if that is known; plain JSON values.
+
+    Raises:
+        MnemoscopeError: a field is misspelled, missing, of the wrong type or out of range.
+    """
+
+    optimizer: str = Field(description="the optimizer's name")
+    lr: float = Field(description="a learning rate, as a number")
+    schedule: str = Field(description="the schedule's name")
+    batch_size: int = Field(ge=1, description="a whole number, 1 or more")
+    tol: float = Field(description="a loss, as a number")
+    max_steps: int = Field(ge=0, description="a whole number, 0 or more")
+    steps: int = Field(ge=0, description="a whole number, 0 or more")
+    loss: float = Field(description="a loss, as a number")
+    converged: bool = Field(description="True or False")
+    seconds: float = Field(ge=0, description="a time in seconds, 0 or more")
+    seed: int = Field(description="a whole number")
+    examples: int = Field(ge=1, description="a whole number, 1 or more")
+    data_checksum: str = Field(description="a checksum, as hexadecimal digits")
+    targets: bool = Field(default=False, description="True or False")
+    versions: dict[str, str] = Field(description="a dictionary from names to versions, all text")
+    history: tuple[HistoryRow, ...] = Field(
+        default=(), description="rows with step, seconds, loss and lr, all numbers"
+    )
+    source: dict[str, JsonValue] | None = Field(
+        default=None, description="a dictionary of plain JSON values, or None"
+    )

@@ -1,0 +1,156 @@
+"""What every network's spec has in common, and how a spec becomes a network."""
+
+import operator
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+import torch
+from pydantic import AfterValidator, BeforeValidator, Field
+from torch import nn
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets.activations import parse_activation
+from mnemoscope.nets.checked_model import CheckedModel, short
+from mnemoscope.nets.initialization import initialize, parse_initialization
+from mnemoscope.nets.network import Network
+
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+
+def _whole(value: object) -> object:
+    """NumPy's whole numbers become Python's; everything else is left for pydantic to judge."""
+    if isinstance(value, bool):
+        return value
+    try:
+        return operator.index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        return value
+
+
+def _activation(name: str) -> str:
+    parse_activation(name)
+    return name
+
+
+def _initialization(name: str) -> str:
+    parse_initialization(name)
+    return name
+
+
+Whole = Annotated[int, Field(strict=True, ge=0, lt=2**31), BeforeValidator(_whole)]
+"""A whole number, 0 or more."""
+
+Count = Annotated[int, Field(strict=True, ge=1, lt=2**31), BeforeValidator(_whole)]
+"""A whole number, 1 or more."""
+
+Activation = Annotated[str, Field(strict=True), AfterValidator(_activation)]
+"""The name of an activation."""
+
+Initialization = Annotated[str, Field(strict=True), AfterValidator(_initialization)]
+"""The name of an initialization."""
+
+
+class Spec(CheckedModel, ABC, frozen=True, extra="forbid"):
+    """What a network is built from: plain values that say everything but the weights.
+
+    Raises:
+        MnemoscopeError: a field is misspelled, missing, of the wrong type or out of range.
+    """
+
+    shape: tuple[Count, ...] = Field(
+        min_length=1, description="the shape of a state: a tuple of whole numbers, 1 or more each"
+    )
+    activation: Activation = Field(
+        default="leaky_relu", description="the name of an activation, as text"
+    )
+    output_activation: Activation | None = Field(
+        default=None, description="the name of an activation, as text, or None"
+    )
+    bias: bool = Field(default=True, strict=True, description="True or False")
+    init: Initialization = Field(
+        default="default", description="the name of an initialization, as text"
+    )
+
+    @property
+    @abstractmethod
+    def last_activation(self) -> str:
+        """The activation that stands after the last weight layer."""
+
+    @abstractmethod
+    def skeleton(self) -> nn.Module:
+        """The layers that map a batch, on PyTorch's meta device: shapes without numbers."""
+
+    def build(
+        self,
+        *,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+    ) -> Network:
+        """Builds the network and draws its weights.
+
+        The weights are drawn in float32 on the CPU by a generator of their own and then cast and
+        moved, so they are the same numbers for every dtype and device. The global generator is
+        not touched.
+
+        Args:
+            seed: Whole number, 0 or more, that decides the weights.
+            dtype: float32, float64, bfloat16 or float16.
+            device: Where the weights go.
+
+        Raises:
+            MnemoscopeError: the seed, dtype or device cannot be used, or the network is too large
+                for the memory.
+        """
+        whole = _whole(seed)
+        if not isinstance(whole, int) or isinstance(whole, bool) or not 0 <= whole < 2**63:
+            raise MnemoscopeError(
+                f"seed={short(seed)}", expected="a whole number, 0 or more", todo="change `seed`"
+            )
+        if dtype not in _DTYPES:
+            raise MnemoscopeError(
+                f"dtype={short(dtype)}",
+                expected=f"one of {', '.join(map(str, _DTYPES))}",
+                todo="change `dtype`",
+            )
+        check_device(device)
+        outline = self.outline()
+        try:
+            network = outline.to_empty(device="cpu")
+        except RuntimeError as error:
+            raise MnemoscopeError(
+                f"{self!r} does not fit into memory ({short(str(error))})",
+                expected="a network with fewer weights",
+                todo="make it narrower or shallower",
+            ) from error
+        initialize(network, init=self.init, activation=self.activation, seed=whole)
+        return network.to(dtype=dtype, device=device)
+
+    def parameters_count(self) -> int:
+        """The number of weights and biases."""
+        return sum(parameter.numel() for parameter in self.outline().parameters())
+
+    def outline(self) -> Network:
+        """The network on PyTorch's meta device: names and shapes of its weights, no numbers.
+
+        Raises:
+            MnemoscopeError: a layer is too large for any memory.
+        """
+        return Network(self, self.skeleton())
+
+
+def check_device(device: str | torch.device) -> None:
+    """Makes sure that tensors can be put on the device.
+
+    Raises:
+        MnemoscopeError: PyTorch does not know the device, or cannot use it on this machine.
+    """
+    try:
+        torch.empty(0, device=device)
+    # PyTorch without CUDA raises an AssertionError for "cuda".
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise MnemoscopeError(
+            f"device={short(device)} ({short(str(error))})",
+            expected="a device PyTorch can use on this machine, such as cpu",
+            todo="change `device`",
+        ) from error

@@ -1,0 +1,101 @@
+"""The Jacobian's leading eigenvalues at each example, against the unit circle."""
+
+import math
+
+import altair as alt
+import polars as pl
+from altair.typing import ChartType
+
+from mnemoscope.report.charts.rows import chart_data, known
+from mnemoscope.report.charts.theme import COLOURS, theme
+
+WIDEST = 3.0
+"""The farthest the view goes: one huge eigenvalue must not shrink the unit circle to a dot."""
+
+MOST_POINTS = 4000
+CROWDED = 600
+"""More eigenvalues than this are drawn smaller."""
+
+
+def spectrum_chart(spectra: pl.DataFrame, examples: pl.DataFrame, *, size: int = 460) -> ChartType:
+    """Eigenvalues in the complex plane: discs where the example is stored, triangles where not.
+
+    Args:
+        spectra: `Audit.spectra`.
+        examples: `Audit.examples`.
+        size: Width and height in pixels.
+    """
+    points = (
+        known(spectra, "real", "imag")
+        .sort("rank", "example")
+        .head(MOST_POINTS)
+        .join(examples.select(pl.col("index").alias("example"), "stored"), on="example", how="left")
+        .select(
+            "example",
+            pl.col("rank") + 1,
+            "real",
+            "imag",
+            "modulus",
+            pl.when(pl.col("stored").fill_null(False))
+            .then(pl.lit("stored example"))
+            .otherwise(pl.lit("example not stored"))
+            .alias("state"),
+        )
+    )
+    reach = view_reach(spectra)
+    scale = alt.Scale(domain=[-reach, reach], nice=False)
+    x = alt.X("real:Q", scale=scale, title="real part", axis=alt.Axis(tickCount=5))
+    y = alt.Y("imag:Q", scale=scale, title="imaginary part", axis=alt.Axis(tickCount=5))
+    turns = [2 * math.pi * k / 180 for k in range(181)]
+    circle_points = pl.DataFrame(
+        {"k": range(181), "real": map(math.cos, turns), "imag": map(math.sin, turns)}
+    )
+    circle = (
+        alt.Chart(chart_data(circle_points, 4))
+        .mark_line(style="reference", clip=True)
+        .encode(x=x, y=y, order="k:Q")
+    )
+    states = {"stored example": COLOURS["stored"], "example not stored": COLOURS["not_stored"]}
+    dots = (
+        alt.Chart(chart_data(points, 4))
+        .mark_point(
+            size=48 if points.height <= CROWDED else 18, filled=True, opacity=0.85, clip=True
+        )
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color(
+                "state:N", scale=alt.Scale(domain=list(states), range=list(states.values()))
+            ),
+            shape=alt.Shape(
+                "state:N", scale=alt.Scale(domain=list(states), range=["circle", "triangle-up"])
+            ),
+            tooltip=[
+                alt.Tooltip("example:Q", title="example"),
+                alt.Tooltip("rank:Q", title="eigenvalue, largest first"),
+                alt.Tooltip("real:Q", title="real part", format=".4g"),
+                alt.Tooltip("imag:Q", title="imaginary part", format=".4g"),
+                alt.Tooltip("modulus:Q", title="modulus", format=".4g"),
+                alt.Tooltip("state:N", title="state"),
+            ],
+        )
+    )
+    layers = alt.layer(circle, dots).properties(width=size, height=size)
+    return layers.configure(**theme())
+
+
+def view_reach(spectra: pl.DataFrame) -> float:
+    """How far from zero the view goes: all eigenvalues, the unit circle, at most `WIDEST`."""
+    drawn = known(spectra, "real", "imag")
+    farthest = max(
+        (abs(value) for name in ("real", "imag") for value in drawn[name]),
+        default=0.0,
+    )
+    return min(max(1.15, 1.05 * farthest), WIDEST)
+
+
+def outside_view(spectra: pl.DataFrame) -> int:
+    """How many eigenvalues lie beyond the view (the page says so)."""
+    reach = view_reach(spectra)
+    beyond = (pl.col("real").abs() > reach) | (pl.col("imag").abs() > reach)
+    return known(spectra, "real", "imag").filter(beyond).height

@@ -1,0 +1,141 @@
+"""The rows of examples: what was stored, shown."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from mnemoscope.auditing.audit import Audit
+from mnemoscope.report.frames import Frame, orbit_frames
+from mnemoscope.report.numbers import finite
+from mnemoscope.report.pictures import Drawing, Picture, picture
+from mnemoscope.report.rates import Rate, rate_of_columns, rate_of_count
+
+MOST_ROWS = 100
+
+
+@dataclass(frozen=True)
+class ExampleRow:
+    """A training example as the page shows it.
+
+    Attributes:
+        index: Its place among the training examples.
+        stored: Whether it is stored; None if not known.
+        recalled: Whether the orbit shown was recalled; None if not known.
+        spectral_radius: At the example.
+        recall: Its recall rate.
+        basin: The share of starts that end at its attractor.
+        picture: The example.
+        frames: An orbit from its corruption.
+    """
+
+    index: int
+    stored: bool | None
+    recalled: bool | None
+    spectral_radius: float | None
+    recall: Rate | None
+    basin: Rate | None
+    picture: Picture | None
+    frames: list[Frame]
+
+
+def strongest_first(examples: pl.DataFrame) -> pl.DataFrame:
+    """Stored ones first, then by recall rate (highest first), then by spectral radius (lowest)."""
+    return (
+        examples.with_columns(
+            pl.col("stored").fill_null(False).alias("_stored"),
+            pl.col("recall_rate").fill_nan(None).alias("_recall"),
+            pl.col("spectral_radius").fill_nan(None).alias("_radius"),
+        )
+        .sort(
+            "_stored",
+            "_recall",
+            "_radius",
+            "index",
+            descending=[True, True, False, False],
+            nulls_last=True,
+        )
+        .drop("_stored", "_recall", "_radius")
+    )
+
+
+def example_rows(audit: Audit, how: Drawing, most: int = MOST_ROWS) -> list[ExampleRow]:
+    """The rows of the page, at most `most`."""
+    pictures, orbits = audit.pictures.get("examples"), audit.pictures.get("recall_frames")
+    shown = audit.summary.get("recall_frames") or {}
+    steps, marks = shown.get("steps") or [], shown.get("recalled") or []
+    trials = _recall_counts(audit)
+    basins = {row["id"]: row for row in audit.attractors.iter_rows(named=True)}
+    total_starts = pooled_starts(audit.attractors)
+    rows = []
+    for row in strongest_first(audit.examples).head(most).iter_rows(named=True):
+        index = row["index"]
+        recalled, total = trials.get(index, (None, None))
+        rows.append(
+            ExampleRow(
+                index=index,
+                stored=row["stored"],
+                recalled=marks[index] if index < len(marks) else None,
+                spectral_radius=row["spectral_radius"],
+                recall=rate_of_columns(
+                    row["recall_rate"],
+                    row["recall_low"],
+                    row["recall_high"],
+                    count=recalled,
+                    total=total,
+                ),
+                basin=_basin(row, basins, total_starts),
+                picture=(
+                    picture(pictures[index], how)
+                    if pictures is not None and index < len(pictures)
+                    else None
+                ),
+                frames=(
+                    orbit_frames(orbits[index], steps, how)
+                    if orbits is not None and index < len(orbits)
+                    else []
+                ),
+            )
+        )
+    return rows
+
+
+def pooled_starts(attractors: pl.DataFrame) -> int | None:
+    """How many starts the basin fractions are shares of; None if no start reached any."""
+    reached = attractors.filter(pl.col("starts") > 0, pl.col("basin_fraction").is_finite())
+    if not reached.height:
+        return None
+    largest = reached.sort("starts", descending=True).row(0, named=True)
+    return round(largest["starts"] / largest["basin_fraction"])
+
+
+def basin_rate(row: dict[str, Any], total: int | None) -> Rate | None:
+    """The basin fraction of a row of `Audit.attractors`, with its count and total."""
+    return rate_of_columns(
+        row["basin_fraction"], row["basin_low"], row["basin_high"], count=row["starts"], total=total
+    )
+
+
+def _basin(
+    row: dict[str, Any], attractors: dict[int, dict[str, Any]], total: int | None
+) -> Rate | None:
+    value = finite(row["basin_fraction"])
+    if value is None:
+        return None
+    attractor = attractors.get(row["attractor"])
+    if attractor is not None and attractor["basin_fraction"] == value:
+        return basin_rate(attractor, total)
+    return rate_of_count(round(value * total), total) if total else Rate(value)
+
+
+def _recall_counts(audit: Audit) -> dict[int, tuple[int, int]]:
+    told = audit.summary.get("recalled") or {}
+    if "corruption" not in told or "strength" not in told:
+        return {}
+    chosen = audit.recall.filter(
+        pl.col("corruption") == told["corruption"],
+        (pl.col("strength") - float(told["strength"])).abs() < 1e-9,
+    )
+    return {
+        row["example"]: (row["recalled"], row["trials"]) for row in chosen.iter_rows(named=True)
+    }

@@ -1,0 +1,109 @@
+"""The four to six numbers under the verdict."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mnemoscope.auditing.audit import Audit
+from mnemoscope.report.numbers import number, setting
+from mnemoscope.report.rates import Rate, rate_of_summary
+from mnemoscope.report.threshold import interpolation_threshold
+from mnemoscope.report.words import corruption_name, strength_name
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """A number with its name.
+
+    Attributes:
+        name: What it is.
+        value: The number as text.
+        note: What it was made from.
+        rate: The rate behind it, where it is one.
+        colour: The thing whose colour it wears (a key of `COLOURS`), or an empty string.
+    """
+
+    name: str
+    value: str
+    note: str
+    rate: Rate | None = None
+    colour: str = ""
+
+
+def key_figures(audit: Audit) -> list[KeyFigure]:
+    """The figures that the summary has numbers for."""
+    summary = audit.summary
+    found = (
+        _stored(summary),
+        _recalled(summary),
+        _reached(summary),
+        _spurious(summary),
+        _unsettled(summary),
+        _training(summary, interpolation_threshold(audit)),
+    )
+    return [figure for figure in found if figure is not None]
+
+
+def _stored(summary: dict[str, Any]) -> KeyFigure | None:
+    rate = rate_of_summary(summary.get("stored"))
+    if rate is None:
+        return None
+    return KeyFigure(
+        "training examples stored", f"{rate.count:,}", f"of {rate.total:,}", rate, "stored"
+    )
+
+
+def _recalled(summary: dict[str, Any]) -> KeyFigure | None:
+    entry = summary.get("recalled")
+    rate = rate_of_summary(entry)
+    if rate is None or entry is None:
+        return None
+    corruption = entry.get("corruption")
+    source = ""
+    if corruption:
+        source = f" from {corruption_name(corruption)}"
+        if entry.get("strength") is not None:
+            source += f", {strength_name(corruption)} {setting(entry['strength'])}"
+    return KeyFigure("recalled" + source, rate.text, f"{rate.fraction} trials", rate, "stored")
+
+
+def _reached(summary: dict[str, Any]) -> KeyFigure | None:
+    entry = summary.get("reached_from_noise")
+    if not entry or not entry.get("total"):
+        return None
+    starts = f", by {entry['starts']:,} starts" if entry.get("starts") else ""
+    return KeyFigure(
+        "distinct examples reached from noise",
+        f"{entry['count']:,}",
+        f"of {entry['total']:,}{starts}",
+        colour="stored",
+    )
+
+
+def _spurious(summary: dict[str, Any]) -> KeyFigure | None:
+    if summary.get("spurious") is None:
+        return None
+    cycles = summary.get("cycles")
+    note = "match no training example" if summary["spurious"] else "none found"
+    if cycles:
+        note += f"; {cycles:,} limit cycle{'' if cycles == 1 else 's'} besides"
+    return KeyFigure("spurious attractors", f"{summary['spurious']:,}", note, colour="spurious")
+
+
+def _unsettled(summary: dict[str, Any]) -> KeyFigure | None:
+    rate = rate_of_summary(summary.get("unsettled"))
+    if rate is None:
+        return None
+    return KeyFigure(
+        "of starts did not settle", rate.text, f"{rate.fraction} starts", rate, "unsettled"
+    )
+
+
+def _training(summary: dict[str, Any], tol: float | None) -> KeyFigure | None:
+    if summary.get("training_loss") is None:
+        return None
+    told = ""
+    if summary.get("interpolated") is not None:
+        told = "interpolates" if summary["interpolated"] else "does not interpolate"
+    if told and tol is not None:
+        told += f" (threshold {setting(tol)})"
+    return KeyFigure("training loss", number(summary["training_loss"]), told)

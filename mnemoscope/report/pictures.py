@@ -1,0 +1,129 @@
+"""States as pictures: PNG data URIs that the page carries."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool1d
+
+BUDGET = 6_000_000
+"""Bytes of pixels that all pictures of a page may hold; larger pictures are scaled down to fit."""
+
+LARGEST_SIDE = 160
+STRIP_BARS = 96
+STRIP_HEIGHT = 48
+STRIP_COLOUR = (91, 134, 184, 255)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in the page.
+
+    Attributes:
+        uri: `data:image/png;base64,...`.
+        width: In pixels of the PNG.
+        height: In pixels of the PNG.
+    """
+
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How states are drawn; one for a whole page, so that equal states look equal.
+
+    Attributes:
+        side: The longest side of a picture, in pixels.
+        low: What a strip's lowest bar stands for.
+        high: What its highest stands for.
+    """
+
+    side: int
+    low: float
+    high: float
+
+
+def is_picture(shape: Sequence[int]) -> bool:
+    """Whether states of this shape are drawn as pictures: `(h, w)`, `(1, h, w)` or `(3, h, w)`."""
+    sides = shape[-2:]
+    return min(sides, default=0) >= 4 and (
+        len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
+    )
+
+
+def drawing(examples: Tensor | None, count: int) -> Drawing:
+    """The drawing that fits `count` states like the examples into the page.
+
+    Args:
+        examples: `(n, *shape)`; their range is the range of the strips.
+        count: How many states the page will show.
+    """
+    if examples is None or examples.numel() == 0:
+        return Drawing(LARGEST_SIDE, 0.0, 1.0)
+    shape = examples.shape[1:]
+    channels = 3 if len(shape) == 3 and shape[0] == 3 else 1
+    side = int(math.sqrt(BUDGET / max(1, count * channels)))
+    known = examples[torch.isfinite(examples)]
+    low, high = (float(known.min()), float(known.max())) if known.numel() else (0.0, 1.0)
+    return Drawing(max(16, min(side, LARGEST_SIDE)), min(low, 0.0), max(high, 0.0))
+
+
+def picture(state: Tensor, how: Drawing) -> Picture:
+    """A state as a PNG: a picture clipped to [0, 1], or a strip of bars if it is not a picture.
+
+    What is not a number is drawn as 0.
+    """
+    values = torch.nan_to_num(state.detach().to("cpu", torch.float32), nan=0.0)
+    image = _image(values) if is_picture(state.shape) else _strip(values.flatten(), how)
+    if max(image.size) > how.side and is_picture(state.shape):
+        shrink = how.side / max(image.size)
+        image = image.resize(
+            (max(1, round(image.width * shrink)), max(1, round(image.height * shrink))),
+            Image.Resampling.BOX,
+        )
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Picture(f"data:image/png;base64,{encoded}", image.width, image.height)
+
+
+def spread(total: int, most: int) -> list[int]:
+    """At most `most` places out of `total`, evenly spread, the first and the last among them."""
+    if total <= most:
+        return list(range(total))
+    return sorted({round(k * (total - 1) / (most - 1)) for k in range(most)})
+
+
+def _image(values: Tensor) -> Image.Image:
+    levels = (values.clamp(0, 1) * 255).round().to(torch.uint8)
+    if levels.ndim == 3 and levels.shape[0] == 3:
+        height, width = levels.shape[1:]
+        data = bytes(levels.permute(1, 2, 0).flatten().tolist())
+        return Image.frombytes("RGB", (width, height), data)
+    height, width = levels.shape[-2:]
+    return Image.frombytes("L", (width, height), bytes(levels.flatten().tolist()))
+
+
+def _strip(values: Tensor, how: Drawing) -> Image.Image:
+    """Bars from zero, up to `high` and down to `low`, on a transparent ground."""
+    if values.numel() == 0:
+        return Image.new("RGBA", (STRIP_BARS, STRIP_HEIGHT))
+    if values.numel() > STRIP_BARS:
+        values = adaptive_avg_pool1d(values[None], STRIP_BARS)[0]
+    scale = (STRIP_HEIGHT - 1) / ((how.high - how.low) or 1.0)
+    zero = round(how.high * scale)
+    wide = max(1, STRIP_BARS // values.numel())
+    image = Image.new("RGBA", (wide * values.numel(), STRIP_HEIGHT))
+    for place, value in enumerate(values.clamp(how.low, how.high).tolist()):
+        tip = round((how.high - value) * scale)
+        top, bottom = min(tip, zero), max(tip, zero)
+        bar = Image.new("RGBA", (max(1, wide - (wide > 2)), bottom - top + 1), STRIP_COLOUR)
+        image.paste(bar, (place * wide, top))
+    return image

@@ -1,0 +1,12 @@
+"""The training loss that counted as interpolation."""
+
+from mnemoscope.auditing.audit import Audit
+from mnemoscope.report.numbers import finite
+
+
+def interpolation_threshold(audit: Audit) -> float | None:
+    """What the network's training record tells; None if there is none.
+
+    `summary["tol"]` is another threshold: that of an orbit's last step.
+    """
+    return finite((audit.provenance.get("training") or {}).get("tol"))

@@ -1,0 +1,49 @@
+"""What people read for the names that the tables carry."""
+
+CORRUPTIONS: dict[str, tuple[str, str]] = {
+    "gaussian": ("Gaussian noise", "standard deviation"),
+    "salt_and_pepper": ("salt and pepper", "share of pixels"),
+    "mask_pixels": ("masked pixels", "share of pixels"),
+    "mask_block": ("masked block", "share of the picture"),
+    "mask_lower_half": ("masked lower half", "share of rows"),
+    "blur": ("blur", "deviation in pixels"),
+    "mix": ("mixed examples", "the other's share"),
+}
+"""A corruption's name, and what its strength measures."""
+
+START_KINDS: dict[str, str] = {
+    "uniform": "uniform noise",
+    "gaussian": "Gaussian noise",
+    "wide_gaussian": "wide Gaussian noise",
+    "sparse": "sparse noise",
+    "pink": "1/f noise",
+    "corrupted": "corrupted examples",
+    "held_out": "held-out data",
+    "bred": "bred from attractors",
+}
+"""A distribution of starts."""
+
+OUTCOMES: dict[str, str] = {
+    "at_examples": "at an example",
+    "at_spurious": "spurious",
+    "at_cycles": "limit cycle",
+    "unsettled": "unsettled",
+    "diverged": "diverged",
+    "not_attracting": "not attracting",
+}
+"""Where an orbit ended: the columns of `starts`, in the order in which they are drawn."""
+
+
+def corruption_name(corruption: str) -> str:
+    """A corruption as people read it; an unknown one by its own name."""
+    return CORRUPTIONS.get(corruption, (corruption.replace("_", " "), "strength"))[0]
+
+
+def strength_name(corruption: str) -> str:
+    """What the corruption's strength measures."""
+    return CORRUPTIONS.get(corruption, (corruption, "strength"))[1]
+
+
+def start_name(kind: str) -> str:
+    """A distribution of starts as people read it; an unknown one by its own name."""
+    return START_KINDS.get(kind, kind.replace("_", " "))

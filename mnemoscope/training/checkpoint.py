@@ -1,0 +1,70 @@
+"""A training's whole state in one `.safetensors` file, to go on from after a kill.
+
+Tensors (weights, buffers, the optimizer's moments) are stored as they are, everything else as JSON
+in the metadata, so that nothing is unpickled and the numbers come back to the bit.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.files import replacing
+
+FORMAT = "mnemoscope-checkpoint/1"
+
+
+def write_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
+    """Writes a nest of dicts, lists, numbers, text and tensors; the old file stays until then."""
+    tensors: dict[str, Tensor] = {}
+    tree = _without_tensors(state, tensors)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {"format": FORMAT, "state": json.dumps(tree)})
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads what `write_checkpoint` wrote.
+
+    Raises:
+        MnemoscopeError: the file is no checkpoint, or cut off.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise SafetensorError(f"its format is {metadata.get('format')!r}")
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        return _with_tensors(json.loads(metadata["state"]), tensors)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise MnemoscopeError(
+            f"{path} cannot be read as a checkpoint ({error})",
+            expected="a checkpoint that a training of this project wrote",
+            todo="remove it to start anew, or name another one",
+        ) from error
+
+
+def _without_tensors(node: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(node, Tensor):
+        name = f"t{len(tensors)}"
+        tensors[name] = node.detach().cpu().clone().contiguous()
+        return {"tensor": name}
+    if isinstance(node, dict):
+        return {"dict": [[key, _without_tensors(value, tensors)] for key, value in node.items()]}
+    if isinstance(node, list | tuple):
+        return {"list": [_without_tensors(value, tensors) for value in node]}
+    return {"value": node}
+
+
+def _with_tensors(node: Any, tensors: dict[str, Tensor]) -> Any:
+    ((kind, content),) = node.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {key: _with_tensors(value, tensors) for key, value in content}
+    if kind == "list":
+        return [_with_tensors(value, tensors) for value in content]
+    return content

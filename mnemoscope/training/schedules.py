@@ -1,0 +1,90 @@
+"""Learning-rate policies: how the rate follows from the losses seen so far.
+
+A rate is a value: `after` gives the next one. So a checkpoint that holds it resumes exactly.
+"""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+SCHEDULES = {
+    "plateau": "halves the rate when the loss has stopped falling, tests whether that helped, and "
+    "raises it again by a tenth for as long as it falls; needs no number of steps",
+    "cosine": "from the first rate to a hundredth of it along half a cosine over `max_steps`",
+    "constant": "the first rate throughout",
+}
+"""The schedules, by name. The rate is part of what decides which examples are stored."""
+
+WINDOW = 100
+"""Steps over which `plateau` averages the loss before it judges."""
+
+FALLING = 0.9
+"""A window whose mean loss is below this share of the one before it is falling."""
+
+RISING = 1.5
+"""One above this share of it is rising: the rate is too high."""
+
+SMALLEST = 1 / 512
+"""`plateau` never goes below this share of the first rate."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A learning rate and all that the next one depends on.
+
+    Attributes:
+        schedule: A name in `SCHEDULES`.
+        first: The rate to begin with.
+        max_steps: The steps that `cosine` is spread over.
+        share: The present rate, as a share of the first.
+        step: Steps taken.
+        seen: Steps in the present window.
+        total: The sum of their losses.
+        before: Mean loss of the window before; None in the first one.
+        halved: Whether the last judgement halved the rate.
+    """
+
+    schedule: str
+    first: float
+    max_steps: int
+    share: float = 1.0
+    step: int = 0
+    seen: int = 0
+    total: float = 0.0
+    before: float | None = None
+    halved: bool = False
+
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        return self.first * self.share
+
+    def after(self, loss: float, steps: int) -> "Rate":
+        """The rate after `steps` more steps with this mean loss."""
+        step = self.step + steps
+        if self.schedule == "constant":
+            return replace(self, step=step)
+        if self.schedule == "cosine":
+            turn = math.cos(math.pi * min(1.0, step / self.max_steps))
+            return replace(self, step=step, share=0.01 + 0.99 * (1 + turn) / 2)
+        seen, total = self.seen + steps, self.total + steps * loss
+        if seen < WINDOW:
+            return replace(self, step=step, seen=seen, total=total)
+        share, halved = self._judged(total / seen)
+        return replace(
+            self, step=step, share=share, halved=halved, seen=0, total=0.0, before=total / seen
+        )
+
+    def _judged(self, mean: float) -> tuple[float, bool]:
+        if self.before is None:
+            return self.share, False
+        if mean < FALLING * self.before:
+            return min(1.0, 1.1 * self.share), False
+        if mean > RISING * self.before or not self.halved:
+            return max(SMALLEST, self.share / 2), True
+        # The halving did not bring the loss down, so it was not the rate: take it back.
+        return min(1.0, 2 * self.share), False
+
+    def state(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)

@@ -1,0 +1,25 @@
+import pytest
+import torch
+
+import mnemoscope as mn
+
+
+@pytest.mark.parametrize("r", [1, 3, 7])
+def test_r_equal_singular_values_count_r(r):
+    A = torch.zeros(10, 8)
+    A[:r, :r] = 2 * torch.eye(r)
+    rank = mn.effective_rank(A)
+    assert rank.participation == pytest.approx(r)
+    assert rank.count == r
+
+
+def test_unequal_singular_values_by_hand():
+    # (3 + 1)^2 / (9 + 1)
+    rank = mn.effective_rank(torch.diag(torch.tensor([3.0, 1.0])), threshold=0.5)
+    assert rank.participation == pytest.approx(1.6)
+    assert rank.count == 1
+    assert rank.threshold == 0.5
+
+
+def test_nothing_has_rank_zero():
+    assert mn.effective_rank(torch.zeros(3, 2, 2)).participation == 0.0

@@ -1,0 +1,86 @@
+"""The activations, by name."""
+
+import math
+
+import pytest
+import torch
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets import ACTIVATIONS, activation_function, activation_module
+
+ALL = [*ACTIVATIONS, "leaky_relu(0.5)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "z", "value"),
+    [
+        ("identity", -3.0, -3.0),
+        ("relu", -1.0, 0.0),
+        ("relu", 2.0, 2.0),
+        ("leaky_relu", -1.0, -0.2),
+        ("leaky_relu", 2.0, 2.0),
+        ("leaky_relu(0.1)", -1.0, -0.1),
+        ("selu", 1.0, 1.0507009873554805),
+        ("selu", -1.0, 1.0507009873554805 * 1.6732632423543772 * (math.exp(-1) - 1)),
+        ("silu", 1.0, 1 / (1 + math.exp(-1))),
+        ("gelu", 1.0, 0.5 * (1 + math.erf(1 / math.sqrt(2)))),
+        ("elu", -1.0, math.exp(-1) - 1),
+        ("softplus", 0.0, math.log(2)),
+        ("tanh", 1.0, math.tanh(1)),
+        ("sigmoid", 0.0, 0.5),
+        ("sin", math.pi / 2, 1.0),
+        ("cosid", 0.0, 1.0),
+        ("cosid", math.pi, -1 - math.pi),
+    ],
+)
+def test_values_by_hand(name: str, z: float, value: float):
+    at = torch.tensor(z, dtype=torch.float64)
+    assert activation_function(name)(at).item() == pytest.approx(value, rel=1e-15)
+    assert activation_module(name)(at).item() == pytest.approx(value, rel=1e-15)
+
+
+def test_every_activation_has_a_value_by_hand():
+    (mark,) = (m for m in test_values_by_hand.pytestmark if m.name == "parametrize")  # pyright: ignore[reportFunctionMemberAccess]
+    assert {name for name, _, _ in mark.args[1]} >= set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_function_and_module_agree_to_the_bit_on_any_shape(name: str):
+    for shape in [(), (3,), (2, 0), (2, 3, 4)]:
+        z = 3 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        value = activation_function(name)(z)
+        assert value.shape == shape
+        assert torch.equal(value, activation_module(name)(z))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_module_has_no_parameters_and_leaves_its_input_alone(name: str):
+    module = activation_module(name)
+    z = torch.tensor([-1.0, 0.5])
+    module(z)
+    assert list(module.parameters()) == []
+    assert z.tolist() == [-1.0, 0.5]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_forward_derivative_is_the_difference_quotient(name: str):
+    function, step = activation_function(name), 1e-6
+    # None of these points is within a step of 0, where some activations have a kink.
+    z = torch.linspace(-2, 2, 8, dtype=torch.float64)
+    derivative = torch.func.jvp(function, (z,), (torch.ones_like(z),))[1]
+    quotient = (function(z + step) - function(z - step)) / (2 * step)
+    torch.testing.assert_close(derivative, quotient, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("make", [activation_function, activation_module])
+def test_an_unknown_activation_is_told_with_the_list_and_the_nearest(make):
+    with pytest.raises(MnemoscopeError, match="did you mean `leaky_relu`") as error:
+        make("leakyrelu")
+    assert all(name in str(error.value) for name in ACTIVATIONS)
+
+
+def test_only_leaky_relu_takes_a_number():
+    for name in ACTIVATIONS:
+        if name != "leaky_relu":
+            with pytest.raises(MnemoscopeError, match="takes no number"):
+                activation_module(f"{name}(1)")

@@ -1,0 +1,67 @@
+"""How a network's weights came to be, as JSON."""
+
+import json
+import math
+
+import pytest
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets import HistoryRow, TrainingRecord
+
+
+def test_json_comes_back_to_the_bit(record: TrainingRecord):
+    twin = TrainingRecord.from_json(record.to_json())
+    assert twin == record
+    assert twin.loss == 0.1 + 0.2
+    assert twin.history[0] == HistoryRow(step=0, seconds=0.0, loss=1 / 3, lr=1e-3)
+    assert twin.source == {"name": "digits", "n": 20, "options": {"size": [8, 8], "labels": None}}
+
+
+def test_a_loss_that_is_no_number_is_plain_json_and_comes_back(record: TrainingRecord):
+    rows = [{"step": 0, "seconds": 0.0, "loss": math.inf, "lr": 1.0}]
+    diverged = TrainingRecord(**{**record.model_dump(), "loss": math.nan, "history": rows})
+    text = diverged.to_json()
+
+    def refuse(constant: str):
+        raise AssertionError(f"{constant} is not JSON")
+
+    json.loads(text, parse_constant=refuse)
+    twin = TrainingRecord.from_json(text)
+    assert math.isnan(twin.loss)
+    assert twin.history[0].loss == math.inf
+
+
+def test_source_history_and_targets_may_be_left_out(record: TrainingRecord):
+    fields = record.model_dump()
+    for name in ("source", "history", "targets"):
+        del fields[name]
+    short = TrainingRecord(**fields)
+    assert (short.source, short.history, short.targets) == (None, (), False)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("steps", -1, "steps=-1; expected a whole number, 0 or more"),
+        ("batch_size", 0, "batch_size=0; expected a whole number, 1 or more"),
+        ("seconds", -0.5, "seconds=-0.5; expected a time in seconds, 0 or more"),
+        ("loss", "low", "loss='low'; expected a loss, as a number"),
+        ("history", [{"step": 0}], "expected rows with step, seconds, loss and lr"),
+        ("source", {"picture": object}, "expected a dictionary of plain JSON values"),
+        ("optimiser", "adam", "did you mean `optimizer`?"),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_line(
+    record: TrainingRecord, field: str, value: object, told: str
+):
+    with pytest.raises(MnemoscopeError) as error:
+        TrainingRecord(**{**record.model_dump(), field: value})
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_value_is_told(record: TrainingRecord):
+    fields = record.model_dump()
+    del fields["data_checksum"]
+    with pytest.raises(MnemoscopeError, match="was given no data_checksum"):
+        TrainingRecord(**fields)

@@ -1,0 +1,61 @@
+"""Any spec from its JSON."""
+
+import json
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets import AnySpec, Convolutional, FullyConnected, Spec, UNet, spec_from_json
+from mnemoscope.nets.spec_reader import KINDS
+
+
+def test_every_spec_comes_back_from_text_bytes_and_dictionary(spec: Spec):
+    text = spec.to_json()
+    for given in (text, text.encode(), json.loads(text), spec.model_dump()):
+        assert spec_from_json(given) == spec
+        assert type(spec_from_json(given)) is type(spec)
+
+
+def test_the_kind_says_which_spec_it_is():
+    assert {kind.model_fields["kind"].default: kind for kind in KINDS.values()} == KINDS
+    assert set(KINDS.values()) == {FullyConnected, Convolutional, UNet}
+    assert spec_from_json('{"kind": "unet", "shape": [1, 8, 8]}') == UNet(shape=(1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("{", "the JSON of a spec cannot be parsed"),
+        ("[1]", "the JSON of a spec is [1]"),
+        ({}, "a spec without a kind; expected one of fully_connected, convolutional, unet"),
+        ({"kind": "u_net"}, "did you mean `unet`?"),
+        ({"kind": "transformer"}, "set `kind` to one of these"),
+        ({"kind": None}, "kind=None"),
+        ({"kind": ["unet"]}, "kind=['unet']"),
+        ({"kind": "unet", "shape": [1, 8, 8], "level": 2}, "did you mean `levels`?"),
+        ({"kind": "unet", "shape": [1, 8, 8], 3: 2}, "UNet has no field 3"),
+        ({"kind": "fully_connected"}, "FullyConnected was given no shape"),
+        ('{"kind": "fully_connected", "shape": [3], "depth": 0}', "depth=0; expected"),
+        ('{"kind": "fully_connected", "shape": [3], "depth": NaN}', "depth=nan; expected"),
+    ],
+)
+def test_what_is_no_spec_is_told_in_one_line(given, told: str):
+    with pytest.raises(MnemoscopeError) as error:
+        spec_from_json(given)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+class Run(BaseModel):
+    spec: AnySpec
+
+
+def test_any_spec_can_be_a_field_of_another_model(spec: Spec):
+    run = Run.model_validate({"spec": spec})
+    assert Run.model_validate_json(run.model_dump_json()).spec == spec
+
+
+def test_a_wrong_spec_in_another_model_is_told_in_the_same_words():
+    with pytest.raises(ValidationError, match="did you mean `levels`"):
+        Run.model_validate({"spec": {"kind": "unet", "shape": [1, 8, 8], "level": 2}})

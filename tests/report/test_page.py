@@ -1,0 +1,214 @@
+import base64
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+import torch
+
+from mnemoscope.report import write_page
+from mnemoscope.report.embedding import drawing_code, safe_json
+
+from .example_audit import edge_audit, frame, full_audit
+
+HOSTILE = "</script><img src=x onerror=alert(1)><!--\"'&{{7*7}}"
+
+
+class Page(HTMLParser):
+    """What a browser would find: elements with attributes, and text outside scripts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements = []
+        self.words = []
+        self.inside = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_endtag(self, tag):
+        self.inside = None
+
+    def handle_data(self, data):
+        if self.inside not in ("script", "style", "title") and data.strip():
+            self.words.append(" ".join(data.split()))
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = write_page(full_audit(), tmp_path_factory.mktemp("page") / "page.html")
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    return Page(text)
+
+
+def test_the_verdict_comes_first(page):
+    verdict = page.words.index(full_audit().summary["verdict"])
+    headings = [
+        place for place, word in enumerate(page.words) if word == "training examples stored"
+    ]
+    assert verdict < min(headings)
+    assert next(tag for tag, _ in page.elements if tag in ("h1", "h2", "img", "dl")) == "h1"
+
+
+def test_the_sections_stand_in_order(page):
+    sections = [attrs["id"] for attrs in page.all("section")]
+    assert sections == [
+        "examples", "noise", "spectrum", "recall", "basins", "plane", "training", "attractors",
+        "limits", "provenance",
+    ]  # fmt: skip
+
+
+def test_nothing_is_loaded_from_anywhere(text, page):
+    for _, attrs in page.elements:
+        for name in ("src", "href", "srcset", "data", "poster", "action"):
+            assert attrs.get(name, "data:").startswith("data:")
+    own = text.replace(drawing_code(), "")
+    assert not re.findall(r"url\(|@import|import\(|fetch\(|XMLHttpRequest", own)
+    assert not re.findall(r"https?://", own)
+    policy = page.all("meta")[1]
+    assert policy["http-equiv"] == "Content-Security-Policy"
+    assert policy["content"].startswith("default-src 'none';")
+
+
+def test_all_pictures_say_what_they_show(page):
+    pictures = page.all("img")
+    assert len(pictures) == 20 * 8 + 8 * 7 + 21
+    assert all(len(attrs["alt"]) > 8 for attrs in pictures)
+
+
+def test_examples_stand_sorted(page):
+    shown = [int(attrs["data-example"]) for attrs in page.all("article")]
+    table = full_audit().examples.sort(
+        "stored", "recall_rate", "spectral_radius", descending=[True, True, False]
+    )
+    assert shown == table["index"].to_list()
+
+
+def test_tables_can_be_taken_out(page):
+    links = {attrs["download"]: attrs["href"] for attrs in page.all("a")}
+    audit = full_audit()
+    for name in (
+        "examples",
+        "attractors",
+        "recall",
+        "curves",
+        "starts",
+        "basins",
+        "spectra",
+        "history",
+    ):
+        content = base64.b64decode(links[f"{name}.csv"].split("base64,")[1])
+        assert pl.read_csv(content).height == getattr(audit, name).height
+
+
+def test_charts_are_json(text):
+    found = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.S)
+    assert len(found) == 4 + 7 + 1
+    for block in found:
+        json.loads(block)
+
+
+def test_hostile_strings_stay_strings(tmp_path):
+    audit = full_audit()
+    audit.summary.update(verdict=HOSTILE, name=HOSTILE)
+    audit.summary["recalled"]["corruption"] = HOSTILE
+    audit.summary["recall_frames"]["corruption"] = HOSTILE
+    audit.summary["recall_frames"]["steps"] = [HOSTILE] * 7
+    audit.summary["noise_frames"]["kinds"] = [HOSTILE] * 8
+    audit.provenance.update(
+        command=HOSTILE, date=HOSTILE, settings={HOSTILE: [HOSTILE], "a": {HOSTILE: HOSTILE}}
+    )
+    audit = dataclasses.replace(
+        audit,
+        recall=audit.recall.with_columns(pl.lit(HOSTILE).alias("corruption")),
+        curves=audit.curves.with_columns(pl.lit(HOSTILE).alias("corruption")),
+        starts=audit.starts.with_columns(pl.lit(HOSTILE).alias("kind")),
+        attractors=audit.attractors.with_columns(pl.lit(HOSTILE).alias("kind")),
+    )
+    text = write_page(audit, tmp_path / "page.html").read_text()
+    page = Page(text)
+    assert "onerror=alert" not in re.sub(r"<script.*?</script>", "", text, flags=re.S).replace(
+        "&lt;img src=x onerror=alert", ""
+    )
+    assert all(attrs["src"].startswith("data:image/png") for attrs in page.all("img"))
+    assert not any("onerror" in attrs for _, attrs in page.elements)
+    # Text that only looks like a template is not run as one.
+    assert "{{7*7}}" in text
+    assert text.count("</script>") == text.count("<script")
+
+
+def test_json_in_scripts_cannot_end_them():
+    value = {HOSTILE: [HOSTILE, "\u2028"]}
+    text = str(safe_json(value))
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == value
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        safe_json(float("nan"))
+
+
+def test_the_edge_of_everything(tmp_path):
+    text = write_page(edge_audit(), tmp_path / "page.html").read_text()
+    words = " ".join(Page(text).words)
+    assert "The map stores nothing." in words
+    assert "carries no training record" in words
+    assert "A plane needs three examples" in words
+    assert "No attractor was found." in words
+    assert "–" in words
+    assert not re.search(r"\b(nan|None|NaN)\b", words)
+
+
+def test_summary_with_nothing_but_a_verdict(tmp_path):
+    full = full_audit()
+    audit = dataclasses.replace(
+        full, summary={"verdict": "Nothing more."}, provenance={}, pictures={}
+    )
+    text = write_page(audit, tmp_path / "page.html").read_text()
+    assert not Page(text).all("img")
+
+
+def test_many_examples_are_capped_and_the_page_stays_small(tmp_path):
+    pictures = torch.rand(500, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    audit = full_audit(500, 5, examples=pictures)
+    path = write_page(audit, tmp_path / "page.html")
+    text = path.read_text()
+    assert path.stat().st_size < 15_000_000
+    assert "Showing 100 of 500 examples" in text
+    assert len(Page(text).all("article")) == 100
+
+
+def test_missing_numbers_everywhere(tmp_path):
+    audit = full_audit()
+    blank = {}
+    for name in ("examples", "attractors"):
+        table = getattr(audit, name)
+        floats = [column for column, kind in table.schema.items() if kind == pl.Float64]
+        blank[name] = table.with_columns(pl.lit(float("nan")).alias(column) for column in floats)
+    for name in ("recall", "curves"):
+        blank[name] = getattr(audit, name).with_columns(
+            pl.lit(None, pl.Float64).alias(column) for column in ("rate", "low", "high")
+        )
+    blank["spectra"] = frame("spectra", [])
+    text = write_page(dataclasses.replace(audit, **blank), tmp_path / "page.html").read_text()
+    assert not re.search(r"\bnan\b", " ".join(Page(text).words), re.I)
+
+
+def test_a_crash_leaves_the_old_page(tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    audit = full_audit()
+    audit.summary.pop("verdict")
+    with pytest.raises(Exception, match="verdict"):
+        write_page(audit, path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
