@@ -14,7 +14,8 @@ class MnemoscopeError(ValueError):
         self.given = given
         self.expected = expected
         self.todo = todo
-        super().__init__(f"{given}; expected {expected}; {todo}")
+        # One line, whatever a file's name or another library's message brings along.
+        super().__init__(" ".join(f"{given}; expected {expected}; {todo}".split()))
 
 
 class DivergenceError(MnemoscopeError):

@@ -14,7 +14,7 @@ def dtype(request):
     return request.param
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def global_generator_untouched():
     before = torch.random.get_rng_state()
     yield

@@ -92,7 +92,7 @@ def audit(
     f = as_self_map(f, X.shape[1:])
     X = _checked(f, X, starts=starts, trials=trials, match_tol=match_tol)
     span = Range.of(X)
-    corruptions = _admitted(f.shape) if corruptions is None else corruptions
+    corruptions = _admitted(X) if corruptions is None else corruptions
     options: OrbitOptions = {"tol": tol, "max_steps": max_steps, "batch_size": batch_size}
     for kind in start_kinds:
         Starts(kind, starts, span)
@@ -218,13 +218,12 @@ def _checked(f: SelfMap, X: Tensor, *, starts: int, trials: int, match_tol: floa
     return f.batch(X)
 
 
-def _admitted(shape: tuple[int, ...]) -> dict[str, tuple[float, ...]]:
-    """The strengths of each corruption that states of this shape admit."""
-    picture = len(shape) >= 2
+def _admitted(X: Tensor) -> dict[str, tuple[float, ...]]:
+    """The strengths of each corruption that these examples admit: one alone cannot be mixed."""
     return {
         name: corruption.strengths
         for name, corruption in CORRUPTIONS.items()
-        if picture or not corruption.pictures_only
+        if (X.ndim > 2 or not corruption.pictures_only) and (len(X) > 1 or name != "mix")
     }
 
 

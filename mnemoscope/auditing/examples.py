@@ -11,7 +11,8 @@ from typing_extensions import Unpack
 from mnemoscope.auditing.tables import EXAMPLES, NOISE, SPECTRA
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
-from mnemoscope.dynamics.orbits import OrbitOptions, rms
+from mnemoscope.dynamics.orbits import OrbitOptions
+from mnemoscope.dynamics.states import rms
 from mnemoscope.linalg import distance_to_span, jacobian_spectrum, operator_norm
 from mnemoscope.maps import SelfMap
 

@@ -73,6 +73,9 @@ def _npz(path: Path) -> np.ndarray:
     # NumPy takes any other file for a pickle, and would tell of one.
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no .npz archive, or cut off")
+    with zipfile.ZipFile(path) as members:
+        if not all(name.endswith(".npy") for name in members.namelist()):
+            raise ValueError("it is an archive of something else than arrays")
     with np.load(path, allow_pickle=False) as archive:
         return archive[_chosen(archive.files, path)]
 

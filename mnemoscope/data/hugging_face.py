@@ -79,12 +79,12 @@ def _load(datasets: Any, name: str, split: str | None) -> Any:
     folder = Path(name).expanduser()
     wanted = split or "train"
     if (folder / "dataset_dict.json").exists():
-        splits = datasets.load_from_disk(str(folder))
+        splits = _from_disk(datasets, folder)
         if wanted not in splits:
             raise _no_such_split(name, wanted, list(splits))
         return splits[wanted]
     if (folder / "state.json").exists():
-        rows = datasets.load_from_disk(str(folder))
+        rows = _from_disk(datasets, folder)
         if split is not None and split != str(rows.split or "train"):
             raise _no_such_split(name, split, [str(rows.split or "train")])
         return rows
@@ -98,6 +98,18 @@ def _load(datasets: Any, name: str, split: str | None) -> Any:
     return datasets.load_dataset(
         str(folder) if folder.exists() else name, split=wanted, streaming=True
     )
+
+
+def _from_disk(datasets: Any, folder: Path) -> Any:
+    try:
+        return datasets.load_from_disk(str(folder))
+    except IndexError as error:
+        # So `datasets` fails over a dataset without rows that it wrote itself.
+        raise MnemoscopeError(
+            f"hf:{folder}, which has no examples",
+            expected="at least one example",
+            todo="choose another source",
+        ) from error
 
 
 def _no_such_split(name: str, split: str, splits: list[str]) -> MnemoscopeError:

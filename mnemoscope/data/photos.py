@@ -71,7 +71,7 @@ def _windows(picture: Tensor, side: int, size: int) -> list[Tensor]:
         for y in rows.tolist()
         for x in columns.tolist()
     )
-    return [crop for crop in crops if size == 1 or float(crop.flatten(1).std(1).amax()) >= FLAT]
+    return [crop for crop in crops if float(crop.flatten(1).std(1).amax()) >= FLAT]
 
 
 def _farthest(chosen: Tensor, pool: Tensor, n: int) -> Tensor:

@@ -7,7 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mnemoscope.dynamics.fixed_points import refine
-from mnemoscope.dynamics.orbits import Orbits, Status, rms
+from mnemoscope.dynamics.orbits import Orbits, Status
+from mnemoscope.dynamics.states import nearest, rms
 from mnemoscope.linalg import spectral_radius
 from mnemoscope.maps import SelfMap
 
@@ -40,6 +41,11 @@ class Atlas:
 
     def __len__(self) -> int:
         return len(self.period)
+
+    @property
+    def fixed_points(self) -> Float[Tensor, "s *shape"]:
+        """The attractors that are fixed points."""
+        return self.states[self.period[self.owner] == 1]
 
     def match(self, Z: Float[Tensor, "n *shape"], *, resolution: float) -> Int[Tensor, " n"]:
         """The attractor within `resolution` (RMS) of each state, -1 where there is none."""
@@ -119,28 +125,6 @@ def _verified(f: SelfMap, ends: Tensor, period: int, resolution: float):
         margin = info.residual[:, 0] + 100 * torch.finfo(f.dtype).eps
         for row, value in zip(rows[radius + margin < 1].tolist(), radius[radius + margin < 1], strict=True):
             yield int(settled[row]), (lap[row, :p], p, value)
-
-
-def nearest(
-    Z: Float[Tensor, "n *shape"], states: Float[Tensor, "s *shape"], *, chunk: int = 4096
-) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
-    """The nearest of some states to each of `Z`: its index, and its distance (RMS).
-
-    The index comes from matrix products, the distance from the difference itself, since the former
-    lose half the digits of small distances. With no states: index -1, distance infinite.
-    """
-    if len(states) == 0:
-        return (
-            torch.full((len(Z),), -1, dtype=torch.int64, device=Z.device),
-            Z.new_full((len(Z),), torch.inf),
-        )
-    flat = states.flatten(1)
-    indices, distances = [], []
-    for part in Z.flatten(1).split(chunk):
-        index = torch.cdist(part, flat).argmin(1)
-        indices.append(index)
-        distances.append(rms(part - flat[index]))
-    return torch.cat(indices), torch.cat(distances)
 
 
 def group_within(

@@ -8,13 +8,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import Unpack
 
-from mnemoscope.dynamics.atlas import Atlas, chart, nearest
-from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, iterate
+from mnemoscope.dynamics.atlas import Atlas, chart
+from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, iterate, joined
 from mnemoscope.dynamics.starts import BLOCK, Starts
 from mnemoscope.dynamics.good_turing import good_turing
+from mnemoscope.dynamics.states import nearest
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map
+
+
+PILOT = 64
+"""Starts that are iterated first, while fewer attractors than these are known."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,20 @@ def survey(
     atlas: Atlas,
     **options: Unpack[OrbitOptions],
 ) -> tuple[Atlas, Int[Tensor, " n"], Orbits]:
-    """Iterates from `Z` and adds what is found to an atlas: atlas, labels in it, orbits."""
-    orbits = iterate(f, Z, **options)
-    atlas, labels = chart(f, orbits, atlas, resolution=resolution(**options))
-    return atlas, labels, orbits
+    """Iterates from `Z` and adds what is found to an atlas: atlas, labels in it, orbits.
+
+    Where little is known yet a first few starts are iterated alone: what they find are landmarks,
+    by which most of the others can be told to have converged without going all the way.
+    """
+    pilot = PILOT if len(atlas) < PILOT else 0
+    parts = []
+    for part in (Z[:pilot], Z[pilot:]):
+        if len(part):
+            orbits = iterate(f, part, landmarks=atlas.fixed_points, **options)
+            atlas, labels = chart(f, orbits, atlas, resolution=resolution(**options))
+            parts.append((labels, orbits))
+    labels = torch.cat([labels for labels, _ in parts])
+    return atlas, labels, joined([orbits for _, orbits in parts])
 
 
 def resolution(**options: Unpack[OrbitOptions]) -> float:

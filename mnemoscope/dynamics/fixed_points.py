@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mnemoscope.dynamics.orbits import expand, orbit_batch_size, rms
+from mnemoscope.dynamics.orbits import orbit_batch_size
+from mnemoscope.dynamics.states import expand, rms
 from mnemoscope.linalg.gmres import gmres
 from mnemoscope.maps import SelfMap, batch_size_within
 from mnemoscope.maps.self_map import Stage, as_self_map

@@ -1,13 +1,16 @@
 """`iterate`: many orbits at once; each leaves the working batch when its fate is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypedDict
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from mnemoscope.dynamics.capture import captured
+from mnemoscope.dynamics.states import expand, rms
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, batch_size_within
 from mnemoscope.maps.self_map import Stage, as_self_map
@@ -17,6 +20,12 @@ TOL = 1e-6
 
 MAX_STEPS = 10_000
 """Applications of `f` after which an orbit counts as unsettled, unless told otherwise."""
+
+CYCLES_FROM = 32
+"""Steps before which no return is looked for: most orbits have converged by then."""
+
+LOOK = 8
+"""Steps between two looks at what changes slowly: the level of a state, landmarks nearby."""
 
 BATCH = 512
 """Orbits worked on at once, memory permitting: more fills the caches and is not faster."""
@@ -90,6 +99,7 @@ def iterate(
     tol: float = TOL,
     max_steps: int = MAX_STEPS,
     batch_size: int | None = None,
+    landmarks: Float[Tensor, "m *shape"] | None = None,
 ) -> Orbits:
     """Iterates `f` from each start until the orbit converges, closes a cycle or diverges.
 
@@ -97,8 +107,9 @@ def iterate(
       `4 eps RMS(z)`;
     - *cycle*: it returns to within as much of an earlier state, `p > 1` steps back, while a step
       still moves it `1e4` times further than the return misses (R. P. Brent 1980: the earlier state
-      is moved up at powers of two, so the first return gives the smallest period). An orbit that
-      spirals in at rate `r` misses by about `1 - r^p` of a step, so it is not mistaken for one;
+      is moved up at powers of two, from 32 on, so the first return gives the smallest period). An
+      orbit that spirals in at rate `r` misses by about `1 - r^p` of a step, so it is not mistaken
+      for one;
     - *diverged*: NaN, infinity, or RMS beyond `1e6 max(1, RMS(start))`;
     - *unsettled*: none of these after `max_steps`.
 
@@ -112,6 +123,9 @@ def iterate(
         max_steps: Applications of `f` after which an orbit counts as unsettled.
         batch_size: Orbits worked on at once (default 512, or what fits into a quarter of the
             memory that is free).
+        landmarks: `(m, *shape)`, attracting fixed points known already. An orbit that is seen to
+            close in on one along a line on which `f` contracts linearly
+            (`mnemoscope.dynamics.capture`) has converged to it without going all the way.
 
     Raises:
         MnemoscopeError: `Z` is not a batch of states, or `tol` or `max_steps` is out of range.
@@ -124,66 +138,106 @@ def iterate(
             expected="tol > 0 and max_steps of at least 1",
             todo="leave them out for the defaults",
         )
-    n = len(Z)
-    size = batch_size or orbit_batch_size(f)
-    rounding = 4 * torch.finfo(f.dtype).eps
     found = Orbits(
         end=torch.empty_like(Z),
-        steps=torch.zeros(n, dtype=torch.int64, device=f.device),
-        residual=Z.new_zeros(n),
-        period=torch.zeros(n, dtype=torch.int64, device=f.device),
-        status=torch.full((n,), Status.UNSETTLED, dtype=torch.int64, device=f.device),
+        steps=torch.zeros(len(Z), dtype=torch.int64, device=f.device),
+        residual=Z.new_zeros(len(Z)),
+        period=torch.zeros(len(Z), dtype=torch.int64, device=f.device),
+        status=torch.full((len(Z),), Status.UNSETTLED, dtype=torch.int64, device=f.device),
     )
-    taken = min(n, size)
+    rounding = 4 * torch.finfo(f.dtype).eps
+    taken = min(len(Z), batch_size or orbit_batch_size(f))
     index = torch.arange(taken, device=f.device)
     z = Z[index]
-    anchor, bound = z, DIVERGED * rms(z).clamp_min(1)
+    anchor, anchored = z.clone(), torch.zeros_like(index)
     age = torch.zeros_like(index)
-    anchored = torch.zeros_like(index)
+    level = rms(z)
+    bound = DIVERGED * level.clamp_min(1)
+    turn = 0
     with f.evaluating():
         while len(index):
+            turn += 1
             image = f(z)
             step = rms(image - z)
-            level = rms(image)
+            if turn % LOOK == 0:
+                level = rms(image)
             limit = (rounding * level).clamp_min(tol)
             lost = ~torch.isfinite(step) | (level > bound)
             still = step <= limit
-            gap = rms(image - anchor)
-            returned = (gap <= RETURN * step) | (gap <= rounding * level / 4)
-            closed = (gap <= limit) & returned & ~still & (age > anchored)
-            late = age + 1 >= max_steps
-            leaving = lost | still | closed | late
+            closed, gap = _returns(image, anchor, age, anchored, step, limit, rounding * level / 4)
+            leaving = lost | still | closed | (age + 1 >= max_steps)
+            target = torch.full_like(index, -1)
+            if landmarks is not None and len(landmarks) and turn % LOOK == 0:
+                target = captured(f, z, image, landmarks)
+                target[lost | still | closed] = -1
+                leaving = leaving | (target >= 0)
             if bool(leaving.any()):
-                out = index[leaving]
-                cycle = (closed & ~lost)[leaving]
-                found.end[out] = torch.where(expand(cycle, z), image[leaving], z[leaving])
-                found.steps[out] = age[leaving] + cycle
-                found.residual[out] = torch.where(cycle, gap[leaving], step[leaving])
-                found.period[out] = torch.where(
-                    cycle,
-                    (age + 1 - anchored)[leaving],
-                    (still & ~lost)[leaving].to(torch.int64),
-                )
-                found.status[out] = _fate(lost[leaving], still[leaving], cycle)
-                stay = ~leaving
-                fresh = torch.arange(
-                    taken, min(n, taken + int(leaving.sum())), device=f.device
-                )
+                rows = leaving.nonzero()[:, 0]
+                out, cycle, near = index[rows], (closed & ~lost)[rows], (target >= 0)[rows]
+                rest = (still | (target >= 0))[rows] & ~lost[rows]
+                found.end[out] = torch.where(expand(cycle, z), image[rows], z[rows])
+                found.residual[out] = torch.where(cycle, gap[rows], step[rows])
+                found.steps[out] = age[rows] + cycle
+                found.period[out] = torch.where(cycle, (age + 1 - anchored)[rows], rest.long())
+                found.status[out] = _fate(lost[rows], rest, cycle)
+                if landmarks is not None and bool(near.any()):
+                    found.end[out[near]] = landmarks[target[rows[near]]]
+                    found.residual[out[near]] = f.residual(landmarks)[target[rows[near]]]
+                fresh = torch.arange(taken, min(len(Z), taken + len(rows)), device=f.device)
                 taken += len(fresh)
-                new, zero = Z[fresh], torch.zeros_like(fresh)
-                index = torch.cat([index[stay], fresh])
-                z = torch.cat([image[stay], new])
-                age = torch.cat([age[stay] + 1, zero])
-                anchor = torch.cat([anchor[stay], new])
-                anchored = torch.cat([anchored[stay], zero])
-                bound = torch.cat([bound[stay], DIVERGED * rms(new).clamp_min(1)])
-            else:
-                z, age = image, age + 1
-            moved = (age > 0) & ((age & (age - 1)) == 0)
-            if bool(moved.any()):
-                anchor = torch.where(expand(moved, z), z, anchor)
-                anchored = torch.where(moved, age, anchored)
+                filled, dead = rows[: len(fresh)], rows[len(fresh) :]
+                # The image may be a view of the state or of something that is the map's own.
+                image = image.clone()
+                image[filled] = anchor[filled] = Z[fresh]
+                index[filled] = fresh
+                age[filled] = -1
+                anchored[filled] = 0
+                level[filled] = rms(Z[fresh])
+                bound[filled] = DIVERGED * level[filled].clamp_min(1)
+                if len(dead):
+                    stay = torch.ones_like(leaving)
+                    stay[dead] = False
+                    index, image, age = index[stay], image[stay], age[stay]
+                    anchor, anchored = anchor[stay], anchored[stay]
+                    level, bound = level[stay], bound[stay]
+            z = image
+            age = age + 1
+            moved = ((age >= CYCLES_FROM) & ((age & (age - 1)) == 0)).nonzero()[:, 0]
+            if len(moved):
+                anchor[moved] = z[moved]
+                anchored[moved] = age[moved]
     return found
+
+
+def _returns(
+    image: Tensor,
+    anchor: Tensor,
+    age: Tensor,
+    anchored: Tensor,
+    step: Tensor,
+    limit: Tensor,
+    rounding: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Which orbits have come back to their anchor, and how far from it each is."""
+    closed = torch.zeros_like(step, dtype=torch.bool)
+    gap = torch.full_like(step, torch.inf)
+    old = ((anchored > 0) & (age > anchored)).nonzero()[:, 0]
+    if len(old):
+        gap[old] = rms(image[old] - anchor[old])
+        exact = (gap <= RETURN * step) | (gap <= rounding)
+        closed = (gap <= limit) & exact & (step > limit)
+    return closed, gap
+
+
+def joined(parts: Sequence[Orbits]) -> Orbits:
+    """Orbits of several batches, one after the other."""
+    return Orbits(
+        end=torch.cat([part.end for part in parts]),
+        steps=torch.cat([part.steps for part in parts]),
+        residual=torch.cat([part.residual for part in parts]),
+        period=torch.cat([part.period for part in parts]),
+        status=torch.cat([part.status for part in parts]),
+    )
 
 
 def orbit_batch_size(f: SelfMap) -> int:
@@ -191,16 +245,6 @@ def orbit_batch_size(f: SelfMap) -> int:
     # Beside its state an orbit holds its image, anchor and temporaries, the map its activations.
     bytes_per_state = 16 * f.size * torch.finfo(f.dtype).bits // 8
     return batch_size_within(bytes_per_state, device=f.device, largest=BATCH)
-
-
-def rms(Z: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
-    """The root mean square of each state."""
-    return torch.linalg.vector_norm(Z.flatten(1), dim=1) / Z.shape[1:].numel() ** 0.5
-
-
-def expand(mask: Bool[Tensor, " n"], Z: Float[Tensor, "n *shape"]) -> Bool[Tensor, "n *ones"]:
-    """The mask with as many axes as `Z`, to choose between states."""
-    return mask.reshape(-1, *[1] * (Z.ndim - 1))
 
 
 def _fate(lost: Tensor, still: Tensor, cycle: Tensor) -> Tensor:

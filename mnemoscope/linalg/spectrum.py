@@ -23,6 +23,11 @@ from mnemoscope.maps import SelfMap, batch_size_within
 from mnemoscope.maps.self_map import Stage, as_self_map
 
 
+WHOLE_SPACE = 512
+"""States of up to this many entries: a Krylov basis may grow to all of the space, so that even a
+spectrum whose moduli are all alike is found."""
+
+
 class SpectrumOptions(TypedDict, total=False):
     """What every spectral function takes besides its map and states.
 
@@ -84,7 +89,8 @@ def jacobian_spectrum(
     """The `k` leading eigenvalues of the Jacobian of `f` at each state, largest modulus first.
 
     Matrix-free (thick-restarted Arnoldi, `mnemoscope.linalg.arnoldi`); from the dense matrix where
-    `d` is so small that this is faster. Memory: about `130 d` entries a state and the map's own.
+    `d` is so small that this is faster. Memory: about `130 d` entries a state (`2 d^2` for `d` up to 512) and the
+    map's own.
 
     Args:
         f: A self-map, or a network or callable to make one from.
@@ -214,7 +220,7 @@ def _solve(
             expected=f"k between 1 and {f.size}",
             todo="ask for fewer",
         )
-    basis = max(64, 3 * k)
+    basis = f.size if f.size <= WHOLE_SPACE else max(64, 3 * k)
     tol = tol if tol is not None else (3e-6 if f.dtype == torch.float32 else 1e-10)
     entries = 3 * f.size * max(2 * basis, f.size if f.size <= DENSE_EIGEN_SIZE else 0)
     size = batch_size or batch_size_within(

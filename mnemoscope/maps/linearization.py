@@ -52,7 +52,7 @@ class Linearization:
 
         Memory: `n d^2` entries for the result, `n chunk` times the map's own for each chunk.
         """
-        n, d = self.states.shape[0], self.states[0].numel()
+        n, d = self.states.shape[0], self.states.shape[1:].numel()
         columns = torch.eye(d, dtype=self.states.dtype, device=self.states.device)
         self.products += d
         jacobians = self.states.new_empty(n, d, d)
@@ -64,5 +64,7 @@ class Linearization:
                     -1, *self.states.shape
                 )
                 images = vmap(lambda v: self._push(v)[0])(tangents)
-                jacobians[:, :, start : start + step] = images.reshape(-1, n, d).permute(1, 2, 0)
+                jacobians[:, :, start : start + step] = images.reshape(len(block), n, d).permute(
+                    1, 2, 0
+                )
         return jacobians

@@ -3,6 +3,8 @@ import torch
 
 from mnemoscope.linalg.gmres import gmres
 
+pytestmark = pytest.mark.usefixtures("global_generator_untouched")
+
 
 @pytest.mark.parametrize("d", [1, 6, 50])
 def test_solves_many_systems_at_once(d, dtype):

@@ -9,6 +9,8 @@ import mnemoscope as mn
 from mnemoscope.linalg import dense, spectrum
 from tests.known_maps import KNOWN_MAPS
 
+pytestmark = pytest.mark.usefixtures("global_generator_untouched")
+
 
 @pytest.fixture(params=["as chosen", "matrix-free", "dense"])
 def method(request, monkeypatch):

@@ -1,0 +1,54 @@
+"""Seeing that an orbit has settled down to a known fixed point before it has got there.
+
+Near an attracting fixed point `a` an orbit soon runs along the slowest direction: with
+`e = z - a`, `f(z) - a` is nearly `lam e` for a number `lam < 1`. If `f` is moreover linear on the
+segment from `a` to `z`, then every further state stays on it and the distance shrinks by `lam`
+each step: the orbit converges to `a`, and only the counting of steps is left. Where a second
+direction is as slow, or `f` bends in between, nothing is concluded and the orbit goes on.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mnemoscope.dynamics.states import nearest, rms
+from mnemoscope.maps import SelfMap
+
+ALIGNED = 0.05
+"""`||f(z) - a - lam e||` may be this share of `||e||`: what is left of faster directions."""
+
+STRAIGHT = 0.1
+"""At the segment's middle the map may differ from linear by this share of its step there."""
+
+SLOWEST = 0.999
+"""Nothing is concluded for `lam` above this: rounding decides what happens there."""
+
+
+def captured(
+    f: SelfMap,
+    z: Float[Tensor, "n *shape"],
+    image: Float[Tensor, "n *shape"],
+    landmarks: Float[Tensor, "m *shape"],
+) -> Int[Tensor, " n"]:
+    """The landmark that each orbit is settling down to; -1 where nothing can be concluded.
+
+    Args:
+        f: The map.
+        z: `(n, *shape)`, states of the orbits.
+        image: `(n, *shape)`, `f(z)`.
+        landmarks: `(m, *shape)`, attracting fixed points.
+    """
+    target, _ = nearest(image, landmarks)
+    a = landmarks[target]
+    e, after = (z - a).flatten(1), (image - a).flatten(1)
+    square = e.square().sum(1)
+    lam = (e * after).sum(1) / square.clamp_min(torch.finfo(z.dtype).tiny)
+    aside = torch.linalg.vector_norm(after - lam[:, None] * e, dim=1)
+    good = (lam.abs() <= SLOWEST) & (aside <= ALIGNED * square.sqrt())
+    rows = good.nonzero()[:, 0]
+    if len(rows):
+        middle = a[rows] + (z[rows] - a[rows]) / 2
+        # Of a straight map the middle moves half as far as the end.
+        bend = rms(f(middle) - (a[rows] + image[rows]) / 2)
+        good[rows] = bend <= STRAIGHT * (1 - lam[rows].abs()) * rms(z[rows] - a[rows]) / 2
+    return torch.where(good, target, -1)

@@ -1,0 +1,139 @@
+import math
+
+import pytest
+import torch
+
+import mnemoscope as mn
+from mnemoscope.dynamics import orbits as module
+from tests.known_maps import KNOWN_MAPS
+
+pytestmark = pytest.mark.usefixtures("global_generator_untouched")
+
+
+def starts(known, dtype, n=20):
+    Z = torch.randn(n, *known.shape, generator=torch.Generator().manual_seed(0))
+    return Z.to(dtype)
+
+
+def test_every_orbit_meets_its_known_fate(known, dtype):
+    if not known.fate:
+        pytest.skip("orbits of this map do not settle")
+    orbits = mn.iterate(known.self_map(dtype), starts(known, dtype))
+    assert set(orbits.names) == {known.fate}
+    if known.fate == "cycle":
+        period = 5 if "fifth" in known.name or "5" in known.name else 2
+        assert orbits.period.tolist() == [period] * 20
+    else:
+        expected = 1 if known.fate == "converged" else 0
+        assert orbits.period.tolist() == [expected] * 20
+
+
+def test_ends_are_where_step_by_step_iteration_is(known):
+    f = known.self_map(torch.float64)
+    Z = starts(known, torch.float64, n=5)
+    orbits = mn.iterate(f, Z, max_steps=500)
+    for i in range(5):
+        z = Z[i : i + 1]
+        for _ in range(int(orbits.steps[i])):
+            z = f(z)
+        assert torch.allclose(z[0], orbits.end[i], rtol=1e-9, atol=1e-9)
+
+
+def test_converged_orbits_are_within_tol_of_their_image(dtype):
+    f = mn.SelfMap(torch.cos, shape=(3,), dtype=dtype)
+    Z = torch.linspace(-3, 3, 30, dtype=dtype).reshape(10, 3)
+    orbits = mn.iterate(f, Z, tol=1e-5)
+    assert orbits.count(mn.Status.CONVERGED) == 10
+    assert orbits.residual.max() <= 1e-5
+    assert torch.allclose(f.residual(orbits.end), orbits.residual, atol=1e-9)
+    # The Dottie number attracts at rate 0.674, so the end is within tol / (1 - 0.674) of it.
+    assert (orbits.end - 0.739085133).abs().max() <= 1e-5 * 3**0.5 / (1 - 0.674)
+
+
+def test_steps_are_counted_by_hand():
+    # z / 2 from 1: the step at z = 2^-k is 2^-(k+1), at most 1e-3 first at k = 9.
+    orbits = mn.iterate(lambda z: z / 2, torch.ones(1, 1), tol=1e-3)
+    assert orbits.steps.tolist() == [9]
+    assert float(orbits.end) == 2.0**-9
+
+
+@pytest.mark.parametrize("rate", [-0.5, -0.95, -0.999])
+def test_an_orbit_that_alternates_into_a_fixed_point_is_no_cycle(rate):
+    orbits = mn.iterate(lambda z: rate * z, torch.ones(3, 4, dtype=torch.float64), max_steps=50_000)
+    assert orbits.names == ["converged"] * 3
+
+
+def test_a_spiral_is_no_cycle():
+    c, s = 0.99 * math.cos(2 * math.pi / 7), 0.99 * math.sin(2 * math.pi / 7)
+    R = torch.tensor([[c, -s], [s, c]])
+    orbits = mn.iterate(lambda z: z @ R.T, torch.randn(5, 2, generator=torch.Generator().manual_seed(1)))
+    assert orbits.names == ["converged"] * 5
+
+
+def test_the_period_is_the_smallest():
+    # A permutation of 6 entries with cycles of 2 and 3: most states have period 6, some 2 or 3.
+    order = torch.tensor([1, 0, 3, 4, 2, 5])
+    Z = torch.tensor([[1.0, 2, 3, 4, 5, 6], [1, 2, 7, 7, 7, 0], [3, 3, 1, 2, 3, 0], [1, 1, 2, 2, 2, 9]])
+    orbits = mn.iterate(lambda z: z[:, order], Z)
+    assert orbits.period.tolist() == [6, 2, 3, 1]
+    assert orbits.names == ["cycle", "cycle", "cycle", "converged"]
+
+
+def test_divergence_keeps_the_last_finite_state():
+    orbits = mn.iterate(lambda z: z**3, torch.tensor([[0.5], [2.0], [math.nan]]))
+    assert orbits.names == ["converged", "diverged", "diverged"]
+    assert math.isfinite(float(orbits.end[1]))
+    slow = mn.iterate(lambda z: 1.01 * z, torch.ones(1, 2))
+    assert slow.names == ["diverged"]
+
+
+def test_unsettled_after_max_steps():
+    orbits = mn.iterate(lambda z: 4 * z * (1 - z), torch.tensor([[0.3]], dtype=torch.float64), max_steps=50)
+    assert orbits.names == ["unsettled"]
+    assert orbits.steps.tolist() == [49]
+    assert orbits.period.tolist() == [0]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
+def test_the_working_batch_changes_no_number(batch_size):
+    known = next(m for m in KNOWN_MAPS if m.name.startswith("tanh 2"))
+    f = known.self_map(torch.float64)
+    Z = starts(known, torch.float64, n=50)
+    whole = mn.iterate(f, Z)
+    parts = mn.iterate(f, Z, batch_size=batch_size)
+    assert torch.equal(whole.steps, parts.steps)
+    assert torch.equal(whole.status, parts.status)
+    assert torch.allclose(whole.end, parts.end, atol=1e-12)
+
+
+def test_a_slow_orbit_holds_nobody_up():
+    largest = []
+
+    def f(z):
+        largest.append(len(z))
+        return torch.where(z > 10, 0.999 * z, 0.1 * z)
+
+    Z = torch.ones(100, 1)
+    Z[0] = 1e4
+    mn.iterate(f, Z, batch_size=10)
+    # After the construction's check: 99 orbits of 7 steps share nine places, then one goes on.
+    assert max(largest) == 10
+    assert sum(largest) < 99 * 10 + 10_000
+
+
+def test_starts_are_not_changed_and_none_give_none():
+    Z = torch.ones(3, 2)
+    mn.iterate(lambda z: z / 2, Z)
+    assert torch.equal(Z, torch.ones(3, 2))
+    assert len(mn.iterate(lambda z: z / 2, torch.zeros(0, 2))) == 0
+
+
+@pytest.mark.parametrize("option", [{"tol": 0.0}, {"tol": math.nan}, {"max_steps": 0}])
+def test_options_out_of_range_are_refused(option):
+    with pytest.raises(mn.MnemoscopeError, match="tol > 0"):
+        mn.iterate(lambda z: z, torch.zeros(1, 2), **option)
+
+
+def test_memory_does_not_grow_with_the_number_of_starts():
+    f = mn.SelfMap(lambda z: z / 2, shape=(1000,))
+    assert module.orbit_batch_size(f) <= module.BATCH
