@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mnemoscope import data as data
+    from mnemoscope import dynamics as dynamics
     from mnemoscope import nets as nets
     from mnemoscope.auditing import Audit as Audit
     from mnemoscope.auditing import audit as audit
@@ -63,15 +64,17 @@ _HOMES = {
     "training": ("Fit", "train"),
 }  # fmt: skip
 
+_PACKAGES = ("auditing", "data", "dynamics", "linalg", "maps", "nets", "report", "training")
+
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [*sorted(_HOME), "data", "nets"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*sorted(_HOME), *_PACKAGES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"mnemoscope.{_HOME[name]}"), name)
-    if name in ("data", "nets"):
+    if name in _PACKAGES:
         return import_module(f"mnemoscope.{name}")
     raise AttributeError(f"module 'mnemoscope' has no attribute {name!r}")
 

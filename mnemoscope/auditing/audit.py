@@ -1,9 +1,10 @@
-"""`Audit`: what a map has memorized, as tables, pictures and one sentence; saved and loaded whole."""
+"""`Audit`: what a map has memorized: tables, pictures, one sentence; saved and loaded whole."""
 
 import hashlib
 import json
 import math
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,8 @@ class Audit:
         """Writes everything into a folder: Parquet tables, pictures, and `audit.json` last.
 
         Args:
-            folder: Made if missing; files of an earlier audit in it are replaced one by one, each
-                only once the new one is whole.
+            folder: Made if missing; an earlier audit in it is replaced once all of this one is
+                written.
 
         Returns:
             The folder.
@@ -83,22 +84,24 @@ class Audit:
             MnemoscopeError: the folder cannot be written to.
         """
         folder = make_folder(folder)
-        digests = {}
-        for name in SCHEMAS:
-            with replacing(folder / f"{name}.parquet") as temporary:
-                getattr(self, name).write_parquet(temporary)
-                digests[f"{name}.parquet"] = _digest(temporary)
-        with replacing(folder / PICTURES) as temporary:
-            save_file({k: v.contiguous() for k, v in self.pictures.items()}, temporary)
-            digests[PICTURES] = _digest(temporary)
-        index = {
-            "format": FORMAT,
-            "summary": self.summary,
-            "provenance": self.provenance,
-            "files": digests,
-        }
-        with replacing(folder / INDEX) as temporary:
-            temporary.write_text(json.dumps(plain(index), indent=2, allow_nan=False) + "\n")
+        # Files take their places when the stack unwinds, in the reverse order: the index last.
+        with ExitStack() as stack:
+            index = stack.enter_context(replacing(folder / INDEX))
+            digests = {}
+            pictures = stack.enter_context(replacing(folder / PICTURES))
+            save_file({k: v.contiguous() for k, v in self.pictures.items()}, pictures)
+            digests[PICTURES] = _digest(pictures)
+            for name in SCHEMAS:
+                table = stack.enter_context(replacing(folder / f"{name}.parquet"))
+                getattr(self, name).write_parquet(table)
+                digests[f"{name}.parquet"] = _digest(table)
+            content = {
+                "format": FORMAT,
+                "summary": self.summary,
+                "provenance": self.provenance,
+                "files": digests,
+            }
+            index.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
         return folder
 
     @classmethod
@@ -132,7 +135,7 @@ class Audit:
             ) from error
         except (OSError, ValueError, KeyError, TypeError, PolarsError, SafetensorError) as error:
             raise MnemoscopeError(
-                f"the audit in {folder} cannot be read ({error})",
+                f"the audit in {folder} cannot be read ({' '.join(str(error).split())})",
                 expected="a folder that Audit.save or `mnemoscope audit` wrote",
                 todo="audit again",
             ) from error

@@ -1,5 +1,6 @@
 """`audit`: what a map has memorized, measured in one go."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -20,7 +21,8 @@ from mnemoscope.auditing.recall import measure_recall, recall_curves
 from mnemoscope.auditing.summary import summarize
 from mnemoscope.auditing.tables import HISTORY, PLANE
 from mnemoscope.auditing.verdict import verdict
-from mnemoscope.data import CORRUPTIONS
+from mnemoscope.data import CORRUPTIONS, corrupt
+from mnemoscope.data.whole_numbers import whole_number
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import representatives
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions
@@ -90,9 +92,11 @@ def audit(
     begun = time.perf_counter()
     tell = on_progress or (lambda _: None)
     f = as_self_map(f, X.shape[1:])
-    X = _checked(f, X, starts=starts, trials=trials, match_tol=match_tol)
+    X = _checked(f, X, "the examples").clone()
+    held_out = None if held_out is None else _checked(f, held_out, "the held-out data")
+    _check_options(starts, trials, seed, spectrum_size, batch_size, match_tol)
     span = Range.of(X)
-    corruptions = _admitted(X) if corruptions is None else corruptions
+    corruptions = _admitted(X) if corruptions is None else _tried(X, corruptions)
     options: OrbitOptions = {"tol": tol, "max_steps": max_steps, "batch_size": batch_size}
     for kind in start_kinds:
         Starts(kind, starts, span)
@@ -103,9 +107,7 @@ def audit(
             f, X, Atlas.empty(f), match_tol=match_tol, spectrum_size=spectrum_size, **options
         )
         tell("orbits from noise")
-        atlas, noise = from_noise(
-            f, atlas, start_kinds, span, starts=starts, seed=seed, **options
-        )
+        atlas, noise = from_noise(f, atlas, start_kinds, span, starts=starts, seed=seed, **options)
         ended = list(noise)
         tell("orbits from corrupted examples")
         atlas, recalled = measure_recall(
@@ -115,7 +117,7 @@ def audit(
             ended.append(recalled.ended)
         if held_out is not None:
             tell("orbits from held-out data")
-            blocks = f.batch(held_out).split(BLOCK)
+            blocks = held_out.split(BLOCK)
             atlas, part = from_blocks(f, atlas, "held_out", blocks, **options)
             ended.append(part)
         tell("basins on a plane")
@@ -140,7 +142,7 @@ def audit(
     attractors = attractors_table(atlas, nearest_example, distance, ~stores, noise)
     summary = {
         "name": name or _name(f),
-        **summarize(X, outputs, examined, curves, attractors, example_of, noise, record),
+        **summarize(X, outputs, examined, curves, attractors, noise, record),
         "match_tol": match_tol,
         "tol": tol,
         "recall_frames": None if shown is None else shown.caption,
@@ -159,7 +161,7 @@ def audit(
         attractors=attractors,
         recall=recalled.table,
         curves=curves,
-        starts=starts_table(ended, example_of, atlas.period),
+        starts=starts_table(ended, example_of, atlas.period, examined),
         basins=basins_table(ended),
         spectra=examined.spectra,
         history=_history(record),
@@ -197,25 +199,40 @@ def audit(
     )
 
 
-def _checked(f: SelfMap, X: Tensor, *, starts: int, trials: int, match_tol: float) -> Tensor:
-    if len(X) == 0:
+def _checked(f: SelfMap, Z: Tensor, name: str) -> Tensor:
+    """A batch of states that is not empty, all of them finite."""
+    states = f.batch(Z)
+    if len(states) == 0:
         raise MnemoscopeError(
-            "no examples", expected="at least one", todo="pass the training examples"
+            f"{name} of shape {tuple(Z.shape)}", expected="at least one", todo="pass some"
         )
-    if not bool(torch.isfinite(X).all()):
-        where = (~torch.isfinite(X)).nonzero()[0].tolist()
+    if not bool(torch.isfinite(states).all()):
+        where = (~torch.isfinite(states)).nonzero()[0].tolist()
         raise MnemoscopeError(
-            f"NaN or infinity in the examples at index {where}",
-            expected="finite numbers",
+            f"NaN or infinity in {name} at index {where}",
+            expected=f"finite numbers within the range of {f.dtype}",
             todo="mend or leave out that example",
         )
-    if starts < 1 or trials < 1 or not match_tol > 0:
+    return states
+
+
+def _check_options(
+    starts: int,
+    trials: int,
+    seed: int,
+    spectrum_size: int,
+    batch_size: int | None,
+    match_tol: float,
+) -> None:
+    for name, value in (("starts", starts), ("trials", trials), ("spectrum_size", spectrum_size)):
+        whole_number(name, value, least=1)
+    whole_number("seed", seed, least=0, most=2**63 - 1)
+    if batch_size is not None:
+        whole_number("batch_size", batch_size, least=1)
+    if not 0 < match_tol < math.inf:
         raise MnemoscopeError(
-            f"starts={starts}, trials={trials}, match_tol={match_tol}",
-            expected="at least one start and one trial, and a distance above 0",
-            todo="leave them out for the defaults",
+            f"match_tol={match_tol}", expected="a distance above 0", todo="leave it out for 1e-2"
         )
-    return f.batch(X)
 
 
 def _admitted(X: Tensor) -> dict[str, tuple[float, ...]]:
@@ -225,6 +242,23 @@ def _admitted(X: Tensor) -> dict[str, tuple[float, ...]]:
         for name, corruption in CORRUPTIONS.items()
         if (X.ndim > 2 or not corruption.pictures_only) and (len(X) > 1 or name != "mix")
     }
+
+
+def _tried(X: Tensor, corruptions: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
+    """The corruptions asked for, each strength once, every one of them tried on two examples."""
+    admitted: dict[str, tuple[float, ...]] = {}
+    for kind, strengths in corruptions.items():
+        try:
+            admitted[kind] = tuple(dict.fromkeys(float(strength) for strength in strengths))
+        except (TypeError, ValueError) as error:
+            raise MnemoscopeError(
+                f"strengths {strengths!r} of the corruption {kind!r}",
+                expected="a list of numbers",
+                todo=f"pass corruptions={{{kind!r}: [0.1, 0.2]}}",
+            ) from error
+        for strength in admitted[kind]:
+            corrupt(X[:2], kind, strength)
+    return admitted
 
 
 def _name(f: SelfMap) -> str:

@@ -9,12 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import Unpack
 
+from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.tables import BASINS, STARTS
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
+from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import OrbitOptions, Status
 from mnemoscope.dynamics.starts import BLOCK, Range, Starts, bred
-from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 
@@ -115,7 +116,10 @@ def reached_by(ended: Sequence[Ended]) -> Int[Tensor, " r"]:
 
 
 def starts_table(
-    ended: Sequence[Ended], example_of: Int[Tensor, " m"], period: Int[Tensor, " m"]
+    ended: Sequence[Ended],
+    example_of: Int[Tensor, " m"],
+    period: Int[Tensor, " m"],
+    examined: Examined,
 ) -> pl.DataFrame:
     """A row for each distribution: `STARTS`.
 
@@ -123,6 +127,7 @@ def starts_table(
         ended: What was iterated.
         example_of: For each attractor the example it stores, -1 for a spurious one.
         period: For each attractor its period.
+        examined: What was measured at the examples.
     """
     rows = []
     for part in ended:
@@ -139,7 +144,7 @@ def starts_table(
                 "unsettled": late,
                 "diverged": lost,
                 "not_attracting": len(part.labels) - len(labels) - lost - late,
-                "examples_reached": len(example_of[labels][own].unique()),
+                "examples_reached": examined.reached(labels),
                 "attractors_reached": len(labels.unique()),
                 "unseen": good_turing(part.labels),
             }

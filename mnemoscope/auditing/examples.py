@@ -13,6 +13,7 @@ from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
 from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.states import rms
+from mnemoscope.errors import MnemoscopeError
 from mnemoscope.linalg import distance_to_span, jacobian_spectrum, operator_norm
 from mnemoscope.maps import SelfMap
 
@@ -41,6 +42,10 @@ class Examined:
     span_distance: Float[Tensor, " n"]
     spectra: pl.DataFrame
 
+    def reached(self, attractors: Int[Tensor, " r"]) -> int:
+        """How many examples are stored at one of these attractors."""
+        return int((self.stored & torch.isin(self.attractor, attractors)).sum())
+
 
 def examine(
     f: SelfMap,
@@ -51,13 +56,24 @@ def examine(
     spectrum_size: int,
     **options: Unpack[OrbitOptions],
 ) -> tuple[Atlas, Examined]:
-    """Measures every example; attractors where their orbits end are added to the atlas."""
+    """Measures every example; attractors where their orbits end are added to the atlas.
+
+    Raises:
+        MnemoscopeError: the map makes NaN or infinity of an example.
+    """
+    images = torch.cat([f(part) for part in X.split(1024)])
+    broken = (~torch.isfinite(images)).flatten(1).any(dim=1)
+    if bool(broken.any()):
+        raise MnemoscopeError(
+            f"a map that makes NaN or infinity of example {int(broken.nonzero()[0, 0])}",
+            expected="finite outputs at every example",
+            todo="mend the network's weights, or leave out that example",
+        )
     atlas, labels, _ = survey(f, X, atlas, **options)
     distance = distance_to_attractor(X, labels, atlas)
     k = min(spectrum_size, f.size)
     values, info = jacobian_spectrum(f, X, k, return_info=True)
     norm, _ = operator_norm(f, X, return_info=True)
-    images = torch.cat([f(part) for part in X.split(1024)])
     n = len(X)
     spectra = pl.DataFrame(
         {

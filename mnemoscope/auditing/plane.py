@@ -36,9 +36,7 @@ class BasinPlane:
     place: dict[str, Any]
 
 
-def three_examples(
-    X: Float[Tensor, "n *shape"], examined: Examined
-) -> Int[Tensor, " 3"] | None:
+def three_examples(X: Float[Tensor, "n *shape"], examined: Examined) -> Int[Tensor, " 3"] | None:
     """Stored examples first, no two of one attractor; None if there are fewer than three."""
     order = (~examined.stored).to(torch.int64).argsort(stable=True)
     chosen: list[int] = []

@@ -19,6 +19,7 @@ from mnemoscope.dynamics.starts import BLOCK
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 
+
 @dataclass(frozen=True)
 class Recalled:
     """What became of every corrupted example.

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.auditing.basins import Ended, reached_by
@@ -27,7 +27,6 @@ def summarize(
     examined: Examined,
     curves: pl.DataFrame,
     attractors: pl.DataFrame,
-    example_of: Int[Tensor, " m"],
     noise: Sequence[Ended],
     record: TrainingRecord | None,
 ) -> dict[str, Any]:
@@ -35,23 +34,27 @@ def summarize(
 
     Args:
         X: The examples.
-        outputs: What the map makes of fresh uniform inputs.
+        outputs: What the map makes of fresh uniform inputs; those not finite are left out.
         examined: What was measured at the examples.
         curves: Recall over all examples.
         attractors: The table of attractors.
-        example_of: For each attractor the example it stores, -1 for a spurious one.
         noise: Where the starts that needed no data ended.
         record: How the network was trained, if it says.
     """
     kind, strength = NOISE
     at_noise = curves.filter((pl.col("corruption") == kind) & (pl.col("strength") == strength))
-    reached = example_of[reached_by(noise)]
     starts = sum(len(part.labels) for part in noise)
     late = sum(int((part.status == Status.UNSETTLED).sum()) for part in noise)
     spurious = attractors.filter("spurious")
     loss = float(examined.residual.double().square().mean())
-    # A hundredth more than `tol`: the order of a sum depends on how a batch is cut.
-    interpolated = loss <= 1.01 * (INTERPOLATION if record is None else record.tol)
+    if record is not None and record.targets:
+        # It was not fitted to reproduce these examples, so only its record knows how well it fits.
+        training_loss, interpolated = record.loss, record.converged
+    else:
+        # A hundredth more than `tol`: the order of a sum depends on how a batch is cut.
+        training_loss = loss
+        interpolated = loss <= 1.01 * (INTERPOLATION if record is None else record.tol)
+    outputs = outputs[torch.isfinite(outputs).flatten(1).all(dim=1)]
     return {
         "examples": len(X),
         "stored": rate(int(examined.stored.sum()), len(X)),
@@ -62,7 +65,7 @@ def summarize(
         else rate(at_noise["recalled"][0], at_noise["trials"][0])
         | {"corruption": kind, "strength": strength},
         "reached_from_noise": {
-            "count": len(_stored_examples(reached[reached >= 0], examined)),
+            "count": examined.reached(reached_by(noise).to(examined.attractor.device)),
             "total": len(X),
             "starts": starts,
         },
@@ -71,10 +74,10 @@ def summarize(
         "cycles": spurious.filter(pl.col("kind") == "cycle").height,
         "unsettled": rate(late, starts),
         "loss": loss,
-        "training_loss": loss if record is None else record.loss,
+        "training_loss": training_loss,
         "interpolated": interpolated,
         "span_distance": {
-            "median": float(distance_to_span(outputs, X).median()),
+            "median": float(distance_to_span(outputs, X).median()) if len(outputs) else None,
             "inputs": len(outputs),
         },
         "effective_rank": _ranks(X, outputs),
@@ -86,18 +89,6 @@ def rate(count: int, total: int) -> dict[str, Any]:
     """A count, its total, and the 95% Wilson interval of the rate."""
     low, high = wilson(count, total)
     return {"count": count, "total": total, "low": float(low), "high": float(high)}
-
-
-def _stored_examples(examples: Tensor, examined: Examined) -> set[int]:
-    """Stored examples that share an attractor with one of these: duplicates are reached together."""
-    attractors = set(examined.attractor[examples].tolist()) - {-1}
-    return {
-        i
-        for i, (label, stored) in enumerate(
-            zip(examined.attractor.tolist(), examined.stored.tolist(), strict=True)
-        )
-        if stored and label in attractors
-    }
 
 
 def _ranks(X: Tensor, outputs: Tensor) -> dict[str, Any]:

@@ -74,8 +74,10 @@ STARTS: dict[str, pl.DataType] = {
     "attractors_reached": pl.Int64(),
     "unseen": pl.Float64(),
 }
-"""A row for each distribution of starts: where its orbits ended; `unseen` is Good and Turing's share.
+"""A row for each distribution of starts: where its orbits ended.
 
+`examples_reached` counts the stored examples whose attractor one of them reached; `unseen` is Good
+and Turing's share.
 `starts = at_examples + at_spurious + at_cycles + unsettled + diverged + not_attracting`.
 """
 

@@ -19,22 +19,15 @@ def verdict(summary: dict[str, Any]) -> str:
                 f"{_share(recalled)} of the copies with noise of standard deviation "
                 f"{recalled['strength']:g} lead back to their example"
             )
-        reached = summary["reached_from_noise"]
-        if reached["count"] == stored == 1:
-            parts.append("it comes out of the weights from pure noise, with no data")
-        elif reached["count"] == stored:
-            parts.append(f"all {stored} come out of the weights from pure noise, with no data")
-        elif reached["count"]:
-            parts.append(
-                f"{reached['count']} of them come out of the weights from pure noise, with no data"
-            )
-        else:
-            parts.append("none of them was reached from pure noise")
+        reached = _reached(summary["reached_from_noise"], stored)
+        if reached:
+            parts.append(reached)
     others = _others(summary)
     if others:
         parts.append(others)
     sentence = "; ".join(parts) + "."
-    if summary.get("interpolated") is False:
+    # Where all are stored, more training could not store more.
+    if summary.get("interpolated") is False and stored < n:
         sentence = (
             f"Not trained to interpolation (loss {summary['training_loss']:.1e}), so this says "
             f"nothing about what it could memorize: {sentence[0].lower()}{sentence[1:]}"
@@ -44,34 +37,54 @@ def verdict(summary: dict[str, Any]) -> str:
 
 def _stored(stored: int, n: int) -> str:
     if n == 1:
-        return "The training example is " + ("stored" if stored else "not stored") + (
-            " as an attractor"
+        return (
+            "The training example is "
+            + ("stored" if stored else "not stored")
+            + (" as an attractor")
         )
     if stored == n:
         return f"All {n} training examples are stored as attractors"
     if stored == 0:
         return f"None of the {n} training examples is stored as an attractor"
-    be = "is" if stored == 1 else "are"
-    return f"{stored} of {n} training examples {be} stored as attractors"
+    how = "is stored as an attractor" if stored == 1 else "are stored as attractors"
+    return f"{stored} of {n} training examples {how}"
 
 
 def _share(rate: dict[str, Any]) -> str:
-    if rate["count"] == rate["total"]:
-        return "all"
-    share = 100 * rate["count"] / rate["total"]
-    return f"{share:.1f}%" if 0 < share < 100 else f"{rate['count']} of {rate['total']}"
+    count, total = rate["count"], rate["total"]
+    if count in (0, total):
+        return "all" if count else "none"
+    share = f"{100 * count / total:.1f}%"
+    # Not "100.0%" of what is not all, nor "0.0%" of what is not none.
+    return f"{count} of {total}" if share in ("0.0%", "100.0%") else share
+
+
+def _reached(reached: dict[str, Any], stored: int) -> str:
+    if not reached["starts"]:
+        return ""
+    told = "out of the weights from pure noise, with no data"
+    if stored == 1:
+        return f"it comes {told}" if reached["count"] else "it was not reached from pure noise"
+    if reached["count"] == stored:
+        return f"all {stored} come {told}"
+    if reached["count"] == 0:
+        return "none of them was reached from pure noise"
+    return f"{reached['count']} of them {'comes' if reached['count'] == 1 else 'come'} {told}"
 
 
 def _others(summary: dict[str, Any]) -> str:
-    found = []
-    if summary["spurious"]:
-        noun = "attractor" if summary["spurious"] == 1 else "attractors"
-        found.append(f"{summary['spurious']} spurious {noun}")
-    if summary["cycles"]:
-        found.append(f"{summary['cycles']} limit cycle" + "s" * (summary["cycles"] > 1))
-    told = " and ".join(found) + " were found beside them" if found else ""
-    if found and not summary["stored"]["count"]:
-        told = " and ".join(found) + (" was found" if len(found) == 1 else " were found")
+    counted = [
+        (summary["spurious"], "spurious attractor"),
+        (summary["cycles"], "limit cycle"),
+    ]
+    found = [f"{count} {noun}{'s' * (count > 1)}" for count, noun in counted if count]
+    told = ""
+    if found:
+        be = "was" if summary["spurious"] + summary["cycles"] == 1 else "were"
+        told = f"{' and '.join(found)} {be} found"
+        stored = summary["stored"]["count"]
+        if stored:
+            told += " beside it" if stored == 1 else " beside them"
     unsettled = summary["unsettled"]
     if unsettled["count"]:
         late = f"{unsettled['count']} of {unsettled['total']} starts never settled"

@@ -1,10 +1,13 @@
 """`mnemoscope audit`: what a network has memorized."""
 
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import (
     Count,
     Device,
@@ -14,6 +17,7 @@ from mnemoscope.cli.options import (
     Json,
     Offset,
     Out,
+    Place,
     Seed,
     Size,
     Starts,
@@ -22,9 +26,10 @@ from mnemoscope.cli.options import (
 )
 from mnemoscope.cli.printing import print_audit, print_json, print_lines
 from mnemoscope.cli.progress import audit_progress
-from mnemoscope.cli.run_folder import RunFolder, claim, open_run
-from mnemoscope.cli.train import command, tell_duplicates
+from mnemoscope.cli.run_folder import RunFolder, claimed, open_run, refuse_unfinished, staging
+from mnemoscope.cli.train import anchored, told_duplicates
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.files import make_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,18 +45,22 @@ def audit(
     target: Annotated[str, Parameter(help="A run's folder, or a network.safetensors.")],
     *,
     data: Annotated[
-        str | None, Parameter(help="The training examples; known already for a run.")
+        Place, Parameter(help="The training examples; if left out, those the run tells of.")
     ] = None,
     n: Count = None,
     offset: Offset = 0,
     size: Size = None,
     gray: Gray = False,
     held_out: Annotated[
-        str | None, Parameter(help="Data not trained on, as one more kind of starts.")
+        Place,
+        Parameter(help="Data not trained on, as one more kind of starts; none if left out."),
     ] = None,
     starts: Starts = 1000,
     trials: Trials = 10,
-    out: Out = None,
+    out: Annotated[
+        Out,
+        Parameter(help="Folder to write to; if left out the run's, for a file runs/ and its name."),
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     fail_on: FailOn = None,
@@ -60,38 +69,41 @@ def audit(
 ) -> int:
     """Find out which examples a network has memorized, and write the report.
 
-    Writes audit/ and report.html into the run's folder, or into --out.
+    Writes audit/ and report.html into the folder.
     """
     import mnemoscope as mn
 
     check_device(device)
     path = Path(target)
     run = open_run(path) if path.is_dir() else None
-    network = mn.nets.load(path if run is None else _finished(run), device=device)
+    file = path if run is None else _network_of(run)
+    network = mn.nets.load(file, device=device)
+    if run is not None and file == run.network:
+        _check_belongs(network, run)
     given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
-    source = _source(network, run, given, target)
-    X = mn.load_data(**source)
+    if data is None:
+        source, X = _known_data(network, run, given, target)
+    else:
+        source, X = anchored(given), mn.load_data(**given)
     if tuple(X.shape[1:]) != network.shape:
         raise MnemoscopeError(
             f"{target} for states {network.shape}, and examples of shape {tuple(X.shape[1:])}",
             expected="the examples that it was trained on",
             todo="choose other data, or --size and --gray to fit",
         )
-    fresh = None
-    if held_out is not None:
-        side = network.shape[-1] if len(network.shape) == 3 and held_out != "digits" else None
-        fresh = mn.load_data(held_out, size=size or side, gray=network.shape[0] == 1 and gray)
-    if run is None or out is not None:
-        run = claim(
-            out or Path("runs") / path.stem,
-            {"audited": str(path.resolve()), "data": source},
-            force=force,
+    fresh = None if held_out is None else _held_out(held_out, network.shape, X)
+    with ExitStack() as stack:
+        if run is None or (out is not None and not _same(out, run.path)):
+            settings = {"audited": os.path.abspath(file), "data": source}
+            place = out or Path("runs") / path.stem
+            run = stack.enter_context(claimed(place, settings, force=force))
+        result = audit_in(
+            run, network, X, source, starts=starts, trials=trials, seed=seed, fresh=fresh
         )
-    tell_duplicates(X, quiet=json)
-    result = audit_in(run, network, X, source, starts=starts, trials=trials, seed=seed, fresh=fresh)
     if json:
         print_json({**result.summary, "report": str(run.report), "audit": str(run.audit)})
     else:
+        print_lines(*told_duplicates(X))
         print_audit(result)
         print_lines(str(run.report))
     return FOUND if fail_on is not None and _count(result, fail_on) else 0
@@ -108,10 +120,16 @@ def audit_in(
     seed: int,
     fresh: "Tensor | None" = None,
 ) -> "Audit":
-    """Audits into a run's folder: the tables and the page."""
-    import mnemoscope as mn
+    """Audits into a run's folder: the tables and the page.
 
-    with audit_progress() as show:
+    An earlier audit in it stays whole until the new one is.
+    """
+    import mnemoscope as mn
+    from mnemoscope.auditing.audit import INDEX
+    from mnemoscope.training.interruption import deferred_interrupt
+
+    _check_places(folder)
+    with staging(folder.path) as stage, audit_progress() as show:
         result = mn.audit(
             network,
             X,
@@ -119,34 +137,76 @@ def audit_in(
             trials=trials,
             seed=seed,
             held_out=fresh,
-            name=folder.path.name,
+            name=folder.name,
             source=source,
             command=command(),
             on_progress=show,
         )
         show("report")
-        result.save(folder.audit)
-        result.to_html(folder.report)
+        tables = result.save(stage / "audit")
+        page = result.to_html(stage / "report.html")
+        with deferred_interrupt():
+            make_folder(folder.audit)
+            # The index last: it tells whether the others are of one audit.
+            for file in sorted(tables.iterdir(), key=lambda file: file.name == INDEX):
+                os.replace(file, folder.audit / file.name)
+            os.replace(page, folder.report)
+            folder.write_settings()
     return result
 
 
-def _finished(run: RunFolder) -> Path:
-    if run.network.exists() and not run.checkpoint.exists():
+def _network_of(run: RunFolder) -> Path:
+    """The file of the network that a run trained, or audited."""
+    refuse_unfinished(run.path)
+    audited = run.settings.get("audited")
+    if isinstance(audited, str):
+        return Path(audited)
+    if run.network.exists():
         return run.network
     raise MnemoscopeError(
-        f"{run.path}, whose training has not ended",
+        f"{run.path}, which holds no network.safetensors",
         expected="a run with a trained network",
-        todo="run its mnemoscope train command again: it goes on where it was",
+        todo="run its mnemoscope train command again",
     )
 
 
-def _source(
+def _check_belongs(network: "Network", run: RunFolder) -> None:
+    """Refuses a network that another run left: a run killed at its end, or two at the same time."""
+    record, settings = network.training_record, run.settings
+    trained = settings.get("training")
+    if (
+        record is None
+        or not isinstance(trained, dict)
+        or network.spec.model_dump(mode="json") != settings.get("spec")
+        or record.source != settings.get("data")
+        or any(
+            value is not None and getattr(record, name, None) != value
+            for name, value in trained.items()
+        )
+    ):
+        raise MnemoscopeError(
+            f"{run.network}, which was not trained as run.json beside it tells",
+            expected="the network of that run",
+            todo=f"run its mnemoscope train command again, or audit {run.network} itself",
+        )
+
+
+def _known_data(
     network: "Network", run: RunFolder | None, given: dict[str, Any], target: str
-) -> dict[str, Any]:
-    if given["source"] is not None:
-        return given
+) -> tuple[dict[str, Any], "Tensor"]:
+    """What the network was trained on, as the run or the network's own record tells."""
+    import mnemoscope as mn
+    from mnemoscope.provenance import checksum
+
+    for name in ("n", "offset", "size", "gray"):
+        if given[name]:
+            raise MnemoscopeError(
+                f"--{name} without --data",
+                expected="nothing, since the training examples are known, or both",
+                todo="leave it out, or pass --data too",
+            )
     record = network.training_record
-    known = run.settings.get("data") if run is not None else None
+    known: Any = run.settings.get("data") if run is not None else None
     known = known or (None if record is None else record.source)
     if known is None:
         raise MnemoscopeError(
@@ -154,7 +214,84 @@ def _source(
             expected="its training examples",
             todo="pass --data",
         )
-    return dict(known)
+    if not isinstance(known, dict) or not {"source"} <= set(known) <= set(given):
+        raise MnemoscopeError(
+            f"{target}, which says of its training examples {known}",
+            expected="source, n, offset, size and gray, as mnemoscope train writes them",
+            todo="pass --data",
+        )
+    X = mn.load_data(**known)
+    if (
+        record is not None
+        and record.source == known
+        and (len(X) != record.examples or checksum(X) != record.data_checksum)
+    ):
+        raise MnemoscopeError(
+            f"{known['source']}, whose examples have changed since {target} was trained on them",
+            expected="the very examples",
+            todo="train again, or pass --data to audit with those there are now",
+        )
+    return known, X
+
+
+def _held_out(source: str, shape: tuple[int, ...], X: "Tensor") -> "Tensor":
+    """Data of the network's shape that are not among its examples.
+
+    Pictures are brought to a square network's size, colours to a grey one's grey and grey to a
+    colour one's three channels.
+    """
+    import torch
+
+    import mnemoscope as mn
+    from mnemoscope.data.pictures import is_picture
+
+    pictures = is_picture(shape)
+    try:
+        # Arrays may be no pictures at all, and folders may need a size to be read.
+        fresh: Any = mn.load_data(source) if Path(source).is_file() else source
+        if pictures and (isinstance(fresh, str) or is_picture(tuple(fresh.shape[1:]))):
+            size = shape[1] if shape[1] == shape[2] else None
+            fresh = mn.load_data(fresh, size=size, gray=shape[0] == 1)
+            if fresh.shape[1] == 1:
+                fresh = fresh.expand(-1, shape[0], -1, -1)
+        elif isinstance(fresh, str):
+            fresh = mn.load_data(fresh)
+    except MnemoscopeError as error:
+        raise MnemoscopeError(
+            f"--held-out {error.given}", expected=error.expected, todo=error.todo
+        ) from error
+    if tuple(fresh.shape[1:]) != shape:
+        raise MnemoscopeError(
+            f"--held-out {source}, of shape {tuple(fresh.shape[1:])}",
+            expected=f"the network's {shape}, or pictures for a square network of pictures",
+            todo="bring them to that shape",
+        )
+    known = {example.numpy().tobytes() for example in X}
+    new = torch.tensor([example.numpy().tobytes() not in known for example in fresh])
+    if not new.any():
+        raise MnemoscopeError(
+            f"--held-out {source}, all of which are training examples",
+            expected="data that were not trained on",
+            todo="choose other data",
+        )
+    return fresh[new].contiguous()
+
+
+def _check_places(folder: RunFolder) -> None:
+    for path, wrong in (
+        (folder.report, folder.report.is_dir()),
+        (folder.audit, folder.audit.exists() and not folder.audit.is_dir()),
+    ):
+        if wrong:
+            raise MnemoscopeError(
+                f"{path}, which is " + ("a folder" if path.is_dir() else "a file"),
+                expected="report.html to be a file and audit a folder",
+                todo="move it away, or choose another --out",
+            )
+
+
+def _same(out: str, path: Path) -> bool:
+    return os.path.realpath(out) == os.path.realpath(path)
 
 
 def _count(audit: "Audit", what: str) -> int:

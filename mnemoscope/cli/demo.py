@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from mnemoscope.cli.audit import audit_in
 from mnemoscope.cli.options import Device, Force, Json, Out, Seed, check_device
 from mnemoscope.cli.printing import print_audit, print_json, print_lines
-from mnemoscope.cli.run_folder import claim
+from mnemoscope.cli.run_folder import claimed
 from mnemoscope.cli.train import fit_in
 
 
@@ -64,7 +64,9 @@ RECIPES = {
 def demo(
     *,
     data: Annotated[Literal["photos", "digits"], Parameter(help="What to memorize.")] = "photos",
-    out: Out = None,
+    out: Annotated[
+        Out, Parameter(help="Folder to write to; runs/demo or runs/demo-digits if left out.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     force: Force = False,
@@ -72,7 +74,7 @@ def demo(
 ) -> int:
     """Watch an autoencoder memorize real pictures, give them back, and explain itself.
 
-    Trains, audits and writes a page, in about a minute, into runs/demo (runs/demo-digits).
+    Trains, audits and writes a page, in about a minute.
     """
     import mnemoscope as mn
 
@@ -81,23 +83,23 @@ def demo(
     X = mn.load_data(**recipe.data)
     spec = mn.nets.spec_from_json({**recipe.spec, "shape": tuple(X.shape[1:])})
     options = {**recipe.training, "seed": seed}
-    folder = claim(
+    with claimed(
         out or ("runs/demo" if data == "photos" else f"runs/demo-{data}"),
         {"data": recipe.data, "spec": spec.model_dump(mode="json"), "training": options},
         force=force,
-    )
-    if not json:
-        print_lines(
-            f"{len(X)} pictures of {' × '.join(map(str, X.shape[1:]))} numbers, "
-            f"a fully connected autoencoder of {recipe.spec['depth']} layers."
+    ) as folder:
+        if not json:
+            print_lines(
+                f"{len(X)} pictures of {' × '.join(map(str, X.shape[1:]))} numbers, "
+                f"a fully connected autoencoder of {recipe.spec['depth']} layers."
+            )
+        fit = fit_in(folder, spec, X, options, device=device)
+        if not json:
+            print_lines(f"Trained to a loss of {fit.loss:.1e} in {fit.steps:,} steps.", "")
+        network = mn.nets.load(folder.network, device=device)
+        result = audit_in(
+            folder, network, X, recipe.data, starts=recipe.starts, trials=recipe.trials, seed=seed
         )
-    fit = fit_in(folder, spec, X, options, device=device)
-    if not json:
-        print_lines(f"Trained to a loss of {fit.loss:.1e} in {fit.steps:,} steps.", "")
-    network = mn.nets.load(folder.network, device=device)
-    result = audit_in(
-        folder, network, X, recipe.data, starts=recipe.starts, trials=recipe.trials, seed=seed
-    )
     if json:
         print_json({**result.summary, "report": str(folder.report), "audit": str(folder.audit)})
     else:

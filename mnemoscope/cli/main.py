@@ -1,53 +1,119 @@
-"""The entry point: which commands there are, and how their errors reach the user."""
+"""The entry point: how errors, Ctrl-C and closed pipes reach the user.
 
+Nothing but the standard library is imported before the errors are watched for, so that Ctrl-C is
+quiet from the start.
+"""
+
+import signal
 import sys
-from collections.abc import Sequence
-
-from cyclopts import App, CycloptsError
-
-from mnemoscope.cli.audit import audit
-from mnemoscope.cli.demo import demo
-from mnemoscope.cli.report import report
-from mnemoscope.cli.train import train
-from mnemoscope.errors import MnemoscopeError
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn, TextIO
 
 WRONG_INPUT = 2
 """Exit status where the input was wrong: one line on standard error tells what and what to do."""
 
-app = App(
-    name="mnemoscope",
-    help="Find out what an autoencoder has memorized.",
-    version_flags=["--version"],
-    help_flags=["--help", "-h"],
-)
-app.command(demo)
-app.command(train)
-app.command(audit)
-app.command(report)
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 done, 1 a finding the caller asked to fail on, 2 wrong input."""
     try:
-        status = app(
-            sys.argv[1:] if arguments is None else arguments,
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
+        with _terminating_like_ctrl_c(), warnings.catch_warnings():
+            warnings.showwarning = _tell_warning
+            status = _run(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:
+        _refuse(
+            "interrupted; expected the command to end; "
+            "nothing that was there has changed: run the command again"
         )
+    except MemoryError:
+        _refuse(_too_large("it"))
+    except OSError as error:
+        _refuse(
+            f"{error.filename or 'a file'}, which cannot be read or written "
+            f"({error.strerror or error}); expected a usable path on a disk with room; "
+            "check the path, its permissions and the disk"
+        )
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    from mnemoscope.cli.invocation import remember
+    from mnemoscope.errors import MnemoscopeError
+
+    remember(arguments)
+    _let_streams_take_anything()
+    try:
+        from mnemoscope.cli.app import run
+        from mnemoscope.cli.printing import printing
+
+        status = run(arguments)
+        with printing():
+            pass
+        return status
     except MnemoscopeError as error:
         _refuse(str(error))
-    except CycloptsError as error:
-        _refuse(f"{error}; see mnemoscope --help")
-    except KeyboardInterrupt:
-        _refuse("interrupted; nothing that was there before has changed; run the command again")
-    except BrokenPipeError:
-        # Whoever read the output has enough of it.
-        sys.stderr.close()
-        sys.exit(0)
-    sys.exit(status if isinstance(status, int) else 0)
+    except RuntimeError as error:
+        # PyTorch has a class for a full GPU, and only words for a full memory.
+        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+            _refuse(_too_large(str(error).splitlines()[0]))
+        raise
 
 
-def _refuse(message: str) -> None:
+def _too_large(what: str) -> str:
+    return (
+        f"out of memory ({what}); expected what fits into the memory of this machine; "
+        "use fewer or smaller examples, or a smaller network"
+    )
+
+
+def _refuse(message: str) -> NoReturn:
     print(f"mnemoscope: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(WRONG_INPUT)
+
+
+def _tell_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Tells Mnemoscope's own warnings, in a line; those of other libraries are for developers."""
+    if category.__module__.startswith("mnemoscope"):
+        print(f"mnemoscope: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _let_streams_take_anything() -> None:
+    """A character that a terminal or a pipe cannot show is replaced, and raises nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Closed by the caller.
+            setattr(sys, name, open("/dev/null", "w"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _terminating_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM does what Ctrl-C does: cluster managers send it before they kill."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            handler(number, frame)
+        else:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

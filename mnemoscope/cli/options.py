@@ -1,30 +1,70 @@
 """Options that several commands share, and what they mean."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-Seed = Annotated[int, Parameter(help="Seed of everything that is drawn.")]
+from mnemoscope.errors import MnemoscopeError
+
+
+def whole(type_: Any, tokens: Sequence[Any]) -> int:
+    """A whole number as it was typed; cyclopts would round a fraction."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise MnemoscopeError(
+            f'{tokens[0].keyword or "a value"} "{tokens[0].value}"',
+            expected="a whole number",
+            todo="leave out the fraction or the letters",
+        ) from None
+
+
+def named(type_: Any, value: Any) -> None:
+    """Refuses an empty path, which would silently mean the current folder.
+
+    Raises:
+        MnemoscopeError: it is empty.
+    """
+    if value is not None and not value.strip():
+        raise MnemoscopeError(
+            "an empty path", expected="the path of a file or a folder", todo="name one"
+        )
+
+
+Whole = Annotated[int, Parameter(converter=whole)]
+OptionalWhole = Annotated[int | None, Parameter(converter=whole)]
+Place = Annotated[str | None, Parameter(validator=named)]
+
+Seed = Annotated[Whole, Parameter(help="Seed of everything that is drawn.")]
 Device = Annotated[str, Parameter(help="Where to compute: cpu, cuda, cuda:1, mps.")]
-Out = Annotated[str | None, Parameter(help="Folder to write to.")]
+Out = Place
 Force = Annotated[
     bool, Parameter(negative=(), help="Write even if the folder already holds another run.")
 ]
 Json = Annotated[
     bool, Parameter(name="--json", negative=(), help="Print the summary as JSON, for programs.")
 ]
-Count = Annotated[int | None, Parameter(name=["--n", "-n"], help="How many examples.")]
-Offset = Annotated[int, Parameter(help="Examples to leave out before them.")]
-Size = Annotated[int | None, Parameter(help="Height and width to bring pictures to.")]
+Count = Annotated[
+    OptionalWhole,
+    Parameter(name=["--n", "-n"], help="How many examples; all if left out (of photos: 20)."),
+]
+Offset = Annotated[Whole, Parameter(help="Examples to leave out before them.")]
+Size = Annotated[
+    OptionalWhole,
+    Parameter(help="Height and width to bring pictures to; as they are if left out (photos: 32)."),
+]
 Gray = Annotated[bool, Parameter(negative=(), help="Turn colours into grey.")]
-Starts = Annotated[int, Parameter(help="Starts of each distribution.")]
+Starts = Annotated[Whole, Parameter(help="Starts of each distribution.")]
 Trials = Annotated[
-    int, Parameter(help="Corrupted copies of each example, for each corruption and strength.")
+    Whole, Parameter(help="Corrupted copies of each example, for each corruption and strength.")
 ]
 FailOn = Annotated[
     Literal["stored", "spurious", "cycles", "unsettled"] | None,
-    Parameter(help="Exit with 1 if the audit finds any such."),
+    Parameter(help="Exit with 1 if the audit finds any such; with 0 always if left out."),
 ]
+
+DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 def check_device(device: str) -> str:
@@ -35,13 +75,16 @@ def check_device(device: str) -> str:
     """
     import torch
 
-    from mnemoscope.errors import MnemoscopeError
-
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        chosen = torch.device(device)
+        if chosen.type not in DEVICES or (chosen.type == "cpu" and chosen.index):
+            raise ValueError("it computes nothing")
+        torch.empty(0, device=chosen)
+    # PyTorch raises errors of many kinds for a device that it was not built with.
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise MnemoscopeError(
-            f"--device {device} ({str(error).splitlines()[0]})",
+            f"--device {device} ({reason})",
             expected="a device of this machine",
             todo="use --device cpu",
         ) from error

@@ -1,7 +1,10 @@
 """What a command prints when it is done."""
 
 import json
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,31 +15,45 @@ if TYPE_CHECKING:
     from mnemoscope.auditing import Audit
 
 
+@contextmanager
+def printing() -> Iterator[None]:
+    """Prints inside; whoever closes the pipe early has enough of it, and changes nothing else."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would raise once more when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def print_json(values: Mapping[str, Any]) -> None:
     """Prints one JSON object; NaN and infinity as null."""
     from mnemoscope.auditing.audit import plain
 
-    print(json.dumps(plain(dict(values)), indent=2, allow_nan=False))
+    with printing():
+        print(json.dumps(plain(dict(values)), indent=2, allow_nan=False))
 
 
 def print_lines(*lines: str) -> None:
-    """Prints lines as they are, wrapped on a terminal only."""
-    console = Console(highlight=False, soft_wrap=True)
-    for line in lines:
-        console.print(Text(line))
+    """Prints lines as they are."""
+    with printing():
+        for line in lines:
+            print(line)
 
 
 def print_audit(audit: "Audit") -> None:
     """Prints the verdict and a small table of the numbers behind it."""
     console = Console(highlight=False)
-    console.print(Text(audit.verdict, style="bold"), soft_wrap=not console.is_terminal)
     table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
     for column, justify in (("", "left"), ("count", "right"), ("of", "right"), ("95%", "left")):
         table.add_column(column, justify=justify)  # pyright: ignore[reportArgumentType]
     for name, rate in _rates(audit):
         interval = f"{rate['low']:.3f} – {rate['high']:.3f}" if "low" in rate else ""
         table.add_row(name, f"{rate['count']:,}", f"{rate['total']:,}", interval)
-    console.print(table)
+    with console.capture() as text:
+        console.print(Text(audit.verdict, style="bold"), soft_wrap=not console.is_terminal)
+        console.print(table)
+    print_lines(*text.get().rstrip("\n").split("\n"))
 
 
 def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:

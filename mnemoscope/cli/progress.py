@@ -22,8 +22,8 @@ def training_progress(tol: float) -> Iterator["Callable[[Progress], None]"]:
 
         def show(now: "Progress") -> None:
             first.append(now.loss)
-            fall = math.log(first[0] / max(now.loss, 1e-300)) if now.loss > 0 else math.inf
-            done = fall / max(math.log(first[0] / tol), 1e-9)
+            fall = math.log(first[0] / now.loss) if now.loss > 0 else math.inf
+            done = fall / max(math.log(max(first[0], tol) / tol), 1e-9)
             bars.update(
                 task,
                 completed=min(1.0, max(0.0, done)),

@@ -1,14 +1,30 @@
-"""A run's folder: what is in it, and whom it belongs to."""
+"""A run's folder: what is in it, and whom it belongs to.
 
+    run.json                 the settings of the run, written when there is something of it
+    network.safetensors      the trained network
+    unfinished-<settings>/   a training under way: its run.json and its checkpoint
+    audit/, report.html      the audit
+
+So a training never touches what an earlier run has left until it has a network to put there.
+"""
+
+import hashlib
 import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.errors import DivergenceError, MnemoscopeError
 from mnemoscope.files import make_folder, replacing
 
 FORMAT = "mnemoscope-run/1"
+
+INDEX = "run.json"
 
 
 @dataclass(frozen=True)
@@ -18,10 +34,12 @@ class RunFolder:
     Attributes:
         path: The folder.
         settings: What the run was asked to do; a folder belongs to the run with these settings.
+        force: Whether it may take the place of another run.
     """
 
     path: Path
     settings: dict[str, Any]
+    force: bool = False
 
     @property
     def network(self) -> Path:
@@ -29,9 +47,15 @@ class RunFolder:
         return self.path / "network.safetensors"
 
     @property
+    def unfinished(self) -> Path:
+        """The folder of this run's training under way; removed when it is done."""
+        text = json.dumps(self.settings, sort_keys=True)
+        return self.path / f"unfinished-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    @property
     def checkpoint(self) -> Path:
-        """The training under way; removed when it is done."""
-        return self.path / "checkpoint.safetensors"
+        """The training under way."""
+        return self.unfinished / "checkpoint.safetensors"
 
     @property
     def audit(self) -> Path:
@@ -43,64 +67,175 @@ class RunFolder:
         """The page."""
         return self.path / "report.html"
 
+    @property
+    def name(self) -> str:
+        """What to call the run in a report."""
+        name = Path(os.path.abspath(self.path)).name
+        return name.encode(errors="replace").decode()
 
-def claim(path: str | Path, settings: dict[str, Any], *, force: bool) -> RunFolder:
-    """Takes a folder for a run: a new one, the run's own, or with `force` any.
+    def write_settings(self) -> None:
+        """Makes the folder this run's."""
+        _write_index(self.path, {"settings": self.settings})
 
-    With `force` only an unfinished training of the other run is removed; its other files stay until
-    this run has something to put in their place.
+
+@contextmanager
+def claimed(path: str | Path, settings: dict[str, Any], *, force: bool) -> Iterator[RunFolder]:
+    """A folder for a run: a new one, the run's own, or with `force` any.
+
+    Nothing in it is changed; it is made if missing, and removed again if it is left empty.
 
     Raises:
-        MnemoscopeError: the folder holds another run or other files, or cannot be written to.
+        MnemoscopeError: the folder holds another run or other files, or cannot be made.
     """
-    folder = RunFolder(Path(path), json.loads(json.dumps(settings)))
-    index = folder.path / "run.json"
-    if folder.path.is_dir() and any(folder.path.iterdir()):
-        theirs = _read(index) if index.exists() else None
-        if theirs == folder.settings:
-            return folder
-        if not force:
-            raise MnemoscopeError(
-                f"{folder.path}, which already holds "
-                + ("another run" if theirs is not None else "files that are no run"),
-                expected="a new or empty folder, or the same run's",
-                todo="choose another --out, or pass --force to write over it",
-            )
-        folder.checkpoint.unlink(missing_ok=True)
-    make_folder(folder.path)
-    with replacing(index) as temporary:
-        content = {"format": FORMAT, "settings": folder.settings}
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-    return folder
+    folder = RunFolder(Path(path), json.loads(json.dumps(settings)), force)
+    if not force:
+        _refuse_taken(folder)
+    with made(folder.path):
+        yield folder
+
+
+@contextmanager
+def made(path: str | Path) -> Iterator[Path]:
+    """A folder, made with its parents if missing; those made are removed again if left empty.
+
+    Raises:
+        MnemoscopeError: it cannot be made.
+    """
+    path = Path(path)
+    new = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    try:
+        yield make_folder(path)
+    finally:
+        with suppress(OSError):
+            for folder in new:
+                folder.rmdir()
+
+
+@contextmanager
+def staging(path: Path) -> Iterator[Path]:
+    """A hidden folder inside another, to write to before anything is replaced; removed after.
+
+    Raises:
+        MnemoscopeError: it cannot be made.
+    """
+    try:
+        folder = tempfile.mkdtemp(dir=path, prefix=".writing-")
+    except OSError as error:
+        raise MnemoscopeError(
+            f"cannot write to {path} ({error.strerror})",
+            expected="a folder that can be written to",
+            todo="choose another one or change its permissions",
+        ) from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def training_in(folder: RunFolder, command: str) -> Iterator[Path]:
+    """The checkpoint of a training under way; it stays if the training is interrupted.
+
+    Without a checkpoint to go on from, and after divergence, nothing stays.
+    """
+    with made(folder.unfinished):
+        diverged = False
+        _write_index(folder.unfinished, {"settings": folder.settings, "command": command})
+        try:
+            yield folder.checkpoint
+        except DivergenceError:
+            diverged = True
+            raise
+        finally:
+            if diverged or not folder.checkpoint.exists():
+                shutil.rmtree(folder.unfinished, ignore_errors=True)
 
 
 def open_run(path: str | Path) -> RunFolder:
-    """A folder that holds a run.
+    """A folder that holds a run with something to show.
 
     Raises:
-        MnemoscopeError: there is no run in it.
+        MnemoscopeError: there is no run in it, or only a training that has not ended.
     """
     path = Path(path)
-    index = path / "run.json"
+    index = path / INDEX
     if not index.exists():
+        if path.is_dir():
+            refuse_unfinished(path)
         raise MnemoscopeError(
             f"{path}, which " + ("is no run's folder" if path.exists() else "does not exist"),
             expected="a folder that mnemoscope train, audit or demo wrote",
             todo="check the path",
         )
-    settings = _read(index)
-    if settings is None:
+    content = _read(index)
+    if content is None:
         raise MnemoscopeError(
             f"{index}, which cannot be read",
             expected="what mnemoscope wrote there",
-            todo="run the command again with --force",
+            todo="run the command that wrote it again with --force",
         )
-    return RunFolder(path, settings)
+    return RunFolder(path, content["settings"])
+
+
+def refuse_unfinished(path: Path) -> None:
+    """Refuses a folder with a training under way.
+
+    Raises:
+        MnemoscopeError: it has one.
+    """
+    for unfinished in _unfinished(path):
+        known = (_read(unfinished / INDEX) or {}).get("command")
+        again = f": {known}" if isinstance(known, str) else ""
+        raise MnemoscopeError(
+            f"{path}, whose training has not ended",
+            expected="a run with a trained network",
+            todo=f"run its command again, it goes on where it was{again} "
+            f"(or remove {unfinished} to give it up)",
+        )
+
+
+def _refuse_taken(folder: RunFolder) -> None:
+    path = folder.path
+    # Hidden files are what a killed run or a file manager leaves.
+    if not path.is_dir() or all(item.name.startswith(".") for item in path.iterdir()):
+        return
+    index = path / INDEX
+    theirs = _read(index)
+    if theirs is None and not index.exists() and _unfinished(path):
+        if folder.unfinished.exists():
+            return
+        found = "an unfinished training of another run"
+    elif theirs is not None and theirs["settings"] == folder.settings:
+        return
+    else:
+        found = "files that are no run" if theirs is None else "another run"
+    raise MnemoscopeError(
+        f"{path}, which already holds {found}",
+        expected="a new or empty folder, or the same run's",
+        todo="choose another --out, or pass --force to write over it",
+    )
+
+
+def settle(folder: RunFolder) -> None:
+    """Ends a training whose network is in place: the folder is its run's from here on."""
+    folder.write_settings()
+    for unfinished in _unfinished(folder.path) if folder.force else [folder.unfinished]:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _unfinished(path: Path) -> list[Path]:
+    return sorted(found for found in path.glob("unfinished-*") if found.is_dir())
+
+
+def _write_index(path: Path, content: dict[str, Any]) -> None:
+    with replacing(path / INDEX) as temporary:
+        temporary.write_text(json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
 
 
 def _read(index: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(index.read_text())
-        return content["settings"] if content["format"] == FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = content["format"] == FORMAT and isinstance(content["settings"], dict)
+        return content if whole else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

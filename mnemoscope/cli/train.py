@@ -1,12 +1,13 @@
 """`mnemoscope train`: fit a network to interpolation and keep it."""
 
-import shlex
-import sys
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from mnemoscope.cli.invocation import command, follow_up
 from mnemoscope.cli.options import (
     Count,
     Device,
@@ -14,57 +15,90 @@ from mnemoscope.cli.options import (
     Gray,
     Json,
     Offset,
+    OptionalWhole,
     Out,
+    Place,
     Seed,
     Size,
+    Whole,
     check_device,
 )
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import training_progress
-from mnemoscope.cli.run_folder import RunFolder, claim
+from mnemoscope.cli.run_folder import RunFolder, claimed, settle, training_in
 from mnemoscope.errors import MnemoscopeError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mnemoscope.nets import Spec
+    from mnemoscope.nets import Spec, TrainingRecord
     from mnemoscope.training import Fit
+
+KIND = "fully_connected"
 
 
 def train(
     data: Annotated[str, Parameter(help="Examples: digits, photos, a folder, a file, hf:NAME.")],
     *,
-    out: Out = None,
+    out: Annotated[Out, Parameter(help="Folder to write to; runs/train if left out.")] = None,
     n: Count = None,
     offset: Offset = 0,
     size: Size = None,
     gray: Gray = False,
-    spec: Annotated[str | None, Parameter(help="A JSON file with the network's spec.")] = None,
+    spec: Annotated[
+        Place,
+        Parameter(
+            help="A JSON file with the network's spec; made from the options below if left out."
+        ),
+    ] = None,
     net: Annotated[
-        Literal["fully_connected", "convolutional", "unet"], Parameter(help="Kind of network.")
-    ] = "fully_connected",
-    width: Annotated[int | None, Parameter(help="Units of a hidden layer.")] = None,
-    depth: Annotated[int | None, Parameter(help="Weight layers.")] = None,
-    channels: Annotated[int | None, Parameter(help="Channels of a hidden layer.")] = None,
-    kernel_size: Annotated[int | None, Parameter(help="Side of the convolutions.")] = None,
-    downsample: Annotated[int | None, Parameter(help="Stride-2 convolutions.")] = None,
-    levels: Annotated[int | None, Parameter(help="Levels of a U-Net.")] = None,
-    activation: Annotated[str | None, Parameter(help="Such as leaky_relu, sigmoid, sin.")] = None,
-    output_activation: Annotated[str | None, Parameter(help="After the last layer.")] = None,
-    init: Annotated[str | None, Parameter(help="Such as default, ntk, scaled(0.1).")] = None,
-    bias: Annotated[bool | None, Parameter(help="Whether layers have biases.")] = None,
+        Literal["fully_connected", "convolutional", "unet"] | None,
+        Parameter(help="Kind of network; fully_connected if left out."),
+    ] = None,
+    width: Annotated[
+        OptionalWhole, Parameter(help="Units of a hidden layer; 256 if left out.")
+    ] = None,
+    depth: Annotated[OptionalWhole, Parameter(help="Weight layers; 8 if left out.")] = None,
+    channels: Annotated[
+        OptionalWhole, Parameter(help="Channels of a hidden layer; 16 if left out.")
+    ] = None,
+    kernel_size: Annotated[
+        OptionalWhole, Parameter(help="Side of the convolutions; 3 if left out.")
+    ] = None,
+    downsample: Annotated[
+        OptionalWhole, Parameter(help="Stride-2 convolutions; none if left out.")
+    ] = None,
+    levels: Annotated[OptionalWhole, Parameter(help="Levels of a U-Net; 2 if left out.")] = None,
+    activation: Annotated[
+        str | None, Parameter(help="Such as sigmoid, sin; leaky_relu if left out.")
+    ] = None,
+    output_activation: Annotated[
+        str | None, Parameter(help="After the last layer; none if left out (depth 1: activation).")
+    ] = None,
+    init: Annotated[
+        str | None, Parameter(help="Such as ntk, scaled(0.1); default, PyTorch's, if left out.")
+    ] = None,
+    bias: Annotated[
+        bool | None, Parameter(help="Whether layers have biases; they have if left out.")
+    ] = None,
     tol: Annotated[float, Parameter(help="Loss that counts as interpolation.")] = 1e-8,
     optimizer: Annotated[
         Literal["adam", "gradient_descent", "rmsprop", "lbfgs"], Parameter(help="Optimizer.")
     ] = "adam",
-    lr: Annotated[float | None, Parameter(help="Learning rate to begin with.")] = None,
+    lr: Annotated[
+        float | None,
+        Parameter(
+            help="Learning rate to begin with; if left out 1e-3 for adam, 0.1 for "
+            "gradient_descent, 3e-4 for rmsprop, 1 for lbfgs."
+        ),
+    ] = None,
     schedule: Annotated[
         Literal["plateau", "cosine", "constant"], Parameter(help="How the rate changes.")
     ] = "plateau",
     batch_size: Annotated[
-        int | None, Parameter(help="Examples in each step; all of them if left out.")
+        OptionalWhole, Parameter(help="Examples in each step; all of them if left out.")
     ] = None,
-    max_steps: Annotated[int, Parameter(help="Steps after which to stop anyway.")] = 100_000,
+    max_steps: Annotated[Whole, Parameter(help="Steps after which to stop anyway.")] = 100_000,
     seed: Seed = 0,
     device: Device = "cpu",
     force: Force = False,
@@ -72,8 +106,8 @@ def train(
 ) -> int:
     """Fit a network to its examples until it interpolates them, and keep it.
 
-    Writes network.safetensors into the folder (runs/train if --out is left out). Interrupted with
-    Ctrl-C or killed, the same command goes on where it was.
+    Writes network.safetensors into the folder. Interrupted with Ctrl-C or killed, the same command
+    goes on where it was.
     """
     import mnemoscope as mn
 
@@ -84,30 +118,38 @@ def train(
         "output_activation": output_activation, "init": init, "bias": bias,
     }  # fmt: skip
     fields = {name: value for name, value in fields.items() if value is not None}
-    source = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
-    X = mn.load_data(**source)
+    given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
+    X = mn.load_data(**given)
     chosen = _spec(spec, net, fields, tuple(X.shape[1:]))
     options = {
         "tol": tol, "optimizer": optimizer, "lr": lr, "schedule": schedule,
         "batch_size": batch_size, "max_steps": max_steps, "seed": seed,
     }  # fmt: skip
-    folder = claim(
-        out or "runs/train",
-        {"data": source, "spec": chosen.model_dump(mode="json"), "training": options},
-        force=force,
-    )
-    tell_duplicates(X, quiet=json)
-    fit = fit_in(folder, chosen, X, options, device=device)
+    settings = {
+        "data": anchored(given),
+        "spec": chosen.model_dump(mode="json"),
+        "training": options,
+    }
+    with claimed(out or "runs/train", settings, force=force) as folder:
+        fit = fit_in(folder, chosen, X, options, device=device)
     if json:
         result = {"loss": fit.loss, "steps": fit.steps, "converged": fit.converged}
-        print_json({**result, "seconds": fit.seconds, "network": str(folder.network)})
+        print_json(
+            {
+                **result,
+                "seconds": fit.seconds,
+                "duplicates": [list(pair) for pair in mn.data.duplicates(X)],
+                "network": str(folder.network),
+            }
+        )
     else:
         told = "interpolates" if fit.converged else f"does not interpolate (tol {tol:g})"
         print_lines(
+            *told_duplicates(X),
             f"The network {told}: loss {fit.loss:.2e} after {fit.steps:,} steps, "
             f"{fit.seconds:.1f} s.",
             f"{folder.network}",
-            f"What has it memorized?  mnemoscope audit {shlex.quote(str(folder.path))}",
+            f"What has it memorized?  {follow_up('audit', folder.path)}",
         )
     return 0
 
@@ -126,58 +168,110 @@ def fit_in(
         MnemoscopeError: Ctrl-C; the checkpoint is kept, and the message says how to go on.
     """
     import mnemoscope as mn
+    from mnemoscope.training.interruption import deferred_interrupt
 
     network = spec.build(seed=options["seed"], device=device)
-    try:
-        with training_progress(options["tol"]) as show:
-            fit = mn.train(network, X, checkpoint=folder.checkpoint, on_progress=show, **options)
-    except KeyboardInterrupt as error:
-        raise MnemoscopeError(
-            f"training interrupted; its state is kept in {folder.checkpoint}",
-            expected="training to end",
-            todo=f"to go on, run the same command again: {command()}",
-        ) from error
-    source = folder.settings["data"]
-    network.training_record = fit.record.model_copy(update={"source": source})
-    mn.nets.save(network, folder.network)
-    folder.checkpoint.unlink(missing_ok=True)
+    with training_in(folder, command()) as checkpoint:
+        try:
+            with training_progress(options["tol"]) as show:
+                fit = mn.train(network, X, checkpoint=checkpoint, on_progress=show, **options)
+        except KeyboardInterrupt as error:
+            if not checkpoint.exists():
+                raise
+            raise MnemoscopeError(
+                f"training interrupted; its state is kept in {checkpoint}",
+                expected="training to end",
+                todo=f"to go on, run the same command again: {command()}",
+            ) from error
+        source = folder.settings["data"]
+        network.training_record = fit.record.model_copy(update={"source": source})
+        with deferred_interrupt():
+            mn.nets.save(network, folder.network)
+            settle(folder)
+            _drop_audit_of_another(folder, network.training_record)
     return fit
 
 
-def tell_duplicates(X: "Tensor", *, quiet: bool) -> None:
-    """Says which examples are the same, on standard error."""
+def anchored(source: dict[str, Any]) -> dict[str, Any]:
+    """How to load the data from any working folder: with an absolute path where it is a path."""
+    from mnemoscope.data.load import BUNDLED
+
+    name = source["source"]
+    if name in BUNDLED or name.startswith("hf:"):
+        return source
+    return {**source, "source": os.path.abspath(Path(name).expanduser())}
+
+
+def told_duplicates(X: "Tensor") -> list[str]:
+    """Says which examples are the same, in a line if there are any."""
     import mnemoscope as mn
 
-    pairs = [] if quiet else mn.data.duplicates(X)
-    if pairs:
-        told = ", ".join(f"{later} = {first}" for first, later in pairs[:5])
-        more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
-        print(f"mnemoscope: {len(pairs)} duplicate examples: {told}{more}", file=sys.stderr)
+    pairs = mn.data.duplicates(X)
+    if not pairs:
+        return []
+    told = ", ".join(f"{later} = {first}" for first, later in pairs[:5])
+    more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
+    noun = "example is a duplicate" if len(pairs) == 1 else "examples are duplicates"
+    return [f"{len(pairs)} {noun}: {told}{more}."]
 
 
-def command() -> str:
-    """The command line that is being run."""
-    return shlex.join(["mnemoscope", *sys.argv[1:]])
+def _drop_audit_of_another(folder: RunFolder, record: "TrainingRecord") -> None:
+    """Removes an audit of the network that was there before this one."""
+    import mnemoscope as mn
+
+    try:
+        audited = mn.Audit.load(folder.audit).provenance["training"]
+    except (MnemoscopeError, KeyError):
+        return
+    passing = {"history", "seconds", "versions"}
+    mine = record.model_dump(mode="json", exclude=passing)
+    if {name: value for name, value in (audited or {}).items() if name not in passing} == mine:
+        return
+    for path in (*_audit_files(folder.audit), folder.report):
+        path.unlink(missing_ok=True)
+    if not any(folder.audit.iterdir()):
+        folder.audit.rmdir()
 
 
-def _spec(path: str | None, kind: str, fields: dict[str, Any], shape: tuple[int, ...]) -> "Spec":
+def _audit_files(folder: Path) -> list[Path]:
+    from mnemoscope.auditing.audit import INDEX, PICTURES
+    from mnemoscope.auditing.tables import SCHEMAS
+
+    return [folder / INDEX, folder / PICTURES, *(folder / f"{name}.parquet" for name in SCHEMAS)]
+
+
+def _spec(
+    path: str | None, kind: str | None, fields: dict[str, Any], shape: tuple[int, ...]
+) -> "Spec":
     import mnemoscope as mn
 
     if path is None:
-        return mn.nets.spec_from_json({"kind": kind, "shape": shape, **fields})
-    if fields:
+        try:
+            return mn.nets.spec_from_json({"kind": kind or KIND, "shape": shape, **fields})
+        except MnemoscopeError as error:
+            raise MnemoscopeError(
+                _as_options(error.given, fields),
+                expected=error.expected,
+                todo=_as_options(error.todo, fields),
+            ) from error
+    given = {**({} if kind is None else {"net": kind}), **fields}
+    if given:
         raise MnemoscopeError(
-            f"--spec {path} together with --{next(iter(fields)).replace('_', '-')}",
+            f"--spec {path} together with {_option(next(iter(given)))}",
             expected="either a spec or its fields",
             todo="write the fields into the file",
         )
     try:
-        spec = mn.nets.spec_from_json(Path(path).read_text())
+        spec = mn.nets.spec_from_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise MnemoscopeError(
-            f"--spec {path}, which cannot be read ({error})",
+            f"--spec {path}, which cannot be read ({getattr(error, 'strerror', None) or error})",
             expected="a JSON file",
             todo="check the path",
+        ) from error
+    except MnemoscopeError as error:
+        raise MnemoscopeError(
+            f"--spec {path}: {error.given}", expected=error.expected, todo=error.todo
         ) from error
     if spec.shape != shape:
         raise MnemoscopeError(
@@ -186,3 +280,14 @@ def _spec(path: str | None, kind: str, fields: dict[str, Any], shape: tuple[int,
             todo="change the spec's shape, or bring the pictures to its --size",
         )
     return spec
+
+
+def _as_options(text: str, fields: dict[str, Any]) -> str:
+    """A message about a spec's fields, with the options that they were given by."""
+    for name in fields:
+        text = re.sub(rf"`{name}`|\b{name}(?==)", _option(name), text)
+    return text
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mnemoscope.dynamics.fixed_points import refine
 from mnemoscope.dynamics.orbits import Orbits, Status
-from mnemoscope.dynamics.states import nearest, rms
+from mnemoscope.dynamics.states import group_within, nearest, rms
 from mnemoscope.linalg import spectral_radius
 from mnemoscope.maps import SelfMap
 
@@ -125,24 +125,3 @@ def _verified(f: SelfMap, ends: Tensor, period: int, resolution: float):
         margin = info.residual[:, 0] + 100 * torch.finfo(f.dtype).eps
         for row, value in zip(rows[radius + margin < 1].tolist(), radius[radius + margin < 1], strict=True):
             yield int(settled[row]), (lap[row, :p], p, value)
-
-
-def group_within(
-    Z: Float[Tensor, "n *shape"], radius: float
-) -> tuple[Int[Tensor, " n"], Int[Tensor, " g"]]:
-    """Groups states around leaders: each within `radius` (RMS) of its group's first state.
-
-    Returns:
-        `(n,)` the group of each state, and `(g,)` the index of each group's leader.
-    """
-    group = torch.full((len(Z),), -1, dtype=torch.int64, device=Z.device)
-    leaders = []
-    open_ = torch.arange(len(Z), device=Z.device)
-    while len(open_):
-        leader = open_[0]
-        near = rms(Z[open_] - Z[leader]) <= radius
-        near[0] = True
-        group[open_[near]] = len(leaders)
-        leaders.append(leader)
-        open_ = open_[~near]
-    return group, torch.stack(leaders) if leaders else open_

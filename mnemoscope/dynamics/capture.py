@@ -15,10 +15,12 @@ from mnemoscope.dynamics.states import nearest, rms
 from mnemoscope.maps import SelfMap
 
 ALIGNED = 0.05
-"""`||f(z) - a - lam e||` may be this share of `||e||`: what is left of faster directions."""
+"""`||f(z) - a - lam e||` may be this share of `||f(z) - a||`: the sine of the angle to `e`. A start
+far away, which one step brings near to everything, must not pass."""
 
 STRAIGHT = 0.1
-"""At the segment's middle the map may differ from linear by this share of its step there."""
+"""At the segment's middle the image may miss the straight line by this share of its distance to
+`a`, and of the way that a step makes there."""
 
 SLOWEST = 0.999
 """Nothing is concluded for `lam` above this: rounding decides what happens there."""
@@ -44,11 +46,13 @@ def captured(
     square = e.square().sum(1)
     lam = (e * after).sum(1) / square.clamp_min(torch.finfo(z.dtype).tiny)
     aside = torch.linalg.vector_norm(after - lam[:, None] * e, dim=1)
-    good = (lam.abs() <= SLOWEST) & (aside <= ALIGNED * square.sqrt())
+    left = torch.linalg.vector_norm(after, dim=1)
+    good = (lam.abs() <= SLOWEST) & (aside <= ALIGNED * left)
     rows = good.nonzero()[:, 0]
     if len(rows):
         middle = a[rows] + (z[rows] - a[rows]) / 2
         # Of a straight map the middle moves half as far as the end.
         bend = rms(f(middle) - (a[rows] + image[rows]) / 2)
-        good[rows] = bend <= STRAIGHT * (1 - lam[rows].abs()) * rms(z[rows] - a[rows]) / 2
+        least = torch.minimum(1 - lam[rows].abs(), lam[rows].abs())
+        good[rows] = bend <= STRAIGHT * least * rms(z[rows] - a[rows]) / 2
     return torch.where(good, target, -1)

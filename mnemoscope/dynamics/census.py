@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from mnemoscope.dynamics.atlas import Atlas, chart
-from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, iterate, joined
+from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, iterate
 from mnemoscope.dynamics.starts import BLOCK, Starts
 from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.states import nearest
@@ -17,9 +17,6 @@ from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map
 
-
-PILOT = 64
-"""Starts that are iterated first, while fewer attractors than these are known."""
 
 
 @dataclass(frozen=True)
@@ -98,18 +95,12 @@ def survey(
 ) -> tuple[Atlas, Int[Tensor, " n"], Orbits]:
     """Iterates from `Z` and adds what is found to an atlas: atlas, labels in it, orbits.
 
-    Where little is known yet a first few starts are iterated alone: what they find are landmarks,
-    by which most of the others can be told to have converged without going all the way.
+    The fixed points known, and those found on the way, are landmarks: most orbits can be told to
+    have converged to one without going all the way.
     """
-    pilot = PILOT if len(atlas) < PILOT else 0
-    parts = []
-    for part in (Z[:pilot], Z[pilot:]):
-        if len(part):
-            orbits = iterate(f, part, landmarks=atlas.fixed_points, **options)
-            atlas, labels = chart(f, orbits, atlas, resolution=resolution(**options))
-            parts.append((labels, orbits))
-    labels = torch.cat([labels for labels, _ in parts])
-    return atlas, labels, joined([orbits for _, orbits in parts])
+    orbits = iterate(f, Z, landmarks=atlas.fixed_points, **options)
+    atlas, labels = chart(f, orbits, atlas, resolution=resolution(**options))
+    return atlas, labels, orbits
 
 
 def resolution(**options: Unpack[OrbitOptions]) -> float:

@@ -1,6 +1,5 @@
 """`iterate`: many orbits at once; each leaves the working batch when its fate is known."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypedDict
@@ -10,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mnemoscope.dynamics.capture import captured
-from mnemoscope.dynamics.states import expand, rms
+from mnemoscope.dynamics.states import expand, group_within, nearest, rms
+from mnemoscope.dynamics.working_batch import WorkingBatch
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, batch_size_within
 from mnemoscope.maps.self_map import Stage, as_self_map
@@ -21,11 +21,29 @@ TOL = 1e-6
 MAX_STEPS = 10_000
 """Applications of `f` after which an orbit counts as unsettled, unless told otherwise."""
 
-CYCLES_FROM = 32
-"""Steps before which no return is looked for: most orbits have converged by then."""
+LOOK = 8
+"""Steps between two looks at what changes slowly: the level of a state, landmarks nearby."""
+
+PILOT = 64
+"""Orbits worked on at first where landmarks may be learned, until half as many are done."""
+
+MOST_LANDMARKS = 4096
+"""No more landmarks are learned than this."""
+
+BATCH = 512
+"""Orbits worked on at once, memory permitting: more fills the caches and is not faster."""
+
+RETURN = 1e-4
+"""A cycle has closed when the return misses by no more than this share of a step."""
 
 LOOK = 8
 """Steps between two looks at what changes slowly: the level of a state, landmarks nearby."""
+
+PILOT = 64
+"""Orbits worked on at first where landmarks may be learned, until half as many are done."""
+
+MOST_LANDMARKS = 4096
+"""No more landmarks are learned than this."""
 
 BATCH = 512
 """Orbits worked on at once, memory permitting: more fills the caches and is not faster."""
@@ -123,9 +141,10 @@ def iterate(
         max_steps: Applications of `f` after which an orbit counts as unsettled.
         batch_size: Orbits worked on at once (default 512, or what fits into a quarter of the
             memory that is free).
-        landmarks: `(m, *shape)`, attracting fixed points known already. An orbit that is seen to
-            close in on one along a line on which `f` contracts linearly
-            (`mnemoscope.dynamics.capture`) has converged to it without going all the way.
+        landmarks: `(m, *shape)`, fixed points known already, maybe none; those that orbits come to
+            are added. An orbit that is seen to close in on one along a line on which `f` contracts
+            linearly (`mnemoscope.dynamics.capture`) has converged to it without going all the way.
+            Left out, every orbit goes all the way.
 
     Raises:
         MnemoscopeError: `Z` is not a batch of states, or `tol` or `max_steps` is out of range.
@@ -145,99 +164,69 @@ def iterate(
         period=torch.zeros(len(Z), dtype=torch.int64, device=f.device),
         status=torch.full((len(Z),), Status.UNSETTLED, dtype=torch.int64, device=f.device),
     )
+    size = batch_size or orbit_batch_size(f)
+    # Few orbits at first: what they find are landmarks for the others.
+    batch = WorkingBatch(Z, size if landmarks is None else min(size, PILOT))
     rounding = 4 * torch.finfo(f.dtype).eps
-    taken = min(len(Z), batch_size or orbit_batch_size(f))
-    index = torch.arange(taken, device=f.device)
-    z = Z[index]
-    anchor, anchored = z.clone(), torch.zeros_like(index)
-    age = torch.zeros_like(index)
-    level = rms(z)
-    bound = DIVERGED * level.clamp_min(1)
     turn = 0
     with f.evaluating():
-        while len(index):
+        while len(batch):
             turn += 1
-            image = f(z)
-            step = rms(image - z)
-            if turn % LOOK == 0:
-                level = rms(image)
-            limit = (rounding * level).clamp_min(tol)
-            lost = ~torch.isfinite(step) | (level > bound)
-            still = step <= limit
-            closed, gap = _returns(image, anchor, age, anchored, step, limit, rounding * level / 4)
-            leaving = lost | still | closed | (age + 1 >= max_steps)
-            target = torch.full_like(index, -1)
-            if landmarks is not None and len(landmarks) and turn % LOOK == 0:
-                target = captured(f, z, image, landmarks)
+            looking = turn % LOOK == 0
+            image = f(batch.z)
+            step = rms(image - batch.z)
+            if looking:
+                batch.level = rms(image)
+            limit = (rounding * batch.level).clamp_min(tol)
+            lost = ~torch.isfinite(step) | (batch.level > batch.bound)
+            still = ~lost & (step <= limit)
+            gap = _gap(batch, image)
+            exact = (gap <= RETURN * step) | (gap <= rounding * batch.level / 4)
+            closed = ~lost & ~still & (gap <= limit) & exact
+            target = torch.full_like(batch.index, -1)
+            if landmarks is not None:
+                landmarks = _learned(landmarks, batch.z[still & (batch.age >= LOOK)], 100 * tol)
+            if landmarks is not None and len(landmarks) and looking:
+                target = captured(f, batch.z, image, landmarks)
                 target[lost | still | closed] = -1
-                leaving = leaving | (target >= 0)
-            if bool(leaving.any()):
-                rows = leaving.nonzero()[:, 0]
-                out, cycle, near = index[rows], (closed & ~lost)[rows], (target >= 0)[rows]
-                rest = (still | (target >= 0))[rows] & ~lost[rows]
-                found.end[out] = torch.where(expand(cycle, z), image[rows], z[rows])
+            leaving = lost | still | closed | (target >= 0) | (batch.age + 1 >= max_steps)
+            rows = leaving.nonzero()[:, 0]
+            if len(rows):
+                out = batch.index[rows]
+                cycle, rest = closed[rows], (still | (target >= 0))[rows]
+                found.end[out] = torch.where(expand(cycle, Z), image[rows], batch.z[rows])
                 found.residual[out] = torch.where(cycle, gap[rows], step[rows])
-                found.steps[out] = age[rows] + cycle
-                found.period[out] = torch.where(cycle, (age + 1 - anchored)[rows], rest.long())
+                found.steps[out] = batch.age[rows] + cycle
+                found.period[out] = torch.where(
+                    cycle, (batch.age + 1 - batch.anchored)[rows], rest.long()
+                )
                 found.status[out] = _fate(lost[rows], rest, cycle)
-                if landmarks is not None and bool(near.any()):
-                    found.end[out[near]] = landmarks[target[rows[near]]]
-                    found.residual[out[near]] = f.residual(landmarks)[target[rows[near]]]
-                fresh = torch.arange(taken, min(len(Z), taken + len(rows)), device=f.device)
-                taken += len(fresh)
-                filled, dead = rows[: len(fresh)], rows[len(fresh) :]
-                # The image may be a view of the state or of something that is the map's own.
-                image = image.clone()
-                image[filled] = anchor[filled] = Z[fresh]
-                index[filled] = fresh
-                age[filled] = -1
-                anchored[filled] = 0
-                level[filled] = rms(Z[fresh])
-                bound[filled] = DIVERGED * level[filled].clamp_min(1)
-                if len(dead):
-                    stay = torch.ones_like(leaving)
-                    stay[dead] = False
-                    index, image, age = index[stay], image[stay], age[stay]
-                    anchor, anchored = anchor[stay], anchored[stay]
-                    level, bound = level[stay], bound[stay]
-            z = image
-            age = age + 1
-            moved = ((age >= CYCLES_FROM) & ((age & (age - 1)) == 0)).nonzero()[:, 0]
-            if len(moved):
-                anchor[moved] = z[moved]
-                anchored[moved] = age[moved]
+                near = (target >= 0).nonzero()[:, 0]
+                if landmarks is not None and len(near):
+                    found.end[batch.index[near]] = landmarks[target[near]]
+                    found.residual[batch.index[near]] = f.residual(landmarks)[target[near]]
+            batch.advance(image, leaving)
+            if batch.done >= PILOT // 2:
+                batch.widen(size)
     return found
 
 
-def _returns(
-    image: Tensor,
-    anchor: Tensor,
-    age: Tensor,
-    anchored: Tensor,
-    step: Tensor,
-    limit: Tensor,
-    rounding: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Which orbits have come back to their anchor, and how far from it each is."""
-    closed = torch.zeros_like(step, dtype=torch.bool)
-    gap = torch.full_like(step, torch.inf)
-    old = ((anchored > 0) & (age > anchored)).nonzero()[:, 0]
+def _gap(batch: WorkingBatch, image: Tensor) -> Tensor:
+    """How far each orbit's next state is from its anchor; infinite where there is none to meet."""
+    gap = torch.full_like(batch.level, torch.inf)
+    old = ((batch.anchored > 0) & (batch.age > batch.anchored)).nonzero()[:, 0]
     if len(old):
-        gap[old] = rms(image[old] - anchor[old])
-        exact = (gap <= RETURN * step) | (gap <= rounding)
-        closed = (gap <= limit) & exact & (step > limit)
-    return closed, gap
+        gap[old] = rms(image[old] - batch.anchor[old])
+    return gap
 
 
-def joined(parts: Sequence[Orbits]) -> Orbits:
-    """Orbits of several batches, one after the other."""
-    return Orbits(
-        end=torch.cat([part.end for part in parts]),
-        steps=torch.cat([part.steps for part in parts]),
-        residual=torch.cat([part.residual for part in parts]),
-        period=torch.cat([part.period for part in parts]),
-        status=torch.cat([part.status for part in parts]),
-    )
+def _learned(landmarks: Tensor, arrived: Tensor, resolution: float) -> Tensor:
+    """The landmarks with the fixed points that orbits have just come to from afar."""
+    if len(arrived) == 0 or len(landmarks) >= MOST_LANDMARKS:
+        return landmarks
+    new = arrived[nearest(arrived, landmarks)[1] > resolution]
+    _, leaders = group_within(new, resolution)
+    return torch.cat([landmarks, new[leaders]])
 
 
 def orbit_batch_size(f: SelfMap) -> int:

@@ -35,3 +35,24 @@ def nearest(
         indices.append(index)
         distances.append(rms(part - flat[index]))
     return torch.cat(indices), torch.cat(distances)
+
+
+def group_within(
+    Z: Float[Tensor, "n *shape"], radius: float
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " g"]]:
+    """Groups states around leaders: each within `radius` (RMS) of its group's first state.
+
+    Returns:
+        `(n,)` the group of each state, and `(g,)` the index of each group's leader.
+    """
+    group = torch.full((len(Z),), -1, dtype=torch.int64, device=Z.device)
+    leaders = []
+    open_ = torch.arange(len(Z), device=Z.device)
+    while len(open_):
+        leader = open_[0]
+        near = rms(Z[open_] - Z[leader]) <= radius
+        near[0] = True
+        group[open_[near]] = len(leaders)
+        leaders.append(leader)
+        open_ = open_[~near]
+    return group, torch.stack(leaders) if leaders else open_

@@ -40,8 +40,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         return _with_tensors(json.loads(metadata["state"]), tensors)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())
         raise MnemoscopeError(
-            f"{path} cannot be read as a checkpoint ({error})",
+            f"{path} cannot be read as a checkpoint ({reason})",
             expected="a checkpoint that a training of this project wrote",
             todo="remove it to start anew, or name another one",
         ) from error

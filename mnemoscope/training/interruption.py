@@ -22,13 +22,15 @@ class Interruption:
 def deferred_interrupt() -> Iterator[Interruption]:
     """Notes Ctrl-C instead of raising it; a second one raises at once.
 
-    Outside the main thread, where signals cannot be handled, nothing is changed.
+    One that came after the body looked for the last time is raised when it ends. Outside the main
+    thread, where signals cannot be handled, and where Ctrl-C is ignored, nothing is changed.
     """
     interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
+    here = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    if not here or before is signal.SIG_IGN:
         yield interruption
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: FrameType | None) -> None:
         if interruption.asked:
@@ -39,4 +41,7 @@ def deferred_interrupt() -> Iterator[Interruption]:
     try:
         yield interruption
     finally:
-        signal.signal(signal.SIGINT, before)
+        # None: a handler that Python did not install and cannot put back.
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+    if interruption.asked:
+        raise KeyboardInterrupt

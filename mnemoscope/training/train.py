@@ -11,25 +11,39 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim import LBFGS, Optimizer
+from torch.optim import Optimizer
 
 from mnemoscope.errors import DivergenceError, MnemoscopeError
 from mnemoscope.nets import HistoryRow, Network, TrainingRecord
 from mnemoscope.provenance import checksum, versions
 from mnemoscope.training.batches import epoch_batches
+from mnemoscope.training.chance import seeded
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
+from mnemoscope.training.checks import (
+    check_data,
+    check_finite,
+    check_network,
+    check_settings,
+    trainable,
+)
 from mnemoscope.training.fit import Fit, Progress
 from mnemoscope.training.interruption import deferred_interrupt
 from mnemoscope.training.optimizers import (
-    LBFGS_ITERATIONS,
+    RescaledLBFGS,
     make_optimizer,
     optimizer_kind,
     set_rate,
 )
-from mnemoscope.training.schedules import SCHEDULES, Rate
+from mnemoscope.training.schedules import Rate
 
 ROUND = 10
 """Full-batch steps between two looks at the loss."""
+
+LOOK = 10
+"""Rounds after which the loss is told in eval mode even where that of the steps is not yet small.
+
+With dropout it never gets small: only in eval mode does such a network interpolate.
+"""
 
 CHECKPOINT_SECONDS = 20.0
 """Time between two checkpoints."""
@@ -63,6 +77,7 @@ def train(
     The training loss is the mean squared error over all entries of all examples, told of the
     network as it is at the end, in eval mode. Training stops when it is at most `tol`, or after
     `max_steps`. It is looked at after each pass over the mini-batches, or each 10 full-batch steps.
+    L-BFGS works on the loss divided by what it was 100 iterations ago; see `RescaledLBFGS`.
 
     Batch size, optimizer and rate are part of what decides which examples get stored; all of them
     are recorded, in `Fit.record` and, for a network built from a spec, in `net.training_record`.
@@ -80,8 +95,8 @@ def train(
         batch_size: Examples in each step; all of them if left out.
         max_steps: Optimizer steps after which training ends without having converged.
         momentum: Of gradient descent.
-        weight_decay: Decoupled for Adam (AdamW), an L2 penalty otherwise.
-        seed: Of the order of the examples.
+        weight_decay: Decoupled for Adam (AdamW), an L2 penalty otherwise; none for L-BFGS.
+        seed: Of the order of the examples, and of the chance in layers such as dropout.
         checkpoint: A file. It is written every 20 seconds and on Ctrl-C; where it exists, training
             goes on from it, to the same numbers as if it had never stopped. It stays when
             training ends.
@@ -94,12 +109,18 @@ def train(
         KeyboardInterrupt: Ctrl-C; with a checkpoint, after it was written.
     """
     kind = optimizer_kind(optimizer)
-    parameters = [p for p in net.parameters() if p.requires_grad]
-    like = parameters[0] if parameters else torch.empty(0)
+    check_data(X, targets)
+    size = len(X) if batch_size is None else batch_size
+    check_settings(
+        tol=tol, optimizer=optimizer, lr=lr, schedule=schedule, batch_size=size,
+        max_steps=max_steps, momentum=momentum, weight_decay=weight_decay, seed=seed,
+        examples=len(X),
+    )  # fmt: skip
+    parameters = trainable(net)
+    like = parameters[0]
     data = X.detach().to(device=like.device, dtype=like.dtype)
     goal = data if targets is None else targets.detach().to(device=like.device, dtype=like.dtype)
-    size = len(data) if batch_size is None else batch_size
-    _check(net, parameters, data, goal, tol, schedule, size, max_steps, lr, optimizer)
+    check_finite(data, goal)
     settings: dict[str, Any] = {
         "optimizer": optimizer,
         "lr": kind.lr if lr is None else float(lr),
@@ -117,6 +138,7 @@ def train(
         "weight_decay": weight_decay,
         "targets_checksum": checksum(goal),
         "parameters": [list(p.shape) for p in parameters],
+        **_traits(net),
     }
     # These only say when to stop (but the cosine ends at `max_steps`), so they may change.
     identity.pop("tol")
@@ -124,27 +146,31 @@ def train(
         identity.pop("max_steps")
 
     solver = make_optimizer(
-        optimizer, parameters, lr=settings["lr"], momentum=momentum, weight_decay=weight_decay
+        optimizer, list(parameters), lr=settings["lr"], momentum=momentum, weight_decay=weight_decay
     )
     rate = Rate(schedule, settings["lr"], max_steps)
     run = _Run(net, solver, rate, identity)
     path = None if checkpoint is None else Path(checkpoint)
-    if path is not None and path.exists():
-        run.restore(read_checkpoint(path), path)
-    modes = [module.training for module in net.modules()]
-    net.train()
+    modes = [(module, module.training) for module in net.modules()]
     try:
+        net.eval()
+        check_network(net, data)
+        if path is not None and path.exists():
+            run.restore(read_checkpoint(path), path)
+        net.train()
         with ExitStack() as stack:
             interruption = stack.enter_context(deferred_interrupt()) if path else None
+            stack.enter_context(torch.enable_grad())
             loss = run.until(
                 data, goal, tol=tol, size=size, max_steps=max_steps, seed=seed,
                 path=path, interruption=interruption, on_progress=on_progress,
             )  # fmt: skip
     finally:
-        for module, mode in zip(net.modules(), modes, strict=True):
+        solver.zero_grad(set_to_none=True)
+        for module, mode in modes:
             module.training = mode
     history = tuple(
-        HistoryRow(step=step, seconds=seconds, loss=value, lr=at)
+        HistoryRow(step=int(step), seconds=seconds, loss=value, lr=at)
         for step, seconds, value, at in run.history
     )
     record = TrainingRecord(
@@ -174,7 +200,8 @@ class _Run:
         self.step = 0
         self.round = 0
         self.seconds = 0.0
-        self.first_loss: float | None = None
+        self.first_loss = math.nan
+        self.loss: float | None = None
         self.history: list[list[float]] = []
         self.stride = 1
 
@@ -197,15 +224,22 @@ class _Run:
         full = size >= len(X)
         # A pass over mini-batches sees the loss before each of its steps; it falls on the way.
         promising = tol if full else 4 * tol
-        loss = self._whole_loss(X, Y)
-        if self.first_loss is None:
-            self.first_loss = loss
-        while loss > tol and self.step < max_steps:
+        if self.loss is None:
+            self.loss = self.first_loss = self._whole_loss(X, Y)
+            if not math.isfinite(self.loss):
+                raise MnemoscopeError(
+                    f"a network whose training loss is {self.loss} before the first step",
+                    expected="outputs on the examples that are finite numbers",
+                    todo="mend its weights, or scale the examples down",
+                )
+        while self.loss > tol and self.step < max_steps:
             before = self.step
-            if full:
-                seen = self._full_round(X, Y, max_steps)
-            else:
-                seen = self._epoch(X, Y, epoch_batches(len(X), size, seed=seed, epoch=self.round))
+            with seeded(seed, self.round, X.device):
+                if full:
+                    seen = self._full_round(X, Y, max_steps)
+                else:
+                    batches = epoch_batches(len(X), size, seed=seed, epoch=self.round)
+                    seen = self._epoch(X, Y, batches, max_steps)
             self.round += 1
             self.seconds = time.perf_counter() - begun
             self._check_growth(seen)
@@ -213,19 +247,20 @@ class _Run:
             if on_progress is not None:
                 on_progress(Progress(self.step, self.seconds, seen, self.rate.lr))
             self.rate = self.rate.after(seen, self.step - before)
-            if seen <= promising or self.step >= max_steps:
-                loss = self._whole_loss(X, Y)
+            if seen <= promising or self.round % LOOK == 0 or self.step >= max_steps:
+                self.loss = self._whole_loss(X, Y)
+                self._check_growth(self.loss)
             asked = interruption is not None and interruption.asked
-            if path is not None and (
-                asked or time.perf_counter() - saved > CHECKPOINT_SECONDS
-            ):
+            if path is not None and (asked or time.perf_counter() - saved > CHECKPOINT_SECONDS):
                 write_checkpoint(path, self.state())
                 saved = time.perf_counter()
             if asked:
                 raise KeyboardInterrupt
+        # A training resumed with a larger `tol` or fewer steps has not looked at its loss yet.
+        self.loss = self._whole_loss(X, Y)
         self.seconds = time.perf_counter() - begun
-        self.history.append([self.step, self.seconds, loss, self.rate.lr])
-        return loss
+        self._note_end(self.loss)
+        return self.loss
 
     def state(self) -> dict[str, Any]:
         """Everything, as a nest of plain values and tensors."""
@@ -238,6 +273,7 @@ class _Run:
             "round": self.round,
             "seconds": self.seconds,
             "first_loss": self.first_loss,
+            "loss": self.loss,
             "history": self.history,
             "stride": self.stride,
         }
@@ -260,31 +296,32 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.rate = Rate(**state["rate"])
         self.step, self.round, self.seconds = state["step"], state["round"], state["seconds"]
-        self.first_loss, self.history = state["first_loss"], state["history"]
-        self.stride = state["stride"]
+        self.first_loss, self.loss = state["first_loss"], state["loss"]
+        self.history, self.stride = state["history"], state["stride"]
 
     def _full_round(self, X: Tensor, Y: Tensor, max_steps: int) -> float:
         set_rate(self.optimizer, self.rate.lr)
-        if isinstance(self.optimizer, LBFGS):
-            loss = self.optimizer.step(lambda: self._backward(X, Y))
-            self.step += LBFGS_ITERATIONS
-            return float(loss)
+        steps = min(ROUND, max_steps - self.step)
+        if isinstance(self.optimizer, RescaledLBFGS):
+            self.step += self.optimizer.advance(lambda: self._backward(X, Y), steps)
+            return self._whole_loss(X, Y)
         loss = X.new_zeros(())
-        for _ in range(min(ROUND, max_steps - self.step)):
+        for _ in range(steps):
             loss = self._backward(X, Y)
             self.optimizer.step()
             self.step += 1
         return float(loss)
 
-    def _epoch(self, X: Tensor, Y: Tensor, batches: tuple[Tensor, ...]) -> float:
+    def _epoch(self, X: Tensor, Y: Tensor, batches: tuple[Tensor, ...], max_steps: int) -> float:
         set_rate(self.optimizer, self.rate.lr)
-        total = X.new_zeros(())
-        for batch in batches:
+        total, count = X.new_zeros(()), 0
+        for batch in batches[: max_steps - self.step]:
             index = batch.to(X.device)
             total += self._backward(X[index], Y[index]) * len(batch)
+            count += len(batch)
             self.optimizer.step()
             self.step += 1
-        return float(total) / len(X)
+        return float(total) / count
 
     def _backward(self, X: Tensor, Y: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
@@ -303,7 +340,7 @@ class _Run:
         return float(squares) / X.numel()
 
     def _check_growth(self, loss: float) -> None:
-        first = self.first_loss if self.first_loss else 1.0
+        first = self.first_loss
         if math.isfinite(loss) and loss <= GROWTH * max(first, 1e-3):
             return
         raise DivergenceError(
@@ -321,67 +358,18 @@ class _Run:
             self.history = self.history[1::2]
             self.stride *= 2
 
+    def _note_end(self, loss: float) -> None:
+        if self.history and self.history[-1][0] == self.step:
+            self.history[-1][1:3] = [self.seconds, loss]
+        else:
+            self.history.append([self.step, self.seconds, loss, self.rate.lr])
 
-def _check(
-    net: nn.Module,
-    parameters: list[nn.Parameter],
-    X: Tensor,
-    Y: Tensor,
-    tol: float,
-    schedule: str,
-    batch_size: int,
-    max_steps: int,
-    lr: float | None,
-    optimizer: str,
-) -> None:
-    if not parameters:
-        raise MnemoscopeError(
-            f"a {type(net).__name__} without parameters to train",
-            expected="a network with parameters that require gradients",
-            todo="build one from a spec: mn.nets.FullyConnected(shape=...).build(seed=0)",
-        )
-    if X.ndim < 2 or len(X) == 0:
-        raise MnemoscopeError(
-            f"examples of shape {tuple(X.shape)}",
-            expected="a batch (n, *shape) of at least one",
-            todo="pass one example as x[None]",
-        )
-    if Y.shape != X.shape:
-        raise MnemoscopeError(
-            f"targets of shape {tuple(Y.shape)} for examples of shape {tuple(X.shape)}",
-            expected="a target for each example, of its shape",
-            todo="for a sequence pass targets=X.roll(-1, 0)",
-        )
-    for name, values in (("the examples", X), ("the targets", Y)):
-        if not bool(torch.isfinite(values).all()):
-            where = (~torch.isfinite(values)).nonzero()[0].tolist()
-            raise MnemoscopeError(
-                f"NaN or infinity in {name} at index {where}",
-                expected="finite numbers",
-                todo="mend or leave out that example",
-            )
-    ranges = {
-        f"tol={tol}": (tol > 0, "a loss above 0"),
-        f"lr={lr}": (lr is None or lr > 0, "a learning rate above 0"),
-        f"max_steps={max_steps}": (max_steps >= 1, "at least 1"),
-        f"schedule={schedule!r}": (schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
-        f"batch_size={batch_size}": (1 <= batch_size <= len(X), f"1 to {len(X)}, the examples"),
-        f"batch_size={batch_size} with lbfgs": (
-            optimizer != "lbfgs" or batch_size == len(X),
-            "the full batch, since L-BFGS compares gradients of one and the same loss",
-        ),
-    }
-    for given, (right, expected) in ranges.items():
-        if not right:
-            raise MnemoscopeError(given, expected=expected, todo="mend it or leave it out")
-    with torch.no_grad():
-        shape = net(X[:1]).shape
-    if shape != X[:1].shape:
-        raise MnemoscopeError(
-            f"a network from states {tuple(X.shape[1:])} to outputs {tuple(shape[1:])}",
-            expected="an output of its input's shape",
-            todo="give an autoencoder",
-        )
+
+def _traits(net: nn.Module) -> dict[str, Any]:
+    """What tells networks apart whose parameters have the same shapes."""
+    if isinstance(net, Network):
+        return net.spec.model_dump(mode="json")
+    return {"network": str(net)}
 
 
 def _brief(value: object) -> str:

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.dynamics.atlas import group_within
-from mnemoscope.dynamics.states import nearest
+from mnemoscope.dynamics.states import group_within, nearest
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 

@@ -1,0 +1,86 @@
+"""Which commands there are, and how a command line that fits none is told."""
+
+import re
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+
+from mnemoscope.cli.audit import audit
+from mnemoscope.cli.demo import demo
+from mnemoscope.cli.printing import printing
+from mnemoscope.cli.report import report
+from mnemoscope.cli.train import train
+from mnemoscope.errors import MnemoscopeError
+
+COMMANDS = (demo, train, audit, report)
+
+EXPECTED = {
+    "MissingArgumentError": "a value for it",
+    "RepeatArgumentError": "it once",
+    "UnknownOptionError": "an option of that command",
+    "UnusedCliTokensError": "nothing more",
+}
+"""What was expected, by the name of cyclopts' error."""
+
+TYPES = {"int": "a whole number", "float": "a number", "bool": "yes or no"}
+
+
+class PipeConsole(Console):
+    """A console that leaves a closed pipe to `printing`; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raises the error that rich is handling."""
+        raise BrokenPipeError
+
+
+app = App(
+    name="mnemoscope",
+    help="Find out what an autoencoder has memorized.",
+    version_flags=["--version"],
+    help_flags=["--help", "-h"],
+    console=PipeConsole(),
+)
+for command in COMMANDS:
+    app.command(command)
+
+
+def run(arguments: list[str]) -> int:
+    """Runs a command; its exit status.
+
+    Raises:
+        MnemoscopeError: there is no such command or option, or a value does not fit.
+    """
+    status = None
+    try:
+        with printing():
+            status = app(
+                arguments,
+                exit_on_error=False,
+                print_error=False,
+                result_action="return_value",
+            )
+    except CycloptsError as error:
+        raise _told(error, arguments) from error
+    return status if isinstance(status, int) else 0
+
+
+def _told(error: CycloptsError, arguments: list[str]) -> MnemoscopeError:
+    message = " ".join(str(error).split())
+    given = re.split(r"\.? (?:Did you mean|Available commands:|Choose from:)", message)[0]
+    choices = re.search(r"(?:Available commands|Choose from): (.*?)\.?$", message)
+    meant = re.search(r"Did you mean ([^?]+)\?", message)
+    wanted = re.search(r"into (\w+)\.?$", given)
+    if choices:
+        expected = "one of " + choices[1].replace('"', "")
+    elif wanted:
+        expected = TYPES.get(wanted[1], f"a value of type {wanted[1]}")
+    else:
+        expected = EXPECTED.get(type(error).__name__, "a command line that fits")
+    name = [arguments[0]] if arguments[:1] and arguments[0] in app else []
+    return MnemoscopeError(
+        given.rstrip("."),
+        expected=expected,
+        todo=f"did you mean {meant[1]}?"
+        if meant
+        else f"see {' '.join(['mnemoscope', *name, '--help'])}",
+    )

@@ -1,0 +1,23 @@
+"""The chance in a network's layers (dropout), drawn from the training's seed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def seeded(seed: int, turn: int, device: torch.device) -> Iterator[None]:
+    """Inside, layers draw from the seed and the turn alone; outside, nothing has been drawn.
+
+    Layers draw from PyTorch's global generators, which are put back as they were. So a training
+    that is resumed at a turn draws the same numbers.
+    """
+    number = (seed * 2654435761 + turn) % 2**63
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng([device] if on_gpu else []):
+        torch.default_generator.manual_seed(number)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(number)
+        yield

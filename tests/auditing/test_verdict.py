@@ -1,0 +1,117 @@
+import pytest
+
+from mnemoscope.auditing.verdict import verdict
+
+
+def summary(
+    n=5,
+    stored=0,
+    *,
+    recalled=None,
+    reached=0,
+    starts=100,
+    spurious=0,
+    cycles=0,
+    unsettled=0,
+    **more,
+):
+    return {
+        "examples": n,
+        "stored": {"count": stored, "total": n},
+        "recalled": recalled and {"count": recalled[0], "total": recalled[1], "strength": 0.1},
+        "reached_from_noise": {"count": reached, "total": n, "starts": starts},
+        "spurious": spurious,
+        "cycles": cycles,
+        "unsettled": {"count": unsettled, "total": starts},
+        "interpolated": True,
+        "training_loss": 1e-9,
+        **more,
+    }  # fmt: skip
+
+
+NOISE = "of the copies with noise of standard deviation 0.1 lead back to their example"
+OUT = "out of the weights from pure noise, with no data"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (summary(), "None of the 5 training examples is stored as an attractor."),
+        (summary(1), "The training example is not stored as an attractor."),
+        (
+            summary(1, 1, reached=1),
+            f"The training example is stored as an attractor; it comes {OUT}.",
+        ),
+        (
+            summary(1, 1),
+            "The training example is stored as an attractor; it was not reached from pure noise.",
+        ),
+        (
+            summary(stored=5, recalled=(50, 50), reached=5),
+            f"All 5 training examples are stored as attractors; all {NOISE}; all 5 come {OUT}.",
+        ),
+        (
+            summary(stored=1, recalled=(0, 50), reached=1),
+            f"1 of 5 training examples is stored as an attractor; none {NOISE}; it comes {OUT}.",
+        ),
+        (
+            summary(stored=3, recalled=(20, 50), reached=1),
+            f"3 of 5 training examples are stored as attractors; 40.0% {NOISE}; 1 of them comes "
+            f"{OUT}.",
+        ),
+        (
+            summary(stored=3, recalled=(9999, 10000), reached=2),
+            "3 of 5 training examples are stored as attractors; 9999 of 10000 "
+            f"{NOISE}; 2 of them come {OUT}.",
+        ),
+        (
+            summary(stored=3, recalled=(1, 10000)),
+            f"3 of 5 training examples are stored as attractors; 1 of 10000 {NOISE}; none of them "
+            "was reached from pure noise.",
+        ),
+        # Nothing is said of noise that was not tried.
+        (summary(stored=5, starts=0), "All 5 training examples are stored as attractors."),
+        (
+            summary(spurious=1),
+            "None of the 5 training examples is stored as an attractor; 1 spurious attractor was "
+            "found.",
+        ),
+        (
+            summary(spurious=3),
+            "None of the 5 training examples is stored as an attractor; 3 spurious attractors were "
+            "found.",
+        ),
+        (
+            summary(cycles=1),
+            "None of the 5 training examples is stored as an attractor; 1 limit cycle was found.",
+        ),
+        (
+            summary(stored=5, reached=5, spurious=1),
+            f"All 5 training examples are stored as attractors; all 5 come {OUT}; 1 spurious "
+            "attractor was found beside them.",
+        ),
+        (
+            summary(1, 1, reached=1, spurious=2, cycles=2, unsettled=7),
+            f"The training example is stored as an attractor; it comes {OUT}; 2 spurious "
+            "attractors and 2 limit cycles were found beside it, and 7 of 100 starts never "
+            "settled.",
+        ),
+        (
+            summary(unsettled=100),
+            "None of the 5 training examples is stored as an attractor; 100 of 100 starts never "
+            "settled.",
+        ),
+        (
+            summary(interpolated=False, training_loss=0.0123),
+            "Not trained to interpolation (loss 1.2e-02), so this says nothing about what it could "
+            "memorize: none of the 5 training examples is stored as an attractor.",
+        ),
+        # Where all of them are stored there is nothing more that it could have memorized.
+        (
+            summary(stored=5, starts=0, interpolated=False, training_loss=1e-6),
+            "All 5 training examples are stored as attractors.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_sentence(given, told):
+    assert verdict(given) == told

@@ -1,0 +1,177 @@
+"""The command line as a user has it: a folder, commands typed there, what they print and leave."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnemoscope.cli import main
+
+SMALL = ["--width", "48", "--depth", "3", "--activation", "sigmoid"]
+TRAIN = ["train", "digits", "-n", "4", *SMALL]
+BRIEF = ["--starts", "20", "--trials", "1"]
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+def tree(folder):
+    """Every file with its content's hash, and every folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else "folder"
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(here, capsys):
+    """A command in this process."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            main([str(argument) for argument in arguments])
+        return Done(int(exit.value.code), *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def environment():
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def start(here, environment):
+    """A command as a process of its own, not waited for."""
+    started = []
+
+    def call(*arguments, program=("-m", "mnemoscope"), **options):
+        options = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "cwd": here,
+            "env": environment,
+        } | options
+        process = subprocess.Popen([sys.executable, *program, *map(str, arguments)], **options)
+        started.append(process)
+        return process
+
+    yield call
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def process(start):
+    """A command as a process of its own."""
+
+    def call(*arguments, **options):
+        done = start(*arguments, **options)
+        out, err = done.communicate(timeout=120)
+        return Done(done.returncode, out, err)
+
+    return call
+
+
+def assert_refused(done, *words):
+    """One line that says three things, and nothing else."""
+    assert done.code == 2, done
+    assert done.out == ""
+    assert done.err.startswith("mnemoscope: ")
+    assert done.err.count("\n") == 1
+    assert done.err.endswith("\n")
+    given, rest = done.err.split("; expected ", 1)
+    expected, todo = rest.split("; ", 1)
+    assert given
+    assert expected
+    assert todo.strip()
+    for word in words:
+        assert word in done.err
+
+
+@pytest.fixture
+def refused(here, run):
+    """Whether a command is refused in one line and leaves everything as it was."""
+
+    def check(*arguments, says=(), call=run):
+        before = tree(here)
+        done = call(*arguments)
+        assert_refused(done, *([says] if isinstance(says, str) else says))
+        assert tree(here) == before
+        return done.err
+
+    return check
+
+
+def in_folder(folder, arguments):
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        with pytest.raises(SystemExit) as exit:
+            main(arguments)
+    finally:
+        os.chdir(before)
+    assert exit.value.code == 0
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    in_folder(folder, TRAIN)
+    return folder / "runs" / "train"
+
+
+@pytest.fixture(scope="session")
+def audited_once(tmp_path_factory, trained_once):
+    folder = tmp_path_factory.mktemp("audited")
+    shutil.copytree(trained_once, folder / "runs" / "train")
+    in_folder(folder, ["audit", "runs/train", *BRIEF])
+    return folder / "runs" / "train"
+
+
+@pytest.fixture
+def trained(here, trained_once):
+    """runs/train, with a network that interpolates four digits."""
+    return shutil.copytree(trained_once, here / "runs" / "train")
+
+
+@pytest.fixture
+def audited(here, audited_once):
+    """runs/train, with a network and its audit."""
+    return shutil.copytree(audited_once, here / "runs" / "train")
+
+
+def pictures(folder, *sizes, seed=0, mode="L"):
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(seed)
+    for number, size in enumerate(sizes):
+        depth = () if mode == "L" else (3,)
+        pixels = draw.integers(0, 256, (size, size, *depth), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder

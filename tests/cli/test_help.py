@@ -1,0 +1,48 @@
+"""The help of each command shows every option, what it means and what it is if left out."""
+
+import inspect
+import re
+import time
+
+import pytest
+
+from mnemoscope import __version__
+from mnemoscope.cli.app import COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_every_option(run, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "300")
+    done = run(command.__name__, "--help")
+    assert done.code == 0
+    for name, parameter in inspect.signature(command).parameters.items():
+        (line,) = re.findall(rf".*--{name.replace('_', '-')}\b .*", done.out)
+        assert re.search(r"[a-z]{3,}.*\.|\[required\]", line)
+        if parameter.default is None:
+            assert "left out" in line
+        elif parameter.default is not inspect.Parameter.empty:
+            assert f"[default: {parameter.default}]" in line
+
+
+def test_it_answers_at_once(process):
+    took = []
+    for command in ("train", "audit"):
+        begun = time.perf_counter()
+        assert process(command, "--help").code == 0
+        took.append(time.perf_counter() - begun)
+    assert min(took) < 1
+
+
+def test_nothing_heavy_is_imported(start):
+    code = "import sys; from mnemoscope.cli import app; print('torch' in sys.modules)"
+    assert start(program=("-c", code)).communicate()[0] == "False\n"
+
+
+def test_without_a_command_the_commands_are_shown(run):
+    done = run()
+    assert done.code == 0
+    assert all(command.__name__ in done.out for command in COMMANDS)
+
+
+def test_the_version(run):
+    assert run("--version").out.strip() == __version__

@@ -1,0 +1,124 @@
+"""Ctrl-C, SIGTERM and SIGKILL lose nothing, and the same command goes on."""
+
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from .conftest import BRIEF, SMALL, TRAIN, Done, assert_refused, tree
+
+LONG = ["train", "digits", "-n", "4", *SMALL, "--tol", "1e-30", "--max-steps", "6000"]
+
+EAGER = """
+import sys
+import mnemoscope.training.train
+sys.modules["mnemoscope.training.train"].CHECKPOINT_SECONDS = 0.1
+from mnemoscope.cli import main
+main()
+"""
+"""The command line, with a checkpoint every tenth of a second."""
+
+
+def ended(process):
+    out, err = process.communicate(timeout=120)
+    return Done(process.returncode, out, err)
+
+
+def wait_for(process, condition):
+    until = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def loaded(process, library):
+    return lambda: library in Path(f"/proc/{process.pid}/maps").read_text()
+
+
+def unfinished(here):
+    return list(here.glob("runs/train/unfinished-*/run.json"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    from .conftest import in_folder
+
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    in_folder(folder, LONG)
+    return load_file(folder / "runs/train/network.safetensors")
+
+
+def assert_same_weights(here, uninterrupted):
+    mine = load_file(here / "runs/train/network.safetensors")
+    assert all(torch.equal(mine[name], uninterrupted[name]) for name in uninterrupted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_training_goes_on_to_the_same_bits(here, start, run, refused, uninterrupted, number):
+    process = start(*LONG)
+    wait_for(process, lambda: unfinished(here))
+    time.sleep(0.3)
+    process.send_signal(number)
+    done = ended(process)
+    assert_refused(done, "training interrupted", "checkpoint.safetensors")
+    assert list(here.glob("runs/train/unfinished-*/checkpoint.safetensors"))
+    refused("audit", "runs/train", says="training has not ended")
+    refused("report", "runs/train", says="training has not ended")
+    again = shlex.split(done.err.split("run the same command again: ")[1])
+    assert again == [sys.executable, "-m", "mnemoscope", *LONG]
+    assert run(*LONG).code == 0
+    assert_same_weights(here, uninterrupted)
+    assert not list(here.glob("runs/train/unfinished-*"))
+
+
+@pytest.mark.parametrize("program", [["-m", "mnemoscope"], ["-c", EAGER]], ids=["early", "late"])
+def test_a_killed_training_goes_on_to_the_same_bits(here, start, run, uninterrupted, program):
+    process = start(*LONG, program=program)
+    late = program[0] == "-c"
+    checkpoints = "runs/train/unfinished-*/checkpoint.safetensors"
+    wait_for(process, lambda: list(here.glob(checkpoints)) if late else unfinished(here))
+    process.kill()
+    process.communicate()
+    assert run(*LONG).code == 0
+    assert_same_weights(here, uninterrupted)
+
+
+@pytest.mark.parametrize("library", ["libtorch", "_multiarray_umath", "pydantic_core"])
+def test_ctrl_c_while_libraries_are_imported(here, start, library):
+    process = start(*TRAIN)
+    wait_for(process, loaded(process, library))
+    process.send_signal(signal.SIGINT)
+    assert_refused(ended(process), "interrupted")
+    assert not tree(here)
+
+
+def test_a_forced_training_leaves_the_old_run_until_it_has_ended(audited, here, start, run):
+    before = tree(here)
+    process = start(*LONG, "--force")
+    wait_for(process, lambda: unfinished(here))
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    done = ended(process)
+    assert_refused(done, "--force")
+    kept = tree(here)
+    assert {path: kept[path] for path in before} == before
+    assert run("report", "runs/train").code == 0
+    assert run(*LONG, "--force").code == 0
+    assert run("audit", "runs/train", *BRIEF).code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_an_interrupted_audit_leaves_the_old_one(audited, here, start, number):
+    before = tree(here)
+    process = start("audit", "runs/train", "--starts", "200000")
+    wait_for(process, lambda: list(audited.glob(".writing-*")))
+    time.sleep(0.2)
+    process.send_signal(number)
+    assert_refused(ended(process), "interrupted")
+    assert tree(here) == before

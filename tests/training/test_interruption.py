@@ -1,0 +1,59 @@
+import signal
+import threading
+
+import pytest
+
+from mnemoscope.training.interruption import deferred_interrupt
+
+
+def test_ctrl_c_is_noted_and_raised_at_the_end():
+    reached = False
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interruption:  # noqa: PT012
+        assert not interruption.asked
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.asked
+        reached = True
+    assert reached
+
+
+def test_a_second_ctrl_c_is_raised_at_once():
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("went on after the second")
+
+
+@pytest.mark.parametrize("error", [None, KeyError])
+def test_the_handler_is_put_back(error):
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with deferred_interrupt():
+            assert signal.getsignal(signal.SIGINT) is not before
+            if error:
+                raise error
+    except KeyError:
+        pass
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_where_ctrl_c_is_ignored_it_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with deferred_interrupt() as interruption:
+            signal.raise_signal(signal.SIGINT)
+            assert not interruption.asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_in_another_thread_nothing_is_changed():
+    seen = []
+
+    def work():
+        with deferred_interrupt() as interruption:
+            seen.append((signal.getsignal(signal.SIGINT), interruption.asked))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(signal.getsignal(signal.SIGINT), False)]
