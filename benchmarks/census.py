@@ -1,6 +1,6 @@
 """A census from 2,000 starts of the demo's network, against 1,000 fixed iterations of them all.
 
-    mnemoscope demo; python benchmarks/census.py [pairs]
+mnemoscope demo; python benchmarks/census.py [pairs]
 """
 
 import sys

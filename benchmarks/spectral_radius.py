@@ -1,6 +1,6 @@
 """Spectral radius at ten states of 3,072 entries, against the dense Jacobian and its eigenvalues.
 
-    python benchmarks/spectral_radius.py [pairs]
+python benchmarks/spectral_radius.py [pairs]
 """
 
 import sys
@@ -33,9 +33,7 @@ def main() -> None:
     worst = float(((ours - rival) / rival).abs().max())
     print(f"largest relative difference {worst:.1e}")
     question = "spectral radius at 10 states, d = 3072, width 1024, depth 6"
-    print(
-        compare(question, lambda: mn.spectral_radius(net, Z), lambda: dense(net, Z), pairs=pairs)
-    )
+    print(compare(question, lambda: mn.spectral_radius(net, Z), lambda: dense(net, Z), pairs=pairs))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mnemoscope import auditing as auditing
     from mnemoscope import data as data
     from mnemoscope import dynamics as dynamics
+    from mnemoscope import linalg as linalg
+    from mnemoscope import maps as maps
     from mnemoscope import nets as nets
+    from mnemoscope import report as report
+    from mnemoscope import training as training
     from mnemoscope.auditing import Audit as Audit
     from mnemoscope.auditing import audit as audit
     from mnemoscope.data import load_data as load_data

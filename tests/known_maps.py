@@ -148,9 +148,7 @@ def _tanh(gain: float, d: int) -> KnownMap:
 
 def _known_maps() -> list[KnownMap]:
     spread = torch.diag(torch.linspace(0.9, 0.0, 12))
-    pairs = torch.block_diag(
-        _turn(0.8, 1.0), _turn(0.6, 2.0), *[torch.diag(torch.full((6,), 0.1))]
-    )
+    pairs = torch.block_diag(_turn(0.8, 1.0), _turn(0.6, 2.0), *[torch.diag(torch.full((6,), 0.1))])
     jordan = torch.block_diag(
         torch.tensor([[0.7, 1.0, 0.0], [0.0, 0.7, 1.0], [0.0, 0.0, 0.7]]), 0.2 * torch.eye(5)
     )

@@ -42,7 +42,6 @@ def report(
     else:
         opened = open_run(folder)
         place, page = opened.audit, opened.report
-    audit = mn.Audit.load(place)
     page = page if out is None else Path(out)
     with ExitStack() as stack:
         # Everything is drawn before anything is replaced.
@@ -50,6 +49,7 @@ def report(
         if charts is not None and Path(charts) not in places:
             places[Path(charts)] = _staged(stack, Path(charts))
         try:
+            audit = mn.Audit.load(place)
             drawn = [(audit.to_html(places[page.parent] / page.name), page)]
             if charts is not None:
                 files = write_charts(audit, places[Path(charts)], format=format or "svg")

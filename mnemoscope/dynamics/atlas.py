@@ -123,5 +123,7 @@ def _verified(f: SelfMap, ends: Tensor, period: int, resolution: float):
         rows = (true_period == p).nonzero()[:, 0]
         radius, info = spectral_radius(f**p, points[rows], return_info=True)
         margin = info.residual[:, 0] + 100 * torch.finfo(f.dtype).eps
-        for row, value in zip(rows[radius + margin < 1].tolist(), radius[radius + margin < 1], strict=True):
+        for row, value in zip(
+            rows[radius + margin < 1].tolist(), radius[radius + margin < 1], strict=True
+        ):
             yield int(settled[row]), (lap[row, :p], p, value)

@@ -9,14 +9,13 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from mnemoscope.dynamics.atlas import Atlas, chart
+from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, iterate
 from mnemoscope.dynamics.starts import BLOCK, Starts
-from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.states import nearest
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map
-
 
 
 @dataclass(frozen=True)
@@ -82,9 +81,7 @@ def find_attractors(
             atlas, found, orbits = survey(f, block, atlas, **options)
             labels.append(found)
             status.append(orbits.status)
-    return tally(
-        atlas, torch.cat(labels), torch.cat(status), None if X is None else f.batch(X)
-    )
+    return tally(atlas, torch.cat(labels), torch.cat(status), None if X is None else f.batch(X))
 
 
 def survey(

@@ -55,9 +55,7 @@ class WorkingBatch:
         self.level = torch.cat([self.level, level])
         self.bound = torch.cat([self.bound, DIVERGED * level.clamp_min(1)])
 
-    def advance(
-        self, image: Float[Tensor, "b *shape"], leaving: Bool[Tensor, " b"]
-    ) -> None:
+    def advance(self, image: Float[Tensor, "b *shape"], leaving: Bool[Tensor, " b"]) -> None:
         """Takes a step; whoever leaves gives its place to the next start, or closes the ranks."""
         self.age = self.age + 1
         self.z = image

@@ -38,7 +38,9 @@ def orthogonalize(
     return w / scale.clamp_min(torch.finfo(w.dtype).tiny)[:, None], length, coefficients
 
 
-def random_unit(shape: torch.Size, like: Tensor, generator: torch.Generator) -> Float[Tensor, "n d"]:
+def random_unit(
+    shape: torch.Size, like: Tensor, generator: torch.Generator
+) -> Float[Tensor, "n d"]:
     """Rows of unit length in uniformly random directions, the same on every device."""
     rows = torch.randn(shape, generator=generator, dtype=torch.float64)
     rows = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)

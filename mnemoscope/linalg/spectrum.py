@@ -22,7 +22,6 @@ from mnemoscope.linalg.golub_kahan import leading_singular_values
 from mnemoscope.maps import SelfMap, batch_size_within
 from mnemoscope.maps.self_map import Stage, as_self_map
 
-
 WHOLE_SPACE = 512
 """States of up to this many entries: a Krylov basis may grow to all of the space, so that even a
 spectrum whose moduli are all alike is found."""
@@ -70,13 +69,21 @@ class ConvergenceWarning(UserWarning):
 
 @overload
 def jacobian_spectrum(
-    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], k: int = ..., *,
-    return_info: Literal[False] = ..., **options: Unpack[SpectrumOptions],
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    k: int = ...,
+    *,
+    return_info: Literal[False] = ...,
+    **options: Unpack[SpectrumOptions],
 ) -> Complex[Tensor, "n k"]: ...
 @overload
 def jacobian_spectrum(
-    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], k: int = ..., *,
-    return_info: Literal[True], **options: Unpack[SpectrumOptions],
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    k: int = ...,
+    *,
+    return_info: Literal[True],
+    **options: Unpack[SpectrumOptions],
 ) -> tuple[Complex[Tensor, "n k"], SpectrumInfo]: ...
 def jacobian_spectrum(
     f: Stage | SelfMap,
@@ -89,8 +96,8 @@ def jacobian_spectrum(
     """The `k` leading eigenvalues of the Jacobian of `f` at each state, largest modulus first.
 
     Matrix-free (thick-restarted Arnoldi, `mnemoscope.linalg.arnoldi`); from the dense matrix where
-    `d` is so small that this is faster. Memory: about `130 d` entries a state (`2 d^2` for `d` up to 512) and the
-    map's own.
+    `d` is so small that this is faster. Memory: about `130 d` entries a state (`2 d^2` for `d` up
+    to 512) and the map's own.
 
     Args:
         f: A self-map, or a network or callable to make one from.
@@ -117,13 +124,21 @@ def jacobian_spectrum(
 
 @overload
 def jacobian_singular_values(
-    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], k: int = ..., *,
-    return_info: Literal[False] = ..., **options: Unpack[SpectrumOptions],
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    k: int = ...,
+    *,
+    return_info: Literal[False] = ...,
+    **options: Unpack[SpectrumOptions],
 ) -> Float[Tensor, "n k"]: ...
 @overload
 def jacobian_singular_values(
-    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], k: int = ..., *,
-    return_info: Literal[True], **options: Unpack[SpectrumOptions],
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    k: int = ...,
+    *,
+    return_info: Literal[True],
+    **options: Unpack[SpectrumOptions],
 ) -> tuple[Float[Tensor, "n k"], SpectrumInfo]: ...
 def jacobian_singular_values(
     f: Stage | SelfMap,
@@ -144,13 +159,19 @@ def jacobian_singular_values(
 
 @overload
 def spectral_radius(
-    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *,
-    return_info: Literal[False] = ..., **options: Unpack[SpectrumOptions],
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    *,
+    return_info: Literal[False] = ...,
+    **options: Unpack[SpectrumOptions],
 ) -> Float[Tensor, " n"]: ...
 @overload
 def spectral_radius(
-    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *,
-    return_info: Literal[True], **options: Unpack[SpectrumOptions],
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    *,
+    return_info: Literal[True],
+    **options: Unpack[SpectrumOptions],
 ) -> tuple[Float[Tensor, " n"], SpectrumInfo]: ...
 def spectral_radius(
     f: Stage | SelfMap,
@@ -171,13 +192,19 @@ def spectral_radius(
 
 @overload
 def operator_norm(
-    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *,
-    return_info: Literal[False] = ..., **options: Unpack[SpectrumOptions],
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    *,
+    return_info: Literal[False] = ...,
+    **options: Unpack[SpectrumOptions],
 ) -> Float[Tensor, " n"]: ...
 @overload
 def operator_norm(
-    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *,
-    return_info: Literal[True], **options: Unpack[SpectrumOptions],
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    *,
+    return_info: Literal[True],
+    **options: Unpack[SpectrumOptions],
 ) -> tuple[Float[Tensor, " n"], SpectrumInfo]: ...
 def operator_norm(
     f: Stage | SelfMap,

@@ -25,15 +25,13 @@ class Linearization:
         products: How many Jacobian-vector products, of either kind, were made for each state.
     """
 
-    def __init__(
-        self, f: Callable[[Tensor], Tensor], states: Float[Tensor, "n *shape"]
-    ) -> None:
+    def __init__(self, f: Callable[[Tensor], Tensor], states: Float[Tensor, "n *shape"]) -> None:
         """Evaluates `f` at `states` and keeps what its derivative needs."""
         self.states = states
         self.products = 0
         with torch.no_grad():
-            self.values, self._pull = vjp(f, states)
-            _, self._push = vjp(lambda u: self._pull(u)[0], torch.zeros_like(states))
+            self.values, self._pull = vjp(f, states)[:2]
+            self._push = vjp(lambda u: self._pull(u)[0], torch.zeros_like(states))[1]
 
     def jvp(self, V: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """`J_i v_i` for each state: forward mode's product."""

@@ -5,7 +5,7 @@ import os
 import torch
 
 SHARE = 0.25
-"""The share of the free memory that one batch may take: the rest is the caller's and the system's."""
+"""The share of the free memory that one batch may take; the rest is for the caller."""
 
 SMALLEST_FREE = 256 * 2**20
 """What is taken for free, in bytes, where the system does not tell."""

@@ -222,7 +222,9 @@ def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> Sel
 
 def _state_shape(f: object, shape: Sequence[int] | None) -> tuple[int, ...]:
     if shape is None:
-        shape = f.shape if isinstance(f, SelfMap) else getattr(getattr(f, "spec", None), "shape", None)
+        shape = (
+            f.shape if isinstance(f, SelfMap) else getattr(getattr(f, "spec", None), "shape", None)
+        )
     if shape is None or len(tuple(shape)) == 0 or any(int(s) < 1 for s in shape):
         raise MnemoscopeError(
             f"shape={shape}" if shape is not None else f"{type(f).__name__} without a shape",

@@ -28,7 +28,9 @@ def test_the_attractors_found_are_the_known_ones(known, dtype):
 
 def test_a_state_that_merely_does_not_move_is_no_attractor():
     for f in (lambda z: z, lambda z: -z, lambda z: z[:, [1, 2, 0]]):
-        census = mn.find_attractors(f, torch.randn(20, 3, generator=torch.Generator().manual_seed(0)))
+        census = mn.find_attractors(
+            f, torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+        )
         assert len(census.period) == 0
         assert census.labels.tolist() == [-1] * 20
         assert census.unseen == 1.0
@@ -77,7 +79,9 @@ def test_starts_drawn_in_blocks_end_as_those_given_at_once():
 
 
 def test_ends_equal_those_of_a_thousand_fixed_iterations():
-    net = mn.nets.FullyConnected(shape=(1, 8, 8), width=64, depth=4, activation="sigmoid").build(seed=0)
+    net = mn.nets.FullyConnected(shape=(1, 8, 8), width=64, depth=4, activation="sigmoid").build(
+        seed=0
+    )
     X = mn.load_data("digits", n=5)
     assert mn.train(net, X, tol=1e-8).converged
     Z = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -87,12 +91,15 @@ def test_ends_equal_those_of_a_thousand_fixed_iterations():
         for _ in range(1000):
             ends = net(ends)
     assert (census.labels >= 0).all()
-    assert (census.attractors[census.labels] - ends).flatten(1).square().mean(1).sqrt().max() <= 1e-4
+    assert (census.attractors[census.labels] - ends).flatten(1).square().mean(
+        1
+    ).sqrt().max() <= 1e-4
 
 
 def test_nearest_is_exact_where_matrix_products_are_not():
     states = 100 + torch.arange(4.0)[:, None] * 1e-3 * torch.ones(50)
     index, distance = nearest(states + 1e-5, states)
+    assert index.tolist() == [0, 1, 2, 3]
     assert distance.max() < 1e-4
     assert nearest(states, states[:0])[0].tolist() == [-1] * 4
     assert math.isinf(float(nearest(states, states[:0])[1][0]))

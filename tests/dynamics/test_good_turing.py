@@ -6,7 +6,13 @@ import mnemoscope as mn
 
 @pytest.mark.parametrize(
     ("labels", "share"),
-    [([0, 0, 1, 1], 0.0), ([0, 1, 2, 2], 0.5), ([0, 0, 0, 1, -1, -1], 0.25), ([-1, -1], 1.0), ([], 1.0)],
+    [
+        ([0, 0, 1, 1], 0.0),
+        ([0, 1, 2, 2], 0.5),
+        ([0, 0, 0, 1, -1, -1], 0.25),
+        ([-1, -1], 1.0),
+        ([], 1.0),
+    ],
 )
 def test_share_of_starts_by_hand(labels, share):
     assert mn.good_turing(torch.tensor(labels, dtype=torch.int64)) == share

@@ -66,14 +66,18 @@ def test_an_orbit_that_alternates_into_a_fixed_point_is_no_cycle(rate):
 def test_a_spiral_is_no_cycle():
     c, s = 0.99 * math.cos(2 * math.pi / 7), 0.99 * math.sin(2 * math.pi / 7)
     R = torch.tensor([[c, -s], [s, c]])
-    orbits = mn.iterate(lambda z: z @ R.T, torch.randn(5, 2, generator=torch.Generator().manual_seed(1)))
+    orbits = mn.iterate(
+        lambda z: z @ R.T, torch.randn(5, 2, generator=torch.Generator().manual_seed(1))
+    )
     assert orbits.names == ["converged"] * 5
 
 
 def test_the_period_is_the_smallest():
     # A permutation of 6 entries with cycles of 2 and 3: most states have period 6, some 2 or 3.
     order = torch.tensor([1, 0, 3, 4, 2, 5])
-    Z = torch.tensor([[1.0, 2, 3, 4, 5, 6], [1, 2, 7, 7, 7, 0], [3, 3, 1, 2, 3, 0], [1, 1, 2, 2, 2, 9]])
+    Z = torch.tensor(
+        [[1.0, 2, 3, 4, 5, 6], [1, 2, 7, 7, 7, 0], [3, 3, 1, 2, 3, 0], [1, 1, 2, 2, 2, 9]]
+    )
     orbits = mn.iterate(lambda z: z[:, order], Z)
     assert orbits.period.tolist() == [6, 2, 3, 1]
     assert orbits.names == ["cycle", "cycle", "cycle", "converged"]
@@ -88,7 +92,9 @@ def test_divergence_keeps_the_last_finite_state():
 
 
 def test_unsettled_after_max_steps():
-    orbits = mn.iterate(lambda z: 4 * z * (1 - z), torch.tensor([[0.3]], dtype=torch.float64), max_steps=50)
+    orbits = mn.iterate(
+        lambda z: 4 * z * (1 - z), torch.tensor([[0.3]], dtype=torch.float64), max_steps=50
+    )
     assert orbits.names == ["unsettled"]
     assert orbits.steps.tolist() == [49]
     assert orbits.period.tolist() == [0]

@@ -57,7 +57,10 @@ def test_pink_noise_falls_off_as_one_over_the_frequency():
 
 
 def test_blocks_bound_the_memory():
-    sizes = [len(b) for b in mn.Starts("uniform", BLOCK + 5).blocks((2,), dtype=torch.float32, device=CPU)]
+    sizes = [
+        len(b)
+        for b in mn.Starts("uniform", BLOCK + 5).blocks((2,), dtype=torch.float32, device=CPU)
+    ]
     assert sizes == [BLOCK, 5]
 
 

@@ -139,7 +139,10 @@ def test_products_are_those_of_the_jacobian(known, dtype):
     backward = torch.einsum("nij,ni->nj", J, U.flatten(1).double())
     # Sums of d products, each rounded.
     tol = 8 * d * torch.finfo(dtype).eps * max(1, float(J.abs().max()))
-    for product, expected in ((linear.jvp(V.to(dtype)), forward), (linear.vjp(U.to(dtype)), backward)):
+    for product, expected in (
+        (linear.jvp(V.to(dtype)), forward),
+        (linear.vjp(U.to(dtype)), backward),
+    ):
         assert product.shape == known.at.shape
         assert (product.flatten(1).double() - expected).abs().max() <= tol
     assert linear.products == 2
