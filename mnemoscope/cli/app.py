@@ -39,6 +39,7 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
     console=PipeConsole(),
+    suppress_keyboard_interrupt=False,
 )
 for command in COMMANDS:
     app.command(command)

@@ -9,6 +9,7 @@ from mnemoscope.cli.audit import audit_in
 from mnemoscope.cli.options import Device, Force, Json, Out, Seed, check_device
 from mnemoscope.cli.printing import print_audit, print_json, print_lines
 from mnemoscope.cli.run_folder import claimed
+from mnemoscope.cli.threads import one_thread
 from mnemoscope.cli.train import fit_in
 
 
@@ -83,11 +84,14 @@ def demo(
     X = mn.load_data(**recipe.data)
     spec = mn.nets.spec_from_json({**recipe.spec, "shape": tuple(X.shape[1:])})
     options = {**recipe.training, "seed": seed}
-    with claimed(
-        out or ("runs/demo" if data == "photos" else f"runs/demo-{data}"),
-        {"data": recipe.data, "spec": spec.model_dump(mode="json"), "training": options},
-        force=force,
-    ) as folder:
+    with (
+        one_thread(),
+        claimed(
+            out or ("runs/demo" if data == "photos" else f"runs/demo-{data}"),
+            {"data": recipe.data, "spec": spec.model_dump(mode="json"), "training": options},
+            force=force,
+        ) as folder,
+    ):
         if not json:
             print_lines(
                 f"{len(X)} pictures of {' × '.join(map(str, X.shape[1:]))} numbers, "

@@ -4,6 +4,7 @@ Nothing but the standard library is imported before the errors are watched for, 
 quiet from the start.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -16,6 +17,11 @@ from typing import NoReturn, TextIO
 WRONG_INPUT = 2
 """Exit status where the input was wrong: one line on standard error tells what and what to do."""
 
+INTERRUPTED = (
+    "interrupted; expected the command to end; "
+    "nothing that was there has changed: run the command again"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 done, 1 a finding the caller asked to fail on, 2 wrong input."""
@@ -24,10 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             warnings.showwarning = _tell_warning
             status = _run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:
-        _refuse(
-            "interrupted; expected the command to end; "
-            "nothing that was there has changed: run the command again"
-        )
+        print(f"mnemoscope: {INTERRUPTED}", file=sys.stderr, flush=True)
+        # Python ends itself by SIGINT, whatever is raised here, if some code that a library ran
+        # from C was what Ctrl-C met. All that had to be put right has been.
+        os._exit(WRONG_INPUT)
     except MemoryError:
         _refuse(_too_large("it"))
     except OSError as error:

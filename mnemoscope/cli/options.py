@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from mnemoscope.cli.importing import import_libraries
 from mnemoscope.errors import MnemoscopeError
 
 
@@ -73,6 +74,7 @@ def check_device(device: str) -> str:
     Raises:
         MnemoscopeError: there is no such device here.
     """
+    import_libraries()
     import torch
 
     try:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.options import Json, Place
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.run_folder import made, open_run, staging
@@ -27,6 +28,7 @@ def report(
     json: Json = False,
 ) -> int:
     """Write the page of an audit again, and its charts as files."""
+    import_libraries()
     import mnemoscope as mn
     from mnemoscope.report import write_charts
 

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def audit(run, *arguments):
 
 def starts_of(folder):
     table = mn.Audit.load(folder).starts
-    return dict(zip(table["distribution"], table["starts"], strict=True))
+    return dict(zip(table["kind"], table["starts"], strict=True))
 
 
 def test_it_leaves_an_audit_and_its_page(trained, process):
@@ -68,15 +69,21 @@ def test_it_fails_on_a_finding_only_if_there_is_one(
     trained, audited_once, run, monkeypatch, finding, value, code
 ):
     found = mn.Audit.load(audited_once / "audit")
-    found.summary[finding] = {**found.summary[finding], **value} if finding in (
-        "stored",
-        "unsettled",
-    ) else value
+    found.summary[finding] = (
+        {**found.summary[finding], **value}
+        if finding
+        in (
+            "stored",
+            "unsettled",
+        )
+        else value
+    )
     monkeypatch.setattr(mn, "audit", lambda *_, **__: found, raising=False)
     assert run("audit", "runs/train", "--fail-on", finding).code == code
     assert run("audit", "runs/train").code == 0
 
 
+@pytest.mark.slow
 def test_it_fails_on_what_is_stored_as_a_process(trained, process):
     assert process("audit", "runs/train", *BRIEF, "--fail-on", "stored").code == 1
 
@@ -102,18 +109,17 @@ def test_from_another_working_folder(here, run, monkeypatch):
 
 
 def write(name, content):
-    return lambda: open(name, "wb").write(content)
+    return lambda: Path(name).write_bytes(content)
+
+
+def cut():
+    Path("cut.safetensors").write_bytes(Path("runs/train/network.safetensors").read_bytes()[:-100])
 
 
 NETWORKS = {
     "missing.safetensors": (lambda: None, "No such file"),
     "empty.safetensors": (write("empty.safetensors", b""), "is empty"),
-    "cut.safetensors": (
-        lambda: write(
-            "cut.safetensors", open("runs/train/network.safetensors", "rb").read()[:-100]
-        )(),
-        "cut off",
-    ),
+    "cut.safetensors": (cut, "cut off"),
     "text.safetensors": (write("text.safetensors", b"hello"), "not a safetensors file"),
     "trap.pt": (lambda: torch.save(Trap(), "trap.pt"), "never unpickled"),
     "trap.pkl": (write("trap.pkl", pickle.dumps(Trap())), "never unpickled"),
@@ -121,7 +127,7 @@ NETWORKS = {
         lambda: save_file({"w": torch.zeros(2)}, "foreign.safetensors"),
         "without a spec",
     ),
-    "empty": (lambda: __import__("os").mkdir("empty"), "no run's folder"),
+    "empty": (lambda: Path("empty").mkdir(), "no run's folder"),
     "runs": (lambda: None, "no run's folder"),
 }
 
@@ -134,6 +140,7 @@ def test_what_is_no_network_is_refused(trained, here, refused, name):
     assert not (here / "executed").exists()
 
 
+@pytest.mark.slow
 def test_a_pickle_as_a_process(here, refused, process):
     torch.save(Trap(), here / "trap.pt")
     refused("audit", "trap.pt", says="never unpickled", call=process)

@@ -22,7 +22,7 @@ def test_charts_as_files(audited, here, run, format):
     assert done.err == ""
     assert all((here / path).exists() for path in done.json["written"])
     assert "my charts/spectrum." + format in done.json["written"]
-    assert not [path for path in here.rglob(".*")]
+    assert not list(here.rglob(".*"))
 
 
 def test_an_audits_own_folder(audited, here, run):
@@ -34,6 +34,7 @@ def test_a_run_without_an_audit(trained, refused):
     refused("report", "runs/train", says="no audit in")
 
 
+@pytest.mark.slow
 def test_as_a_process(trained, refused, process):
     refused("report", "runs/train", says="no audit in", call=process)
 

@@ -92,6 +92,7 @@ def test_the_command_it_recommends_can_be_pasted(here, run, out):
     assert (here / out / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_the_command_it_recommends_is_the_one_it_was_called_by(process):
     import sys
 

@@ -136,6 +136,7 @@ def test_a_folder_that_cannot_be_written_to(here, refused, out):
     refused(*TRAIN, "--out", out, says="cannot write to")
 
 
+@pytest.mark.slow
 def test_an_unwritable_folder_as_a_process(refused, process):
     refused(*TRAIN, "--out", "/proc/x", says="cannot write to", call=process)
 
