@@ -133,7 +133,15 @@ class Audit:
                 expected="a folder that Audit.save or `mnemoscope audit` wrote",
                 todo="check the path, or audit again",
             ) from error
-        except (OSError, ValueError, KeyError, TypeError, PolarsError, SafetensorError) as error:
+        except (
+            AttributeError,  # JSON of another form
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            PolarsError,
+            SafetensorError,
+        ) as error:
             raise MnemoscopeError(
                 f"the audit in {folder} cannot be read ({' '.join(str(error).split())})",
                 expected="a folder that Audit.save or `mnemoscope audit` wrote",

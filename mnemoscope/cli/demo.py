@@ -39,9 +39,9 @@ RECIPES = {
         training={
             "tol": 1e-8,
             "batch_size": 6,
-            "lr": 1e-3,
+            "lr": 8e-4,
             "schedule": "cosine",
-            "max_steps": 5000,
+            "max_steps": 6000,
         },
         starts=400,
         trials=10,

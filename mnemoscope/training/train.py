@@ -343,11 +343,13 @@ class _Run:
         first = self.first_loss
         if math.isfinite(loss) and loss <= GROWTH * max(first, 1e-3):
             return
+        usual = optimizer_kind(self.identity["optimizer"]).lr
+        gentler = min(usual, self.identity["lr"] / 3)
         raise DivergenceError(
             f"training diverged: loss {loss:.3g} at step {self.step} with learning rate "
             f"{self.rate.lr:.3g} (it began at {first:.3g})",
             expected="a loss that falls",
-            todo=f"try lr={self.identity['lr'] / 3:.1g}, another optimizer or another init",
+            todo=f"try lr={gentler:.1g}, another optimizer or another init",
         )
 
     def _note(self, loss: float) -> None:
