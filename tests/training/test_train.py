@@ -194,7 +194,8 @@ def test_divergence_is_told_in_one_line(optimizer, lr, max_steps):
     told = str(error.value)
     assert "at step " in told
     assert f"learning rate {lr:.3g}" in told
-    assert f"try lr={lr / 3:.1g}" in told
+    # A third of the rate is no advice where the rate was far above the usual one.
+    assert f"try lr={min(lr / 3, OPTIMIZERS[optimizer].lr):.1g}" in told
     assert "\n" not in told
     assert not any(m.training for m in net.modules())
 
@@ -243,8 +244,10 @@ def test_dropout_draws_from_the_seed_and_can_interpolate_in_eval_mode():
         net = Flaky(dropped=0.5)
         fit = mn.train(net, X, tol=1e-2, seed=seed, max_steps=5000)
         assert fit.converged
-        # With half of the units missing it did not look like it.
-        assert min(row.loss for row in fit.history[:-1]) > 1e-2
+        # With half of the units missing it did not look like it: the mean of many draws, since a
+        # single one may be lucky.
+        last = [row.loss for row in fit.history[-21:-1]]
+        assert sum(last) / len(last) > 1e-2
         found.append(weights(net))
     assert equal(found[0], found[1])
     assert not equal(found[0], found[2])
