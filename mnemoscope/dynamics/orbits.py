@@ -25,7 +25,10 @@ LOOK = 8
 """Steps between two looks at what changes slowly: the level of a state, landmarks nearby."""
 
 PILOT = 64
-"""Orbits worked on at first where landmarks may be learned, until half as many are done."""
+"""Orbits worked on at first where landmarks may be learned, until `SETTLED_IN` are done."""
+
+SETTLED_IN = 512
+"""Orbits after which most landmarks are known: from then on the batch has its full size."""
 
 MOST_LANDMARKS = 4096
 """No more landmarks are learned than this."""
@@ -40,7 +43,10 @@ LOOK = 8
 """Steps between two looks at what changes slowly: the level of a state, landmarks nearby."""
 
 PILOT = 64
-"""Orbits worked on at first where landmarks may be learned, until half as many are done."""
+"""Orbits worked on at first where landmarks may be learned, until `SETTLED_IN` are done."""
+
+SETTLED_IN = 512
+"""Orbits after which most landmarks are known: from then on the batch has its full size."""
 
 MOST_LANDMARKS = 4096
 """No more landmarks are learned than this."""
@@ -206,7 +212,7 @@ def iterate(
                     found.end[batch.index[near]] = landmarks[target[near]]
                     found.residual[batch.index[near]] = f.residual(landmarks)[target[near]]
             batch.advance(image, leaving)
-            if batch.done >= PILOT // 2:
+            if batch.done >= SETTLED_IN:
                 batch.widen(size)
     return found
 
