@@ -39,27 +39,6 @@ BATCH = 512
 RETURN = 1e-4
 """A cycle has closed when the return misses by no more than this share of a step."""
 
-LOOK = 8
-"""Steps between two looks at what changes slowly: the level of a state, landmarks nearby."""
-
-PILOT = 64
-"""Orbits worked on at first where landmarks may be learned, until `SETTLED_IN` are done."""
-
-SETTLED_IN = 512
-"""Orbits after which most landmarks are known: from then on the batch has its full size."""
-
-MOST_LANDMARKS = 4096
-"""No more landmarks are learned than this."""
-
-BATCH = 512
-"""Orbits worked on at once, memory permitting: more fills the caches and is not faster."""
-
-RETURN = 1e-4
-"""A cycle has closed when the return misses by no more than this share of a step."""
-
-DIVERGED = 1e6
-"""An orbit has diverged when its root mean square is this many times its start's (or 1)."""
-
 
 class OrbitOptions(TypedDict, total=False):
     """How orbits are followed; what each means and its default are told at `iterate`.
@@ -210,7 +189,8 @@ def iterate(
                 near = (target >= 0).nonzero()[:, 0]
                 if landmarks is not None and len(near):
                     found.end[batch.index[near]] = landmarks[target[near]]
-                    found.residual[batch.index[near]] = f.residual(landmarks)[target[near]]
+                    reached, back = target[near].unique(return_inverse=True)
+                    found.residual[batch.index[near]] = f.residual(landmarks[reached])[back]
             batch.advance(image, leaving)
             if batch.done >= SETTLED_IN:
                 batch.widen(size)
