@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mnemoscope.dynamics import iterate as iterate
     from mnemoscope.dynamics import refine as refine
     from mnemoscope.errors import DivergenceError as DivergenceError
+    from mnemoscope.errors import DivergenceWarning as DivergenceWarning
     from mnemoscope.errors import MnemoscopeError as MnemoscopeError
     from mnemoscope.intervals import wilson as wilson
     from mnemoscope.linalg import ConvergenceWarning as ConvergenceWarning
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
     from mnemoscope.linalg import spectral_radius as spectral_radius
     from mnemoscope.maps import SelfMap as SelfMap
     from mnemoscope.training import Fit as Fit
+    from mnemoscope.training import Replicas as Replicas
     from mnemoscope.training import train as train
+    from mnemoscope.training import train_replicas as train_replicas
 
 __version__ = "0.1.0"
 
@@ -59,14 +62,14 @@ _HOMES = {
         "Census", "Orbits", "Starts", "Status", "find_attractors", "good_turing", "iterate",
         "refine",
     ),
-    "errors": ("DivergenceError", "MnemoscopeError"),
+    "errors": ("DivergenceError", "DivergenceWarning", "MnemoscopeError"),
     "intervals": ("wilson",),
     "linalg": (
         "ConvergenceWarning", "distance_to_span", "effective_rank", "jacobian_singular_values",
         "jacobian_spectrum", "operator_norm", "spectral_radius",
     ),
     "maps": ("SelfMap",),
-    "training": ("Fit", "train"),
+    "training": ("Fit", "Replicas", "train", "train_replicas"),
 }  # fmt: skip
 
 _PACKAGES = ("auditing", "data", "dynamics", "linalg", "maps", "nets", "report", "training")

@@ -20,3 +20,7 @@ class MnemoscopeError(ValueError):
 
 class DivergenceError(MnemoscopeError):
     """Training diverged: the loss became NaN, infinite, or grew without bound."""
+
+
+class DivergenceWarning(UserWarning):
+    """Some of many trainings diverged; the others went on."""

@@ -13,8 +13,7 @@ from mnemoscope.auditing.basins import Ended
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.data import corrupt
 from mnemoscope.dynamics.atlas import Atlas, chart
-from mnemoscope.dynamics.census import resolution
-from mnemoscope.dynamics.orbits import OrbitOptions, iterate
+from mnemoscope.dynamics.orbits import TOL, OrbitOptions, iterate
 from mnemoscope.maps import SelfMap
 
 SHOWN = (0, 1, 2, 4, 8, 16)
@@ -110,5 +109,5 @@ def _orbits(
         if step in SHOWN:
             frames.append(z)
     orbits = iterate(f, Z, **options)
-    _, labels = chart(f, orbits, atlas, resolution=resolution(**options))
+    _, labels = chart(f, orbits, atlas, tol=options.get("tol", TOL))
     return torch.stack([*frames, orbits.end], dim=1), labels

@@ -1,5 +1,6 @@
 """The attractors known so far, and how ends of orbits are held against them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,12 @@ from mnemoscope.maps import SelfMap
 MAX_PERIOD = 256
 """Returns after more steps than this are not verified as cycles."""
 
+RESOLUTION = 100
+"""Attractors nearer to each other than so many times `tol` (RMS) count as one."""
+
+FURTHEST = 100
+"""However slow an attractor, ends are its own no further from it than so many resolutions."""
+
 
 @dataclass(frozen=True)
 class Atlas:
@@ -25,19 +32,21 @@ class Atlas:
         owner: `(s,)`, which attractor a state belongs to.
         period: `(m,)`.
         spectral_radius: `(m,)`, of the Jacobian of `f^p` there, below 1.
+        reach: `(m,)`, how far (RMS) from it an end, or another refined state, is still its own.
     """
 
     states: Float[Tensor, "s *shape"]
     owner: Int[Tensor, " s"]
     period: Int[Tensor, " m"]
     spectral_radius: Float[Tensor, " m"]
+    reach: Float[Tensor, " m"]
 
     @classmethod
     def empty(cls, f: SelfMap) -> "Atlas":
         """An atlas of no attractors yet."""
         states = torch.empty(0, *f.shape, dtype=f.dtype, device=f.device)
         none = torch.empty(0, dtype=torch.int64, device=f.device)
-        return cls(states, none, none, states.new_empty(0))
+        return cls(states, none, none, states.new_empty(0), states.new_empty(0))
 
     def __len__(self) -> int:
         return len(self.period)
@@ -47,65 +56,91 @@ class Atlas:
         """The attractors that are fixed points."""
         return self.states[self.period[self.owner] == 1]
 
-    def match(self, Z: Float[Tensor, "n *shape"], *, resolution: float) -> Int[Tensor, " n"]:
-        """The attractor within `resolution` (RMS) of each state, -1 where there is none."""
+    def match(self, Z: Float[Tensor, "n *shape"]) -> Int[Tensor, " n"]:
+        """The attractor whose own each state is, -1 where there is none."""
         index, distance = nearest(Z, self.states)
-        owner = torch.full_like(index, -1)
-        near = distance <= resolution
-        owner[near] = self.owner[index[near]]
-        return owner
+        if len(self) == 0:
+            return index
+        owner = self.owner[index]
+        return torch.where(distance <= self.reach[owner], owner, -1)
 
 
 def chart(
-    f: SelfMap, orbits: Orbits, atlas: Atlas, *, resolution: float
+    f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float
 ) -> tuple[Atlas, Int[Tensor, " n"]]:
     """Assigns ends of orbits to attractors; those not known yet are verified and added.
 
-    Ends that match no known attractor are grouped, one of each group is refined, its true period
-    found, and its spectral radius computed. It attracts if that is below 1 by more than the
-    spectrum's own residual and rounding (100 eps): a state that merely does not move away (the
-    identity, a rotation) is no attractor.
+    Ends that lie together are one group; one of each is held against the known attractors. Where it
+    is none of them it is refined, its true period found, and its spectral radius `rho` computed. It
+    attracts if that is below 1 by more than the spectrum's own residual and rounding (100 eps): a
+    state that merely does not move away (the identity, a rotation) is no attractor.
+
+    A step that moves a state by `s` near an attractor leaves it `s / (1 - rho)` away from it in the
+    slowest direction. So an end, which a step still moves by up to `tol`, and a refined point,
+    which a step moves by what rounding has left, may lie that far from where they belong.
 
     Args:
         f: The map.
         orbits: What `iterate` gave.
         atlas: What is known so far.
-        resolution: Two attractors nearer than this (RMS) count as one.
+        tol: What `iterate` took for a step that moves no more.
 
     Returns:
         The atlas with what was found, and `(n,)` the attractor of each orbit, -1 for none.
     """
+    resolution = RESOLUTION * tol
     labels = torch.full((len(orbits),), -1, dtype=torch.int64, device=f.device)
-    for period in orbits.period.unique().tolist():
-        if not 1 <= period <= MAX_PERIOD:
+    settled = (orbits.status == Status.CONVERGED) | (orbits.status == Status.CYCLE)
+    for period in orbits.period[settled].unique().tolist():
+        if period > MAX_PERIOD:
             continue
-        mine = (orbits.period == period).nonzero()[:, 0]
-        labels[mine] = atlas.match(orbits.end[mine], resolution=resolution)
-        open_ = mine[labels[mine] < 0]
-        if len(open_) == 0:
-            continue
-        group, leaders = group_within(orbits.end[open_], resolution)
-        found = torch.full((len(leaders),), -1, dtype=torch.int64, device=f.device)
-        for i, (points, true_period, radius) in _verified(
-            f, orbits.end[open_][leaders], period, resolution
-        ):
-            known = int(atlas.match(points[:1], resolution=resolution)[0])
+        mine = (settled & (orbits.period == period)).nonzero()[:, 0]
+        ends = orbits.end[mine]
+        group, leaders = group_within(ends, resolution)
+        found = atlas.match(ends[leaders])
+        open_ = (found < 0).nonzero()[:, 0]
+        for i, point in _verified(f, ends[leaders[open_]], period, resolution):
+            known = int(atlas.match(point.lap[:1])[0])
             if known < 0:
                 known = len(atlas)
-                atlas = Atlas(
-                    states=torch.cat([atlas.states, points]),
-                    owner=torch.cat([atlas.owner, atlas.owner.new_full((len(points),), known)]),
-                    period=torch.cat([atlas.period, atlas.period.new_tensor([true_period])]),
-                    spectral_radius=torch.cat([atlas.spectral_radius, radius[None]]),
-                )
-            found[i] = known
-        labels[open_] = found[group]
-    labels[(orbits.status != Status.CONVERGED) & (orbits.status != Status.CYCLE)] = -1
+                atlas = _with(atlas, point, tol)
+            found[open_[i]] = known
+        labels[mine] = found[group]
     return atlas, labels
 
 
-def _verified(f: SelfMap, ends: Tensor, period: int, resolution: float):
-    """Yields index and `(states, period, spectral radius)` of each end that is an attractor."""
+@dataclass(frozen=True)
+class _Attractor:
+    """An end that was verified.
+
+    Attributes:
+        lap: `(p, *shape)`, its states.
+        spectral_radius: Of the Jacobian of `f^p`.
+        residual: How far a lap misses.
+    """
+
+    lap: Tensor
+    spectral_radius: Tensor
+    residual: Tensor
+
+
+def _with(atlas: Atlas, new: _Attractor, tol: float) -> Atlas:
+    period = len(new.lap)
+    slow = 2 * (tol + new.residual) / (1 - new.spectral_radius)
+    reach = slow.clamp(RESOLUTION * tol, FURTHEST * RESOLUTION * tol)
+    return Atlas(
+        states=torch.cat([atlas.states, new.lap]),
+        owner=torch.cat([atlas.owner, atlas.owner.new_full((period,), len(atlas))]),
+        period=torch.cat([atlas.period, atlas.period.new_tensor([period])]),
+        spectral_radius=torch.cat([atlas.spectral_radius, new.spectral_radius[None]]),
+        reach=torch.cat([atlas.reach, reach[None]]),
+    )
+
+
+def _verified(
+    f: SelfMap, ends: Tensor, period: int, resolution: float
+) -> Iterator[tuple[int, _Attractor]]:
+    """Yields the index of each end that is an attractor, and the attractor."""
     refined = refine(f**period, ends)
     settled = refined.settled.nonzero()[:, 0]
     if len(settled) == 0:
@@ -126,4 +161,5 @@ def _verified(f: SelfMap, ends: Tensor, period: int, resolution: float):
         for row, value in zip(
             rows[radius + margin < 1].tolist(), radius[radius + margin < 1], strict=True
         ):
-            yield int(settled[row]), (lap[row, :p], p, value)
+            residual = refined.residual[settled[row]]
+            yield int(settled[row]), _Attractor(lap[row, :p], value, residual)

@@ -96,13 +96,8 @@ def survey(
     have converged to one without going all the way.
     """
     orbits = iterate(f, Z, landmarks=atlas.fixed_points, **options)
-    atlas, labels = chart(f, orbits, atlas, resolution=resolution(**options))
+    atlas, labels = chart(f, orbits, atlas, tol=options.get("tol", TOL))
     return atlas, labels, orbits
-
-
-def resolution(**options: Unpack[OrbitOptions]) -> float:
-    """Attractors nearer to each other than this (RMS) count as one: `100 tol`."""
-    return 100 * options.get("tol", TOL)
 
 
 def tally(

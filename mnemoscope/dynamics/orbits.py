@@ -12,8 +12,9 @@ from mnemoscope.dynamics.capture import captured
 from mnemoscope.dynamics.states import expand, group_within, nearest, rms
 from mnemoscope.dynamics.working_batch import WorkingBatch
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps import SelfMap, batch_size_within
+from mnemoscope.maps import ImageSpace, SelfMap, image_space
 from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.memory import batch_size_within
 
 TOL = 1e-6
 """Root mean square step below which an orbit has converged, unless told otherwise."""
@@ -35,6 +36,18 @@ MOST_LANDMARKS = 4096
 
 BATCH = 512
 """Orbits worked on at once, memory permitting: more fills the caches and is not faster."""
+
+BATCH_OF_SMALL = 1024
+"""The same for states of up to `SMALL` entries, of which more are needed to keep a core busy."""
+
+SMALL = 512
+"""Entries of a small state."""
+
+CHUNK = 4096
+"""States that are brought into other coordinates at once."""
+
+DIVERGED = 1e6
+"""An orbit has diverged when its root mean square is this many times its start's (or 1)."""
 
 RETURN = 1e-4
 """A cycle has closed when the return misses by no more than this share of a step."""
@@ -118,14 +131,16 @@ def iterate(
 
     An orbit whose fate is known leaves the working batch and another start takes its place, so one
     that is slow holds nobody up. Memory: `Z`, the ends, and a few times `batch_size` states.
+    A fully connected network with few units in its last hidden layer is followed in coordinates of
+    the space it maps into (`mnemoscope.maps.image_space`): the same orbits, but for rounding.
 
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the starts.
         tol: Root mean square step below which an orbit has converged.
         max_steps: Applications of `f` after which an orbit counts as unsettled.
-        batch_size: Orbits worked on at once (default 512, or what fits into a quarter of the
-            memory that is free).
+        batch_size: Orbits worked on at once (default: as many as are fast, and fit into a quarter
+            of the memory that is free).
         landmarks: `(m, *shape)`, fixed points known already, maybe none; those that orbits come to
             are added. An orbit that is seen to close in on one along a line on which `f` contracts
             linearly (`mnemoscope.dynamics.capture`) has converged to it without going all the way.
@@ -142,6 +157,67 @@ def iterate(
             expected="tol > 0 and max_steps of at least 1",
             todo="leave them out for the defaults",
         )
+    space = image_space(f) if max_steps > 1 else None
+    if space is not None:
+        return _in_image_space(
+            f, space, Z, tol=tol, max_steps=max_steps, batch_size=batch_size, landmarks=landmarks
+        )
+    with f.evaluating():
+        return _follow(
+            f, Z, _bound(Z), tol=tol, max_steps=max_steps, batch_size=batch_size,
+            landmarks=landmarks,
+        )  # fmt: skip
+
+
+def _in_image_space(
+    f: SelfMap,
+    space: ImageSpace,
+    Z: Tensor,
+    *,
+    tol: float,
+    max_steps: int,
+    batch_size: int | None,
+    landmarks: Tensor | None,
+) -> Orbits:
+    """One step into the space that `f` maps into, all others in its coordinates."""
+    scale = space.scale
+    with f.evaluating():
+        Y = torch.cat([space.image(part) for part in Z.split(CHUNK)] or [Z.flatten(1)])
+    found = _follow(
+        space.map,
+        Y,
+        _bound(Z) * scale,
+        tol=tol * scale,
+        max_steps=max_steps - 1,
+        batch_size=batch_size,
+        landmarks=None if landmarks is None else space.coordinates(landmarks),
+    )
+    end = torch.empty_like(Z)
+    for rows in torch.arange(len(Z), device=f.device).split(CHUNK):
+        end[rows] = space.states(found.end[rows])
+    steps, residual = found.steps + 1, found.residual / scale
+    # Of these the start is the last finite state.
+    nowhere = ~torch.isfinite(Y).all(1)
+    end[nowhere], steps[nowhere] = Z[nowhere], 0
+    return Orbits(end, steps, residual, found.period, found.status)
+
+
+def _bound(Z: Tensor) -> Tensor:
+    """The root mean square beyond which the orbit of each start has diverged."""
+    return DIVERGED * rms(Z).clamp_min(1)
+
+
+def _follow(
+    f: SelfMap,
+    Z: Tensor,
+    bound: Tensor,
+    *,
+    tol: float,
+    max_steps: int,
+    batch_size: int | None,
+    landmarks: Tensor | None,
+) -> Orbits:
+    """The orbits of all starts, an orbit at a time leaving, another taking its place."""
     found = Orbits(
         end=torch.empty_like(Z),
         steps=torch.zeros(len(Z), dtype=torch.int64, device=f.device),
@@ -151,49 +227,49 @@ def iterate(
     )
     size = batch_size or orbit_batch_size(f)
     # Few orbits at first: what they find are landmarks for the others.
-    batch = WorkingBatch(Z, size if landmarks is None else min(size, PILOT))
+    pilot = landmarks is not None and len(landmarks) == 0
+    batch = WorkingBatch(Z, bound, min(size, PILOT) if pilot else size)
     rounding = 4 * torch.finfo(f.dtype).eps
     turn = 0
-    with f.evaluating():
-        while len(batch):
-            turn += 1
-            looking = turn % LOOK == 0
-            image = f(batch.z)
-            step = rms(image - batch.z)
-            if looking:
-                batch.level = rms(image)
-            limit = (rounding * batch.level).clamp_min(tol)
-            lost = ~torch.isfinite(step) | (batch.level > batch.bound)
-            still = ~lost & (step <= limit)
-            gap = _gap(batch, image)
-            exact = (gap <= RETURN * step) | (gap <= rounding * batch.level / 4)
-            closed = ~lost & ~still & (gap <= limit) & exact
-            target = torch.full_like(batch.index, -1)
-            if landmarks is not None:
-                landmarks = _learned(landmarks, batch.z[still & (batch.age >= LOOK)], 100 * tol)
-            if landmarks is not None and len(landmarks) and looking:
-                target = captured(f, batch.z, image, landmarks)
-                target[lost | still | closed] = -1
-            leaving = lost | still | closed | (target >= 0) | (batch.age + 1 >= max_steps)
-            rows = leaving.nonzero()[:, 0]
-            if len(rows):
-                out = batch.index[rows]
-                cycle, rest = closed[rows], (still | (target >= 0))[rows]
-                found.end[out] = torch.where(expand(cycle, Z), image[rows], batch.z[rows])
-                found.residual[out] = torch.where(cycle, gap[rows], step[rows])
-                found.steps[out] = batch.age[rows] + cycle
-                found.period[out] = torch.where(
-                    cycle, (batch.age + 1 - batch.anchored)[rows], rest.long()
-                )
-                found.status[out] = _fate(lost[rows], rest, cycle)
-                near = (target >= 0).nonzero()[:, 0]
-                if landmarks is not None and len(near):
-                    found.end[batch.index[near]] = landmarks[target[near]]
-                    reached, back = target[near].unique(return_inverse=True)
-                    found.residual[batch.index[near]] = f.residual(landmarks[reached])[back]
-            batch.advance(image, leaving)
-            if batch.done >= SETTLED_IN:
-                batch.widen(size)
+    while len(batch):
+        turn += 1
+        looking = turn % LOOK == 0
+        image = f(batch.z)
+        step = rms(image - batch.z)
+        if looking:
+            batch.level = rms(image)
+        limit = (rounding * batch.level).clamp_min(tol)
+        lost = ~torch.isfinite(step) | (batch.level > batch.bound)
+        still = ~lost & (step <= limit)
+        gap = _gap(batch, image)
+        exact = (gap <= RETURN * step) | (gap <= rounding * batch.level / 4)
+        closed = ~lost & ~still & (gap <= limit) & exact
+        target = torch.full_like(batch.index, -1)
+        if landmarks is not None:
+            landmarks = _learned(landmarks, batch.z[still & (batch.age >= LOOK)], 100 * tol)
+        if landmarks is not None and len(landmarks) and looking:
+            target = captured(f, batch.z, image, landmarks)
+            target[lost | still | closed] = -1
+        leaving = lost | still | closed | (target >= 0) | (batch.age + 1 >= max_steps)
+        rows = leaving.nonzero()[:, 0]
+        if len(rows):
+            out = batch.index[rows]
+            cycle, rest = closed[rows], (still | (target >= 0))[rows]
+            found.end[out] = torch.where(expand(cycle, Z), image[rows], batch.z[rows])
+            found.residual[out] = torch.where(cycle, gap[rows], step[rows])
+            found.steps[out] = batch.age[rows] + cycle
+            found.period[out] = torch.where(
+                cycle, (batch.age + 1 - batch.anchored)[rows], rest.long()
+            )
+            found.status[out] = _fate(lost[rows], rest, cycle)
+            near = (target >= 0).nonzero()[:, 0]
+            if landmarks is not None and len(near):
+                found.end[batch.index[near]] = landmarks[target[near]]
+                reached, back = target[near].unique(return_inverse=True)
+                found.residual[batch.index[near]] = f.residual(landmarks[reached])[back]
+        batch.advance(image, leaving)
+        if batch.done >= SETTLED_IN:
+            batch.widen(size)
     return found
 
 
@@ -216,10 +292,11 @@ def _learned(landmarks: Tensor, arrived: Tensor, resolution: float) -> Tensor:
 
 
 def orbit_batch_size(f: SelfMap) -> int:
-    """Orbits of `f` to work on at once: `BATCH`, or what fits into memory."""
+    """Orbits of `f` to work on at once: as many as are fast, or what fits into memory."""
     # Beside its state an orbit holds its image, anchor and temporaries, the map its activations.
     bytes_per_state = 16 * f.size * torch.finfo(f.dtype).bits // 8
-    return batch_size_within(bytes_per_state, device=f.device, largest=BATCH)
+    largest = BATCH_OF_SMALL if f.size <= SMALL else BATCH
+    return batch_size_within(bytes_per_state, device=f.device, largest=largest)
 
 
 def _fate(lost: Tensor, still: Tensor, cycle: Tensor) -> Tensor:

@@ -6,9 +6,6 @@ from torch import Tensor
 
 from mnemoscope.dynamics.states import rms
 
-DIVERGED = 1e6
-"""An orbit has diverged when its root mean square is this many times its start's (or 1)."""
-
 CYCLES_FROM = 32
 """Steps before which no return is looked for: most orbits have converged by then."""
 
@@ -27,9 +24,11 @@ class WorkingBatch:
         done: How many orbits have left.
     """
 
-    def __init__(self, starts: Float[Tensor, "n *shape"], places: int) -> None:
-        """Gives the first `places` starts a place."""
-        self._starts = starts
+    def __init__(
+        self, starts: Float[Tensor, "n *shape"], bounds: Float[Tensor, " n"], places: int
+    ) -> None:
+        """Gives the first `places` starts a place; `bounds` tells when each has diverged."""
+        self._starts, self._bounds = starts, bounds
         self._taken = self.done = 0
         self.index = torch.empty(0, dtype=torch.int64, device=starts.device)
         self.z, self.anchor = starts[:0], starts[:0]
@@ -53,7 +52,7 @@ class WorkingBatch:
         self.age = torch.cat([self.age, zero])
         self.anchored = torch.cat([self.anchored, zero])
         self.level = torch.cat([self.level, level])
-        self.bound = torch.cat([self.bound, DIVERGED * level.clamp_min(1)])
+        self.bound = torch.cat([self.bound, self._bounds[new]])
 
     def advance(self, image: Float[Tensor, "b *shape"], leaving: Bool[Tensor, " b"]) -> None:
         """Takes a step; whoever leaves gives its place to the next start, or closes the ranks."""
@@ -78,7 +77,7 @@ class WorkingBatch:
         self.index[filled] = new
         self.age[filled] = self.anchored[filled] = 0
         self.level[filled] = rms(self._starts[new])
-        self.bound[filled] = DIVERGED * self.level[filled].clamp_min(1)
+        self.bound[filled] = self._bounds[new]
         if len(closed):
             stay = torch.ones_like(self.index, dtype=torch.bool)
             stay[closed] = False

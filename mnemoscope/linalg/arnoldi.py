@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
-from mnemoscope.linalg.orthogonal import orthogonalize, random_unit
+from mnemoscope.linalg.orthogonal import combinations, orthogonalize, random_unit
 
 Product = Callable[[Float[Tensor, "a d"]], Float[Tensor, "a d"]]
 
@@ -74,6 +74,7 @@ def leading_eigenvalues(
     Q = like.new_zeros(n, m + 1, d)
     W = like.new_zeros(n, m, d)
     Q[:, 0] = random_unit(like.shape, like, generator)
+    spare = random_unit(like.shape, like, generator)
     j = made = 0
     check = min(m, max(2 * k + 4, 16))
     while True:
@@ -81,10 +82,10 @@ def leading_eigenvalues(
         made += 1
         j += 1
         if j < d:
-            Q[:, j], _, _ = orthogonalize(W[:, j - 1], Q[:, :j], generator)
+            Q[:, j], _, _ = orthogonalize(W[:, j - 1], Q[:, :j], spare)
         if j < check and made < max_products:
             continue
-        H = torch.einsum("nid,njd->nij", Q[:, :j], W[:, :j])
+        H = torch.bmm(Q[:, :j], W[:, :j].mT)
         bad = ~torch.isfinite(H).flatten(1).all(1)
         # LAPACK balances its matrix first: entries of mere rounding would be scaled up to matter.
         noise = torch.finfo(H.dtype).eps * torch.linalg.matrix_norm(H)[:, None, None]
@@ -108,12 +109,12 @@ def leading_eigenvalues(
             keep = min(m - 1, k + (m - k) // 2)
             P = torch.linalg.qr(_real_basis(Y[:, :, :keep], values[:, :keep])).Q
             last = Q[:, j].clone()
-            Q[:, :keep] = torch.einsum("njk,njd->nkd", P, Q[:, :j])
-            W[:, :keep] = torch.einsum("njk,njd->nkd", P, W[:, :j])
-            Q[:, keep] = orthogonalize(last, Q[:, :keep], generator)[0]
+            Q[:, :keep] = combinations(Q[:, :j], P)
+            W[:, :keep] = combinations(W[:, :j], P)
+            Q[:, keep] = orthogonalize(last, Q[:, :keep], spare)[0]
             j = keep
         if int(open_.sum()) <= len(active) // 2:
-            active, Q, W = active[open_], Q[open_], W[open_]
+            active, Q, W, spare = active[open_], Q[open_], W[open_], spare[open_]
             apply = products_at(active)
         check = min(m, j + max(8, j // 4))
 
@@ -127,8 +128,8 @@ def _residual(
     """`||J x - theta x||` for `x = Q y` of unit length, in real arithmetic."""
     y, z = Y.real, Y.imag
     a, b = values.real[:, :, None], values.imag[:, :, None]
-    x, xi = (torch.einsum("njk,njd->nkd", part, Q) for part in (y, z))
-    w, wi = (torch.einsum("njk,njd->nkd", part, W) for part in (y, z))
+    x, xi = (combinations(Q, part) for part in (y, z))
+    w, wi = (combinations(W, part) for part in (y, z))
     square = (w - a * x + b * xi).square().sum(2) + (wi - a * xi - b * x).square().sum(2)
     return square.sqrt()
 

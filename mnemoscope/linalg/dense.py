@@ -6,10 +6,10 @@ from torch import Tensor
 
 from mnemoscope.maps import Linearization
 
-DENSE_EIGEN_SIZE = 96
+DENSE_EIGEN_SIZE = 64
 """States of up to this many entries: forming `J` and all its eigenvalues beats Arnoldi."""
 
-DENSE_SINGULAR_SIZE = 48
+DENSE_SINGULAR_SIZE = 32
 """States of up to this many entries: forming `J` and all its singular values beats Golub-Kahan."""
 
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.linalg.arnoldi import Product
-from mnemoscope.linalg.orthogonal import orthogonalize
+from mnemoscope.linalg.orthogonal import combination, orthogonalize, random_unit
 
 
 def gmres(
@@ -32,11 +32,11 @@ def gmres(
     Q = b.new_zeros(n, m + 1, d)
     H = b.new_zeros(n, m + 1, m)
     Q[:, 0] = b / size.clamp_min(torch.finfo(b.dtype).tiny)[:, None]
-    generator = torch.Generator().manual_seed(0)
+    spare = random_unit(b.shape, b, torch.Generator().manual_seed(0))
     y = b.new_zeros(n, 0)
     for j in range(m):
         w = product(Q[:, j])
-        Q[:, j + 1], H[:, j + 1, j], H[:, : j + 1, j] = orthogonalize(w, Q[:, : j + 1], generator)
+        Q[:, j + 1], H[:, j + 1, j], H[:, : j + 1, j] = orthogonalize(w, Q[:, : j + 1], spare)
         if (j + 1) % 5 and j + 1 < m:
             continue
         small = H[:, : j + 2, : j + 1]
@@ -47,4 +47,4 @@ def gmres(
         left = torch.linalg.vector_norm((small @ y[:, :, None])[:, :, 0] - target, dim=1)
         if bool((left <= tol * size).all()):
             break
-    return torch.einsum("njd,nj->nd", Q[:, : y.shape[1]], y)
+    return combination(Q[:, : y.shape[1]], y)

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mnemoscope.linalg.arnoldi import Product
-from mnemoscope.linalg.orthogonal import orthogonalize, random_unit
+from mnemoscope.linalg.orthogonal import combinations, orthogonalize, random_unit
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,18 @@ def leading_singular_values(
     V, U = like.new_zeros(n, m + 1, d), like.new_zeros(n, m, d)
     B = like.new_zeros(n, m, m)
     V[:, 0] = random_unit(like.shape, like, generator)
+    spare = random_unit(like.shape, like, generator)
     j = made = 0
     check = min(m, max(2 * k + 2, 8))
     while True:
         u = jvp(V[:, j])
-        U[:, j], alpha, B[:, :j, j] = orthogonalize(u, U[:, :j], generator)
+        U[:, j], alpha, B[:, :j, j] = orthogonalize(u, U[:, :j], spare)
         B[:, j, j] = alpha
         v = vjp(U[:, j])
         made += 2
         j += 1
         if j < d:
-            V[:, j], beta, _ = orthogonalize(v, V[:, :j], generator)
+            V[:, j], beta, _ = orthogonalize(v, V[:, :j], spare)
         else:
             beta = torch.zeros_like(alpha)
         if j < check and made < max_products:
@@ -102,13 +103,14 @@ def leading_singular_values(
         if j == m:
             keep = min(m - 1, k + (m - k) // 2)
             last = V[:, j].clone()
-            V[:, :keep] = torch.einsum("nkj,njd->nkd", Qh[:, :keep], V[:, :j])
-            U[:, :keep] = torch.einsum("njk,njd->nkd", P[:, :, :keep], U[:, :j])
+            V[:, :keep] = combinations(V[:, :j], Qh[:, :keep].mT)
+            U[:, :keep] = combinations(U[:, :j], P[:, :, :keep])
             V[:, keep] = last
             B.zero_()
             B[:, :keep, :keep] = torch.diag_embed(S[:, :keep])
             j = keep
         if int(open_.sum()) <= len(active) // 2:
             active, V, U, B = active[open_], V[open_], U[open_], B[open_]
+            spare = spare[open_]
             jvp, vjp = products_at(active)
         check = min(m, j + 8)

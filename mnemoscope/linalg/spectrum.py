@@ -19,8 +19,9 @@ from mnemoscope.linalg.dense import (
     dense_singular_values,
 )
 from mnemoscope.linalg.golub_kahan import leading_singular_values
-from mnemoscope.maps import SelfMap, batch_size_within
+from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.memory import batch_size_within
 
 WHOLE_SPACE = 512
 """States of up to this many entries: a Krylov basis may grow to all of the space, so that even a

@@ -2,12 +2,9 @@
 
 The map must act on each state of a batch by itself. Then the Jacobian of the batched map is block
 diagonal, one block J_i = df/dz(z_i) a state, and one product with it is n products at once.
-
-Reverse mode gives u -> J^T u from one evaluation of f. That map is linear, so its own reverse mode
-is v -> (J^T)^T v = J v: the same stored activations serve both directions, and no product
-evaluates f again (the double-backward identity, J. Townsend, 2017).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -16,7 +13,7 @@ from torch import Tensor
 from torch.func import vjp, vmap
 
 
-class Linearization:
+class Linearization(ABC):
     """`f` linearized at each state of a batch.
 
     Attributes:
@@ -25,25 +22,21 @@ class Linearization:
         products: How many Jacobian-vector products, of either kind, were made for each state.
     """
 
-    def __init__(self, f: Callable[[Tensor], Tensor], states: Float[Tensor, "n *shape"]) -> None:
-        """Evaluates `f` at `states` and keeps what its derivative needs."""
-        self.states = states
-        self.products = 0
-        with torch.no_grad():
-            self.values, self._pull = vjp(f, states)[:2]
-            self._push = vjp(lambda u: self._pull(u)[0], torch.zeros_like(states))[1]
+    states: Float[Tensor, "n *shape"]
+    values: Float[Tensor, "n *shape"]
+    products: int
 
     def jvp(self, V: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """`J_i v_i` for each state: forward mode's product."""
         self.products += 1
         with torch.no_grad():
-            return self._push(V)[0]
+            return self._push(V[None])[0]
 
     def vjp(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """`J_i^T u_i` for each state: reverse mode's product."""
         self.products += 1
         with torch.no_grad():
-            return self._pull(U)[0]
+            return self._pull(U)
 
     def dense(self, *, chunk: int | None = None) -> Float[Tensor, "n d d"]:
         """The Jacobians themselves, `d` products in chunks of `chunk` columns at once.
@@ -61,8 +54,41 @@ class Linearization:
                 tangents = block.reshape(-1, 1, *self.states.shape[1:]).expand(
                     -1, *self.states.shape
                 )
-                images = vmap(lambda v: self._push(v)[0])(tangents)
+                images = self._push(tangents)
                 jacobians[:, :, start : start + step] = images.reshape(len(block), n, d).permute(
                     1, 2, 0
                 )
         return jacobians
+
+    @abstractmethod
+    def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
+        """`J_i v` for each state and each of `k` vectors."""
+
+    @abstractmethod
+    def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """`J_i^T u_i` for each state."""
+
+
+class AutogradLinearization(Linearization):
+    """Any map's, by PyTorch's derivatives.
+
+    Reverse mode gives u -> J^T u from one evaluation of f. That map is linear, so its own reverse
+    mode is v -> (J^T)^T v = J v: the same stored activations serve both directions, and no product
+    evaluates f again (the double-backward identity, J. Townsend, 2017).
+    """
+
+    def __init__(self, f: Callable[[Tensor], Tensor], states: Float[Tensor, "n *shape"]) -> None:
+        """Evaluates `f` at `states` and keeps what its derivative needs."""
+        self.states = states
+        self.products = 0
+        with torch.no_grad():
+            self.values, self._transposed = vjp(f, states)[:2]
+            self._forward = vjp(lambda u: self._transposed(u)[0], torch.zeros_like(states))[1]
+
+    def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
+        if len(V) == 1:
+            return self._forward(V[0])[0][None]
+        return vmap(lambda v: self._forward(v)[0])(V)
+
+    def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        return self._transposed(U)[0]

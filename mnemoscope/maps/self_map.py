@@ -12,7 +12,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps.linearization import Linearization
+from mnemoscope.maps.chain import ChainLinearization
+from mnemoscope.maps.linearization import AutogradLinearization, Linearization
+from mnemoscope.nets.plain import plain_layers
 
 Stage = Callable[[Tensor], Tensor]
 
@@ -97,8 +99,12 @@ class SelfMap:
     def linearize(self, Z: Float[Tensor, "n *shape"]) -> Linearization:
         """Linearizes at each state once, for many products with the Jacobians."""
         Z = self.batch(Z)
+        each = [plain_layers(stage) for stage in self.stages]
+        known = [layers for layers in each if layers is not None]
+        if len(known) == len(each):
+            return ChainLinearization([layer for layers in known for layer in layers], Z)
         with self.evaluating():
-            return Linearization(self._apply, Z)
+            return AutogradLinearization(self._apply, Z)
 
     def jvp(
         self, Z: Float[Tensor, "n *shape"], V: Float[Tensor, "n *shape"]

@@ -1,4 +1,4 @@
-"""The activations phi, by name: as a function of tensors and as a module.
+"""The activations phi, by name: as a function of tensors, as a module, and what pulls back by phi'.
 
 `leaky_relu` has slope 0.2 below zero; `leaky_relu(0.1)` sets it. `cosid` is `cos(z) - z`
 (Radhakrishnan, Belkin, Uhler, *Overparameterized neural networks implement associative memory*,
@@ -69,6 +69,34 @@ _MODULES: dict[str, Callable[..., nn.Module]] = {
     "cosid": Cosid,
 }
 
+Pullback = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""`(u, z, phi(z)) -> u * phi'(z)`, entry by entry, written over `u`."""
+
+_aten = torch.ops.aten
+_SELU = (1.6732632423543772, 1.0507009873554805)
+"""`alpha` and `scale` of selu (Klambauer et al. 2017)."""
+
+
+def _leaky_relu_pullback(u: Tensor, z: Tensor, a: Tensor, negative_slope: float) -> Tensor:
+    return _aten.leaky_relu_backward.grad_input(u, z, negative_slope, False, grad_input=u)
+
+
+# PyTorch's own kernels, so that the numbers agree with what autograd makes of the functions.
+_PULLBACKS: dict[str, Callable[..., Tensor]] = {
+    "identity": lambda u, z, a: u,
+    "relu": lambda u, z, a: _aten.threshold_backward.grad_input(u, z, 0, grad_input=u),
+    "leaky_relu": _leaky_relu_pullback,
+    "selu": lambda u, z, a: _aten.elu_backward.grad_input(u, *_SELU, 1, False, z, grad_input=u),
+    "silu": lambda u, z, a: _aten.silu_backward.grad_input(u, z, grad_input=u),
+    "gelu": lambda u, z, a: _aten.gelu_backward.grad_input(u, z, grad_input=u),
+    "elu": lambda u, z, a: _aten.elu_backward.grad_input(u, 1, 1, 1, False, z, grad_input=u),
+    "softplus": lambda u, z, a: _aten.softplus_backward.grad_input(u, z, 1, 20, grad_input=u),
+    "tanh": lambda u, z, a: _aten.tanh_backward.grad_input(u, a, grad_input=u),
+    "sigmoid": lambda u, z, a: _aten.sigmoid_backward.grad_input(u, a, grad_input=u),
+    "sin": lambda u, z, a: u.mul_(torch.cos(z)),
+    "cosid": lambda u, z, a: u.mul_(-torch.sin(z) - 1),
+}
+
 ACTIVATIONS = tuple(_FUNCTIONS)
 """The names of all activations."""
 
@@ -106,3 +134,17 @@ def activation_module(name: str) -> nn.Module:
     """
     bare, slope = parse_activation(name)
     return _MODULES[bare]() if slope is None else _MODULES[bare](slope)
+
+
+def activation_pullback(name: str) -> Pullback:
+    """What pulls a covector back through the activation: `(u, z, phi(z)) -> u * phi'(z)`.
+
+    The result is written over `u`; all three have one shape and dtype. At a kink the derivative is
+    the one from the left, as PyTorch has it.
+
+    Raises:
+        MnemoscopeError: there is no such activation; the nearest name is told.
+    """
+    bare, slope = parse_activation(name)
+    pullback = _PULLBACKS[bare]
+    return pullback if slope is None else partial(pullback, negative_slope=slope)

@@ -72,8 +72,11 @@ class Convolutional(Spec, frozen=True, extra="forbid"):
         """The activation that stands after the last weight layer."""
         return self.output_activation or (self.activation if self.depth == 1 else "identity")
 
-    def skeleton(self) -> nn.Sequential:
-        """The layers that map a batch, on PyTorch's meta device: shapes without numbers."""
+    def skeleton(self, *, replicas: int = 1) -> nn.Sequential:
+        """The layers that map a batch, on PyTorch's meta device: shapes without numbers.
+
+        With replicas the channels of so many networks stand side by side and do not mix.
+        """
         sizes = [self.shape[0], *[self.channels] * (self.depth - 1), self.shape[0]]
         body = nn.Sequential()
         for i in range(1, self.depth + 1):
@@ -86,6 +89,7 @@ class Convolutional(Spec, frozen=True, extra="forbid"):
                 sizes[i],
                 kernel_size=self.kernel_size,
                 stride=2 if down else 1,
+                replicas=replicas,
             )
             activation = self.last_activation if i == self.depth else self.activation
             body.add_module(f"convolution_{i}", layer)

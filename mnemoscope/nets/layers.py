@@ -71,7 +71,13 @@ def linear(spec: "Spec", inputs: int, outputs: int) -> nn.Linear:
 
 
 def convolution(
-    spec: "Spec", inputs: int, outputs: int, *, kernel_size: int = 3, stride: int = 1
+    spec: "Spec",
+    inputs: int,
+    outputs: int,
+    *,
+    kernel_size: int = 3,
+    stride: int = 1,
+    replicas: int = 1,
 ) -> nn.Conv2d:
     """A convolution as the spec asks for it, zero-padded so that stride 1 keeps the size.
 
@@ -81,16 +87,18 @@ def convolution(
         outputs: Channels out.
         kernel_size: Height and width of the kernel, in pixels; odd.
         stride: Pixels from one output to the next.
+        replicas: So many such layers side by side, as the groups of one convolution.
 
     Raises:
         MnemoscopeError: the layer is too large for any memory.
     """
-    _check_size(spec, inputs * outputs * kernel_size**2)
+    _check_size(spec, replicas * inputs * outputs * kernel_size**2)
     kind = NTKConv2d if _is_ntk(spec) else nn.Conv2d
     layer = kind(
-        inputs,
-        outputs,
+        replicas * inputs,
+        replicas * outputs,
         kernel_size,
+        groups=replicas,
         stride=stride,
         padding=(kernel_size - 1) // 2,
         bias=spec.bias,

@@ -31,6 +31,10 @@ class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
         batch_size: Examples in each step; the number of examples for full-batch training.
         tol: The training loss that counted as interpolation.
         max_steps: The most steps allowed.
+        momentum: Of gradient descent.
+        weight_decay: Decoupled for Adam, an L2 penalty otherwise.
+        init_scale: What the drawn weights were multiplied by before the first step.
+        polish: Whether Gauss-Newton took over near the end.
         steps: Optimizer steps taken.
         loss: Training loss at the end.
         converged: Whether the loss reached `tol`.
@@ -53,6 +57,10 @@ class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
     batch_size: int = Field(ge=1, description="a whole number, 1 or more")
     tol: float = Field(description="a loss, as a number")
     max_steps: int = Field(ge=0, description="a whole number, 0 or more")
+    momentum: float = Field(default=0.9, description="a number from 0 to 1")
+    weight_decay: float = Field(default=0.0, description="a number, 0 or more")
+    init_scale: float = Field(default=1.0, description="a number")
+    polish: bool = Field(default=False, description="True or False")
     steps: int = Field(ge=0, description="a whole number, 0 or more")
     loss: float = Field(description="a loss, as a number")
     converged: bool = Field(description="True or False")

@@ -55,28 +55,33 @@ class UNet(Spec, frozen=True, extra="forbid"):
         """The activation that stands after the last weight layer."""
         return self.output_activation or "identity"
 
-    def skeleton(self) -> "UNetBody":
-        """The layers that map a batch, on PyTorch's meta device: shapes without numbers."""
-        return UNetBody(self)
+    def skeleton(self, *, replicas: int = 1) -> "UNetBody":
+        """The layers that map a batch, on PyTorch's meta device: shapes without numbers.
+
+        With replicas the channels of so many networks stand side by side and do not mix.
+        """
+        return UNetBody(self, replicas)
 
 
 class UNetBody(nn.Module):
     """The layers of a U-Net, named as they are passed: `down`, `bottom`, `up`, `output`."""
 
-    def __init__(self, spec: UNet) -> None:
+    def __init__(self, spec: UNet, replicas: int = 1) -> None:
         """Makes the layers without numbers in them."""
         super().__init__()
+        self.replicas = replicas
         sizes = [spec.channels * 2**level for level in range(spec.levels + 1)]
         into = [spec.shape[0], *sizes]
         self.down = nn.ModuleList(
-            _two_convolutions(spec, into[level], sizes[level]) for level in range(spec.levels)
+            _two_convolutions(spec, into[level], sizes[level], replicas)
+            for level in range(spec.levels)
         )
-        self.bottom = _two_convolutions(spec, into[-2], sizes[-1])
+        self.bottom = _two_convolutions(spec, into[-2], sizes[-1], replicas)
         self.up = nn.ModuleList(
-            _two_convolutions(spec, sizes[level + 1] + sizes[level], sizes[level])
+            _two_convolutions(spec, sizes[level + 1] + sizes[level], sizes[level], replicas)
             for level in reversed(range(spec.levels))
         )
-        self.output = convolution(spec, sizes[0], spec.shape[0], kernel_size=1)
+        self.output = convolution(spec, sizes[0], spec.shape[0], kernel_size=1, replicas=replicas)
         self.output_activation = activation_module(spec.last_activation)
         self.shrink = nn.AvgPool2d(2)
         self.enlarge = nn.Upsample(scale_factor=2, mode="nearest")
@@ -90,14 +95,19 @@ class UNetBody(nn.Module):
             z = self.shrink(z)
         z = self.bottom(z)
         for block in self.up:
-            z = block(torch.cat([self.enlarge(z), passed.pop()], dim=1))
+            z = block(self._beside(self.enlarge(z), passed.pop()))
         return self.output_activation(self.output(z))
 
+    def _beside(self, one: Tensor, other: Tensor) -> Tensor:
+        """The channels of both, replica by replica."""
+        parts = [z.unflatten(1, (self.replicas, -1)) for z in (one, other)]
+        return torch.cat(parts, dim=2).flatten(1, 2)
 
-def _two_convolutions(spec: UNet, inputs: int, outputs: int) -> nn.Sequential:
+
+def _two_convolutions(spec: UNet, inputs: int, outputs: int, replicas: int) -> nn.Sequential:
     body = nn.Sequential()
-    body.add_module("convolution_1", convolution(spec, inputs, outputs))
+    body.add_module("convolution_1", convolution(spec, inputs, outputs, replicas=replicas))
     body.add_module("activation_1", activation_module(spec.activation))
-    body.add_module("convolution_2", convolution(spec, outputs, outputs))
+    body.add_module("convolution_2", convolution(spec, outputs, outputs, replicas=replicas))
     body.add_module("activation_2", activation_module(spec.activation))
     return body

@@ -2,7 +2,18 @@
 
 from mnemoscope.training.fit import Fit, Progress
 from mnemoscope.training.optimizers import OPTIMIZERS
+from mnemoscope.training.replicas import ReplicaProgress, Replicas
 from mnemoscope.training.schedules import SCHEDULES
 from mnemoscope.training.train import train
+from mnemoscope.training.train_replicas import train_replicas
 
-__all__ = ["OPTIMIZERS", "SCHEDULES", "Fit", "Progress", "train"]
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Fit",
+    "Progress",
+    "ReplicaProgress",
+    "Replicas",
+    "train",
+    "train_replicas",
+]

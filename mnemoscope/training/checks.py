@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mnemoscope.data.whole_numbers import whole_number
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.training.optimizers import optimizer_kind
 from mnemoscope.training.schedules import SCHEDULES
 
 
@@ -72,6 +73,7 @@ def check_settings(
     Raises:
         MnemoscopeError: one is.
     """
+    kind = optimizer_kind(optimizer)
     whole_number("max_steps", max_steps, least=1)
     whole_number("batch_size", batch_size, least=1, most=examples)
     whole_number("seed", seed, least=0, most=2**63 - 1)
@@ -81,13 +83,21 @@ def check_settings(
         f"schedule={schedule!r}": (schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
         f"momentum={momentum}": (0 <= momentum < 1, "at least 0 and below 1"),
         f"weight_decay={weight_decay}": (0 <= weight_decay < math.inf, "at least 0"),
-        f"batch_size={batch_size} with lbfgs": (
-            optimizer != "lbfgs" or batch_size == examples,
-            "the full batch, since L-BFGS compares gradients of one and the same loss",
+        f"batch_size={batch_size} with {optimizer}": (
+            not kind.full_batch or batch_size == examples,
+            "the full batch, since it compares losses of one and the same",
         ),
-        f"weight_decay={weight_decay} with lbfgs": (
-            optimizer != "lbfgs" or not weight_decay,
-            "no weight decay, since L-BFGS has none",
+        f"weight_decay={weight_decay} with {optimizer}": (
+            kind.decays or not weight_decay,
+            "no weight decay, since it has none",
+        ),
+        f"lr={lr} with {optimizer}": (
+            kind.lr is not None or lr is None,
+            "no learning rate, since it has none",
+        ),
+        f"schedule={schedule!r} with {optimizer}": (
+            kind.lr is not None or schedule != "cosine",
+            "no schedule, since it has no learning rate",
         ),
     }
     for given, (right, expected) in ranges.items():

@@ -14,12 +14,26 @@ class OptimizerKind:
     """One kind of optimizer.
 
     Attributes:
-        lr: The learning rate it begins with unless told otherwise.
-        make: Makes it from parameters, learning rate, momentum and weight decay.
+        lr: The learning rate it begins with unless told otherwise; None: it has none.
+        full_batch: Whether it compares losses of one and the same batch, so that it needs all of
+            the examples in every step.
+        decays: Whether it knows weight decay.
     """
 
-    lr: float
-    make: Callable[[list[Tensor], float, float, float], Optimizer]
+    lr: float | None
+    full_batch: bool = False
+    decays: bool = True
+
+
+OPTIMIZERS: dict[str, OptimizerKind] = {
+    "adam": OptimizerKind(1e-3),
+    "gradient_descent": OptimizerKind(0.1),
+    "rmsprop": OptimizerKind(3e-4),
+    "lbfgs": OptimizerKind(1.0, full_batch=True, decays=False),
+    "gauss_newton": OptimizerKind(None, full_batch=True, decays=False),
+}
+"""Adam (AdamW with weight decay), gradient descent with momentum, RMSprop, L-BFGS, and
+Levenberg-Marquardt in function space."""
 
 
 def _adam(parameters: list[Tensor], lr: float, momentum: float, decay: float) -> Optimizer:
@@ -105,20 +119,19 @@ class RescaledLBFGS(LBFGS):
         self.param_groups[0]["divisor"] = None
 
 
-OPTIMIZERS: dict[str, OptimizerKind] = {
-    "adam": OptimizerKind(1e-3, _adam),
-    "gradient_descent": OptimizerKind(0.1, _gradient_descent),
-    "rmsprop": OptimizerKind(3e-4, _rmsprop),
-    "lbfgs": OptimizerKind(1.0, _lbfgs),
+_MAKERS: dict[str, Callable[[list[Tensor], float, float, float], Optimizer]] = {
+    "adam": _adam,
+    "gradient_descent": _gradient_descent,
+    "rmsprop": _rmsprop,
+    "lbfgs": _lbfgs,
 }
-"""Adam (AdamW with weight decay), gradient descent with momentum, RMSprop, L-BFGS."""
 
 
 def make_optimizer(
     name: str, parameters: list[Tensor], *, lr: float, momentum: float, weight_decay: float
 ) -> Optimizer:
-    """Makes an optimizer of a kind in `OPTIMIZERS`."""
-    return OPTIMIZERS[name].make(parameters, lr, momentum, weight_decay)
+    """Makes PyTorch's optimizer, or one built on it, of any kind but `gauss_newton`."""
+    return _MAKERS[name](parameters, lr, momentum, weight_decay)
 
 
 def optimizer_kind(name: str) -> OptimizerKind:

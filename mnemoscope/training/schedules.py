@@ -4,8 +4,13 @@ A rate is a value: `after` gives the next one. So a checkpoint that holds it res
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 SCHEDULES = {
     "plateau": "halves the rate when the loss has stopped falling, tests whether that helped, and "
@@ -88,3 +93,38 @@ class Rate:
     def state(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
+
+
+class Rates:
+    """The rates of many trainings that have taken the same steps.
+
+    Attributes:
+        lr: The learning rate of each; the same list for as long as none of them changes.
+    """
+
+    def __init__(self, schedule: str, first: Sequence[float], max_steps: int) -> None:
+        self._each = [Rate(schedule, lr, max_steps) for lr in first]
+        self._steps = 0
+        self._total = torch.zeros(len(first), dtype=torch.float64)
+        self.lr = list(first)
+
+    def after(self, losses: Float[Tensor, " r"], steps: int) -> bool:
+        """Goes on by so many steps with these mean losses; whether any rate has changed."""
+        schedule = self._each[0].schedule
+        if schedule == "constant":
+            return False
+        self._steps += steps
+        self._total += steps * losses
+        if schedule == "plateau" and self._steps < WINDOW:
+            return False
+        means = (self._total / self._steps).tolist()
+        self._each = [
+            rate.after(mean, self._steps) for rate, mean in zip(self._each, means, strict=True)
+        ]
+        self._steps = 0
+        self._total.zero_()
+        before, now = self.lr, [rate.lr for rate in self._each]
+        if now == before:
+            return False
+        self.lr = now
+        return True

@@ -34,11 +34,12 @@ def lbfgs(z):
     return solver
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n != "gauss_newton"])
 def test_every_optimizer_goes_down_a_quadratic(name):
     z, closure = quadratic()
     first = closure()
     rate = 1e-4 if name == "gradient_descent" else optimizer_kind(name).lr
+    assert rate is not None
     solver = make_optimizer(name, [z], lr=rate, momentum=0.9, weight_decay=0.0)
     for _ in range(20):
         solver.step(closure)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
+from mnemoscope.training import history
 from mnemoscope.training import train as train_module_function
 from mnemoscope.training.optimizers import OPTIMIZERS
 
@@ -149,7 +150,10 @@ def test_mini_batches_are_those_of_the_seed():
 
 @pytest.mark.parametrize("max_steps", [1, 10, 13])
 @pytest.mark.parametrize(
-    "options", [{"optimizer": name} for name in OPTIMIZERS] + [{"batch_size": 2}], ids=str
+    "options",
+    # Gauss-Newton ends before, at the floor of rounding.
+    [{"optimizer": name} for name in OPTIMIZERS if name != "gauss_newton"] + [{"batch_size": 2}],
+    ids=str,
 )
 def test_it_ends_after_exactly_max_steps(max_steps, options):
     fit = mn.train(network(), digits(), max_steps=max_steps, tol=1e-30, **options)
@@ -195,7 +199,9 @@ def test_divergence_is_told_in_one_line(optimizer, lr, max_steps):
     assert "at step " in told
     assert f"learning rate {lr:.3g}" in told
     # A third of the rate is no advice where the rate was far above the usual one.
-    assert f"try lr={min(lr / 3, OPTIMIZERS[optimizer].lr):.1g}" in told
+    usual = OPTIMIZERS[optimizer].lr
+    assert usual is not None
+    assert f"try lr={min(lr / 3, usual):.1g}" in told
     assert "\n" not in told
     assert not any(m.training for m in net.modules())
 
@@ -271,12 +277,19 @@ def test_the_record_says_how_to_do_it_again():
     )
     assert (record.steps, record.loss, record.converged) == (fit.steps, fit.loss, fit.converged)
     assert (record.examples, record.targets, record.max_steps) == (5, False, 30)
+    assert (record.momentum, record.weight_decay, record.polish) == (0.9, 0.0, False)
     assert record.data_checksum == mn.train(network(), X, max_steps=1).record.data_checksum
     assert record.history == fit.history
     rates = {
         name: mn.train(network(), X, optimizer=name, max_steps=1).record.lr for name in OPTIMIZERS
     }
-    assert rates == {"adam": 1e-3, "gradient_descent": 0.1, "rmsprop": 3e-4, "lbfgs": 1.0}
+    assert rates == {
+        "adam": 1e-3,
+        "gradient_descent": 0.1,
+        "rmsprop": 3e-4,
+        "lbfgs": 1.0,
+        "gauss_newton": 1.0,
+    }
 
 
 def test_the_rates_of_the_schedule_are_the_ones_used():
@@ -291,7 +304,7 @@ def test_the_rates_of_the_schedule_are_the_ones_used():
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 1}], ids=["full batch", "mini-batches"])
 def test_the_history_is_thinned_and_its_steps_increase(options, monkeypatch):
-    monkeypatch.setattr(train_module, "HISTORY_ROWS", 20)
+    monkeypatch.setattr(history, "HISTORY_ROWS", 20)
     looks = []
     fit = mn.train(
         network(), digits(2), tol=1e-30, max_steps=1234, on_progress=looks.append, **options

@@ -1,6 +1,7 @@
 import pytest
 
-from mnemoscope.maps import batch_size_within, free_memory, memory
+from mnemoscope import memory
+from mnemoscope.memory import batch_size_within, free_memory
 
 
 def test_free_memory_is_a_plausible_number_of_bytes():

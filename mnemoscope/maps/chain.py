@@ -1,0 +1,47 @@
+"""A fully connected network linearized: the chain rule written out.
+
+With `z_l = s_l W_l a_(l-1) + b_l` and the slopes `D_l = phi_l'(z_l)`, `J v` is
+`D_L s_L W_L ... D_1 s_1 W_1 v`, and `J^T u` the same factors transposed from left to right. A
+product is one matrix product and one multiplication a layer, on all states and vectors at once.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from mnemoscope.maps.linearization import Linearization
+from mnemoscope.nets.plain import PlainLayer
+
+
+class ChainLinearization(Linearization):
+    """One or more fully connected networks after each other, linearized at each state."""
+
+    def __init__(self, layers: Sequence[PlainLayer], states: Float[Tensor, "n *shape"]) -> None:
+        """Evaluates the layers at `states` and keeps the slopes: one entry for each unit."""
+        self.states = states
+        self.products = 0
+        self._weights = [layer.weight.detach() for layer in layers]
+        self._slopes = []
+        with torch.no_grad():
+            a = states.flatten(1)
+            for layer, W in zip(layers, self._weights, strict=True):
+                z = functional.linear(layer.scale * a if layer.scale != 1 else a, W, layer.bias)
+                a = layer.phi(z)
+                slope = torch.full_like(z, layer.scale)
+                self._slopes.append(layer.pullback(slope, z, a))
+        self.values = a.reshape(states.shape)
+
+    def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
+        v = V.flatten(2)
+        for W, slope in zip(self._weights, self._slopes, strict=True):
+            v = functional.linear(v, W).mul_(slope)
+        return v.reshape(V.shape)
+
+    def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        u = U.flatten(1)
+        for W, slope in zip(reversed(self._weights), reversed(self._slopes), strict=True):
+            u = (u * slope) @ W
+        return u.reshape(U.shape)

@@ -1,0 +1,149 @@
+"""First-order steps on flat tensors: PyTorch's own, one call for all the parameters of a stack.
+
+The optimizer's state is flat like the parameters, so a step is one pass over memory. Where replicas
+differ in their rate or weight decay, the optimizer moves a displacement that starts at zero with
+rate 1, and each replica then moves by its own rate times it: every optimizer here is linear in its
+rate.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.rmsprop import rmsprop
+from torch.optim.sgd import sgd
+
+from mnemoscope.nets.layout import Layout, gathered
+
+FIRST_ORDER = ("adam", "gradient_descent", "rmsprop")
+"""The optimizers that a stack can be trained with, by name."""
+
+_STATE = {"adam": ("mean", "square"), "gradient_descent": ("velocity",), "rmsprop": ("square",)}
+
+
+class Descent:
+    """A first-order optimizer of R networks whose parameters lie in one flat tensor.
+
+    Attributes:
+        name: A name in `FIRST_ORDER`.
+        layout: Where each parameter lies.
+        state: Flat tensors by name: running means of the gradient, of its square, its velocity.
+        steps: Steps taken, as a tensor without axes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        layout: Layout,
+        like: Float[Tensor, " size"],
+        *,
+        momentum: float,
+        weight_decay: Sequence[float],
+    ) -> None:
+        """Begins with a state of zeros.
+
+        Args:
+            name: A name in `FIRST_ORDER`.
+            layout: Where each parameter lies.
+            like: The flat parameters, for their dtype and device.
+            momentum: Of gradient descent.
+            weight_decay: Of each network; decoupled for Adam, an L2 penalty otherwise.
+        """
+        self.name, self.layout, self.momentum = name, layout, momentum
+        self.weight_decay = list(weight_decay)
+        self.state = {key: torch.zeros_like(like) for key in _STATE[name]}
+        self.steps = torch.zeros((), dtype=torch.float32, device=like.device)
+        self._decay = self._rates = self._displacement = like.new_empty(0)
+        if any(self.weight_decay):
+            self._decay = layout.spread(like.new_tensor(self.weight_decay))
+        self._rates_of: Sequence[float] = ()
+        self._one = True
+
+    @torch.no_grad()
+    def step(
+        self,
+        values: Float[Tensor, " size"],
+        gradient: Float[Tensor, " size"],
+        rates: Sequence[float],
+    ) -> None:
+        """Moves the values down the gradient, each network by its own rate.
+
+        Args:
+            values: The parameters; changed in place.
+            gradient: Theirs; with an L2 penalty it is changed too.
+            rates: The learning rate of each network. The same list as in the step before, if they
+                are unchanged: then nothing is made anew.
+        """
+        if rates is not self._rates_of:
+            self._rates_of = rates
+            self._one = len(set(rates)) == 1
+            if not self._one:
+                self._rates = self.layout.spread(values.new_tensor(list(rates)))
+        one = self._one
+        if len(self._decay) and self.name != "adam":
+            gradient.addcmul_(values, self._decay)
+        elif len(self._decay):
+            rate = rates[0] if one else self._rates
+            values.mul_(1 - rate * self._decay)
+        if one:
+            self._move(values, gradient, rates[0])
+            return
+        if not len(self._displacement):
+            self._displacement = torch.empty_like(values)
+        self._displacement.zero_()
+        self._move(self._displacement, gradient, 1.0)
+        values.addcmul_(self._displacement, self._rates)
+
+    def _move(self, values: Tensor, gradient: Tensor, rate: float) -> None:
+        state = {key: [tensor] for key, tensor in self.state.items()}
+        if self.name == "adam":
+            adam(
+                [values], [gradient], state["mean"], state["square"], [], [self.steps],
+                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=rate, weight_decay=0.0,
+                eps=1e-8, maximize=False,
+            )  # fmt: skip
+        elif self.name == "gradient_descent":
+            sgd(
+                [values], [gradient], [*state["velocity"]], foreach=False, fused=True,
+                weight_decay=0.0, momentum=self.momentum, lr=rate, dampening=0.0, nesterov=False,
+                maximize=False,
+            )  # fmt: skip
+            self.steps += 1
+        else:
+            rmsprop(
+                [values], [gradient], state["square"], [], [], [self.steps], foreach=True,
+                lr=rate, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False,
+            )  # fmt: skip
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, as tensors."""
+        return {**self.state, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes what `state_dict` gave."""
+        for key, tensor in self.state_dict().items():
+            tensor.copy_(state[key])
+
+
+def regathered(
+    old: Sequence[Descent], rows: Sequence[Sequence[int]], like: Float[Tensor, " size"]
+) -> Descent:
+    """One optimizer with the state of some rows of several that have taken the same steps.
+
+    Args:
+        old: The optimizers.
+        rows: Which networks to take of each.
+        like: The flat parameters of the networks taken, in this order.
+    """
+    first = old[0]
+    decay = [o.weight_decay[row] for o, chosen in zip(old, rows, strict=True) for row in chosen]
+    layout = Layout(first.layout.shapes, len(decay))
+    new = Descent(first.name, layout, like, momentum=first.momentum, weight_decay=decay)
+    for key in new.state:
+        parts = gathered([(o.layout, o.state[key]) for o in old], rows)
+        new.state[key] = layout.join(parts)
+    new.steps.copy_(first.steps)
+    return new

@@ -1,0 +1,179 @@
+"""Replicas trained side by side: one stack, one optimizer, as many as the cache holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mnemoscope.memory import batch_size_within
+from mnemoscope.nets.layout import gathered
+from mnemoscope.nets.spec import Spec
+from mnemoscope.nets.stack import Stack
+from mnemoscope.nets.stacking import make_stack
+from mnemoscope.training.descent import Descent, regathered
+
+WORKING_SET = 12 * 2**20
+"""Bytes of parameters, gradients and optimizer state that a group may have on a CPU: what stays in
+the cache from one step to the next."""
+
+FEWEST = 2
+"""A group has at least so many replicas, however large: with one alone a second core is idle."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What replicas are fitted to: the same for all, or for each its own.
+
+    Attributes:
+        X: `(n, *shape)` for all, or `(R, n, *shape)`.
+        Y: The targets, likewise; `X` itself for an autoencoder.
+        own: Whether each replica has its own.
+    """
+
+    X: Tensor
+    Y: Tensor
+    own: bool
+
+    def of(self, members: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """`(r, n, *shape)` each: those of some replicas; no copy where all have the same."""
+        if self.own:
+            X = self.X[list(members)]
+            return X, X if self.Y is self.X else self.Y[list(members)]
+        X = self.X.expand(len(members), *self.X.shape)
+        return X, X if self.Y is self.X else self.Y.expand(len(members), *self.Y.shape)
+
+
+class Group:
+    """Some replicas, computed as one.
+
+    Attributes:
+        members: Which replicas, row by row.
+        stack: Their networks.
+        rates: The learning rate of each.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[int],
+        stack: Stack,
+        descent: Descent,
+        examples: Examples,
+        rates: Sequence[float],
+    ) -> None:
+        self.members = list(members)
+        self.stack = stack
+        self.rates = [rates[member] for member in members]
+        self._descent = descent
+        self._X, self._Y = examples.of(members)
+
+    def descend(self, steps: int) -> Float[Tensor, " r"]:
+        """Takes so many full-batch steps; each replica's loss before the last of them."""
+        error = self._X
+        for _ in range(steps):
+            error = self._step(self._X, self._Y)
+        return _mean_square(error).to("cpu", torch.float64)
+
+    def epoch(
+        self, order: Int[Tensor, "r n"], size: int, most: int
+    ) -> tuple[int, Float[Tensor, " r"]]:
+        """A pass over mini-batches, each replica in its own order: steps, mean losses on the way.
+
+        Args:
+            order: A row for each of all replicas.
+            size: Examples in each mini-batch.
+            most: Take no more steps than this.
+        """
+        order = order[self.members]
+        rows = torch.arange(len(self.members), device=order.device)[:, None]
+        total = self._X.new_zeros(len(self.members))
+        steps = count = 0
+        for index in order.split(size, dim=1)[:most]:
+            x = self._X[rows, index]
+            y = x if self._Y is self._X else self._Y[rows, index]
+            total += _mean_square(self._step(x, y)) * index.shape[1]
+            count += index.shape[1]
+            steps += 1
+        return steps, (total / count).to("cpu", torch.float64)
+
+    def losses(self) -> Float[Tensor, " r"]:
+        """Each replica's training loss as it is now; the squares are summed in float64."""
+        chunks = zip(self._X.split(1024, dim=1), self._Y.split(1024, dim=1), strict=True)
+        with torch.no_grad():
+            squares = sum(
+                (self.stack.forward(x) - y).flatten(1).square().sum(1, dtype=torch.float64).cpu()
+                for x, y in chunks
+            )
+        return torch.as_tensor(squares) / self._X[0].numel()
+
+    def _step(self, X: Tensor, Y: Tensor) -> Tensor:
+        error = self.stack.pull(X, Y)
+        self._descent.step(self.stack.values, self.stack.gradient, self.rates)
+        return error
+
+
+def begun(
+    spec: Spec,
+    parameters: Sequence[Float[Tensor, "r *shape"]],
+    examples: Examples,
+    rates: Sequence[float],
+    *,
+    optimizer: str,
+    momentum: float,
+    weight_decay: Sequence[float],
+) -> list[Group]:
+    """All replicas in groups, before their first step."""
+    groups = []
+    for members in _shares(range(len(rates)), spec, parameters, examples):
+        stack = make_stack(spec, [values[members] for values in parameters])
+        descent = Descent(
+            optimizer,
+            stack.layout,
+            stack.values,
+            momentum=momentum,
+            weight_decay=[weight_decay[member] for member in members],
+        )
+        groups.append(Group(members, stack, descent, examples, rates))
+    return groups
+
+
+def regrouped(
+    old: Sequence[Group], staying: set[int], examples: Examples, rates: Sequence[float]
+) -> list[Group]:
+    """The replicas that stay, in as few groups as hold them, as they are."""
+    spec = old[0].stack.spec
+    place = {member: (i, row) for i, g in enumerate(old) for row, member in enumerate(g.members)}
+    members = sorted(staying, key=place.__getitem__)
+    groups = []
+    for share in _shares(members, spec, old[0].stack.parameters, examples):
+        rows = [[place[m][1] for m in share if place[m][0] == i] for i in range(len(old))]
+        chosen = [(g, r) for g, r in zip(old, rows, strict=True) if r]
+        lines = [r for _, r in chosen]
+        stack = make_stack(
+            spec, gathered([(g.stack.layout, g.stack.values) for g, _ in chosen], lines)
+        )
+        descent = regathered([g._descent for g, _ in chosen], lines, stack.values)
+        groups.append(Group(share, stack, descent, examples, rates))
+    return groups
+
+
+def _shares(
+    members: Sequence[int], spec: Spec, parameters: Sequence[Tensor], examples: Examples
+) -> list[list[int]]:
+    """The members in shares of nearly equal size, each small enough for one group."""
+    like = parameters[0]
+    entries = sum(values[0].numel() for values in parameters)
+    # Parameters, gradient, two running means, and what a pass over the examples leaves behind.
+    one = 4 * entries * like.element_size()
+    if like.device.type == "cpu":
+        size = max(FEWEST, WORKING_SET // one)
+    else:
+        passed = 4 * examples.X[0].numel() * len(parameters) * like.element_size()
+        size = batch_size_within(one + passed, device=like.device)
+    count = -(-len(members) // size)
+    return [list(members[i::count]) for i in range(count)]
+
+
+def _mean_square(error: Tensor) -> Float[Tensor, " r"]:
+    return error.flatten(1).square().mean(1)

@@ -1,0 +1,145 @@
+"""What many trainings at once give back."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets import Network, Spec
+from mnemoscope.nets.stack import network_from
+from mnemoscope.training.fit import Fit
+
+if TYPE_CHECKING:
+    from mnemoscope.auditing import Audit
+
+
+@dataclass(frozen=True)
+class ReplicaProgress:
+    """Where the training of many stands.
+
+    Attributes:
+        step: Optimizer steps taken so far.
+        seconds: Time since the start.
+        running: Replicas still in training.
+        converged: Replicas that interpolate.
+        diverged: Replicas that were taken out.
+        loss: The largest loss among those running.
+    """
+
+    step: int
+    seconds: float
+    running: int
+    converged: int
+    diverged: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """R networks of one spec, each fitted by itself.
+
+    `replicas[r]` is the network of replica `r`, a plain module; `len` and iteration work as for a
+    list.
+
+    Attributes:
+        spec: What every one of them is built from.
+        fits: The result of each training.
+        diverged: `(R,)`, which of them diverged; such a one has the weights it was taken out with.
+        seconds: How long all of it took, in seconds.
+        parameters: `(R, *shape)` each: all weights and biases, in the order of a network's own.
+        own_data: Whether each was fitted to examples of its own.
+    """
+
+    spec: Spec
+    fits: tuple[Fit, ...]
+    diverged: Bool[Tensor, " r"]
+    seconds: float
+    parameters: tuple[Float[Tensor, "r *shape"], ...]
+    own_data: bool
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    def __getitem__(self, replica: int) -> Network:
+        row = range(len(self))[replica]
+        network = network_from(self.spec, [values[row] for values in self.parameters])
+        network.training_record = self.fits[row].record
+        return network
+
+    def __iter__(self) -> Iterator[Network]:
+        return (self[row] for row in range(len(self)))
+
+    def __repr__(self) -> str:
+        converged, diverged = int(self.converged.sum()), int(self.diverged.sum())
+        return (
+            f"Replicas({len(self)} × {self.spec!r}: {converged} converged, {diverged} diverged, "
+            f"{self.seconds:.3g} s)"
+        )
+
+    @property
+    def loss(self) -> Float[Tensor, " r"]:
+        """`(R,)` float64, the training loss of each."""
+        return torch.tensor([fit.loss for fit in self.fits], dtype=torch.float64)
+
+    @property
+    def steps(self) -> Int[Tensor, " r"]:
+        """`(R,)`, the steps that each has taken."""
+        return torch.tensor([fit.steps for fit in self.fits])
+
+    @property
+    def converged(self) -> Bool[Tensor, " r"]:
+        """`(R,)`, which of them interpolate."""
+        return torch.tensor([fit.converged for fit in self.fits])
+
+    def spectral_radius(
+        self, X: Float[Tensor, "n *shape"] | Float[Tensor, "r n *shape"], **options: Any
+    ) -> Float[Tensor, "r n"]:
+        """The spectral radius of every network at every state: `mn.spectral_radius` for all.
+
+        Args:
+            X: `(n, *shape)`, states for all of them; or `(R, n, *shape)`, for each its own.
+            **options: As `mn.spectral_radius` takes them.
+
+        Raises:
+            MnemoscopeError: as `mn.spectral_radius`.
+        """
+        from mnemoscope.linalg import spectral_radius
+
+        each = self._each(X)
+        return torch.stack(
+            [
+                spectral_radius(net, states, **options)
+                for net, states in zip(self, each, strict=True)
+            ]
+        )
+
+    def audit(
+        self, X: Float[Tensor, "n *shape"] | Float[Tensor, "r n *shape"], **options: Any
+    ) -> "tuple[Audit, ...]":
+        """What each of them has memorized: `mn.audit` of every network, in this order.
+
+        Args:
+            X: `(n, *shape)`, the training examples; or `(R, n, *shape)`, for each its own.
+            **options: As `mn.audit` takes them.
+
+        Raises:
+            MnemoscopeError: as `mn.audit`.
+        """
+        from mnemoscope.auditing import audit
+
+        each = self._each(X)
+        return tuple(audit(net, own, **options) for net, own in zip(self, each, strict=True))
+
+    def _each(self, X: Tensor) -> Sequence[Tensor]:
+        own = X.ndim == len(self.spec.shape) + 2
+        if own and len(X) != len(self):
+            raise MnemoscopeError(
+                f"states for {len(X)} replicas",
+                expected=f"for {len(self)}, or a batch (n, *shape) for all",
+                todo="pass as many as there are replicas",
+            )
+        return list(X) if own else [X] * len(self)

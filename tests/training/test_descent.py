@@ -1,0 +1,111 @@
+"""First-order steps on flat tensors, held against PyTorch's optimizers, one for each network."""
+
+import pytest
+import torch
+from torch import nn
+
+from mnemoscope.nets.layout import Layout
+from mnemoscope.training.descent import FIRST_ORDER, Descent, regathered
+from mnemoscope.training.optimizers import make_optimizer, set_rate
+from tests.known_maps import DTYPES
+
+SHAPES = [(4, 3), (4,)]
+
+
+def drawn(*size, seed, dtype):
+    return torch.randn(*size, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def gradients(step, replicas, dtype):
+    return [drawn(replicas, *s, seed=10 * step + i, dtype=dtype) for i, s in enumerate(SHAPES)]
+
+
+def begin(name, replicas, dtype, decays):
+    tensors = [drawn(replicas, *s, seed=100 + i, dtype=dtype) for i, s in enumerate(SHAPES)]
+    layout = Layout.of(tensors)
+    values = layout.join(tensors)
+    return layout, values, Descent(name, layout, values, momentum=0.8, weight_decay=decays)
+
+
+def alone(name, replica, replicas, dtype, rates, decay):
+    """The same network by itself, with PyTorch's optimizer."""
+    tensors = [drawn(replicas, *s, seed=100 + i, dtype=dtype) for i, s in enumerate(SHAPES)]
+    parameters = [nn.Parameter(t[replica].clone()) for t in tensors]
+    solver = make_optimizer(name, list(parameters), lr=rates[0], momentum=0.8, weight_decay=decay)
+    for step, rate in enumerate(rates):
+        for parameter, gradient in zip(parameters, gradients(step, replicas, dtype), strict=True):
+            parameter.grad = gradient[replica].clone()
+        set_rate(solver, rate)
+        solver.step()
+    return [p.detach() for p in parameters]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("decays", [[0.0, 0.0, 0.0], [0.1, 0.0, 0.3]], ids=str)
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [[0.01, 0.01, 0.01]] * 5,
+        [[0.01, 0.02, 0.003]] * 5,
+        # All alike, then each its own, then all alike again: the state goes on.
+        [[0.01] * 3, [0.01, 0.02, 0.003], [0.01, 0.04, 0.003], [0.02] * 3, [0.01, 0.02, 0.01]],
+    ],
+    ids=["one rate", "a rate each", "now so, now so"],
+)
+@pytest.mark.parametrize("name", FIRST_ORDER)
+def test_every_network_moves_as_it_would_alone(name, rates, decays, dtype):
+    layout, values, descent = begin(name, 3, dtype, decays)
+    for step, at in enumerate(rates):
+        flat = layout.join(gradients(step, 3, dtype))
+        descent.step(values, flat, at)
+    for replica in range(3):
+        expected = alone(name, replica, 3, dtype, [r[replica] for r in rates], decays[replica])
+        for view, tensor in zip(layout.views(values), expected, strict=True):
+            # Five steps of a few roundings each; values are of order 1.
+            assert torch.allclose(view[replica], tensor, rtol=0, atol=50 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("name", FIRST_ORDER)
+def test_it_goes_on_from_its_state(name):
+    layout, values, descent = begin(name, 2, torch.float32, [0.0, 0.0])
+    for step in range(3):
+        descent.step(values, layout.join(gradients(step, 2, torch.float32)), [0.01, 0.02])
+    _, _, later = begin(name, 2, torch.float32, [0.0, 0.0])
+    later.load_state_dict({k: v.clone() for k, v in descent.state_dict().items()})
+    resumed = values.clone()
+    flat = layout.join(gradients(3, 2, torch.float32))
+    descent.step(values, flat.clone(), [0.01, 0.02])
+    later.step(resumed, flat.clone(), [0.01, 0.02])
+    assert torch.equal(values, resumed)
+    _, fresh, begun = begin(name, 2, torch.float32, [0.0, 0.0])
+    begun.step(fresh, flat.clone(), [0.01, 0.02])
+    moved = values - resumed
+    assert float(moved.abs().max()) == 0.0
+    assert not torch.equal(begun.state_dict()["steps"], descent.state_dict()["steps"])
+
+
+@pytest.mark.parametrize("name", FIRST_ORDER)
+def test_networks_of_several_go_on_in_one(name):
+    decays = [0.1, 0.2, 0.3]
+    layout, values, descent = begin(name, 3, torch.float64, decays)
+    other_values = values.clone()
+    _, _, other = begin(name, 3, torch.float64, decays)
+    for step in range(3):
+        flat = layout.join(gradients(step, 3, torch.float64))
+        descent.step(values, flat.clone(), [0.01, 0.02, 0.03])
+        other.step(other_values, flat.clone(), [0.01, 0.02, 0.03])
+    rows = [[2, 0], [1]]
+    parts = [
+        torch.cat([a[rows[0]], b[rows[1]]])
+        for a, b in zip(layout.views(values), layout.views(other_values), strict=True)
+    ]
+    small = Layout.of(parts)
+    mixed = small.join(parts)
+    joint = regathered([descent, other], rows, mixed)
+    assert joint.weight_decay == [0.3, 0.1, 0.2]
+    last = gradients(3, 3, torch.float64)
+    order = [2, 0, 1]
+    joint.step(mixed, small.join([g[order] for g in last]), [0.03, 0.01, 0.02])
+    descent.step(values, layout.join(last), [0.01, 0.02, 0.03])
+    for view, whole in zip(small.views(mixed), layout.views(values), strict=True):
+        assert torch.equal(view, whole[order])
