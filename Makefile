@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers browser clean
+.PHONY: help demo test bench check lint types layers browser clean
 
 help:  ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -15,6 +15,9 @@ demo: $(VENV)/.package  ## Watch an autoencoder memorize real pictures (about a 
 
 test: $(VENV)/.dev  ## Run all tests
 	@$(BIN)/python -m pytest
+
+bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
+	@$(BIN)/python benchmarks/run.py
 
 check: lint types layers test  ## Everything that must be green
 

@@ -83,13 +83,18 @@ def train(
     ] = None,
     tol: Annotated[float, Parameter(help="Loss that counts as interpolation.")] = 1e-8,
     optimizer: Annotated[
-        Literal["adam", "gradient_descent", "rmsprop", "lbfgs"], Parameter(help="Optimizer.")
+        Literal["adam", "gradient_descent", "rmsprop", "lbfgs", "gauss_newton"],
+        Parameter(help="Optimizer."),
     ] = "adam",
+    polish: Annotated[
+        bool,
+        Parameter(negative=(), help="Let Gauss-Newton take over at a loss of 1e-4, down to 1e-14."),
+    ] = False,
     lr: Annotated[
         float | None,
         Parameter(
             help="Learning rate to begin with; if left out 1e-3 for adam, 0.1 for "
-            "gradient_descent, 3e-4 for rmsprop, 1 for lbfgs."
+            "gradient_descent, 3e-4 for rmsprop, 1 for lbfgs; gauss_newton has none."
         ),
     ] = None,
     schedule: Annotated[
@@ -123,7 +128,7 @@ def train(
     chosen = _spec(spec, net, fields, tuple(X.shape[1:]))
     options = {
         "tol": tol, "optimizer": optimizer, "lr": lr, "schedule": schedule,
-        "batch_size": batch_size, "max_steps": max_steps, "seed": seed,
+        "batch_size": batch_size, "max_steps": max_steps, "seed": seed, "polish": polish,
     }  # fmt: skip
     settings = {
         "data": anchored(given),

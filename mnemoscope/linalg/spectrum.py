@@ -19,7 +19,8 @@ from mnemoscope.linalg.dense import (
     dense_singular_values,
 )
 from mnemoscope.linalg.golub_kahan import leading_singular_values
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import Linearization, SelfMap, image_space
+from mnemoscope.maps.chain import ChainLinearization
 from mnemoscope.maps.self_map import Stage, as_self_map
 from mnemoscope.memory import batch_size_within
 
@@ -97,8 +98,9 @@ def jacobian_spectrum(
     """The `k` leading eigenvalues of the Jacobian of `f` at each state, largest modulus first.
 
     Matrix-free (thick-restarted Arnoldi, `mnemoscope.linalg.arnoldi`); from the dense matrix where
-    `d` is so small that this is faster. Memory: about `130 d` entries a state (`2 d^2` for `d` up
-    to 512) and the map's own.
+    `d` is so small that this is faster. For a fully connected network with few units in its last
+    hidden layer, in coordinates of the space it maps into (`mnemoscope.maps.image_space`). Memory:
+    about `130 d` entries a state (`2 d^2` for `d` up to 512) and the map's own.
 
     Args:
         f: A self-map, or a network or callable to make one from.
@@ -279,14 +281,28 @@ def _eigenvalues(
     generator: torch.Generator,
     residuals: bool,
 ) -> tuple[Tensor, SpectrumInfo]:
-    if f.size <= DENSE_EIGEN_SIZE:
-        return _dense(*dense_eigenvalues(f.linearize(Z), k, residuals=residuals), f.size)
+    space = image_space(f)
+    if space is None or k > len(space.basis):
+        size, shape, like = f.size, f.shape, Z.flatten(1)
+
+        def linearized(states: Tensor) -> Linearization:
+            return f.linearize(states)
+    else:
+        size, shape, like = len(space.basis), space.map.shape, space.coordinates(Z)
+
+        def linearized(states: Tensor) -> Linearization:
+            linear = f.linearize(states)
+            assert isinstance(linear, ChainLinearization)
+            return linear.compressed(space.basis)
+
+    if size <= DENSE_EIGEN_SIZE:
+        return _dense(*dense_eigenvalues(linearized(Z), k, residuals=residuals), size)
     found = leading_eigenvalues(
-        lambda index: _flat(f.linearize(Z[index]).jvp, f.shape),
-        Z.flatten(1),
+        lambda index: _flat(linearized(Z[index]).jvp, shape),
+        like,
         k=k,
         tol=tol,
-        basis_size=basis,
+        basis_size=size if size <= WHOLE_SPACE else basis,
         max_products=max_products,
         generator=generator,
     )

@@ -6,6 +6,7 @@ product is one matrix product and one multiplication a layer, on all states and 
 """
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from jaxtyping import Float
@@ -33,6 +34,23 @@ class ChainLinearization(Linearization):
                 slope = torch.full_like(z, layer.scale)
                 self._slopes.append(layer.pullback(slope, z, a))
         self.values = a.reshape(states.shape)
+
+    def compressed(self, basis: Float[Tensor, "r d"]) -> "ChainLinearization":
+        """`Q J_i Q^T` for orthonormal rows `Q`: a chain whose first and last matrices are smaller.
+
+        Where every image of `J` lies in the span of the rows, the eigenvalues but zeros are those
+        of `J`, and so are the residuals of eigenvectors.
+        """
+        other = copy(self)
+        other.states = self.states.flatten(1) @ basis.T
+        other.values = self.values.flatten(1) @ basis.T
+        other._weights = [*self._weights]
+        other._weights[0] = other._weights[0] @ basis.T
+        other._weights[-1] = basis @ other._weights[-1]
+        other._slopes = [*self._slopes]
+        # The last slope is the scale alone, the same for every output.
+        other._slopes[-1] = self._slopes[-1][:, :1].expand(-1, len(basis))
+        return other
 
     def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
         v = V.flatten(2)

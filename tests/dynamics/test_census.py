@@ -110,3 +110,41 @@ def test_groups_are_within_the_radius_of_their_leader():
     group, leaders = group_within(Z, 0.1)
     assert group.tolist() == [0, 1, 0, 1, 2]
     assert leaders.tolist() == [0, 1, 4]
+
+
+def test_groups_by_the_thousand_are_those_that_were_planted():
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(40, 3, 10, generator=generator)
+    own = torch.randint(40, (5000,), generator=generator)
+    Z = centres[own] + 1e-3 * torch.rand(5000, 3, 10, generator=generator)
+    group, leaders = group_within(Z, 2e-3)
+    assert len(leaders) == 40
+    assert torch.equal(group[leaders], torch.arange(40))
+    # The same partition: each planted centre has one group and each group one centre.
+    assert len(torch.stack([own, group]).unique(dim=1).T) == 40
+    assert leaders.tolist() == sorted(leaders.tolist())
+
+
+@pytest.mark.parametrize("d", [1, 2, 30])
+def test_groups_of_what_has_no_gaps_still_lie_around_their_leaders(d):
+    Z = torch.rand(400, d, generator=torch.Generator().manual_seed(0))
+    group, leaders = group_within(Z, 0.05)
+    away = (Z - Z[leaders[group]]).square().mean(1).sqrt()
+    assert float(away.max()) <= 0.05
+    # And no two leaders are so near that one would have done.
+    between = torch.cdist(Z[leaders], Z[leaders]) / d**0.5
+    assert float((between + torch.eye(len(leaders))).min()) > 0.05
+
+
+def test_a_slow_attractor_counts_once():
+    # At entries of 30 a step rounds by 2e-6, and along one direction the map contracts by 0.995:
+    # refined points lie up to 2e-6 / 0.005 apart, further than two attractors may be (1e-4).
+    A = torch.diag(torch.tensor([0.995, 0.3, 0.1]))
+    turned = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1))).Q
+    A = turned @ A @ turned.T
+    b = (torch.eye(3) - A) @ torch.full((3,), 30.0)
+    f = mn.SelfMap(lambda z: z @ A.T + b, shape=(3,))
+    Z = 30 + 10 * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    census = mn.find_attractors(f, Z)
+    assert len(census.period) == 1
+    assert census.labels.tolist() == [0] * 200

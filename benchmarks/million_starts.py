@@ -1,0 +1,33 @@
+"""A census from one million starts of the demo's network: does it end, how long, how much memory?
+
+python benchmarks/million_starts.py
+"""
+
+from demo_network import demo_network
+from timing import added_memory, seconds, table
+
+import mnemoscope as mn
+
+COUNTS = (10_000, 100_000, 1_000_000)
+HEADER = ["starts (uniform)", "s", "memory, MiB", "attractors"]
+
+
+def rows() -> list[list[str]]:
+    net = demo_network()
+    found: dict[int, int] = {}
+
+    def work(count: int) -> None:
+        found[count] = len(mn.find_attractors(net, mn.Starts("uniform", count)).period)
+
+    work(1000)
+    told = []
+    for count in COUNTS:
+        times: list[float] = []
+        memory = added_memory(lambda count=count: times.append(seconds(lambda: work(count))))
+        timed = times[0]
+        told.append([f"{count:,}", f"{timed:.3g}", f"{memory:.0f}", str(found[count])])
+    return told
+
+
+if __name__ == "__main__":
+    print(table(HEADER, rows()))
