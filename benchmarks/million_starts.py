@@ -23,9 +23,12 @@ def rows() -> list[list[str]]:
     told = []
     for count in COUNTS:
         times: list[float] = []
-        memory = added_memory(lambda count=count: times.append(seconds(lambda: work(count))))
-        timed = times[0]
-        told.append([f"{count:,}", f"{timed:.3g}", f"{memory:.0f}", str(found[count])])
+
+        def timed(count: int = count, times: list[float] = times) -> None:
+            times.append(seconds(lambda: work(count)))
+
+        memory = added_memory(timed)
+        told.append([f"{count:,}", f"{times[0]:.3g}", f"{memory:.0f}", str(found[count])])
     return told
 
 

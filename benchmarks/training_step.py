@@ -10,6 +10,7 @@ the optimizer are left out.
 import statistics
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from timing import PAIRS, seconds, spread, table
@@ -25,7 +26,7 @@ SIZES = [(64, 32, 4), (15, 128, 4), (2, 256, 8)]
 def products_alone(replicas: int, width: int, depth: int, n: int) -> Callable[[], None]:
     generator = torch.Generator().manual_seed(0)
     sizes = [64, *[width] * (depth - 1), 64]
-    pairs = list(zip(sizes, sizes[1:], strict=False))
+    pairs = list(pairwise(sizes))
 
     def drawn(*size: int) -> torch.Tensor:
         return torch.randn(*size, generator=generator)

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
+from mnemoscope.linalg.eigen import eigenpairs
 from mnemoscope.linalg.orthogonal import combinations, orthogonalize, random_unit
 
 Product = Callable[[Float[Tensor, "a d"]], Float[Tensor, "a d"]]
@@ -56,7 +57,7 @@ def leading_eigenvalues(
         like: A batch of states, for its shape, dtype and device.
         k: How many eigenvalues, at most `d`.
         tol: A pair has converged when its residual is at most `tol |theta_1|`, or at the floor
-            of rounding, `50 eps max ||J q||`.
+            of rounding, `max(50, 5 sqrt(j)) eps max ||J q||` with `j` basis vectors.
         basis_size: Vectors held for each state before a restart, more than `k + 1` or `d`.
         max_products: Products for each state after which the rest is told as not converged.
         generator: Makes the first vectors.
@@ -89,13 +90,15 @@ def leading_eigenvalues(
         bad = ~torch.isfinite(H).flatten(1).all(1)
         # LAPACK balances its matrix first: entries of mere rounding would be scaled up to matter.
         noise = torch.finfo(H.dtype).eps * torch.linalg.matrix_norm(H)[:, None, None]
-        values, Y = torch.linalg.eig(torch.where(bad[:, None, None] | (H.abs() <= noise), 0, H))
+        values, Y = eigenpairs(torch.where(bad[:, None, None] | (H.abs() <= noise), 0, H))
         order = values.abs().argsort(dim=1, descending=True, stable=True)
         values = values.gather(1, order)
         Y = Y.gather(2, order[:, None, :].expand_as(Y))
         top = values[:, :k]
         residual = _residual(Q[:, :j], W[:, :j], Y[:, :, :k], top)
-        floor = 50 * torch.finfo(like.dtype).eps * torch.linalg.vector_norm(W[:, :j], dim=2).amax(1)
+        # Each entry of a residual is a difference of sums of j terms.
+        roundings = max(50.0, 5 * j**0.5) * torch.finfo(like.dtype).eps
+        floor = roundings * torch.linalg.vector_norm(W[:, :j], dim=2).amax(1)
         limit = torch.maximum(tol * top[:, 0].abs(), floor)
         good = (residual <= limit[:, None]) & ~bad[:, None]
         found.values[active] = torch.where(bad[:, None], torch.nan, top)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from mnemoscope.linalg.eigen import eigenpairs, eigenvalues
 from mnemoscope.maps import Linearization
 
 DENSE_EIGEN_SIZE = 64
@@ -19,10 +20,10 @@ def dense_eigenvalues(
     """The `k` leading eigenvalues of each Jacobian and, if asked for, their residuals (else 0)."""
     J, bad = _finite(linear.dense())
     if not residuals:
-        values = torch.linalg.eigvals(J)
+        values = eigenvalues(J)
         values = values.gather(1, _descending(values.abs(), k))
         return _or_nan(values, bad), J.new_zeros(values.shape)
-    values, vectors = torch.linalg.eig(J)
+    values, vectors = eigenpairs(J)
     order = _descending(values.abs(), k)
     values = values.gather(1, order)
     x = vectors.gather(2, order[:, None, :].expand(-1, J.shape[1], -1))
