@@ -6,6 +6,7 @@ from mnemoscope.nets import Network
 from mnemoscope.training.autograd_solver import AutogradSolver
 from mnemoscope.training.checks import trainable
 from mnemoscope.training.descent import FIRST_ORDER
+from mnemoscope.training.gauss_newton_solver import GaussNewtonSolver
 from mnemoscope.training.lbfgs_solver import LBFGSSolver
 from mnemoscope.training.solver import Solver
 from mnemoscope.training.stack_solver import StackSolver, is_plain
@@ -25,8 +26,6 @@ def make_solver(
         tol: The loss to come to.
     """
     if name == "gauss_newton":
-        from mnemoscope.training.gauss_newton_solver import GaussNewtonSolver
-
         return GaussNewtonSolver(net, tol=tol)
     if name == "lbfgs":
         return LBFGSSolver(net, trainable(net), lr=lr)

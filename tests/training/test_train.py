@@ -87,6 +87,35 @@ def test_one_linear_layer_from_zeros_ends_at_the_projection_on_the_span(seed):
     assert torch.allclose(A, Q @ Q.T, atol=1e-5)
 
 
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name != "gauss_newton"])
+def test_polishing_takes_over_and_ends_far_below(optimizer):
+    net, X = network("leaky_relu", width=128), digits()
+    fit = mn.train(net, X, optimizer=optimizer, polish=True)
+    assert fit.converged
+    assert fit.record.polish
+    assert fit.loss <= 1e-14
+    # A few steps of Gauss-Newton, each with a row of its own, after the last look of the optimizer.
+    above = [row for row in fit.history if row.loss > 1e-4]
+    assert fit.steps - above[-1].step <= 10 + 12
+
+
+def test_polishing_begins_where_the_optimizer_ended():
+    X = digits()
+    plain, polished = network("leaky_relu"), network("leaky_relu")
+    one = mn.train(plain, X, tol=1e-4)
+    other = mn.train(polished, X, polish=True)
+    own = [row for row in other.history if row.step <= one.steps]
+    assert [row.loss for row in own] == [row.loss for row in one.history[:-1]] + [own[-1].loss]
+
+
+def test_gauss_newton_ends_at_the_floor_of_rounding_and_not_before():
+    net, X = network("tanh"), digits()
+    fit = mn.train(net, X, optimizer="gauss_newton", tol=1e-30, max_steps=200)
+    assert not fit.converged
+    assert fit.steps < 200
+    assert fit.loss < 1e-13
+
+
 def test_a_sequence_is_stored_as_a_cycle():
     net, X = network("sigmoid"), digits(4)
     fit = mn.train(net, X, targets=X.roll(-1, 0), tol=1e-8)
@@ -328,6 +357,8 @@ WAYS = {
     "gradient descent with momentum": {"optimizer": "gradient_descent", "momentum": 0.9},
     "rmsprop": {"optimizer": "rmsprop"},
     "lbfgs": {"optimizer": "lbfgs"},
+    "gauss-newton": {"optimizer": "gauss_newton"},
+    "polishing": {"polish": True, "lr": 3e-3},
 }
 
 

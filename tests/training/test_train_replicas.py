@@ -133,6 +133,22 @@ def test_one_that_diverges_is_told_and_does_the_others_no_harm(optimizer):
             assert torch.allclose(own, same, rtol=0, atol=1e-6)
 
 
+def test_each_is_polished():
+    X = digits()
+    spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=48, depth=3)
+    replicas = mn.train_replicas(spec, X, seeds=SEEDS, polish=True)
+    assert bool((replicas.loss <= 1e-14).all())
+    for r, seed in enumerate(SEEDS):
+        _, fit = alone(spec, X, seed, polish=True)
+        held_against(replicas, r, None, fit, rel=1e-3)
+        loss = float((replicas[r](X).detach() - X).square().mean())
+        # At the floor of rounding, where the order of a sum matters.
+        assert loss <= 1e-13
+        assert [row.step for row in replicas.fits[r].history] == sorted(
+            {row.step for row in replicas.fits[r].history}
+        )
+
+
 def test_one_that_has_converged_changes_no_more():
     X = digits()
     alone_too = mn.train_replicas(SPEC, X, seeds=[0])

@@ -1,0 +1,69 @@
+"""Conjugate gradients for damped least squares, from products alone (CGLS)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+Product = Callable[[Tensor], Tensor]
+"""A linear map's product with a vector."""
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """What conjugate gradients came to.
+
+    Attributes:
+        x: `(p,)`, the solution.
+        rest: `(n,)`, what it leaves: `b - J x`.
+        converged: Whether the gradient is as small as was asked for.
+    """
+
+    x: Float[Tensor, " p"]
+    rest: Float[Tensor, " n"]
+    converged: bool
+
+
+def damped_least_squares(
+    push: Product,
+    pull: Product,
+    b: Float[Tensor, " n"],
+    damping: float,
+    *,
+    tol: float,
+    max_products: int,
+) -> LeastSquares:
+    """The `x` that makes `||J x - b||^2 + damping ||x||^2` small.
+
+    In exact arithmetic it ends at `x = J^T (J J^T + damping I)^-1 b` after as many steps as
+    `J J^T` has distinct eigenvalues. These are conjugate gradients on the normal equations
+    `(J^T J + damping I) x = J^T b` without their matrix (Hestenes and Stiefel 1952, section 10;
+    with damping: Paige and Saunders 1982). The sum falls with every step, so one that was stopped
+    early is a descent still, which those on `(J J^T + damping I) v = b` do not promise.
+
+    Held besides `x`: two vectors of `p` and two of `n` entries.
+
+    Args:
+        push: `v (p) -> J v (n)`.
+        pull: `u (n) -> J^T u (p)`.
+        b: `(n,)`, what `J x` is to be.
+        damping: At least 0.
+        tol: Stops when the gradient of the sum is at most so many times what it was at `x = 0`.
+        max_products: Stops after so many steps, a product of each kind in each.
+    """
+    rest = b.clone()
+    gradient = pull(rest)
+    x, direction = gradient.new_zeros(gradient.shape), gradient
+    square = first = float(gradient @ gradient)
+    products = 0
+    while square > tol**2 * first and products < max_products:
+        products += 1
+        image = push(direction)
+        length = square / float(image @ image + damping * (direction @ direction))
+        x.add_(direction, alpha=length)
+        rest.sub_(image, alpha=length)
+        gradient = pull(rest).sub_(x, alpha=damping)
+        before, square = square, float(gradient @ gradient)
+        direction = gradient + (square / before) * direction
+    return LeastSquares(x, rest, square <= tol**2 * first)

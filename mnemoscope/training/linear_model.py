@@ -1,0 +1,151 @@
+"""A network's linear model around its weights, and the damped step that it asks for.
+
+With residual `r` and Jacobian `J` in the parameters, the step `s` minimizes
+`||r + J s||^2 + lambda ||s||^2`. By `(J^T J + lambda I)^-1 J^T = J^T (J J^T + lambda I)^-1` it is
+
+    s = -J^T v,   (J J^T + lambda I) v = r
+
+so that the system has as many unknowns as there are outputs, not parameters; it leaves
+`r + J s = lambda v`.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.training.conjugate_gradients import LeastSquares, damped_least_squares
+from mnemoscope.training.tangent_kernel import (
+    ParameterLinearization,
+    can_form_kernel,
+    tangent_kernel,
+)
+
+LOOSEST, FINEST = 0.1, 1e-3
+"""The share of their gradient that conjugate gradients may leave, at first and at the end.
+
+A finer step costs as much as a second one of this kind, which begins from what the first one left.
+"""
+
+MAX_PRODUCTS = 1000
+"""The most steps of conjugate gradients for one step of the network."""
+
+ENOUGH = 0.99
+"""A step that predicts this share of the loss gains nothing by less damping."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that a linear model asks for.
+
+    Attributes:
+        change: `(P,)`, of the parameters.
+        predicted: The share of `||r||^2` by which it falls in the linear model.
+        short: Whether less damping would ask for a longer step that predicts notably more.
+    """
+
+    change: Float[Tensor, " P"]
+    predicted: float
+    short: bool
+
+
+class LinearModel(ABC):
+    """What a network is near its weights, at its examples.
+
+    Attributes:
+        linear: The Jacobian, as products.
+        scale: The mean diagonal of `J J^T`: what a damping is small or large against.
+        floor: The smallest damping, below which `J J^T` need not be positive in float64.
+    """
+
+    def __init__(self, linear: ParameterLinearization, scale: float) -> None:
+        self.linear = linear
+        self.scale = scale
+        self.floor = torch.finfo(torch.float64).eps * linear.size * scale
+
+    def step(self, residual: Float[Tensor, " N"], damping: float, *, share: float) -> Step:
+        """The damped step; none where the residual or the Jacobian is zero.
+
+        Args:
+            residual: `(N,)`, float64.
+            damping: `lambda`, at least `floor`.
+            share: What is left of the loss, 0 to 1: the less, the more exact the step.
+        """
+        square = float(residual @ residual)
+        if square == 0 or self.scale == 0:
+            return Step(torch.zeros_like(self.linear.weights), 0.0, False)
+        solved = self._solve(residual, damping, share)
+        predicted = 1 - float(solved.rest @ solved.rest) / square
+        short = solved.converged and predicted < ENOUGH and damping > self.floor
+        return Step(-solved.x, predicted, short)
+
+    @abstractmethod
+    def _solve(self, residual: Float[Tensor, " N"], damping: float, share: float) -> LeastSquares:
+        """The `x` with `(J^T J + damping I) x = J^T r`."""
+
+
+class KernelModel(LinearModel):
+    """The model whose kernel is formed and factored: exact steps."""
+
+    def __init__(self, net: nn.Module, X: Float[Tensor, "n *shape"]) -> None:
+        """Forms the kernel: `N^2` float64 numbers, three times that while solving."""
+        self._kernel = tangent_kernel(net, X)
+        super().__init__(ParameterLinearization(net, X), float(self._kernel.diagonal().mean()))
+
+    def _solve(self, residual: Tensor, damping: float, share: float) -> LeastSquares:
+        while True:
+            damped = self._kernel.clone()
+            damped.diagonal().add_(damping)
+            factor, failed = torch.linalg.cholesky_ex(damped)
+            if not failed:
+                break
+            damping *= 10
+        v = torch.cholesky_solve(residual[:, None], factor)[:, 0]
+        return LeastSquares(self.linear.pull(v), damping * v, converged=True)
+
+
+class ProductModel(LinearModel):
+    """The model of which only products are made: steps by conjugate gradients.
+
+    The share of the gradient that they may leave is the square root of what is left of the loss,
+    from `LOOSEST` to `FINEST`: far from interpolation exact steps are not worth their price (Dembo,
+    Eisenstat and Steihaug 1982).
+    """
+
+    def __init__(self, net: nn.Module, X: Float[Tensor, "n *shape"]) -> None:
+        """Estimates the kernel's trace from one product with random signs (Hutchinson 1990)."""
+        linear = ParameterLinearization(net, X)
+        generator = torch.Generator().manual_seed(0)
+        signs = 2 * torch.randint(2, (linear.size,), generator=generator) - 1
+        pulled = linear.pull(signs.to(linear.weights))
+        super().__init__(linear, float(pulled @ pulled) / linear.size)
+
+    def _solve(self, residual: Tensor, damping: float, share: float) -> LeastSquares:
+        return damped_least_squares(
+            self.linear.push,
+            self.linear.pull,
+            residual,
+            damping,
+            tol=min(LOOSEST, max(FINEST, share**0.5)),
+            max_products=MAX_PRODUCTS,
+        )
+
+
+def linear_model(net: nn.Module, X: Float[Tensor, "n *shape"]) -> LinearModel:
+    """The model with a kernel where that keeps within its bounds, otherwise the one of products.
+
+    Raises:
+        MnemoscopeError: the network cannot be differentiated in float64, or the derivative is not
+            finite.
+    """
+    model = (KernelModel if can_form_kernel(net, X) else ProductModel)(net, X)
+    if not torch.isfinite(torch.tensor(model.scale)):
+        raise MnemoscopeError(
+            f"a {type(net).__name__} whose derivative in its parameters is not finite",
+            expected="finite derivatives at every example",
+            todo="begin from other weights, or train it with another optimizer",
+        )
+    return model

@@ -1,0 +1,191 @@
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, jacrev
+
+import mnemoscope as mn
+from mnemoscope.nets import ACTIVATIONS
+from mnemoscope.training import tangent_kernel as module
+from mnemoscope.training.tangent_kernel import (
+    ParameterLinearization,
+    can_form_kernel,
+    split,
+    tangent_kernel,
+)
+
+pytestmark = pytest.mark.usefixtures("global_generator_untouched")
+
+
+def states(*shape, n=3, dtype=torch.float64):
+    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+
+
+def fully_connected(**changes):
+    settings = {"shape": (2, 3), "width": 7, "depth": 3, "activation": "tanh"} | changes
+    return mn.nets.FullyConnected(**settings).build(seed=0, dtype=torch.float64).eval()
+
+
+def jacobian(net, X):
+    """All of it, by autograd in float64, `(N, P)`."""
+    own = {name: p.detach() for name, p in net.named_parameters() if p.requires_grad}
+    parts = jacrev(lambda p: functional_call(net, p, (X,)).flatten())(own)
+    return torch.cat([part.flatten(1) for part in parts.values()], dim=1)
+
+
+def assert_is_kernel(K, J):
+    assert K.dtype == torch.float64
+    expected = J @ J.mT
+    # Sums of some hundred products, each rounded to 1e-16 of the largest.
+    assert (K - expected).abs().max() <= 1e-13 * expected.abs().max()
+
+
+class Doubled(nn.Module):
+    """A module of the user's own, with a tied parameter, a buffer and chance."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(5, 5, generator=generator))
+        self.register_buffer("shift", torch.randn(5, generator=generator))
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, z):
+        return self.dropout(torch.sin(z @ self.weight + self.shift)) @ self.weight.mT
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_layer_by_layer_it_is_that_of_autograd(activation, bias):
+    X = states(2, 3)
+    for changes in ({"depth": 1}, {"depth": 3, "width": (7, 4)}):
+        net = fully_connected(activation=activation, bias=bias, **changes)
+        assert_is_kernel(tangent_kernel(net, X), jacobian(net, X))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"init": "ntk", "activation": "relu"},
+        {"init": "ntk", "bias": False},
+        {"activation": "leaky_relu(0.05)"},
+        {"output_activation": "sigmoid"},
+        {"depth": 1, "init": "ntk"},
+    ],
+    ids=str,
+)
+def test_of_every_fully_connected_spec(changes):
+    net, X = fully_connected(**changes), states(2, 3)
+    assert_is_kernel(tangent_kernel(net, X), jacobian(net, X))
+
+
+def test_of_one_linear_layer_by_hand():
+    # f = W x: df_i/dW_jk = (i = j) x_k, so the kernel is x.x' times the identity.
+    net, X = fully_connected(depth=1, activation="identity", bias=False), states(2, 3)
+    inner = X.flatten(1) @ X.flatten(1).mT
+    expected = torch.kron(inner, torch.eye(6, dtype=torch.float64))
+    assert torch.allclose(tangent_kernel(net, X), expected, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        mn.nets.Convolutional(shape=(1, 4, 4), channels=3, depth=4, downsample=1),
+        mn.nets.Convolutional(shape=(2, 4, 4), channels=3, depth=2, bias=False, init="ntk"),
+        mn.nets.UNet(shape=(1, 4, 4), channels=2, levels=1, activation="silu"),
+    ],
+    ids=["strides", "ntk", "unet"],
+)
+def test_of_convolutions(spec):
+    net, X = spec.build(seed=0, dtype=torch.float64).eval(), states(*spec.shape)
+    assert_is_kernel(tangent_kernel(net, X), jacobian(net, X))
+
+
+def test_of_a_module_of_the_users_own(monkeypatch):
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", 2)
+    net, X = Doubled().double().eval(), states(5)
+    assert_is_kernel(tangent_kernel(net, X), jacobian(net, X))
+
+
+def test_frozen_parameters_have_no_part_in_it():
+    net, X = fully_connected(), states(2, 3)
+    net.body.linear_2.requires_grad_(False)
+    net.body.linear_3.bias.requires_grad_(False)
+    J = jacobian(net, X)
+    assert J.shape[1] == 7 * 6 + 7 + 6 * 7
+    assert_is_kernel(tangent_kernel(net, X), J)
+
+
+def test_a_network_that_is_not_what_its_spec_says():
+    net, X = fully_connected(), states(2, 3)
+    net.body.activation_1 = nn.Softplus()
+    assert_is_kernel(tangent_kernel(net, X), jacobian(net, X))
+
+
+def test_it_is_in_float64_whatever_the_networks_dtype():
+    net, X = fully_connected().float(), states(2, 3, dtype=torch.float32)
+    kernel = tangent_kernel(net, X)
+    assert_is_kernel(kernel, jacobian(net.double(), X.double()))
+
+
+@pytest.mark.parametrize("net", [fully_connected(), Doubled()], ids=["spec", "own"])
+def test_the_products_are_those_with_the_jacobian(net):
+    net, X = net.double().eval(), states(2, 3) if hasattr(net, "spec") else states(5)
+    J, linear = jacobian(net, X), ParameterLinearization(net, X)
+    v, u = states(J.shape[1], n=1)[0], states(J.shape[0], n=1)[0]
+    assert linear.size == len(J)
+    # Sums of at most a few hundred products of order 1.
+    assert torch.allclose(linear.push(v), J @ v, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(linear.pull(u), J.mT @ u, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(linear.rows(), J, rtol=1e-12, atol=1e-12)
+
+
+def test_split_is_the_way_back_from_the_weights():
+    net = fully_connected()
+    net.body.linear_1.requires_grad_(False)
+    parts = split(net, ParameterLinearization(net, states(2, 3)).weights)
+    own = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    assert list(parts) == list(own)
+    assert all(torch.equal(parts[name], own[name]) for name in own)
+
+
+def test_attention_has_both_products():
+    # Its fused kernel has no second derivative.
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True).double().eval()
+    X = states(3, 4)
+    linear = ParameterLinearization(layer, X)
+    J = linear.rows()
+    v = states(J.shape[1], n=1)[0]
+    assert torch.allclose(linear.push(v), J @ v, rtol=1e-12, atol=1e-12)
+
+
+def test_a_kernel_is_formed_within_its_bounds(monkeypatch):
+    # 3,072 outputs: 48 digits of 64 entries.
+    net = mn.nets.FullyConnected(shape=(1, 8, 8), width=8, depth=2).build(seed=0)
+    assert can_form_kernel(net, torch.zeros(48, 1, 8, 8))
+    assert not can_form_kernel(net, torch.zeros(49, 1, 8, 8))
+    # The Jacobian that only the other networks need: 32 x 18 entries.
+    spec = mn.nets.Convolutional(shape=(1, 4, 4), channels=1, depth=2, bias=False)
+    monkeypatch.setattr(module, "JACOBIAN_ENTRIES", 32 * 18)
+    assert can_form_kernel(spec.build(seed=0), torch.zeros(2, 1, 4, 4))
+    assert not can_form_kernel(spec.build(seed=0), torch.zeros(3, 1, 4, 4))
+    assert can_form_kernel(net, torch.zeros(48, 1, 8, 8))
+
+
+class OnlyFloat32(nn.Module):
+    """Insists on its dtype."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4, bias=False)
+
+    def forward(self, z):
+        return self.linear(z.float())
+
+
+def test_a_module_that_cannot_be_float64_is_refused():
+    with torch.random.fork_rng():
+        net = OnlyFloat32()
+    with pytest.raises(mn.MnemoscopeError, match=r"OnlyFloat32 that gives no derivative .* adam"):
+        ParameterLinearization(net, torch.zeros(2, 4))
