@@ -5,6 +5,7 @@ python benchmarks/spectra.py [pairs]
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from timing import HEADER, PAIRS, Comparison, compare, median_seconds, table
@@ -42,7 +43,7 @@ def _each(net: nn.Module, Z: Tensor, value: Callable[[Tensor], Tensor]) -> Tenso
 
 def question(
     asked: str,
-    ours: Callable[..., Tensor],
+    ours: Callable[..., Any],
     rival: Callable[[nn.Module, Tensor], Tensor],
     net: mn.nets.Network,
     Z: Tensor,

@@ -6,13 +6,14 @@ It is found by a system of `N` unknowns, not `P`, with the tangent kernel `J J^T
 `mnemoscope.training.linear_model` and `mnemoscope.training.tangent_kernel`.
 
 The damping is `lambda = mu k loss / mean(Y^2)` with `k` the kernel's mean diagonal, so that `mu`
-has no unit. By the factor `loss` it vanishes with the residual, and the convergence is quadratic
-(Yamashita and Fukushima 2001). A step begins with the `mu` of the step before. Where that does not
-lower the loss it is raised, by 4, 8, 16 and so on, until it does; where it does, a quarter of it is
-tried, for as long as that lowers the loss further. Each attempt is a solve and an evaluation, which
-cost a fraction of the kernel that they share. Steering `mu` by the gain (decrease over predicted
-decrease, Nielsen 1999) took as many steps to twice as many from first weights, and ended on the
-plateau of deep sigmoids, where the residual lies in what the kernel makes far smaller than `k`.
+has no unit. By the factor `loss` it vanishes with the residual, and exact steps converge
+quadratically (Yamashita and Fukushima 2001). A step begins with the `mu` of the step before. Where
+that does not lower the loss it is raised, by 4, 8, 16 and so on, until it does; where it does, a
+quarter of it is tried, for as long as that lowers the loss further. Each attempt is a solve and an
+evaluation, which cost a fraction of the kernel that they share. Steering `mu` by the gain (decrease
+over predicted decrease, Nielsen 1999) took as many steps to twice as many from first weights, and
+ended on the plateau of deep sigmoids, where the residual lies in what the kernel makes far smaller
+than `k`.
 """
 
 import math
@@ -50,10 +51,10 @@ class GaussNewton:
     rounded to the parameters' dtype; so each step works on what the rounding before it left, and in
     float32 the loss ends near 1e-14 for entries of order 1, at the rounding of the outputs.
 
-    With up to 3,072 output entries the kernel is formed and factored: 216 MiB at most, and at most
-    256 MiB more for the Jacobian of a network that is not fully connected. Beyond either bound
-    steps are found by conjugate gradients: two float64 gradients of the whole batch are held, and
-    five vectors of `P` entries.
+    With up to 3,072 output entries the kernel is formed and factored: 216 MiB at most, besides some
+    times `N` numbers for each unit of the widest layer, or at most 256 MiB for the Jacobian of a
+    network that is not fully connected. Beyond either bound steps are found by conjugate gradients,
+    which hold two float64 gradients of the whole batch and five vectors of `P` entries.
 
     Attributes:
         net: The network; frozen parameters stay as they are.

@@ -96,15 +96,17 @@ class KernelModel(LinearModel):
         super().__init__(ParameterLinearization(net, X), float(self._kernel.diagonal().mean()))
 
     def _solve(self, residual: Tensor, damping: float, share: float) -> LeastSquares:
-        while True:
-            damped = self._kernel.clone()
-            damped.diagonal().add_(damping)
-            factor, failed = torch.linalg.cholesky_ex(damped)
-            if not failed:
-                break
+        factor, failed = torch.linalg.cholesky_ex(self._damped(damping))
+        while failed:
             damping *= 10
+            factor, failed = torch.linalg.cholesky_ex(self._damped(damping))
         v = torch.cholesky_solve(residual[:, None], factor)[:, 0]
         return LeastSquares(self.linear.pull(v), damping * v, converged=True)
+
+    def _damped(self, damping: float) -> Float[Tensor, "N N"]:
+        damped = self._kernel.clone()
+        damped.diagonal().add_(damping)
+        return damped
 
 
 class ProductModel(LinearModel):

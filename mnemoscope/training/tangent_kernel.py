@@ -170,6 +170,8 @@ def _double(tensor: Tensor) -> Tensor:
 def _refusing(net: nn.Module) -> Iterator[None]:
     try:
         yield
+    except MnemoscopeError:
+        raise
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise MnemoscopeError(
