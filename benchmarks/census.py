@@ -42,8 +42,10 @@ def question(kind: str, pairs: int) -> Comparison:
         pairs=pairs,
         reach=25,
         part=MEASURED / ITERATIONS,
-        note=lambda: f"{found['attractors']} attractors; of the rival's {ITERATIONS:,} iterations "
-        f"{MEASURED} are run, and its cdist is left out",
+        note=lambda: (
+            f"{found['attractors']} attractors; of the rival's {ITERATIONS:,} iterations "
+            f"{MEASURED} are run, and its cdist is left out"
+        ),
     )
 
 

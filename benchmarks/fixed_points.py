@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from timing import compare
+from timing import HEADER, PAIRS, Comparison, compare, table
 from torch import Tensor
 
 import mnemoscope as mn
@@ -79,9 +79,9 @@ def tanh(z: Tensor) -> Tensor:
 def digits() -> torch.nn.Module:
     """A network that has memorized ten digits."""
     X = mn.load_data("digits", n=10)
-    net = mn.nets.FullyConnected(
-        shape=(1, 8, 8), width=128, depth=4, activation="sigmoid"
-    ).build(seed=0)
+    net = mn.nets.FullyConnected(shape=(1, 8, 8), width=128, depth=4, activation="sigmoid").build(
+        seed=0
+    )
     mn.train(net, X)
     return net.eval().requires_grad_(False)
 
@@ -98,24 +98,31 @@ def maps() -> list[tuple[str, Callable[[Tensor], Tensor], Tensor]]:
     return found
 
 
-def main() -> None:
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+def comparisons(pairs: int) -> list[Comparison]:
+    rows = []
     for name, f, Z in maps():
         ours: list[FixedPoints] = []
         theirs: list[Tensor] = []
-        comparison = compare(
-            f"fixed points of {name} from {len(Z)} starts",
-            lambda f=f, Z=Z, ours=ours: ours.append(find_fixed_points(f, Z)),
-            lambda f=f, Z=Z, theirs=theirs: theirs.append(rival(f, Z)),
-            pairs=pairs,
+
+        def note(ours: list[FixedPoints] = ours, theirs: list[Tensor] = theirs) -> str:
+            return (
+                f"found {len(ours[-1].points)}, {int(ours[-1].attracting.sum())} attract; gradient "
+                f"descent {len(theirs[-1])}; missed {missed(ours[-1].points, theirs[-1])}"
+            )
+
+        rows.append(
+            compare(
+                f"fixed points of {name} from {len(Z):,} starts",
+                lambda f=f, Z=Z, ours=ours: ours.append(find_fixed_points(f, Z)),
+                lambda f=f, Z=Z, theirs=theirs: theirs.append(rival(f, Z)),
+                pairs=pairs,
+                reach=20,
+                note=note,
+            )
         )
-        print(comparison)
-        print(
-            f"  found {len(ours[-1].points)}, of which {int(ours[-1].attracting.sum())} attract; "
-            f"gradient descent {len(theirs[-1])}, of which {missed(ours[-1].points, theirs[-1])} "
-            "are not among ours"
-        )
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
+    print(table(HEADER, [c.row() for c in comparisons(pairs)]))

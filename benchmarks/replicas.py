@@ -40,9 +40,7 @@ def question(width: int, depth: int, reach: float, trained: int, pairs: int) -> 
     steps: dict[str, float] = {}
 
     def ours() -> None:
-        replicas = mn.train_replicas(
-            spec, X, seeds=REPLICAS, tol=TOL, lr=LR, schedule="constant"
-        )
+        replicas = mn.train_replicas(spec, X, seeds=REPLICAS, tol=TOL, lr=LR, schedule="constant")
         assert bool(replicas.converged.all())
         steps["ours"] = float(replicas.steps[:trained].double().mean())
 

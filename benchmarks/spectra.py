@@ -63,7 +63,11 @@ def question(
         f = mn.SelfMap(net)
         linear = f.linearize(Z)
         products = int(info.products.max())
-        share = products * median_seconds(lambda: linear.jvp(Z)) / median_seconds(lambda: ours(net, Z), runs=3)
+        share = (
+            products
+            * median_seconds(lambda: linear.jvp(Z))
+            / median_seconds(lambda: ours(net, Z), runs=3)
+        )
         told = "" if states is None else f"; the rival does {states} of {len(Z)}"
         alone = f"{products} products alone {share:.0%}"
         return f"largest relative difference {away:.0e}; {alone}{told}"

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from mnemoscope.auditing import audit as audit
     from mnemoscope.data import load_data as load_data
     from mnemoscope.dynamics import Census as Census
+    from mnemoscope.dynamics import FixedPoints as FixedPoints
     from mnemoscope.dynamics import Orbits as Orbits
     from mnemoscope.dynamics import Starts as Starts
     from mnemoscope.dynamics import Status as Status
     from mnemoscope.dynamics import find_attractors as find_attractors
+    from mnemoscope.dynamics import find_fixed_points as find_fixed_points
     from mnemoscope.dynamics import good_turing as good_turing
     from mnemoscope.dynamics import iterate as iterate
     from mnemoscope.dynamics import refine as refine
@@ -59,8 +61,8 @@ _HOMES = {
     "auditing": ("Audit", "audit"),
     "data": ("load_data",),
     "dynamics": (
-        "Census", "Orbits", "Starts", "Status", "find_attractors", "good_turing", "iterate",
-        "refine",
+        "Census", "FixedPoints", "Orbits", "Starts", "Status", "find_attractors",
+        "find_fixed_points", "good_turing", "iterate", "refine",
     ),
     "errors": ("DivergenceError", "DivergenceWarning", "MnemoscopeError"),
     "intervals": ("wilson",),

@@ -2,6 +2,7 @@
 
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import Census, find_attractors
+from mnemoscope.dynamics.fixed_point_search import FixedPoints, find_fixed_points
 from mnemoscope.dynamics.fixed_points import Refined, refine
 from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import Orbits, Status, iterate
@@ -11,11 +12,13 @@ __all__ = [
     "STARTS",
     "Atlas",
     "Census",
+    "FixedPoints",
     "Orbits",
     "Refined",
     "Starts",
     "Status",
     "find_attractors",
+    "find_fixed_points",
     "good_turing",
     "iterate",
     "refine",

@@ -9,8 +9,9 @@ from torch import Tensor
 from mnemoscope.dynamics.orbits import orbit_batch_size
 from mnemoscope.dynamics.states import expand, rms
 from mnemoscope.linalg.gmres import gmres
-from mnemoscope.maps import SelfMap, batch_size_within
+from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.memory import batch_size_within
 
 PRODUCTS = 40
 """Jacobian-vector products for one Newton step."""

@@ -37,12 +37,14 @@ class Examples:
     own: bool
 
     def of(self, members: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """`(r, n, *shape)` each: those of some replicas; no copy where all have the same."""
+        """`(r, n, *shape)` each: a copy for each of some replicas, which products like best."""
+        X = self._rows(self.X, members)
+        return X, X if self.Y is self.X else self._rows(self.Y, members)
+
+    def _rows(self, values: Tensor, members: Sequence[int]) -> Tensor:
         if self.own:
-            X = self.X[list(members)]
-            return X, X if self.Y is self.X else self.Y[list(members)]
-        X = self.X.expand(len(members), *self.X.shape)
-        return X, X if self.Y is self.X else self.Y.expand(len(members), *self.Y.shape)
+            return values[list(members)]
+        return values.expand(len(members), *values.shape).contiguous()
 
 
 class Group:

@@ -1,0 +1,199 @@
+"""`find_fixed_points`: all fixed points that searches from given starts lead to, of every kind."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mnemoscope.dynamics.anderson import MEMORY, Mixing
+from mnemoscope.dynamics.catalogue import Catalogue
+from mnemoscope.dynamics.descent import descend
+from mnemoscope.dynamics.fixed_points import refine
+from mnemoscope.dynamics.sources import Sources
+from mnemoscope.dynamics.states import group_within, rms
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.linalg import spectral_radius
+from mnemoscope.maps import SelfMap, image_space
+from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.memory import batch_size_within
+
+BATCH = 1024
+"""Searches under way at once, memory permitting."""
+
+STRAGGLERS = 0.25
+"""When no more than this share of a batch is under way, new searches join it."""
+
+FEW = 32
+"""So few are waited for: they cost hardly more than one."""
+
+DESCENTS = 32
+"""Starts from which descent is tried where mixing has come to nothing at all."""
+
+REACH = 0.3
+"""The longest step of a search, in spreads of the points found."""
+
+
+@dataclass(frozen=True)
+class FixedPoints:
+    """The fixed points that a search came to, the one that most starts led to first.
+
+    Attributes:
+        points: `(m, *shape)`, as exact as the dtype allows.
+        residual: `(m,)`, root mean square of `f(z) - z` there.
+        spectral_radius: `(m,)`, of the Jacobian there.
+        attracting: `(m,)`, whether that is below 1 by more than its own residual and rounding.
+        labels: `(n,)`, the point that the search from each start ended at; -1 for none.
+        count: `(m,)`, how many starts led to each; 0 for one found from other points.
+        unseen: How many isolated fixed points are likely not to have been found (Chao's estimate).
+        degree: The sum of the signs of `det(1 - J)` at the points. If `f` grows less than linearly,
+            it is 1 where none is missing (Lefschetz, Hopf); another number tells that some are.
+    """
+
+    points: Float[Tensor, "m *shape"]
+    residual: Float[Tensor, " m"]
+    spectral_radius: Float[Tensor, " m"]
+    attracting: Bool[Tensor, " m"]
+    labels: Int[Tensor, " n"]
+    count: Int[Tensor, " m"]
+    unseen: float
+    degree: int
+
+
+def find_fixed_points(
+    f: Stage | SelfMap,
+    Z: Float[Tensor, "n *shape"],
+    *,
+    tol: float = 1e-5,
+    resolution: float = 1e-3,
+    max_steps: int = 80,
+    batch_size: int | None = None,
+) -> FixedPoints:
+    """Finds the fixed points of `f`, those that attract and those that do not.
+
+    What is usually done is gradient descent on `|f(z) - z|^2` (Sussillo & Barak, Neural Computation
+    25, 2013). Here searches are Anderson's mixing (`mnemoscope.dynamics.anderson`), which needs
+    tens of values of `f` instead of thousands of gradients; they begin at `f(Z)` and then around
+    and between the points found (`mnemoscope.dynamics.sources`). Where mixing comes to nothing at
+    all, since too many eigenvalues are not small, Gauss-Newton descent is tried from a few starts
+    (`mnemoscope.dynamics.descent`). Each end is refined by Newton-Krylov, and kept if it is a fixed
+    point to rounding. A fully connected network with few units in its last hidden layer is searched
+    in coordinates of the space it maps into (`mnemoscope.maps.image_space`).
+
+    Where fixed points are not isolated (the identity, a projection) as many of them are returned as
+    are found, 4096 at most, and none counts as attracting.
+
+    Args:
+        f: A self-map, or a network or callable to make one from.
+        Z: `(n, *shape)`, the starts.
+        tol: Residual (RMS) at which a search ends and its end is refined.
+        resolution: Points nearer to each other than this (RMS) count as one.
+        max_steps: Values of `f` after which a search is given up.
+        batch_size: Searches under way at once (default 1024, or what fits into a quarter of the
+            memory that is free).
+
+    Raises:
+        MnemoscopeError: `Z` is not a batch of states, or an option is out of range.
+
+    Example:
+        >>> import torch
+        >>> Z = torch.linspace(-2, 2, 10)[:, None]
+        >>> found = find_fixed_points(lambda z: torch.tanh(2 * z), Z)
+        >>> (found.points[:, 0].sort().values + 0).round(decimals=4).abs()
+        tensor([0.9575, 0.0000, 0.9575])
+        >>> int(found.attracting.sum())
+        2
+    """
+    f = as_self_map(f, Z.shape[1:])
+    Z = f.batch(Z)
+    if not (tol > 0 and resolution > 0) or max_steps < 1:
+        raise MnemoscopeError(
+            f"tol={tol}, resolution={resolution}, max_steps={max_steps}",
+            expected="tol > 0, resolution > 0 and max_steps of at least 1",
+            todo="leave them out for the defaults",
+        )
+    with f.evaluating():
+        space = image_space(f)
+        scale = 1.0 if space is None else space.scale
+        catalogue, sources, labels = _explore(
+            f if space is None else space.map,
+            f(Z) if space is None else space.image(Z),
+            tol=scale * tol,
+            resolution=scale * resolution,
+            max_steps=max_steps,
+            batch_size=batch_size,
+        )
+        points = catalogue.points
+        if space is not None:
+            points, labels = _verified(f, space.states(points), labels, resolution)
+        radius, info = spectral_radius(f, points, return_info=True)
+        residual = f.residual(points)
+    count = torch.bincount(labels[labels >= 0], minlength=len(points))
+    order = count.argsort(descending=True, stable=True)
+    rank = torch.full((len(points) + 1,), -1, dtype=torch.int64, device=f.device)
+    rank[order] = torch.arange(len(order), device=f.device)
+    margin = info.residual[:, 0] + 100 * torch.finfo(f.dtype).eps
+    return FixedPoints(
+        points=points[order],
+        residual=residual[order],
+        spectral_radius=radius[order],
+        attracting=(radius + margin < 1)[order],
+        labels=rank[labels],
+        count=count[order],
+        unseen=sources.unseen,
+        degree=sources.degree,
+    )
+
+
+def _explore(
+    f: SelfMap,
+    Z: Tensor,
+    *,
+    tol: float,
+    resolution: float,
+    max_steps: int,
+    batch_size: int | None,
+) -> tuple[Catalogue, Sources, Tensor]:
+    """Searches from everywhere; new searches join the batch as old ones leave it."""
+    # Its memory is most of what a search takes, and leaving the batch copies it.
+    bytes_each = (2 * MEMORY + 16) * f.size * Z.element_size()
+    size = batch_size or batch_size_within(bytes_each, device=f.device, largest=BATCH)
+    mixing = Mixing(f, tol=tol, max_steps=max_steps, tags=2)
+    catalogue = Catalogue(f, resolution=resolution, spread=_spread(Z))
+    sources = Sources(f, Z, catalogue)
+    labels = torch.full((len(Z),), -1, dtype=torch.int64, device=f.device)
+    few = torch.arange(min(DESCENTS, len(Z)), device=f.device)
+    while True:
+        mixing.admit(*sources.take(size - len(mixing), idle=len(mixing) == 0))
+        if len(mixing) == 0 and len(catalogue) == 0 and len(few):
+            states, there = descend(f, Z[few], tol=tol)
+            labels[few] = catalogue.sort_in(states, there, torch.full_like(few, -1))
+            few = few[:0]
+            continue
+        if len(mixing) == 0:
+            return catalogue, sources, labels
+        mixing.reach = REACH * catalogue.spread
+        ends = mixing.run(int(STRAGGLERS * len(mixing)) if len(mixing) > FEW else 0)
+        start, origin = ends.tags.T
+        found = catalogue.sort_in(ends.states, ends.converged, origin)
+        labels[start[start >= 0]] = found[start >= 0]
+
+
+def _verified(
+    f: SelfMap, points: Tensor, labels: Tensor, resolution: float
+) -> tuple[Tensor, Tensor]:
+    """Points that come from coordinates refined as states, and the labels of those that stay."""
+    refined = refine(f, points, radius=max(resolution, _spread(points)))
+    kept = refined.settled.nonzero()[:, 0]
+    group, leaders = group_within(refined.points[kept], resolution)
+    new = torch.full((len(points) + 1,), -1, dtype=torch.int64, device=f.device)
+    new[kept] = group
+    return refined.points[kept[leaders]], new[labels]
+
+
+def _spread(Z: Float[Tensor, "n *shape"]) -> float:
+    """How far states typically lie from their median (RMS); of one state, its size; never 0."""
+    if len(Z) == 0:
+        return 1.0
+    sizes = (rms(Z - Z.median(0).values).median(), rms(Z).median())
+    return next((float(x) for x in sizes if x > 0 and torch.isfinite(x)), 1.0)

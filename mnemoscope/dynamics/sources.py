@@ -1,0 +1,128 @@
+"""Where searches for fixed points begin: at the starts, around points found, and between these.
+
+From around each point found its neighbours are looked for, and so on until no new ones come. Then
+two things are asked: how many points are likely to be unseen, by the counts of hits (Chao), and,
+if `f` grows less than linearly, whether the signs of `det(1 - J)` add up to 1, the degree of
+`z - f(z)` (Lefschetz, Hopf). Where points seem to be missing, searches from nearer by and from
+between the points follow.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mnemoscope.dynamics.catalogue import Catalogue
+from mnemoscope.dynamics.chao import chao
+from mnemoscope.dynamics.probes import DIRECTIONS, probes, surroundings
+from mnemoscope.dynamics.starts import bred
+from mnemoscope.dynamics.states import rms
+from mnemoscope.maps import SelfMap
+
+NEAR, FINE = (0.3, 1.0), (0.1,)
+"""How far from a point is searched, and where points are missing, in spreads of the points."""
+
+UNSEEN = 0.5
+"""So few points may be unseen for the search to be over."""
+
+DRY = 2
+"""Rounds from between the points that find none, after which it is over all the same."""
+
+EACH = 16
+"""Searches from elsewhere, at most, for each start (as for 512, if there are fewer)."""
+
+
+class Sources:
+    """Starts of searches, taken as there is room for them."""
+
+    def __init__(self, f: SelfMap, Z: Float[Tensor, "n *shape"], catalogue: Catalogue) -> None:
+        """Begins with the starts.
+
+        Args:
+            f: The map.
+            Z: `(n, *shape)`, the starts.
+            catalogue: What is found, as it grows.
+        """
+        self._f, self._Z, self._catalogue = f, Z, catalogue
+        self._begun = self._near = self._fine = 0
+        self._left = EACH * max(512, len(Z))
+        self._signs = Z.new_empty(0)
+        self._degree_is_1 = _sublinear(f, catalogue.spread)
+        self._missing = False
+        self._dry, self._before = 0, -1
+
+    def take(
+        self, room: int, *, idle: bool
+    ) -> tuple[Int[Tensor, "k 2"], Float[Tensor, "k *shape"]]:
+        """Some starts; none where none are left, or none are wanted while others are under way.
+
+        Args:
+            room: How many there is room for; those around one point come together.
+            idle: Whether no search is under way that may still find something.
+
+        Returns:
+            Tags, of each its number among the starts and the point that it lies next to (-1 for
+            none of either), and the starts.
+        """
+        if self._begun < len(self._Z):
+            starts = self._Z[self._begun :][:room]
+            number = torch.arange(len(starts), device=starts.device) + self._begun
+            self._begun += len(starts)
+            return torch.stack([number, torch.full_like(number, -1)], 1), starts
+        at_once = max(1, room // (2 * DIRECTIONS * len(NEAR)))
+        starts, origin = self._Z[:0], self._catalogue.hits[:0]
+        while len(starts) == 0 and self._left > 0:
+            if self._near < len(self._catalogue):
+                first, self._near = self._near, min(self._near + at_once, len(self._catalogue))
+                starts, origin = self._around(first, self._near, NEAR)
+            elif self._missing and self._fine < len(self._catalogue):
+                first, self._fine = self._fine, min(self._fine + at_once, len(self._catalogue))
+                starts, origin = self._around(first, self._fine, FINE)
+            elif not idle or self._over():
+                break
+            elif not self._missing:
+                self._missing = True
+            else:
+                points = self._catalogue.points
+                starts = bred(points, max(256, 4 * len(points)), seed=self._left)
+                origin = self._signs.new_full((len(starts),), -1).long()
+        self._left -= len(starts)
+        return torch.stack([torch.full_like(origin, -1), origin], 1), starts
+
+    @property
+    def unseen(self) -> float:
+        """How many isolated points are likely to be unseen."""
+        return chao(self._catalogue.hits[: len(self._signs)][self._signs != 0])
+
+    @property
+    def degree(self) -> int:
+        """The sum of the signs of `det(1 - J)`."""
+        return int(self._signs.sum())
+
+    def _around(self, first: int, last: int, distances: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+        points = self._catalogue.points[first:last]
+        around = surroundings(self._f, points)
+        self._signs = torch.cat([self._signs[:first], around.sign, self._signs[last:]])
+        away = tuple(x * self._catalogue.spread for x in distances)
+        starts, owner = probes(points, around, away)
+        return starts, owner + first
+
+    def _over(self) -> bool:
+        """Whether no more are looked for, now that those under way are done."""
+        if len(self._catalogue) < 2:
+            return True
+        self._dry = 0 if len(self._catalogue) > self._before else self._dry + 1
+        self._before = len(self._catalogue)
+        return self._dry >= DRY if self._missing else self._complete()
+
+    def _complete(self) -> bool:
+        isolated = bool((self._signs != 0).all())
+        return self.unseen < UNSEEN and not (self._degree_is_1 and isolated and self.degree != 1)
+
+
+def _sublinear(f: SelfMap, unit: float) -> bool:
+    """Whether `f` is small against states that are large."""
+    generator = torch.Generator().manual_seed(0)
+    far = 1e6 * unit * torch.randn(8, *f.shape, generator=generator, dtype=torch.float64)
+    far = far.to(device=f.device, dtype=f.dtype)
+    # Not so where the image is NaN.
+    return bool((rms(f(far)) < 1e-3 * rms(far)).all())
