@@ -94,7 +94,7 @@ def maps() -> list[tuple[str, Callable[[Tensor], Tensor], Tensor]]:
     ]
     if DEMO.exists():
         demo = mn.nets.load(DEMO).eval().requires_grad_(False)
-        found.append(("the demo's network, d = 3072", demo, starts(demo.shape, 67)))
+        found.append(("the demo's network, d = 3072", demo, starts(demo.shape, 33)))
     return found
 
 

@@ -16,7 +16,7 @@ import mnemoscope as mn
 
 REPLICAS, TOL, LR = 64, 1e-8, 1e-3
 
-QUESTIONS = [(32, 4, 50.0, 64), (128, 4, 15.0, 64), (256, 8, 5.0, 16)]
+QUESTIONS = [(32, 4, 50.0, 16), (128, 4, 15.0, 32), (256, 8, 5.0, 16)]
 """Width, depth, reach, and how many of the 64 the rival trains (the others take as long)."""
 
 
