@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -64,19 +63,3 @@ class Layout:
     def _room(self, shape: tuple[int, ...]) -> int:
         entries = self.replicas * math.prod(shape)
         return -(-entries // ALIGNMENT) * ALIGNMENT
-
-
-def gathered(
-    parts: Sequence[tuple[Layout, Float[Tensor, " size"]]], rows: Sequence[Sequence[int]]
-) -> list[Float[Tensor, "r *shape"]]:
-    """Some rows of several flat tensors of the same networks' parameters, put together.
-
-    Args:
-        parts: Flat tensors and their layouts.
-        rows: Which rows to take of each.
-    """
-    pieces = [
-        [view[list(chosen)] for view in layout.views(flat)]
-        for (layout, flat), chosen in zip(parts, rows, strict=True)
-    ]
-    return [torch.cat(tensors) for tensors in zip(*pieces, strict=True)]

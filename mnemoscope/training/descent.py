@@ -16,7 +16,7 @@ from torch.optim.adam import adam
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
-from mnemoscope.nets.layout import Layout, gathered
+from mnemoscope.nets.layout import Layout
 
 FIRST_ORDER = ("adam", "gradient_descent", "rmsprop")
 """The optimizers that a stack can be trained with, by name."""
@@ -97,6 +97,21 @@ class Descent:
         self._move(self._displacement, gradient, 1.0)
         values.addcmul_(self._displacement, self._rates)
 
+    def only(self, rows: Sequence[int], like: Float[Tensor, " size"]) -> "Descent":
+        """The optimizer of some of the networks, with their state.
+
+        Args:
+            rows: Which networks.
+            like: Their flat parameters, in this order.
+        """
+        layout = Layout(self.layout.shapes, len(rows))
+        decay = [self.weight_decay[row] for row in rows]
+        new = Descent(self.name, layout, like, momentum=self.momentum, weight_decay=decay)
+        for key, flat in self.state.items():
+            new.state[key] = layout.join([view[rows] for view in self.layout.views(flat)])
+        new.steps.copy_(self.steps)
+        return new
+
     def _move(self, values: Tensor, gradient: Tensor, rate: float) -> None:
         state = {key: [tensor] for key, tensor in self.state.items()}
         if self.name == "adam":
@@ -126,24 +141,3 @@ class Descent:
         """Takes what `state_dict` gave."""
         for key, tensor in self.state_dict().items():
             tensor.copy_(state[key])
-
-
-def regathered(
-    old: Sequence[Descent], rows: Sequence[Sequence[int]], like: Float[Tensor, " size"]
-) -> Descent:
-    """One optimizer with the state of some rows of several that have taken the same steps.
-
-    Args:
-        old: The optimizers.
-        rows: Which networks to take of each.
-        like: The flat parameters of the networks taken, in this order.
-    """
-    first = old[0]
-    decay = [o.weight_decay[row] for o, chosen in zip(old, rows, strict=True) for row in chosen]
-    layout = Layout(first.layout.shapes, len(decay))
-    new = Descent(first.name, layout, like, momentum=first.momentum, weight_decay=decay)
-    for key in new.state:
-        parts = gathered([(o.layout, o.state[key]) for o in old], rows)
-        new.state[key] = layout.join(parts)
-    new.steps.copy_(first.steps)
-    return new

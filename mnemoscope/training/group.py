@@ -1,4 +1,8 @@
-"""Replicas trained side by side: one stack, one optimizer, as many as the cache holds."""
+"""Replicas trained side by side: one stack, one optimizer, as many as the cache holds.
+
+One group is trained to its end before the next one begins. So its parameters stay in the cache from
+step to step, and no more optimizer state exists than that of one group.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mnemoscope.memory import batch_size_within
-from mnemoscope.nets.layout import gathered
 from mnemoscope.nets.spec import Spec
 from mnemoscope.nets.stack import Stack
 from mnemoscope.nets.stacking import make_stack
-from mnemoscope.training.descent import Descent, regathered
+from mnemoscope.training.descent import Descent
 
 WORKING_SET = 12 * 2**20
 """Bytes of parameters, gradients and optimizer state that a group may have on a CPU: what stays in
@@ -66,9 +69,16 @@ class Group:
     ) -> None:
         self.members = list(members)
         self.stack = stack
-        self.rates = [rates[member] for member in members]
+        self.rates = list(rates)
         self._descent = descent
         self._X, self._Y = examples.of(members)
+
+    def only(self, rows: Sequence[int], examples: Examples) -> "Group":
+        """Some of its replicas, as they are."""
+        stack = make_stack(self.stack.spec, [values[rows] for values in self.stack.parameters])
+        descent = self._descent.only(rows, stack.values)
+        members, rates = [self.members[r] for r in rows], [self.rates[r] for r in rows]
+        return Group(members, stack, descent, examples, rates)
 
     def descend(self, steps: int) -> Float[Tensor, " r"]:
         """Takes so many full-batch steps; each replica's loss before the last of them."""
@@ -83,11 +93,10 @@ class Group:
         """A pass over mini-batches, each replica in its own order: steps, mean losses on the way.
 
         Args:
-            order: A row for each of all replicas.
+            order: A row for each replica of the group.
             size: Examples in each mini-batch.
             most: Take no more steps than this.
         """
-        order = order[self.members]
         rows = torch.arange(len(self.members), device=order.device)[:, None]
         total = self._X.new_zeros(len(self.members))
         steps = count = 0
@@ -115,66 +124,27 @@ class Group:
         return error
 
 
-def begun(
-    spec: Spec,
-    parameters: Sequence[Float[Tensor, "r *shape"]],
-    examples: Examples,
-    rates: Sequence[float],
-    *,
-    optimizer: str,
-    momentum: float,
-    weight_decay: Sequence[float],
-) -> list[Group]:
-    """All replicas in groups, before their first step."""
-    groups = []
-    for members in _shares(range(len(rates)), spec, parameters, examples):
-        stack = make_stack(spec, [values[members] for values in parameters])
-        descent = Descent(
-            optimizer,
-            stack.layout,
-            stack.values,
-            momentum=momentum,
-            weight_decay=[weight_decay[member] for member in members],
-        )
-        groups.append(Group(members, stack, descent, examples, rates))
-    return groups
-
-
-def regrouped(
-    old: Sequence[Group], staying: set[int], examples: Examples, rates: Sequence[float]
-) -> list[Group]:
-    """The replicas that stay, in as few groups as hold them, as they are."""
-    spec = old[0].stack.spec
-    place = {member: (i, row) for i, g in enumerate(old) for row, member in enumerate(g.members)}
-    members = sorted(staying, key=place.__getitem__)
-    groups = []
-    for share in _shares(members, spec, old[0].stack.parameters, examples):
-        rows = [[place[m][1] for m in share if place[m][0] == i] for i in range(len(old))]
-        chosen = [(g, r) for g, r in zip(old, rows, strict=True) if r]
-        lines = [r for _, r in chosen]
-        stack = make_stack(
-            spec, gathered([(g.stack.layout, g.stack.values) for g, _ in chosen], lines)
-        )
-        descent = regathered([g._descent for g, _ in chosen], lines, stack.values)
-        groups.append(Group(share, stack, descent, examples, rates))
-    return groups
-
-
-def _shares(
-    members: Sequence[int], spec: Spec, parameters: Sequence[Tensor], examples: Examples
+def shares(
+    spec: Spec, X: Float[Tensor, "n *shape"], replicas: int, like: Tensor
 ) -> list[list[int]]:
-    """The members in shares of nearly equal size, each small enough for one group."""
-    like = parameters[0]
-    entries = sum(values[0].numel() for values in parameters)
+    """The replicas in shares of nearly equal size, each as many as one group holds.
+
+    Args:
+        spec: What each is built from.
+        X: The examples of one.
+        replicas: How many there are.
+        like: A tensor of the dtype and on the device that they are trained in.
+    """
+    entries = spec.parameters_count()
     # Parameters, gradient, two running means, and what a pass over the examples leaves behind.
     one = 4 * entries * like.element_size()
     if like.device.type == "cpu":
         size = max(FEWEST, WORKING_SET // one)
     else:
-        passed = 4 * examples.X[0].numel() * len(parameters) * like.element_size()
+        passed = 8 * X.numel() * like.element_size()
         size = batch_size_within(one + passed, device=like.device)
-    count = -(-len(members) // size)
-    return [list(members[i::count]) for i in range(count)]
+    count = -(-replicas // size)
+    return [list(range(replicas))[i::count] for i in range(count)]
 
 
 def _mean_square(error: Tensor) -> Float[Tensor, " r"]:

@@ -22,12 +22,12 @@ class ReplicaProgress:
     """Where the training of many stands.
 
     Attributes:
-        step: Optimizer steps taken so far.
-        seconds: Time since the start.
-        running: Replicas still in training.
-        converged: Replicas that interpolate.
+        step: Optimizer steps that the present group has taken so far.
+        seconds: Time since that group's start.
+        running: Replicas that are in training, or wait for it.
+        converged: Replicas that have left without diverging.
         diverged: Replicas that were taken out.
-        loss: The largest loss among those running.
+        loss: The largest loss among those in training.
     """
 
     step: int

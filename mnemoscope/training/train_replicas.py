@@ -13,12 +13,13 @@ from torch import Tensor
 from mnemoscope.errors import DivergenceWarning, MnemoscopeError
 from mnemoscope.nets import HistoryRow, Spec, TrainingRecord
 from mnemoscope.nets.stack import drawn_parameters, network_from
+from mnemoscope.nets.stacking import make_stack
 from mnemoscope.provenance import checksum, versions
 from mnemoscope.training.batches import Order
 from mnemoscope.training.checks import check_data, check_finite, check_settings
-from mnemoscope.training.descent import FIRST_ORDER
+from mnemoscope.training.descent import FIRST_ORDER, Descent
 from mnemoscope.training.fit import Fit
-from mnemoscope.training.group import Examples, Group, begun, regrouped
+from mnemoscope.training.group import Examples, Group, shares
 from mnemoscope.training.history import History
 from mnemoscope.training.judgement import LOOK, ROUND, largest_loss, promising
 from mnemoscope.training.optimizers import optimizer_kind
@@ -26,8 +27,8 @@ from mnemoscope.training.replicas import ReplicaProgress, Replicas
 from mnemoscope.training.schedules import Rates
 from mnemoscope.training.train import POLISH_FROM, POLISHED, train
 
-REGROUP = 8
-"""The groups are made anew when one replica in so many has left: until then it is computed on."""
+CLOSE_RANKS = 8
+"""A group is made anew when one replica in so many has left: until then it is computed on."""
 
 
 def train_replicas(
@@ -58,8 +59,9 @@ def train_replicas(
     arithmetic is paid once. One that has reached `tol` changes no more and leaves; so does one that
     diverges, with a `DivergenceWarning` in the end. No replica's numbers depend on the others'.
 
-    On a CPU replicas are worked on in groups whose parameters fit into the cache; see
-    `mnemoscope.training.group`. Memory: about six times all parameters.
+    On a CPU replicas are trained in groups whose parameters fit into the cache, one group after the
+    other; see `mnemoscope.training.group`. Memory: all parameters, and about six times those of a
+    group.
 
     Args:
         spec: What each network is built from.
@@ -97,7 +99,7 @@ def train_replicas(
         >>> replicas.spectral_radius(X).shape
         torch.Size([3, 5])
     """
-    begun_at = time.perf_counter()
+    begun = time.perf_counter()
     seeds = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
     count = len(seeds)
     kind = optimizer_kind(optimizer)
@@ -120,25 +122,17 @@ def train_replicas(
             tol=tol, optimizer=optimizer, lr=rate, schedule=schedule, batch_size=size,
             max_steps=max_steps, momentum=momentum, weight_decay=decay, seed=seed, examples=n,
         )  # fmt: skip
-    parameters = drawn_parameters(spec, seeds, scales=scales, dtype=dtype, device=device)
     data = X.detach().to(device=device, dtype=dtype)
     goal = data if targets is None else targets.detach().to(device=device, dtype=dtype)
     check_finite(data, goal)
     examples = Examples(data, goal, own)
     herd = _Herd(
-        begun(
-            spec, parameters, examples, rates,
-            optimizer=optimizer, momentum=momentum, weight_decay=decays,
-        ),
-        parameters,
-        examples,
-        Rates(schedule, rates, max_steps),
-        Order(n, seeds, data.device),
-        tol=max(tol, POLISH_FROM) if polish else tol,
-        batch_size=size,
-        max_steps=max_steps,
+        spec, seeds, scales, examples,
+        optimizer=optimizer, rates=rates, schedule=schedule, momentum=momentum, decays=decays,
+        tol=max(tol, POLISH_FROM) if polish else tol, batch_size=size, max_steps=max_steps,
+        on_progress=on_progress,
     )  # fmt: skip
-    herd.run(begun_at, on_progress)
+    herd.run()
     checks = [checksum(x) for x in X] if own else [checksum(X)] * count
     told = versions()
     settings = [
@@ -151,91 +145,165 @@ def train_replicas(
         for r in range(count)
     ]  # fmt: skip
     if polish:
-        herd.polish(spec, min(tol, POLISHED))
+        herd.polish(min(tol, POLISHED))
     fits = tuple(herd.fit(r, tol, settings[r]) for r in range(count))
     _tell_of_divergence(herd.diverged, seeds, rates)
     return Replicas(
         spec=spec,
         fits=fits,
         diverged=herd.diverged,
-        seconds=time.perf_counter() - begun_at,
-        parameters=tuple(parameters),
+        seconds=time.perf_counter() - begun,
+        parameters=tuple(herd.final),
         own_data=own,
     )
 
 
 class _Herd:
-    """All replicas under way, in their groups; what each has come to once it has left.
+    """All replicas: what each has come to once it has left, and how they are trained until then.
 
     Attributes:
+        final: `(R, *shape)` each, the parameters of those that have left.
         diverged: `(R,)`, which of them diverged.
     """
 
     def __init__(
         self,
-        groups: list[Group],
-        final: list[Tensor],
+        spec: Spec,
+        seeds: Sequence[int],
+        scales: Sequence[float],
         examples: Examples,
-        rates: Rates,
-        order: Order,
         *,
+        optimizer: str,
+        rates: Sequence[float],
+        schedule: str,
+        momentum: float,
+        decays: Sequence[float],
         tol: float,
         batch_size: int,
         max_steps: int,
+        on_progress: Callable[[ReplicaProgress], object] | None,
     ) -> None:
-        self.groups, self.final, self.examples = groups, final, examples
-        self.rates, self.order = rates, order
+        self.spec, self.seeds, self.scales, self.examples = spec, seeds, scales, examples
+        self.optimizer, self.rates, self.schedule = optimizer, rates, schedule
+        self.momentum, self.decays = momentum, decays
         self.tol, self.batch_size, self.max_steps = tol, batch_size, max_steps
-        count = len(rates.lr)
-        self.running = torch.ones(count, dtype=torch.bool)
+        self.on_progress = on_progress
+        count = len(seeds)
+        like = examples.X
+        self.final = [like.new_empty(count, *p.shape) for p in spec.outline().parameters()]
+        self.left = torch.zeros(count, dtype=torch.bool)
         self.diverged = torch.zeros(count, dtype=torch.bool)
         self.loss = torch.full((count,), torch.nan, dtype=torch.float64)
         self.steps = torch.zeros(count, dtype=torch.int64)
         self.seconds = torch.zeros(count, dtype=torch.float64)
-        self.history: History[tuple[int, float, Tensor, list[float]]] = History()
+        self.rows: dict[int, tuple[int, _Rows]] = {}
         self.polishing: dict[int, Fit] = {}
-        self.step = self.round = 0
 
-    def run(self, begun_at: float, on_progress: Callable[[ReplicaProgress], object] | None) -> None:
-        """Trains until every replica has left."""
-        first = self._whole(self.groups)
-        bound = torch.tensor([largest_loss(loss) for loss in first.tolist()])
-        self._leave(~torch.isfinite(first), first, 0.0, diverged=True)
-        self._leave(self.running & (first <= self.tol), first, 0.0)
-        full_batch = self.batch_size >= self.examples.X.shape[self.examples.own]
+    def run(self) -> None:
+        """Trains one group after the other."""
+        own = self.examples.own
+        one = self.examples.X[0] if own else self.examples.X
+        for members in shares(self.spec, one, len(self.seeds), self.examples.X):
+            self._train(members)
+
+    def _train(self, members: list[int]) -> None:
+        """Trains a group until every replica of it has left."""
+        begun = time.perf_counter()
+        group, rates = self._begin(members)
+        rows: _Rows = History()
+        self.rows |= {member: (row, rows) for row, member in enumerate(members)}
+        order = Order(self._examples(), [self.seeds[m] for m in members], self.examples.X.device)
+        all_members = torch.tensor(members)
+        running = torch.ones(len(members), dtype=torch.bool)
+        loss = torch.full((len(members),), torch.nan, dtype=torch.float64)
+        # Where each replica of the group as it was begun stands in it now.
+        place = torch.arange(len(members))
+        full_batch = self.batch_size >= self._examples()
         limit = promising(self.tol, full_batch=full_batch)
-        while self.groups:
-            before = self.step
-            seen = self._pass(full_batch)
-            self.round += 1
-            seconds = time.perf_counter() - begun_at
-            self.history.note(self.round, (self.step, seconds, seen, self.rates.lr))
-            self._leave(self.running & ~(seen <= bound), seen, seconds, diverged=True)
-            last = self.step >= self.max_steps
-            looked_at = self.running & ((seen <= limit) | (self.round % LOOK == 0) | last)
-            if bool(looked_at.any()):
-                groups = [g for g in self.groups if bool(looked_at[g.members].any())]
-                whole = self._whole(groups)
-                lost = looked_at & ~(whole <= bound)
-                self._leave(lost, whole, seconds, diverged=True)
-                done = looked_at & ~lost & ((whole <= self.tol) | last)
-                self._leave(done, whole, seconds)
-            if on_progress is not None:
-                on_progress(self._progress(seen, seconds))
-            changed = self.rates.after(seen.nan_to_num(), self.step - before)
-            self._close_ranks()
-            if changed:
-                for group in self.groups:
-                    group.rates = [self.rates.lr[member] for member in group.members]
+        step = round = 0
 
-    def polish(self, spec: Spec, tol: float) -> None:
+        def leave(leaving: Tensor, losses: Tensor, *, diverged: bool = False) -> None:
+            if not bool(leaving.any()):
+                return
+            out = all_members[leaving]
+            running.masked_fill_(leaving, False)
+            self.left[out] = True
+            self.diverged[out] = diverged
+            self.loss[out], self.steps[out] = losses[leaving], step
+            self.seconds[out] = time.perf_counter() - begun
+            rows_now = place[leaving].to(self.examples.X.device)
+            for values, now in zip(self.final, group.stack.parameters, strict=True):
+                values[out.to(values.device)] = now[rows_now]
+
+        def whole() -> Tensor:
+            return torch.full_like(loss, torch.nan).index_copy(0, present, group.losses())
+
+        present = torch.arange(len(members))
+        first = whole()
+        bound = torch.tensor([largest_loss(value) for value in first.tolist()])
+        leave(~torch.isfinite(first), first, diverged=True)
+        leave(running & (first <= self.tol), first)
+        while bool(running.any()):
+            before, left = step, self.max_steps - step
+            if full_batch:
+                taken = min(ROUND, left)
+                losses = group.descend(taken)
+            else:
+                taken, losses = group.epoch(order.epoch(round)[present], self.batch_size, left)
+            step, round = step + taken, round + 1
+            seen = torch.full_like(loss, torch.nan).index_copy(0, present, losses)
+            rows.note(round, (step, time.perf_counter() - begun, seen, rates.lr))
+            leave(running & ~(seen <= bound), seen, diverged=True)
+            last = step >= self.max_steps
+            looked_at = running & ((seen <= limit) | (round % LOOK == 0) | last)
+            if bool(looked_at.any()):
+                now = whole()
+                leave(looked_at & ~(now <= bound), now, diverged=True)
+                leave(running & looked_at & ((now <= self.tol) | last), now)
+            if self.on_progress is not None:
+                self.on_progress(self._progress(step, time.perf_counter() - begun, seen[running]))
+            changed = rates.after(seen.nan_to_num(), step - before)
+            staying = running[present].nonzero()[:, 0]
+            if 0 < len(staying) <= len(present) * (1 - 1 / CLOSE_RANKS):
+                group = group.only(staying.tolist(), self.examples)
+                present = present[staying]
+                place[present] = torch.arange(len(present))
+                changed = True
+            if changed:
+                group.rates = [rates.lr[row] for row in present.tolist()]
+
+    def _begin(self, members: list[int]) -> tuple[Group, Rates]:
+        """A group before its first step."""
+        like = self.examples.X
+        parameters = drawn_parameters(
+            self.spec,
+            [self.seeds[m] for m in members],
+            scales=[self.scales[m] for m in members],
+            dtype=like.dtype,
+            device=like.device,
+        )
+        stack = make_stack(self.spec, parameters)
+        descent = Descent(
+            self.optimizer,
+            stack.layout,
+            stack.values,
+            momentum=self.momentum,
+            weight_decay=[self.decays[m] for m in members],
+        )
+        rates = Rates(self.schedule, [self.rates[m] for m in members], self.max_steps)
+        return Group(members, stack, descent, self.examples, rates.lr), rates
+
+    def _examples(self) -> int:
+        return self.examples.X.shape[int(self.examples.own)]
+
+    def polish(self, tol: float) -> None:
         """Lets Gauss-Newton go on with every replica that has come to where it takes over."""
         for r in ((self.loss <= self.tol) & ~self.diverged).nonzero()[:, 0].tolist():
             left = self.max_steps - int(self.steps[r])
             if left < 1:
                 continue
             X, Y = (values[0] for values in self.examples.of([r]))
-            network = network_from(spec, [values[r] for values in self.final])
+            network = network_from(self.spec, [values[r] for values in self.final])
             fit = train(network, X, targets=Y, tol=tol, optimizer="gauss_newton", max_steps=left)
             for values, parameter in zip(self.final, network.parameters(), strict=True):
                 values[r] = parameter.detach()
@@ -250,12 +318,15 @@ class _Herd:
             settings: Its settings, as recorded.
         """
         steps, loss, seconds = int(self.steps[r]), float(self.loss[r]), float(self.seconds[r])
+        column, noted = self.rows[r]
         rows = [
-            HistoryRow(step=step, seconds=at, loss=float(losses[r]), lr=lr[r])
-            for step, at, losses, lr in self.history.rows
+            HistoryRow(step=step, seconds=at, loss=float(losses[column]), lr=lr[column])
+            for step, at, losses, lr in noted.rows
             if step < steps
         ]
-        rows.append(HistoryRow(step=steps, seconds=seconds, loss=loss, lr=self.rates.lr[r]))
+        last = next((row[3] for row in reversed(noted.rows) if row[0] <= steps), None)
+        lr = self.rates[r] if last is None else last[column]
+        rows.append(HistoryRow(step=steps, seconds=seconds, loss=loss, lr=lr))
         polished = self.polishing.get(r)
         if polished is not None and polished.steps:
             rows.extend(
@@ -271,68 +342,20 @@ class _Herd:
         )  # fmt: skip
         return Fit(loss, steps, converged, seconds, record.history, record)
 
-    def _pass(self, full_batch: bool) -> Tensor:
-        """A round of full-batch steps, or a pass over mini-batches: the loss seen by each."""
-        seen = torch.full_like(self.loss, torch.nan)
-        left = self.max_steps - self.step
-        taken = 0
-        if full_batch:
-            taken = min(ROUND, left)
-            for group in self.groups:
-                seen[group.members] = group.descend(taken)
-        else:
-            order = self.order.epoch(self.round)
-            for group in self.groups:
-                taken, losses = group.epoch(order, self.batch_size, left)
-                seen[group.members] = losses
-        self.step += taken
-        return seen
-
-    def _whole(self, groups: Sequence[Group]) -> Tensor:
-        """The training loss of each replica in these groups; NaN for the others."""
-        whole = torch.full_like(self.loss, torch.nan)
-        for group in groups:
-            whole[group.members] = group.losses()
-        return whole
-
-    def _leave(
-        self, leaving: Tensor, loss: Tensor, seconds: float, *, diverged: bool = False
-    ) -> None:
-        """Notes what those that leave have come to, and keeps their weights."""
-        if not bool(leaving.any()):
-            return
-        self.running &= ~leaving
-        self.diverged |= leaving & diverged
-        self.loss[leaving] = loss[leaving]
-        self.steps[leaving] = self.step
-        self.seconds[leaving] = seconds
-        for group in self.groups:
-            rows = leaving[group.members].nonzero()[:, 0]
-            members = [group.members[row] for row in rows.tolist()]
-            if members:
-                for values, own in zip(self.final, group.stack.parameters, strict=True):
-                    values[members] = own[rows.to(own.device)]
-
-    def _close_ranks(self) -> None:
-        present = sum(len(group.members) for group in self.groups)
-        staying = int(self.running.sum())
-        if staying == 0:
-            self.groups = []
-        elif (present - staying) * REGROUP >= present:
-            members = set(self.running.nonzero()[:, 0].tolist())
-            self.groups = regrouped(self.groups, members, self.examples, self.rates.lr)
-
-    def _progress(self, seen: Tensor, seconds: float) -> ReplicaProgress:
-        running = int(self.running.sum())
+    def _progress(self, step: int, seconds: float, losses: Tensor) -> ReplicaProgress:
         lost = int(self.diverged.sum())
+        left = int(self.left.sum())
         return ReplicaProgress(
-            step=self.step,
+            step=step,
             seconds=seconds,
-            running=running,
-            converged=len(seen) - running - lost,
+            running=len(self.left) - left,
+            converged=left - lost,
             diverged=lost,
-            loss=float(seen[self.running].max()) if running else math.nan,
+            loss=float(losses.max()) if len(losses) else math.nan,
         )
+
+
+_Rows = History[tuple[int, float, Tensor, list[float]]]
 
 
 def each(name: str, value: float | Sequence[float] | Any, count: int) -> list[float]:

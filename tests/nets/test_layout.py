@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mnemoscope.nets.layout import ALIGNMENT, Layout, gathered
+from mnemoscope.nets.layout import ALIGNMENT, Layout
 
 
 def parts(replicas, seed=0):
@@ -36,11 +36,3 @@ def test_every_entry_of_a_network_gets_its_value():
     for view in layout.views(layout.spread(torch.tensor([1.0, 2.0, 3.0]))):
         for row in range(3):
             assert bool((view[row] == row + 1).all())
-
-
-def test_rows_are_gathered_in_the_order_named():
-    one, other = parts(3, seed=1), parts(2, seed=2)
-    flat = [(Layout.of(p), Layout.of(p).join(p)) for p in (one, other)]
-    found = gathered(flat, [[2, 0], [1]])
-    for tensor, a, b in zip(found, one, other, strict=True):
-        assert torch.equal(tensor, torch.stack([a[2], a[0], b[1]]))
