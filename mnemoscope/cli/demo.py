@@ -75,7 +75,7 @@ def demo(
 ) -> int:
     """Watch an autoencoder memorize real pictures, give them back, and explain itself.
 
-    Trains, audits and writes a page, in about a minute.
+    Trains, audits and writes a page, in a quarter of a minute.
     """
     import mnemoscope as mn
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -65,8 +67,9 @@ def test_a_step_is_no_longer_than_the_reach_or_the_residual():
         seen.append(z.clone())
         return z + 0.1 * torch.cos(3 * z)
 
-    searches(mn.SelfMap(f, (2,), dtype=torch.float64), normal(5, 2), reach=0.05, max_steps=30).run(0)
-    steps = [b - a for a, b in zip(seen[2:], seen[3:], strict=False) if len(a) == len(b)]
+    map_ = mn.SelfMap(f, (2,), dtype=torch.float64)
+    searches(map_, normal(5, 2), reach=0.05, max_steps=30).run(0)
+    steps = [b - a for a, b in pairwise(seen[2:]) if len(a) == len(b)]
     assert len(steps) > 10
     # A residual is at most 0.1.
     assert max(float(s.square().mean(1).sqrt().max()) for s in steps) <= 0.1 + 1e-12

@@ -28,7 +28,8 @@ def catalogue():
 
 def test_ends_nearby_are_one_point_exact_to_rounding(catalogue):
     assert sort_in(catalogue, [1e-4, torch.pi, -2e-4, torch.pi + 1e-5]) == [0, 1, 0, 1]
-    assert torch.allclose(catalogue.points[:, 0], torch.tensor([0.0, torch.pi]).double(), atol=1e-12)
+    expected = torch.tensor([0.0, torch.pi]).double()
+    assert torch.allclose(catalogue.points[:, 0], expected, atol=1e-12)
     assert sort_in(catalogue, [2 * torch.pi, torch.pi]) == [2, 1]
     assert catalogue.hits.tolist() == [2, 3, 1]
 
