@@ -69,6 +69,9 @@ _MODULES: dict[str, Callable[..., nn.Module]] = {
     "cosid": Cosid,
 }
 
+Into = Callable[[Tensor, Tensor], Tensor]
+"""`(z, out) -> phi(z)`, entry by entry, written to `out`."""
+
 Pullback = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`(u, z, phi(z)) -> u * phi'(z)`, entry by entry, written over `u`."""
 
@@ -80,6 +83,25 @@ _SELU = (1.6732632423543772, 1.0507009873554805)
 def _leaky_relu_pullback(u: Tensor, z: Tensor, a: Tensor, negative_slope: float) -> Tensor:
     return _aten.leaky_relu_backward.grad_input(u, z, negative_slope, False, grad_input=u)
 
+
+def _leaky_relu_into(z: Tensor, out: Tensor, negative_slope: float) -> Tensor:
+    return _aten.leaky_relu.out(z, negative_slope, out=out)
+
+
+_INTO: dict[str, Callable[..., Tensor]] = {
+    "identity": lambda z, out: z,
+    "relu": lambda z, out: _aten.relu.out(z, out=out),
+    "leaky_relu": _leaky_relu_into,
+    "selu": lambda z, out: _aten.elu.out(z, *_SELU, 1, out=out),
+    "silu": lambda z, out: _aten.silu.out(z, out=out),
+    "gelu": lambda z, out: _aten.gelu.out(z, out=out),
+    "elu": lambda z, out: _aten.elu.out(z, out=out),
+    "softplus": lambda z, out: _aten.softplus.out(z, out=out),
+    "tanh": lambda z, out: torch.tanh(z, out=out),
+    "sigmoid": lambda z, out: torch.sigmoid(z, out=out),
+    "sin": lambda z, out: torch.sin(z, out=out),
+    "cosid": lambda z, out: torch.cos(z, out=out).sub_(z),
+}
 
 # PyTorch's own kernels, so that the numbers agree with what autograd makes of the functions.
 _PULLBACKS: dict[str, Callable[..., Tensor]] = {
@@ -134,6 +156,19 @@ def activation_module(name: str) -> nn.Module:
     """
     bare, slope = parse_activation(name)
     return _MODULES[bare]() if slope is None else _MODULES[bare](slope)
+
+
+def activation_into(name: str) -> Into:
+    """The activation as a function that writes to memory that is there: `(z, out) -> phi(z)`.
+
+    The identity gives `z` itself.
+
+    Raises:
+        MnemoscopeError: there is no such activation; the nearest name is told.
+    """
+    bare, slope = parse_activation(name)
+    function = _INTO[bare]
+    return function if slope is None else partial(function, negative_slope=slope)
 
 
 def activation_pullback(name: str) -> Pullback:

@@ -16,7 +16,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.nets.activations import activation_function, activation_pullback
+from mnemoscope.nets.activations import (
+    activation_function,
+    activation_into,
+    activation_pullback,
+)
 from mnemoscope.nets.fully_connected import FullyConnected
 from mnemoscope.nets.stack import Stack
 
@@ -38,6 +42,7 @@ class FullyConnectedStack(Stack):
         self._scales = [float(getattr(layer, "scale", 1.0)) for layer in layers]
         names = [spec.activation] * (spec.depth - 1) + [spec.last_activation]
         self._functions = [activation_function(name) for name in names]
+        self._into = [activation_into(name) for name in names]
         self._pullbacks = [activation_pullback(name) for name in names]
         self._buffers: dict[int, _Buffers] = {}
 
@@ -62,9 +67,9 @@ class FullyConnectedStack(Stack):
             self._buffers[n] = _Buffers(self._weights, n)
         buffers = self._buffers[n]
         a, inputs = X.flatten(2), []
-        for i, function in enumerate(self._functions):
+        for i, into in enumerate(self._into):
             inputs.append(a)
-            a = function(self._affine(i, a, buffers.z[i]))
+            a = into(self._affine(i, a, buffers.z[i]), buffers.a[i])
         inputs.append(a)
         error = torch.sub(a, Y.flatten(2), out=buffers.error)
         u = torch.mul(error, 2 / error[0].numel(), out=buffers.u[-1])
@@ -91,12 +96,14 @@ class _Buffers:
 
     Attributes:
         z: `(r, n, width)` for each layer, before its activation.
+        a: Likewise, after it.
         u: Likewise, covectors.
         error: `(r, n, d)`, outputs less targets.
     """
 
     def __init__(self, weights: list[Tensor], n: int) -> None:
         self.z = [W.new_empty(len(W), n, W.shape[1]) for W in weights]
+        self.a = [torch.empty_like(z) for z in self.z]
         self.u = [torch.empty_like(z) for z in self.z]
         self.error = torch.empty_like(self.z[-1])
 

@@ -7,7 +7,7 @@ import torch
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets import ACTIVATIONS, activation_function, activation_module
-from mnemoscope.nets.activations import activation_pullback
+from mnemoscope.nets.activations import activation_into, activation_pullback
 
 ALL = [*ACTIVATIONS, "leaky_relu(0.5)"]
 
@@ -103,3 +103,15 @@ def test_the_pullback_is_autograds_and_is_written_over_the_covector(name: str, d
     assert found.data_ptr() == given.data_ptr()
     # sin and cosid are written out, a rounding or two apart from autograd's; covectors are below 5.
     assert torch.allclose(found, expected, rtol=0, atol=10 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", ALL)
+def test_written_to_memory_that_is_there_it_is_the_same(name: str, dtype: torch.dtype):
+    generator = torch.Generator().manual_seed(0)
+    z = 3 * torch.randn(2, 3, 50, generator=generator, dtype=dtype)
+    kept, out = z.clone(), torch.full_like(z, torch.nan)
+    found = activation_into(name)(z, out)
+    assert torch.equal(found, activation_function(name)(z))
+    assert torch.equal(z, kept)
+    assert found.data_ptr() == (z if name == "identity" else out).data_ptr()
