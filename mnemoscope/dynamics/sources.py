@@ -1,10 +1,10 @@
 """Where searches for fixed points begin: at the starts, around points found, and between these.
 
 From around each point found its neighbours are looked for, and so on until no new ones come. Then
-two things are asked: how many points are likely to be unseen, by the counts of hits (Chao), and,
-if `f` grows less than linearly, whether the signs of `det(1 - J)` add up to 1, the degree of
-`z - f(z)` (Lefschetz, Hopf). Where points seem to be missing, searches from nearer by and from
-between the points follow.
+two things are asked: how many points are likely to be unseen, by the counts of hits (Chao), and, if
+`f` grows less than linearly, whether the signs of `det(1 - J)` add up to 1, the degree of
+`z - f(z)` (Lefschetz, Hopf). Where points seem to be missing, searches follow from other distances,
+and from between the points.
 """
 
 import torch
@@ -18,8 +18,8 @@ from mnemoscope.dynamics.starts import bred
 from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap
 
-NEAR, FINE = (0.3, 1.0), (0.1,)
-"""How far from a point is searched, and where points are missing, in spreads of the points."""
+FIRST, THEN = (0.3, 1.0), (0.15, 0.6)
+"""How far from a point is searched, in spreads of the points; `THEN` if some seem to be missing."""
 
 UNSEEN = 0.5
 """So few points may be unseen for the search to be over."""
@@ -43,7 +43,7 @@ class Sources:
             catalogue: What is found, as it grows.
         """
         self._f, self._Z, self._catalogue = f, Z, catalogue
-        self._begun = self._near = self._fine = 0
+        self._begun = self._first = self._then = 0
         self._left = EACH * max(512, len(Z))
         self._signs = Z.new_empty(0)
         self._degree_is_1 = _sublinear(f, catalogue.spread)
@@ -68,15 +68,15 @@ class Sources:
             number = torch.arange(len(starts), device=starts.device) + self._begun
             self._begun += len(starts)
             return torch.stack([number, torch.full_like(number, -1)], 1), starts
-        at_once = max(1, room // (2 * DIRECTIONS * len(NEAR)))
+        at_once = max(1, room // (2 * DIRECTIONS * len(FIRST)))
         starts, origin = self._Z[:0], self._catalogue.hits[:0]
         while len(starts) == 0 and self._left > 0:
-            if self._near < len(self._catalogue):
-                first, self._near = self._near, min(self._near + at_once, len(self._catalogue))
-                starts, origin = self._around(first, self._near, NEAR)
-            elif self._missing and self._fine < len(self._catalogue):
-                first, self._fine = self._fine, min(self._fine + at_once, len(self._catalogue))
-                starts, origin = self._around(first, self._fine, FINE)
+            if self._first < len(self._catalogue):
+                first, self._first = self._first, min(self._first + at_once, len(self._catalogue))
+                starts, origin = self._around(first, self._first, FIRST)
+            elif self._missing and self._then < len(self._catalogue):
+                first, self._then = self._then, min(self._then + at_once, len(self._catalogue))
+                starts, origin = self._around(first, self._then, THEN)
             elif not idle or self._over():
                 break
             elif not self._missing:

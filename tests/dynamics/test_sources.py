@@ -83,7 +83,7 @@ def test_a_degree_that_is_not_1_calls_for_more_until_none_comes():
     given.take(5, idle=True)
     found(catalogue, [-0.9575, 0.9575])
     assert given.take(1000, idle=False)[1].shape == (0, 1)
-    # The signs add up to 2: the point between them is missing. The first round, nearer by, has no
+    # The signs add up to 2: the point between them is missing. The first round, around them, has no
     # starts, since f contracts at both.
     rounds = all_of(given)
     assert given.degree == 2
