@@ -1,13 +1,13 @@
 """All fixed points of three maps, against gradient descent on `|f(z) - z|^2` from the same starts.
 
-mnemoscope demo; python benchmarks/fixed_points.py [pairs]
+python benchmarks/fixed_points.py [pairs]
 """
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from demo_network import demo_network
 from timing import HEADER, PAIRS, Comparison, compare, table
 from torch import Tensor
 
@@ -23,8 +23,6 @@ RATES = (1.0, 0.01)
 
 RESOLUTION = 1e-3
 """Fixed points nearer than this (RMS) count as one."""
-
-DEMO = Path("runs/demo/network.safetensors")
 
 
 def rival(f: Callable[[Tensor], Tensor], Z: Tensor) -> Tensor:
@@ -92,9 +90,8 @@ def maps() -> list[tuple[str, Callable[[Tensor], Tensor], Tensor]]:
         ("tanh 2z in 3 dimensions", tanh, starts((3,), 400)),
         ("ten digits, d = 64", digits(), starts((1, 8, 8), 400)),
     ]
-    if DEMO.exists():
-        demo = mn.nets.load(DEMO).eval().requires_grad_(False)
-        found.append(("the demo's network, d = 3072", demo, starts(demo.shape, 33)))
+    demo = demo_network().requires_grad_(False)
+    found.append(("the demo's network, d = 3072", demo, starts(demo.shape, 33)))
     return found
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mnemoscope.dynamics.fixed_points import refine
 from mnemoscope.dynamics.orbits import Orbits, Status
+from mnemoscope.dynamics.stability import stability
 from mnemoscope.dynamics.states import group_within, nearest, rms
-from mnemoscope.linalg import spectral_radius
 from mnemoscope.maps import SelfMap
 
 MAX_PERIOD = 256
@@ -71,9 +71,8 @@ def chart(
     """Assigns ends of orbits to attractors; those not known yet are verified and added.
 
     Ends that lie together are one group; one of each is held against the known attractors. Where it
-    is none of them it is refined, its true period found, and its spectral radius `rho` computed. It
-    attracts if that is below 1 by more than the spectrum's own residual and rounding (100 eps): a
-    state that merely does not move away (the identity, a rotation) is no attractor.
+    is none of them it is refined, its true period found, its spectral radius `rho` computed, and
+    kept if it attracts; see `mnemoscope.dynamics.stability`.
 
     A step that moves a state by `s` near an attractor leaves it `s / (1 - rho)` away from it in the
     slowest direction. So an end, which a step still moves by up to `tol`, and a refined point,
@@ -156,10 +155,7 @@ def _verified(
             true_period[rms(lap[:, p] - points) <= resolution] = p
     for p in true_period.unique().tolist():
         rows = (true_period == p).nonzero()[:, 0]
-        radius, info = spectral_radius(f**p, points[rows], return_info=True)
-        margin = info.residual[:, 0] + 100 * torch.finfo(f.dtype).eps
-        for row, value in zip(
-            rows[radius + margin < 1].tolist(), radius[radius + margin < 1], strict=True
-        ):
+        radius, attracts = stability(f**p, points[rows])
+        for row, value in zip(rows[attracts].tolist(), radius[attracts], strict=True):
             residual = refined.residual[settled[row]]
             yield int(settled[row]), _Attractor(lap[row, :p], value, residual)

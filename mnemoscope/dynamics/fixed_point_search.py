@@ -11,9 +11,9 @@ from mnemoscope.dynamics.catalogue import Catalogue
 from mnemoscope.dynamics.descent import descend
 from mnemoscope.dynamics.fixed_points import refine
 from mnemoscope.dynamics.sources import Sources
+from mnemoscope.dynamics.stability import stability
 from mnemoscope.dynamics.states import group_within, rms
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.linalg import spectral_radius
 from mnemoscope.maps import SelfMap, image_space
 from mnemoscope.maps.self_map import Stage, as_self_map
 from mnemoscope.memory import batch_size_within
@@ -126,18 +126,17 @@ def find_fixed_points(
         points = catalogue.points
         if space is not None:
             points, labels = _verified(f, space.states(points), labels, resolution)
-        radius, info = spectral_radius(f, points, return_info=True)
+        radius, attracts = stability(f, points)
         residual = f.residual(points)
     count = torch.bincount(labels[labels >= 0], minlength=len(points))
     order = count.argsort(descending=True, stable=True)
     rank = torch.full((len(points) + 1,), -1, dtype=torch.int64, device=f.device)
     rank[order] = torch.arange(len(order), device=f.device)
-    margin = info.residual[:, 0] + 100 * torch.finfo(f.dtype).eps
     return FixedPoints(
         points=points[order],
         residual=residual[order],
         spectral_radius=radius[order],
-        attracting=(radius + margin < 1)[order],
+        attracting=attracts[order],
         labels=rank[labels],
         count=count[order],
         unseen=sources.unseen,

@@ -28,8 +28,8 @@ class ChainLinearization(Linearization):
         self._slopes = []
         with torch.no_grad():
             a = states.flatten(1)
-            for layer, W in zip(layers, self._weights, strict=True):
-                z = functional.linear(layer.scale * a if layer.scale != 1 else a, W, layer.bias)
+            for layer in layers:
+                z = layer.affine(a)
                 a = layer.phi(z)
                 slope = torch.full_like(z, layer.scale)
                 self._slopes.append(layer.pullback(slope, z, a))

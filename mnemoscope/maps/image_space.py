@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.nets.plain import PlainLayer, plain_layers
@@ -93,6 +92,5 @@ def image_space(f: SelfMap) -> ImageSpace | None:
 
 def _through(layers: Sequence[PlainLayer], a: Tensor) -> Tensor:
     for layer in layers:
-        scaled = a if layer.scale == 1 else layer.scale * a
-        a = layer.phi(functional.linear(scaled, layer.weight, layer.bias))
+        a = layer.phi(layer.affine(a))
     return a

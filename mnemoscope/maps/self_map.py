@@ -14,6 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.chain import ChainLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization
+from mnemoscope.nets.modes import eval_mode
 from mnemoscope.nets.plain import plain_layers
 
 Stage = Callable[[Tensor], Tensor]
@@ -171,7 +172,7 @@ class SelfMap:
             _refuse_random(module)
         with ExitStack() as modes:
             for module in self.modules:
-                modes.enter_context(_eval_mode(module))
+                modes.enter_context(eval_mode(module))
             self._evaluating = True
             try:
                 yield
@@ -255,14 +256,3 @@ def _refuse_random(network: nn.Module) -> None:
                 expected="a map that takes each state of a batch by itself",
                 todo="build it with track_running_stats=True, or replace it",
             )
-
-
-@contextmanager
-def _eval_mode(network: nn.Module) -> Iterator[None]:
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

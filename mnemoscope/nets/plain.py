@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mnemoscope.nets.activations import Pullback, activation_module, activation_pullback
 from mnemoscope.nets.fully_connected import FullyConnected
@@ -28,6 +29,11 @@ class PlainLayer:
     scale: float
     phi: nn.Module
     pullback: Pullback
+
+    def affine(self, a: Float[Tensor, "*n inputs"]) -> Float[Tensor, "*n outputs"]:
+        """`scale * W a + b`; the scale is put on the inputs, because they are fewer."""
+        scaled = a if self.scale == 1 else self.scale * a
+        return functional.linear(scaled, self.weight, self.bias)
 
 
 def plain_layers(net: object) -> list[PlainLayer] | None:

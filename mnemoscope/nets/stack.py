@@ -54,10 +54,6 @@ class Stack(ABC):
         What is returned is overwritten by the next call.
         """
 
-    def network(self, row: int) -> Network:
-        """One of them as a module of its own, with a copy of its parameters."""
-        return network_from(self.spec, [values[row] for values in self.parameters])
-
 
 def network_from(spec: Spec, parameters: Sequence[Float[Tensor, "*shape"]]) -> Network:
     """The network of a spec with a copy of these parameters, in their dtype, on their device."""

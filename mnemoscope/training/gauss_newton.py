@@ -26,6 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from mnemoscope.nets.modes import eval_mode
 from mnemoscope.training.checks import trainable
 from mnemoscope.training.linear_model import Step, linear_model
 from mnemoscope.training.tangent_kernel import split
@@ -97,18 +98,13 @@ class GaussNewton:
             MnemoscopeError: the network cannot be differentiated in float64, or its derivative is
                 not finite.
         """
-        modes = [(module, module.training) for module in self.net.modules()]
-        self.net.eval()
         taken = 0
-        try:
+        with eval_mode(self.net):
             while True:
                 self._step(X, Y)
                 taken += 1
                 if self.stalled or self.loss <= tol or taken >= iterations:
                     return taken
-        finally:
-            for module, mode in modes:
-                module.training = mode
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, besides the weights."""

@@ -54,31 +54,33 @@ class Group:
     """Some replicas, computed as one.
 
     Attributes:
-        members: Which replicas, row by row.
         stack: Their networks.
         rates: The learning rate of each.
     """
 
     def __init__(
         self,
-        members: Sequence[int],
         stack: Stack,
         descent: Descent,
-        examples: Examples,
+        X: Float[Tensor, "r n *shape"],
+        Y: Float[Tensor, "r n *shape"],
         rates: Sequence[float],
     ) -> None:
-        self.members = list(members)
         self.stack = stack
         self.rates = list(rates)
         self._descent = descent
-        self._X, self._Y = examples.of(members)
+        self._X, self._Y = X, Y
 
-    def only(self, rows: Sequence[int], examples: Examples) -> "Group":
+    def __len__(self) -> int:
+        return len(self.stack)
+
+    def only(self, rows: Sequence[int]) -> "Group":
         """Some of its replicas, as they are."""
         stack = make_stack(self.stack.spec, [values[rows] for values in self.stack.parameters])
         descent = self._descent.only(rows, stack.values)
-        members, rates = [self.members[r] for r in rows], [self.rates[r] for r in rows]
-        return Group(members, stack, descent, examples, rates)
+        X = self._X[rows]
+        Y = X if self._Y is self._X else self._Y[rows]
+        return Group(stack, descent, X, Y, [self.rates[row] for row in rows])
 
     def descend(self, steps: int) -> Float[Tensor, " r"]:
         """Takes so many full-batch steps; each replica's loss before the last of them."""
@@ -97,8 +99,8 @@ class Group:
             size: Examples in each mini-batch.
             most: Take no more steps than this.
         """
-        rows = torch.arange(len(self.members), device=order.device)[:, None]
-        total = self._X.new_zeros(len(self.members))
+        rows = torch.arange(len(self), device=order.device)[:, None]
+        total = self._X.new_zeros(len(self))
         steps = count = 0
         for index in order.split(size, dim=1)[:most]:
             x = self._X[rows, index]

@@ -51,7 +51,6 @@ class Replicas:
         diverged: `(R,)`, which of them diverged; such a one has the weights it was taken out with.
         seconds: How long all of it took, in seconds.
         parameters: `(R, *shape)` each: all weights and biases, in the order of a network's own.
-        own_data: Whether each was fitted to examples of its own.
     """
 
     spec: Spec
@@ -59,7 +58,6 @@ class Replicas:
     diverged: Bool[Tensor, " r"]
     seconds: float
     parameters: tuple[Float[Tensor, "r *shape"], ...]
-    own_data: bool
 
     def __len__(self) -> int:
         return len(self.fits)

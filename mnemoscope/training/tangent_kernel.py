@@ -30,8 +30,8 @@ from torch.func import functional_call, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets import FullyConnected, Network, activation_function
-from mnemoscope.nets.activations import activation_pullback
+from mnemoscope.nets import Network
+from mnemoscope.nets.plain import plain_layers
 from mnemoscope.training.checks import trainable
 from mnemoscope.training.stack_solver import is_plain
 
@@ -138,18 +138,16 @@ def tangent_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> Float[Tensor
 
 @torch.no_grad()
 def _by_layers(net: Network, X: Float[Tensor, "n *shape"]) -> Float[Tensor, "N N"]:
-    spec = net.spec
-    assert isinstance(spec, FullyConnected)
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
-    names = [spec.activation] * (spec.depth - 1) + [spec.last_activation]
-    weights = [getattr(m, "scale", 1.0) * m.weight.double() for m in layers]
+    layers = plain_layers(net)
+    assert layers is not None
+    weights = [layer.scale * layer.weight.double() for layer in layers]
     a, inner, slopes = X.double().flatten(1), [], []
-    for layer, name, W in zip(layers, names, weights, strict=True):
-        scale, bias = getattr(layer, "scale", 1.0), layer.bias
-        inner.append(scale**2 * (a @ a.mT) + (bias is not None))
+    for layer, W in zip(layers, weights, strict=True):
+        bias = layer.bias
+        inner.append(layer.scale**2 * (a @ a.mT) + (bias is not None))
         z = nn.functional.linear(a, W, None if bias is None else bias.double())
-        a = activation_function(name)(z)
-        slopes.append(activation_pullback(name)(torch.ones_like(z), z, a))
+        a = layer.phi(z)
+        slopes.append(layer.pullback(torch.ones_like(z), z, a))
     n, d = a.shape
     kernel = a.new_zeros(n, d, n, d)
     delta = torch.diag_embed(slopes[-1])

@@ -154,7 +154,6 @@ def train_replicas(
         diverged=herd.diverged,
         seconds=time.perf_counter() - begun,
         parameters=tuple(herd.final),
-        own_data=own,
     )
 
 
@@ -265,7 +264,7 @@ class _Herd:
             changed = rates.after(seen.nan_to_num(), step - before)
             staying = running[present].nonzero()[:, 0]
             if 0 < len(staying) <= len(present) * (1 - 1 / CLOSE_RANKS):
-                group = group.only(staying.tolist(), self.examples)
+                group = group.only(staying.tolist())
                 present = present[staying]
                 place[present] = torch.arange(len(present))
                 changed = True
@@ -291,7 +290,8 @@ class _Herd:
             weight_decay=[self.decays[m] for m in members],
         )
         rates = Rates(self.schedule, [self.rates[m] for m in members], self.max_steps)
-        return Group(members, stack, descent, self.examples, rates.lr), rates
+        X, Y = self.examples.of(members)
+        return Group(stack, descent, X, Y, rates.lr), rates
 
     def _examples(self) -> int:
         return self.examples.X.shape[int(self.examples.own)]

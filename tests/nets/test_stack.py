@@ -101,7 +101,7 @@ def test_parameters_are_drawn_as_each_network_draws_them(spec, dtype):
 
 def test_a_network_comes_out_as_a_module_of_its_own(spec):
     stack = stacked(spec, torch.float32)
-    net = stack.network(1)
+    net = network_from(spec, [values[1] for values in stack.parameters])
     own = spec.build(seed=SEEDS[1]).state_dict()
     assert all(torch.equal(own[name], value) for name, value in net.state_dict().items())
     stack.values.zero_()
