@@ -23,7 +23,9 @@ MAX_STEPS = 10_000
 """Applications of `f` after which an orbit counts as unsettled, unless told otherwise."""
 
 LOOK = 8
-"""Steps between two looks at what changes slowly: the level of a state, landmarks nearby."""
+"""Steps between two looks at what changes slowly: the level of a state, landmarks nearby. On an
+accelerator also at which orbits are done: until then these stand still, and nobody waits to hear of
+it."""
 
 PILOT = 64
 """Orbits worked on at first where landmarks may be learned, until `SETTLED_IN` are done."""
@@ -165,7 +167,7 @@ def iterate(
     with f.evaluating():
         return _follow(
             f, Z, _bound(Z), tol=tol, max_steps=max_steps, batch_size=batch_size,
-            landmarks=landmarks,
+            landmarks=landmarks, stride=_stride(Z),
         )  # fmt: skip
 
 
@@ -191,6 +193,7 @@ def _in_image_space(
         max_steps=max_steps - 1,
         batch_size=batch_size,
         landmarks=None if landmarks is None else space.coordinates(landmarks),
+        stride=_stride(Y),
     )
     end = torch.empty_like(Z)
     for rows in torch.arange(len(Z), device=f.device).split(CHUNK):
@@ -200,6 +203,11 @@ def _in_image_space(
     nowhere = ~torch.isfinite(Y).all(1)
     end[nowhere], steps[nowhere] = Z[nowhere], 0
     return Orbits(end, steps, residual, found.period, found.status)
+
+
+def _stride(Z: Tensor) -> int:
+    """Steps between two looks at which orbits are done."""
+    return 1 if Z.device.type == "cpu" else LOOK
 
 
 def _bound(Z: Tensor) -> Tensor:
@@ -216,8 +224,13 @@ def _follow(
     max_steps: int,
     batch_size: int | None,
     landmarks: Tensor | None,
+    stride: int,
 ) -> Orbits:
-    """The orbits of all starts, an orbit at a time leaving, another taking its place."""
+    """The orbits of all starts, an orbit at a time leaving, another taking its place.
+
+    One that is done between two looks, `stride` steps apart, stands still: it is found to be done
+    again, by the same numbers, when it is looked at.
+    """
     found = Orbits(
         end=torch.empty_like(Z),
         steps=torch.zeros(len(Z), dtype=torch.int64, device=f.device),
@@ -233,7 +246,7 @@ def _follow(
     turn = 0
     while len(batch):
         turn += 1
-        looking = turn % LOOK == 0
+        looking, collecting = turn % LOOK == 0, turn % stride == 0
         image = f(batch.z)
         step = rms(image - batch.z)
         if looking:
@@ -245,12 +258,15 @@ def _follow(
         exact = (gap <= RETURN * step) | (gap <= rounding * batch.level / 4)
         closed = ~lost & ~still & (gap <= limit) & exact
         target = torch.full_like(batch.index, -1)
-        if landmarks is not None:
+        if landmarks is not None and collecting:
             landmarks = _learned(landmarks, batch.z[still & (batch.age >= LOOK)], 100 * tol)
         if landmarks is not None and len(landmarks) and looking:
             target = captured(f, batch.z, image, landmarks)
             target[lost | still | closed] = -1
         leaving = lost | still | closed | (target >= 0) | (batch.age + 1 >= max_steps)
+        if not collecting:
+            batch.hold(image, leaving)
+            continue
         rows = leaving.nonzero()[:, 0]
         if len(rows):
             out = batch.index[rows]
@@ -275,8 +291,11 @@ def _follow(
 
 def _gap(batch: WorkingBatch, image: Tensor) -> Tensor:
     """How far each orbit's next state is from its anchor; infinite where there is none to meet."""
+    there = (batch.anchored > 0) & (batch.age > batch.anchored)
     gap = torch.full_like(batch.level, torch.inf)
-    old = ((batch.anchored > 0) & (batch.age > batch.anchored)).nonzero()[:, 0]
+    if there.device.type != "cpu":
+        return torch.where(there, rms(image - batch.anchor), gap)
+    old = there.nonzero()[:, 0]
     if len(old):
         gap[old] = rms(image[old] - batch.anchor[old])
     return gap

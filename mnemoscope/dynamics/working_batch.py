@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mnemoscope.dynamics.states import rms
+from mnemoscope.dynamics.states import expand, rms
 
 CYCLES_FROM = 32
 """Steps before which no return is looked for: most orbits have converged by then."""
@@ -54,18 +54,31 @@ class WorkingBatch:
         self.level = torch.cat([self.level, level])
         self.bound = torch.cat([self.bound, self._bounds[new]])
 
+    def hold(self, image: Float[Tensor, "b *shape"], leaving: Bool[Tensor, " b"]) -> None:
+        """Takes a step; whoever is to leave stands still, and keeps its place until `advance`.
+
+        Nothing that the device has computed is waited for.
+        """
+        self.age = self.age + (~leaving).long()
+        self.z = torch.where(expand(leaving, image), self.z, image)
+        moved = self._powers() & ~leaving
+        self.anchor = torch.where(expand(moved, image), self.z, self.anchor)
+        self.anchored = torch.where(moved, self.age, self.anchored)
+
     def advance(self, image: Float[Tensor, "b *shape"], leaving: Bool[Tensor, " b"]) -> None:
         """Takes a step; whoever leaves gives its place to the next start, or closes the ranks."""
         self.age = self.age + 1
         self.z = image
         if bool(leaving.any()):
             self._replace(leaving.nonzero()[:, 0])
-        # Brent's powers of two: the anchor is moved up at steps 32, 64, 128, …
-        power = (self.age >= CYCLES_FROM) & ((self.age & (self.age - 1)) == 0)
-        moved = power.nonzero()[:, 0]
+        moved = self._powers().nonzero()[:, 0]
         if len(moved):
             self.anchor[moved] = self.z[moved]
             self.anchored[moved] = self.age[moved]
+
+    def _powers(self) -> Bool[Tensor, " b"]:
+        """Brent's powers of two: the anchor is moved up at steps 32, 64, 128 and so on."""
+        return (self.age >= CYCLES_FROM) & ((self.age & (self.age - 1)) == 0)
 
     def _replace(self, rows: Int[Tensor, " r"]) -> None:
         self.done += len(rows)

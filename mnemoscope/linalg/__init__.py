@@ -10,6 +10,7 @@ from mnemoscope.linalg.spectrum import (
     operator_norm,
     spectral_radius,
 )
+from mnemoscope.linalg.stacks import has_small_cores, stack_spectral_radius
 
 __all__ = [
     "ConvergenceWarning",
@@ -17,9 +18,11 @@ __all__ = [
     "SpectrumInfo",
     "distance_to_span",
     "effective_rank",
+    "has_small_cores",
     "jacobian_singular_values",
     "jacobian_spectrum",
     "operator_norm",
     "span_basis",
     "spectral_radius",
+    "stack_spectral_radius",
 ]

@@ -31,6 +31,13 @@ def dense_eigenvalues(
     return _or_nan(values, bad), _or_nan(residual, bad)
 
 
+def spectral_radii(A: Float[Tensor, "*n d d"]) -> Float[Tensor, "*n"]:
+    """The largest eigenvalue modulus of each matrix; NaN where an entry is not finite."""
+    matrices, bad = _finite(A.flatten(0, -3))
+    radii = eigenvalues(matrices).abs().amax(1)
+    return torch.where(bad, torch.nan, radii).view(A.shape[:-2])
+
+
 def dense_singular_values(
     linear: Linearization, k: int, *, residuals: bool
 ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:

@@ -11,6 +11,7 @@ costs several times as much at the sizes of interest.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -38,13 +39,13 @@ class FullyConnectedStack(Stack):
         none: list[None] = [None] * spec.depth
         self._biases = [b[:, None] for b in self.parameters[1::2]] if spec.bias else none
         self._bias_gradients = self.gradients[1::2] if spec.bias else none
-        layers = [m for m in spec.skeleton() if isinstance(m, nn.Linear)]
-        self._scales = [float(getattr(layer, "scale", 1.0)) for layer in layers]
+        self._scales = _layer_scales(spec)
         names = [spec.activation] * (spec.depth - 1) + [spec.last_activation]
         self._functions = [activation_function(name) for name in names]
         self._into = [activation_into(name) for name in names]
         self._pullbacks = [activation_pullback(name) for name in names]
-        self._buffers: dict[int, _Buffers] = {}
+        self._transposed = [W.mT for W in self._weights]
+        self._passes: dict[int, _Pass] = {}
 
     @torch.no_grad()
     def forward(self, Z: Float[Tensor, "r n *shape"]) -> Float[Tensor, "r n *shape"]:
@@ -63,49 +64,85 @@ class FullyConnectedStack(Stack):
         What is returned is overwritten by the next call.
         """
         n = X.shape[1]
-        if n not in self._buffers:
-            self._buffers[n] = _Buffers(self._weights, n)
-        buffers = self._buffers[n]
+        if n not in self._passes:
+            self._passes[n] = _Pass(self._weights, n)
+        way = self._passes[n]
         a, inputs = X.flatten(2), []
         for i, into in enumerate(self._into):
             inputs.append(a)
-            a = into(self._affine(i, a, buffers.z[i]), buffers.a[i])
+            z = self._affine(i, a, way.z[i])
+            a = into(z, way.a[i])
         inputs.append(a)
-        error = torch.sub(a, Y.flatten(2), out=buffers.error)
-        u = torch.mul(error, 2 / error[0].numel(), out=buffers.u[-1])
+        error = torch.sub(a, Y.flatten(2), out=way.error)
+        torch.mul(error, way.slope, out=way.u[-1])
         for i in reversed(range(len(self._weights))):
-            u = self._pullbacks[i](u, buffers.z[i], inputs[i + 1])
-            _product(u.mT, inputs[i], self._scales[i], self._weight_gradients[i])
-            bias = self._bias_gradients[i]
+            u, bias = way.u[i], self._bias_gradients[i]
+            self._pullbacks[i](u, way.z[i], inputs[i + 1])
+            _product(way.uT[i], inputs[i], self._scales[i], self._weight_gradients[i])
             if bias is not None:
                 torch.sum(u, 1, out=bias)
             if i:
-                u = _product(u, self._weights[i], self._scales[i], buffers.u[i - 1])
+                _product(u, self._weights[i], self._scales[i], way.u[i - 1])
         return error.view(X.shape)
 
+    @torch.no_grad()
+    def cores(self, Z: Float[Tensor, "r n *shape"]) -> Float[Tensor, "r n m m"]:
+        """A matrix with the eigenvalues of the Jacobian at each state, but for zeros.
+
+        `J = F_L ... F_1` with `F_l = D_l s_l W_l` and the slopes `D_l`. What is not zero among its
+        eigenvalues is the same for `F_k ... F_1 F_L ... F_(k+1)`, whatever `k` is (the eigenvalues
+        of `A B` and `B A` agree but for zeros). Here `k` is the layer with the fewest units, or the
+        state itself, and the matrix is the transpose of that product. Memory: `n m` entries a
+        network for each unit of the widest layer, twice.
+        """
+        a, slopes = Z.flatten(2), []
+        for i, function in enumerate(self._functions):
+            z = self._affine(i, a, None)
+            a = function(z)
+            slope = torch.full_like(z, self._scales[i])
+            slopes.append(self._pullbacks[i](slope, z, a)[:, :, None])
+        sizes = [W.shape[2] for W in self._weights]
+        first = sizes.index(min(sizes))
+        core = self._transposed[first][:, None] * slopes[first]
+        for i in [*range(first + 1, len(sizes)), *range(first)]:
+            image = core.flatten(1, 2) @ self._transposed[i]
+            core = image.view(*core.shape[:3], -1).mul_(slopes[i])
+        return core
+
     def _affine(self, layer: int, a: Tensor, out: Tensor | None) -> Tensor:
-        bias, scale = self._biases[layer], self._scales[layer]
-        W = self._weights[layer].mT
+        bias, scale, W = self._biases[layer], self._scales[layer], self._transposed[layer]
         if bias is None:
             return _product(a, W, scale, out)
+        if scale == 1:
+            return torch.baddbmm(bias, a, W, out=out)
         return torch.baddbmm(bias, a, W, alpha=scale, out=out)
 
 
-class _Buffers:
+class _Pass:
     """What a pass over `n` examples of each network writes to, made once.
 
     Attributes:
         z: `(r, n, width)` for each layer, before its activation.
         a: Likewise, after it.
         u: Likewise, covectors.
+        uT: `(r, width, n)`, the same memory.
         error: `(r, n, d)`, outputs less targets.
+        slope: What the error is multiplied by in the gradient of the mean square.
     """
 
     def __init__(self, weights: list[Tensor], n: int) -> None:
         self.z = [W.new_empty(len(W), n, W.shape[1]) for W in weights]
         self.a = [torch.empty_like(z) for z in self.z]
         self.u = [torch.empty_like(z) for z in self.z]
+        self.uT = [u.mT for u in self.u]
         self.error = torch.empty_like(self.z[-1])
+        self.slope = self.error.new_tensor(2 / self.error[0].numel())
+
+
+@lru_cache
+def _layer_scales(spec: FullyConnected) -> list[float]:
+    layers = [m for m in spec.skeleton() if isinstance(m, nn.Linear)]
+    return [float(getattr(layer, "scale", 1.0)) for layer in layers]
 
 
 def _product(A: Tensor, B: Tensor, scale: float, out: Tensor | None) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import replacing
 
-FORMAT = "mnemoscope-checkpoint/2"
+FORMAT = "mnemoscope-checkpoint/3"
 
 
 def write_checkpoint(path: str | Path, state: dict[str, Any]) -> None:

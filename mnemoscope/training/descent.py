@@ -1,6 +1,7 @@
 """First-order steps on flat tensors: PyTorch's own, one call for all the parameters of a stack.
 
-The optimizer's state is flat like the parameters, so a step is one pass over memory. Where replicas
+The optimizer's state is flat like the parameters and goes through memory once, in the pieces that
+their layout names. Where replicas
 differ in their rate or weight decay, the optimizer moves a displacement that starts at zero with
 rate 1, and each replica then moves by its own rate times it: every optimizer here is linear in its
 rate.
@@ -12,7 +13,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim.adam import adam
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
@@ -20,6 +20,9 @@ from mnemoscope.nets.layout import Layout
 
 FIRST_ORDER = ("adam", "gradient_descent", "rmsprop")
 """The optimizers that a stack can be trained with, by name."""
+
+_fused_adam = torch.ops.aten._fused_adam_.default
+"""PyTorch's kernel itself: what its function does around it takes as long as a small product."""
 
 _STATE = {"adam": ("mean", "square"), "gradient_descent": ("velocity",), "rmsprop": ("square",)}
 
@@ -38,7 +41,8 @@ class Descent:
         self,
         name: str,
         layout: Layout,
-        like: Float[Tensor, " size"],
+        values: Float[Tensor, " size"],
+        gradient: Float[Tensor, " size"],
         *,
         momentum: float,
         weight_decay: Sequence[float],
@@ -48,35 +52,35 @@ class Descent:
         Args:
             name: A name in `FIRST_ORDER`.
             layout: Where each parameter lies.
-            like: The flat parameters, for their dtype and device.
+            values: The flat parameters, which a step moves in place.
+            gradient: Theirs, from which a step reads; with an L2 penalty it is changed too.
             momentum: Of gradient descent.
             weight_decay: Of each network; decoupled for Adam, an L2 penalty otherwise.
         """
         self.name, self.layout, self.momentum = name, layout, momentum
         self.weight_decay = list(weight_decay)
-        self.state = {key: torch.zeros_like(like) for key in _STATE[name]}
-        self.steps = torch.zeros((), dtype=torch.float32, device=like.device)
-        self._decay = self._rates = self._displacement = like.new_empty(0)
+        self.state = {key: torch.zeros_like(values) for key in _STATE[name]}
+        self.steps = torch.zeros((), dtype=torch.float32, device=values.device)
+        self._values, self._gradient = values, gradient
+        self._decay = self._rates = self._displacement = values.new_empty(0)
         if any(self.weight_decay):
-            self._decay = layout.spread(like.new_tensor(self.weight_decay))
+            self._decay = layout.spread(values.new_tensor(self.weight_decay))
+        self._moved = layout.pieces(values)
+        self._displaced: list[Tensor] = []
+        self._read = layout.pieces(gradient), [layout.pieces(s) for s in self.state.values()]
+        self._another = torch.ones_like(self.steps)
         self._rates_of: Sequence[float] = ()
         self._one = True
 
     @torch.no_grad()
-    def step(
-        self,
-        values: Float[Tensor, " size"],
-        gradient: Float[Tensor, " size"],
-        rates: Sequence[float],
-    ) -> None:
+    def step(self, rates: Sequence[float]) -> None:
         """Moves the values down the gradient, each network by its own rate.
 
         Args:
-            values: The parameters; changed in place.
-            gradient: Theirs; with an L2 penalty it is changed too.
             rates: The learning rate of each network. The same list as in the step before, if they
                 are unchanged: then nothing is made anew.
         """
+        values = self._values
         if rates is not self._rates_of:
             self._rates_of = rates
             self._one = len(set(rates)) == 1
@@ -84,53 +88,65 @@ class Descent:
                 self._rates = self.layout.spread(values.new_tensor(list(rates)))
         one = self._one
         if len(self._decay) and self.name != "adam":
-            gradient.addcmul_(values, self._decay)
+            self._gradient.addcmul_(values, self._decay)
         elif len(self._decay):
             rate = rates[0] if one else self._rates
             values.mul_(1 - rate * self._decay)
         if one:
-            self._move(values, gradient, rates[0])
+            self._move(self._moved, rates[0])
             return
-        if not len(self._displacement):
+        if not self._displaced:
             self._displacement = torch.empty_like(values)
+            self._displaced = self.layout.pieces(self._displacement)
         self._displacement.zero_()
-        self._move(self._displacement, gradient, 1.0)
+        self._move(self._displaced, 1.0)
         values.addcmul_(self._displacement, self._rates)
 
-    def only(self, rows: Sequence[int], like: Float[Tensor, " size"]) -> "Descent":
+    def only(
+        self,
+        rows: Sequence[int],
+        values: Float[Tensor, " size"],
+        gradient: Float[Tensor, " size"],
+    ) -> "Descent":
         """The optimizer of some of the networks, with their state.
 
         Args:
             rows: Which networks.
-            like: Their flat parameters, in this order.
+            values: Their flat parameters, in this order.
+            gradient: Theirs.
         """
         layout = Layout(self.layout.shapes, len(rows))
         decay = [self.weight_decay[row] for row in rows]
-        new = Descent(self.name, layout, like, momentum=self.momentum, weight_decay=decay)
+        new = Descent(
+            self.name, layout, values, gradient, momentum=self.momentum, weight_decay=decay
+        )
         for key, flat in self.state.items():
-            new.state[key] = layout.join([view[rows] for view in self.layout.views(flat)])
+            for view, all_rows in zip(
+                layout.views(new.state[key]), self.layout.views(flat), strict=True
+            ):
+                view.copy_(all_rows[rows])
         new.steps.copy_(self.steps)
         return new
 
-    def _move(self, values: Tensor, gradient: Tensor, rate: float) -> None:
-        state = {key: [tensor] for key, tensor in self.state.items()}
+    def _move(self, values: list[Tensor], rate: float) -> None:
+        gradient, state = self._read
         if self.name == "adam":
-            adam(
-                [values], [gradient], state["mean"], state["square"], [], [self.steps],
-                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=rate, weight_decay=0.0,
-                eps=1e-8, maximize=False,
+            self.steps.add_(self._another)
+            _fused_adam(
+                values, gradient, *state, [], [self.steps] * len(values), amsgrad=False, beta1=0.9,
+                beta2=0.999, lr=rate, weight_decay=0.0, eps=1e-8, maximize=False,
             )  # fmt: skip
         elif self.name == "gradient_descent":
             sgd(
-                [values], [gradient], [*state["velocity"]], foreach=False, fused=True,
-                weight_decay=0.0, momentum=self.momentum, lr=rate, dampening=0.0, nesterov=False,
-                maximize=False,
+                values, gradient, [*state[0]], foreach=False, fused=True, weight_decay=0.0,
+                momentum=self.momentum, lr=rate, dampening=0.0, nesterov=False, maximize=False,
             )  # fmt: skip
-            self.steps += 1
+            self.steps.add_(self._another)
         else:
+            counted = [self.steps, *(torch.zeros_like(self.steps) for _ in values[1:])]
             rmsprop(
-                [values], [gradient], state["square"], [], [], [self.steps], foreach=True,
-                lr=rate, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False,
+                values, gradient, state[0], [], [], counted, foreach=True, lr=rate, alpha=0.99,
+                eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False,
             )  # fmt: skip
 
     def state_dict(self) -> dict[str, Any]:

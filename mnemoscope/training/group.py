@@ -77,7 +77,7 @@ class Group:
     def only(self, rows: Sequence[int]) -> "Group":
         """Some of its replicas, as they are."""
         stack = make_stack(self.stack.spec, [values[rows] for values in self.stack.parameters])
-        descent = self._descent.only(rows, stack.values)
+        descent = self._descent.only(rows, stack.values, stack.gradient)
         X = self._X[rows]
         Y = X if self._Y is self._X else self._Y[rows]
         return Group(stack, descent, X, Y, [self.rates[row] for row in rows])
@@ -122,7 +122,7 @@ class Group:
 
     def _step(self, X: Tensor, Y: Tensor) -> Tensor:
         error = self.stack.pull(X, Y)
-        self._descent.step(self.stack.values, self.stack.gradient, self.rates)
+        self._descent.step(self.rates)
         return error
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets import Network, Spec
+from mnemoscope.nets import FullyConnected, Network, Spec
 from mnemoscope.nets.stack import network_from
 from mnemoscope.training.fit import Fit
 
@@ -98,6 +98,9 @@ class Replicas:
     ) -> Float[Tensor, "r n"]:
         """The spectral radius of every network at every state: `mn.spectral_radius` for all.
 
+        Without options, and where fully connected networks have a layer of few units, all of them
+        at once (`mnemoscope.linalg.stacks`); otherwise one network after the other.
+
         Args:
             X: `(n, *shape)`, states for all of them; or `(R, n, *shape)`, for each its own.
             **options: As `mn.spectral_radius` takes them.
@@ -105,9 +108,14 @@ class Replicas:
         Raises:
             MnemoscopeError: as `mn.spectral_radius`.
         """
-        from mnemoscope.linalg import spectral_radius
+        from mnemoscope.linalg import has_small_cores, spectral_radius, stack_spectral_radius
 
         each = self._each(X)
+        if has_small_cores(self.spec) and not options and len(each[0]):
+            assert isinstance(self.spec, FullyConnected)
+            like = self.parameters[0]
+            states = torch.stack(list(each)).to(device=like.device, dtype=like.dtype)
+            return stack_spectral_radius(self.spec, self.parameters, states)
         return torch.stack(
             [
                 spectral_radius(net, states, **options)
@@ -139,5 +147,11 @@ class Replicas:
                 f"states for {len(X)} replicas",
                 expected=f"for {len(self)}, or a batch (n, *shape) for all",
                 todo="pass as many as there are replicas",
+            )
+        if tuple(X.shape[own + 1 :]) != self.spec.shape:
+            raise MnemoscopeError(
+                f"states of shape {tuple(X.shape[own + 1 :])}",
+                expected=f"states of shape {self.spec.shape}, as the networks have",
+                todo="reshape them",
             )
         return list(X) if own else [X] * len(self)

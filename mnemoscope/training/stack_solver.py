@@ -44,6 +44,7 @@ class StackSolver(Stepwise):
             name,
             self._stack.layout,
             self._stack.values,
+            self._stack.gradient,
             momentum=momentum,
             weight_decay=[weight_decay],
         )
@@ -57,7 +58,7 @@ class StackSolver(Stepwise):
         if self._rates != (lr,):
             self._rates = (lr,)
         self._error = self._stack.pull(X[None], Y[None])
-        self._descent.step(self._stack.values, self._stack.gradient, self._rates)
+        self._descent.step(self._rates)
 
     def loss(self) -> Float[Tensor, ""]:
         """The loss on the examples of the last step, before it."""

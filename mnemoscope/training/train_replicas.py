@@ -286,6 +286,7 @@ class _Herd:
             self.optimizer,
             stack.layout,
             stack.values,
+            stack.gradient,
             momentum=self.momentum,
             weight_decay=[self.decays[m] for m in members],
         )

@@ -36,3 +36,23 @@ def test_every_entry_of_a_network_gets_its_value():
     for view in layout.views(layout.spread(torch.tensor([1.0, 2.0, 3.0]))):
         for row in range(3):
             assert bool((view[row] == row + 1).all())
+
+
+def test_pieces_are_each_matrix_and_all_vectors_as_one():
+    shapes = [(3, 5), (3,), (2, 3), (2,), ()]
+    layout = Layout(tuple(shapes), 4)
+    flat = torch.arange(layout.size)
+    pieces = layout.pieces(flat)
+    matrix, vector, other, short, number = layout.views(flat)
+    assert [len(piece) for piece in pieces[:2]] == [4 * 15, 4 * 6]
+    assert torch.equal(pieces[0], matrix.flatten())
+    assert torch.equal(pieces[1], other.flatten())
+    for view in (vector, short, number):
+        assert bool(torch.isin(view, pieces[2]).all())
+    assert sum(map(len, pieces)) <= layout.size
+    assert len(pieces) == 3
+
+
+def test_vectors_alone_are_one_piece():
+    layout = Layout(((3,), (2,)), 2)
+    assert [len(piece) for piece in layout.pieces(torch.zeros(layout.size))] == [layout.size]

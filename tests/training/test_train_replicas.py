@@ -234,6 +234,10 @@ def test_the_result_reads_like_a_list_of_networks():
     assert torch.allclose(own[2], radius[2].flip(0), rtol=1e-4)
     with pytest.raises(mn.MnemoscopeError, match="states for 2 replicas; expected for 3"):
         replicas.spectral_radius(torch.stack([X, X]))
+    with pytest.raises(mn.MnemoscopeError, match="states of shape"):
+        replicas.spectral_radius(X.flatten(1))
+    one_by_one = replicas.spectral_radius(X, tol=1e-6)
+    assert torch.allclose(one_by_one, radius, rtol=1e-4)
 
 
 @pytest.mark.slow
