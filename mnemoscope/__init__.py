@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mnemoscope import auditing as auditing
+    from mnemoscope import claims as claims
     from mnemoscope import data as data
     from mnemoscope import dynamics as dynamics
     from mnemoscope import linalg as linalg
     from mnemoscope import maps as maps
     from mnemoscope import nets as nets
     from mnemoscope import report as report
+    from mnemoscope import theory as theory
     from mnemoscope import training as training
     from mnemoscope.auditing import Audit as Audit
     from mnemoscope.auditing import audit as audit
@@ -74,7 +76,10 @@ _HOMES = {
     "training": ("Fit", "Replicas", "train", "train_replicas"),
 }  # fmt: skip
 
-_PACKAGES = ("auditing", "data", "dynamics", "linalg", "maps", "nets", "report", "training")
+_PACKAGES = (
+    "auditing", "claims", "data", "dynamics", "linalg", "maps", "nets", "report", "theory",
+    "training",
+)  # fmt: skip
 
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -5,6 +5,7 @@
 PNAS 117(44), 2020).
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -31,6 +32,14 @@ class Sin(nn.Module):
         return torch.sin(z)
 
 
+class Erf(nn.Module):
+    """The activation `erf(z)`, the error function."""
+
+    def forward(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Applies the activation to each entry."""
+        return torch.erf(z)
+
+
 class Cosid(nn.Module):
     """The activation `cos(z) - z`."""
 
@@ -50,6 +59,7 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "softplus": functional.softplus,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
+    "erf": torch.erf,
     "sin": torch.sin,
     "cosid": cosid,
 }
@@ -65,6 +75,7 @@ _MODULES: dict[str, Callable[..., nn.Module]] = {
     "softplus": nn.Softplus,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
+    "erf": Erf,
     "sin": Sin,
     "cosid": Cosid,
 }
@@ -99,6 +110,7 @@ _INTO: dict[str, Callable[..., Tensor]] = {
     "softplus": lambda z, out: _aten.softplus.out(z, out=out),
     "tanh": lambda z, out: torch.tanh(z, out=out),
     "sigmoid": lambda z, out: torch.sigmoid(z, out=out),
+    "erf": lambda z, out: torch.erf(z, out=out),
     "sin": lambda z, out: torch.sin(z, out=out),
     "cosid": lambda z, out: torch.cos(z, out=out).sub_(z),
 }
@@ -115,6 +127,7 @@ _PULLBACKS: dict[str, Callable[..., Tensor]] = {
     "softplus": lambda u, z, a: _aten.softplus_backward.grad_input(u, z, 1, 20, grad_input=u),
     "tanh": lambda u, z, a: _aten.tanh_backward.grad_input(u, a, grad_input=u),
     "sigmoid": lambda u, z, a: _aten.sigmoid_backward.grad_input(u, a, grad_input=u),
+    "erf": lambda u, z, a: u.mul_(torch.exp(-(z**2)) * (2 / math.pi**0.5)),
     "sin": lambda u, z, a: u.mul_(torch.cos(z)),
     "cosid": lambda u, z, a: u.mul_(-torch.sin(z) - 1),
 }

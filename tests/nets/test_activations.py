@@ -29,6 +29,7 @@ ALL = [*ACTIVATIONS, "leaky_relu(0.5)"]
         ("softplus", 0.0, math.log(2)),
         ("tanh", 1.0, math.tanh(1)),
         ("sigmoid", 0.0, 0.5),
+        ("erf", 0.5, math.erf(0.5)),
         ("sin", math.pi / 2, 1.0),
         ("cosid", 0.0, 1.0),
         ("cosid", math.pi, -1 - math.pi),
