@@ -6,13 +6,14 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from mnemoscope.cli.audit import audit
+from mnemoscope.cli.claims import claims
 from mnemoscope.cli.demo import demo
 from mnemoscope.cli.printing import printing
 from mnemoscope.cli.report import report
 from mnemoscope.cli.train import train
 from mnemoscope.errors import MnemoscopeError
 
-COMMANDS = (demo, train, audit, report)
+COMMANDS = (demo, train, audit, report, claims)
 
 EXPECTED = {
     "MissingArgumentError": "a value for it",

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +26,13 @@ def printing() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def print_json(values: Mapping[str, Any]) -> None:
-    """Prints one JSON object; NaN and infinity as null."""
+def print_json(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    """Prints one JSON object, or a list of them; NaN and infinity as null."""
     from mnemoscope.auditing.audit import plain
 
+    told = dict(values) if isinstance(values, Mapping) else [dict(value) for value in values]
     with printing():
-        print(json.dumps(plain(dict(values)), indent=2, allow_nan=False))
+        print(json.dumps(plain(told), indent=2, allow_nan=False))
 
 
 def print_lines(*lines: str) -> None:
@@ -54,6 +55,39 @@ def print_audit(audit: "Audit") -> None:
         console.print(Text(audit.verdict, style="bold"), soft_wrap=not console.is_terminal)
         console.print(table)
     print_lines(*text.get().rstrip("\n").split("\n"))
+
+
+def print_claims(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints a table of claims: prediction beside measurement, and the verdict."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
+    columns = ("claim", "predicted", "measured", "difference", "tolerance", "verdict", "runs", "s")
+    for column in columns:
+        left = column in ("claim", "verdict")
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    for row in rows:
+        numbers = [_short(row[name]) for name in columns[1:5]]
+        runs = f"{row['interpolated']} of {row['runs']}"
+        verdict = row["verdict"].replace("_", " ")
+        table.add_row(row["name"], *numbers, verdict, runs, f"{row['seconds']:.1f}")
+    with console.capture() as text:
+        console.print(table)
+        for row in rows:
+            console.print(f"\n{row['name']}: {row['statement']}", soft_wrap=True, style="bold")
+            for check in row["checks"]:
+                told = check["verdict"].replace("_", " ")
+                console.print(
+                    f"  {told}: {check['what']}: predicted {_short(check['predicted'])}, measured "
+                    f"{_short(check['measured'])} (tolerance {_short(check['tolerance'])})",
+                    soft_wrap=True,
+                )
+            if row["note"]:
+                console.print(f"  {row['note']}", soft_wrap=True)
+    print_lines(*text.get().rstrip("\n").split("\n"))
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:

@@ -42,6 +42,14 @@ def audit_progress() -> Iterator[Callable[[str], None]]:
         yield lambda stage: bars.update(task, description=f"auditing  {stage}")
 
 
+@contextmanager
+def claims_progress() -> Iterator[Callable[[str], None]]:
+    """A line that says which claim is being run."""
+    with _bars() as bars:
+        task = bars.add_task("claims", total=None)
+        yield lambda name: bars.update(task, description=f"claims  {name}")
+
+
 def _bars() -> Bars:
     console = Console(stderr=True)
     return Bars(

@@ -1,5 +1,6 @@
 """How numbers are written in the page; what is missing or not a number is an en dash."""
 
+import json
 import math
 from typing import Any
 
@@ -58,3 +59,10 @@ def percent(value: Any) -> str:
     whole = abs(100 * known - round(100 * known)) < 1e-9
     decimals = 0 if whole or 0.0995 <= known <= 0.99 else 1
     return f"{100 * known:.{decimals}f}%"
+
+
+def pretty(value: Any) -> str:
+    """A value of the provenance as text: a string as it stands, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,6 +1,5 @@
 """The audit as one HTML file that opens with no network."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from mnemoscope.report.key_figures import key_figures
 from mnemoscope.report.limits import meanings, untried
 from mnemoscope.report.noise import MOST_ROWS as MOST_NOISE_ROWS
 from mnemoscope.report.noise import noise_rows
-from mnemoscope.report.numbers import number, percent, setting
+from mnemoscope.report.numbers import number, percent, pretty, setting
 from mnemoscope.report.pictures import Drawing, drawing, is_picture
 from mnemoscope.report.rates import Rate, rate_of_count
 from mnemoscope.report.threshold import interpolation_threshold
@@ -69,7 +68,7 @@ def write_page(audit: Audit, path: str | os.PathLike[str]) -> Path:
     """
     env = environment()
     env.filters.update(
-        number=number, percent=percent, setting=setting, pretty=_pretty, start_name=start_name
+        number=number, percent=percent, setting=setting, pretty=pretty, start_name=start_name
     )
     text = env.get_template("page.html.jinja").render(
         style=Markup(source(env, "page.css")),
@@ -190,10 +189,3 @@ def _plane_missing(audit: Audit) -> str:
             f"{audit.examples.height}, so there is no map."
         )
     return "This audit did not follow starts on a plane through three examples."
-
-
-def _pretty(value: Any) -> str:
-    """A value of the provenance as text: a string as it stands, anything else as JSON."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -6,6 +6,12 @@
   const roomForAxes = 64;
   const drawn = new Map();
 
+  // Panels side by side have a width each; Vega-Lite fits only single views to their container.
+  function inPanels(spec) {
+    const { column, row, facet } = spec.encoding ?? {};
+    return Boolean(column || row || facet || spec.facet || spec.hconcat || spec.vconcat || spec.concat);
+  }
+
   async function draw(figure) {
     const target = figure.querySelector(".drawing");
     const spec = JSON.parse(figure.querySelector("script").textContent);
@@ -15,7 +21,7 @@
       const width = Math.min(spec.width, room - roomForAxes);
       spec.height = Math.round((spec.height * width) / spec.width);
       spec.width = width;
-    } else if (spec.width) {
+    } else if (spec.width && !inPanels(spec)) {
       spec.width = "container";
       spec.autosize = { type: "fit-x", contains: "padding" };
     }

@@ -1,0 +1,27 @@
+"""The kinds of checks: a value that must be near, a bound that must be kept."""
+
+from mnemoscope.claims.claim import Check
+
+
+def near(what: str, *, predicted: float, measured: float, tolerance: float, runs: int) -> Check:
+    """The measurement must be within the tolerance of the prediction."""
+    return Check(what, predicted, measured, abs(measured - predicted), tolerance, runs)
+
+
+def at_most(
+    what: str, *, bound: float, measured: float, runs: int, tolerance: float = 0.0
+) -> Check:
+    """The measurement may overstep the bound by no more than the tolerance."""
+    return Check(what, bound, measured, _over(measured - bound), tolerance, runs)
+
+
+def at_least(
+    what: str, *, bound: float, measured: float, runs: int, tolerance: float = 0.0
+) -> Check:
+    """The measurement may fall short of the bound by no more than the tolerance."""
+    return Check(what, bound, measured, _over(bound - measured), tolerance, runs)
+
+
+def _over(excess: float) -> float:
+    # `max` would take NaN for 0.
+    return excess if not excess <= 0 else 0.0

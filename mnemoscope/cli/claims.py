@@ -1,0 +1,134 @@
+"""`mnemoscope claims`: the claims of the literature, run; prediction beside measurement."""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from mnemoscope.cli.importing import import_libraries
+from mnemoscope.cli.invocation import command
+from mnemoscope.cli.options import Device, Force, Json, OptionalWhole, Out, Seed, check_device
+from mnemoscope.cli.printing import print_claims, print_json, print_lines
+from mnemoscope.cli.progress import claims_progress
+from mnemoscope.cli.run_folder import RunFolder, claimed, staging
+from mnemoscope.errors import MnemoscopeError
+
+if TYPE_CHECKING:
+    from mnemoscope.claims import ClaimResult
+
+PAGE, RUNS, RESULTS = "claims.html", "runs.parquet", "claims.json"
+FAILED = 1
+"""Exit status where a claim failed and `--fail` was asked for."""
+
+
+def claims(
+    *names: Annotated[str, Parameter(help="Which claims; all if none is named.")],
+    all: Annotated[bool, Parameter(negative=(), help="All claims, as without a name.")] = False,
+    quick: Annotated[
+        bool, Parameter(negative=(), help="A few seconds each: smaller networks, fewer seeds.")
+    ] = False,
+    long: Annotated[
+        bool, Parameter(negative=(), help="Everything, on hours: more sizes and more seeds.")
+    ] = False,
+    seeds: Annotated[
+        OptionalWhole, Parameter(help="How many seeds; each claim's own number if left out.")
+    ] = None,
+    out: Annotated[
+        Out, Parameter(help="Folder for the page and the table of every run; none if left out.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    fail: Annotated[
+        bool, Parameter(negative=(), help="Exit with 1 if a claim fails; with 0 always if not.")
+    ] = False,
+    force: Force = False,
+    json: Json = False,
+) -> int:
+    """Run the claims of the literature: what theory predicts beside what is measured.
+
+    With --out, writes claims.html, runs.parquet and claims.json, after each claim anew.
+    """
+    if all and names:
+        raise MnemoscopeError(
+            f"--all beside {', '.join(names)}",
+            expected="all claims, or some by name",
+            todo="leave one of them out",
+        )
+    if quick and long:
+        raise MnemoscopeError(
+            "--quick and --long", expected="one of them at most", todo="leave one out"
+        )
+    import_libraries()
+    from mnemoscope.claims import Scale
+    from mnemoscope.claims.catalogue import find_claim
+    from mnemoscope.claims.run import run_claims
+
+    chosen = [find_claim(name).name for name in names]
+    if seeds is not None and seeds < 1:
+        raise MnemoscopeError(
+            f"--seeds {seeds}", expected="1 or more", todo="leave it out for each claim's own"
+        )
+    check_device(device)
+    scale = Scale("quick" if quick else "long" if long else "default", seeds, seed, device)
+    results: list[ClaimResult] = []
+    with ExitStack() as stack:
+        folder = None
+        if out is not None:
+            settings = {"claims": chosen or "all", **vars(scale)}
+            folder = stack.enter_context(claimed(out, settings, force=force))
+        show = stack.enter_context(claims_progress())
+        for result in run_claims(chosen, scale, on_begin=lambda claim: show(claim.name)):
+            results.append(result)
+            if folder is not None:
+                _write(folder, results)
+    rows = [result.row() for result in results]
+    if json:
+        print_json(rows)
+    else:
+        print_claims(rows)
+        if folder is not None:
+            print_lines("", str(folder.path / PAGE))
+    return FAILED if fail and any(row["verdict"] == "fails" for row in rows) else 0
+
+
+def _write(folder: RunFolder, results: Sequence["ClaimResult"]) -> None:
+    """The page, the table of every run and the results so far; an older one stays until then."""
+    import json
+
+    import polars as pl
+
+    from mnemoscope.auditing.audit import plain
+    from mnemoscope.provenance import versions
+    from mnemoscope.report import ClaimSection, write_claims_page
+
+    provenance: dict[str, Any] = {
+        "command": command(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "settings": folder.settings,
+    }
+    rows = [result.row() for result in results]
+    with staging(folder.path) as stage:
+        sections = [
+            ClaimSection(
+                row,
+                result.claim.figure(result.evidence.runs) if result.evidence.runs.height else None,
+            )
+            for row, result in zip(rows, results, strict=True)
+        ]
+        write_claims_page(sections, stage / PAGE, provenance=provenance)
+        tables = [
+            result.evidence.runs.with_columns(pl.lit(result.name).alias("claim"))
+            for result in results
+        ]
+        every = pl.concat(tables, how="diagonal_relaxed")
+        every.select("claim", pl.exclude("claim")).write_parquet(stage / RUNS)
+        told = {"provenance": provenance, "claims": rows}
+        (stage / RESULTS).write_text(json.dumps(plain(told), indent=2, allow_nan=False) + "\n")
+        for name in (RUNS, PAGE, RESULTS):
+            os.replace(stage / name, Path(folder.path) / name)
+        folder.write_settings()
