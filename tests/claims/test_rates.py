@@ -1,0 +1,36 @@
+"""Rates in tables have their totals and intervals."""
+
+import math
+
+import polars as pl
+import pytest
+
+from mnemoscope.claims.rates import pooled, share, with_rate
+from mnemoscope.intervals import wilson
+
+FRAME = pl.DataFrame(
+    {"kind": ["a", "b", "a", "b"], "hits": [1, None, 3, 0], "of": [2, 2, 4, 0]},
+    schema_overrides={"hits": pl.Int64},
+)
+
+
+def test_a_rate_has_an_interval_and_none_where_nothing_was_counted():
+    rated = with_rate(FRAME, "hits", "of", "rate")
+    low, high = wilson(1, 2)
+    assert rated["rate"].to_list() == [0.5, None, 0.75, None]
+    assert rated["rate_low"][0] == pytest.approx(float(low))
+    assert rated["rate_high"][0] == pytest.approx(float(high))
+    assert rated["rate_low"].is_null().to_list() == [False, True, False, True]
+
+
+def test_groups_are_pooled_by_their_counts():
+    rows = pooled(FRAME.filter(pl.col("hits").is_not_null()), ["kind"], "hits", "of", "rate")
+    assert rows["kind"].to_list() == ["a", "b"]
+    assert rows["rate"].to_list() == [pytest.approx(4 / 6), None]
+    assert rows["runs"].to_list() == [2, 1]
+
+
+def test_nothing_to_count_is_not_a_number():
+    assert share(FRAME.head(1), "hits", "of") == 0.5
+    assert math.isnan(share(FRAME.head(0), "hits", "of"))
+    assert pooled(FRAME.head(0), ["kind"], "hits", "of", "rate").is_empty()
