@@ -46,7 +46,7 @@ def test_verdicts_are_counted_and_every_check_is_told(tmp_path):
 
 
 def test_nothing_of_it_is_run_as_code(tmp_path):
-    fields = {name: HOSTILE for name in ("statement", "source", "note", "tolerance_reason")}
+    fields = dict.fromkeys(("statement", "source", "note", "tolerance_reason"), HOSTILE)
     text = written(tmp_path, ClaimSection(row(**fields), chart()))
     assert HOSTILE not in text
     assert "&lt;img src=x" in text

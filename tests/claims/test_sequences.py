@@ -1,0 +1,85 @@
+"""The claim of the sequences: what it measures, by hand, and its evidence."""
+
+from functools import partial
+
+import polars as pl
+import pytest
+import torch
+
+import mnemoscope as mn
+from mnemoscope.claims import Scale, sequences
+from mnemoscope.claims.sequences import (
+    CLAIM,
+    paired_differences,
+    sequences_run_through,
+    successors,
+    upper_end,
+)
+
+
+def test_sequences_of_equal_length():
+    assert successors(3, 1).tolist() == [1, 2, 0]
+    assert successors(6, 2).tolist() == [1, 2, 0, 4, 5, 3]
+
+
+def stepping(X, after):
+    """The map that takes every state to the one after the example nearest to it."""
+    return mn.SelfMap(lambda Z: X[after[torch.cdist(Z, X).argmin(1)]], X.shape[1:])
+
+
+def test_an_orbit_is_told_to_run_through_its_sequence():
+    X = torch.eye(6)
+    after = successors(6, 2)
+    f = stepping(X, after)
+    assert sequences_run_through(f, X, X, after).tolist() == [0, 0, 0, 3, 3, 3]
+    # Too far from any example, though its image is one.
+    assert sequences_run_through(f, 1.1 * X[:1], X, after).tolist() == [-1]
+    # The same states in another order.
+    backwards = after.argsort()
+    assert sequences_run_through(f, X, X, backwards).tolist() == [-1] * 6
+
+
+def test_the_upper_end_of_a_mean():
+    assert upper_end([1.0, 2.0, 3.0]) == pytest.approx(2 + 1.959964 / 3**0.5, abs=1e-6)
+    assert upper_end([1.0]) != upper_end([1.0])
+
+
+def test_runs_that_share_an_autoencoder_are_one_pair():
+    runs = pl.DataFrame(
+        {
+            "activation": ["relu"] * 4,
+            "n": [10, 10, 10, 5],
+            "seed": [0, 0, 1, 0],
+            "rate": [1.0, torch.e**2, 1.0, 1.0],
+            "alone_rate": [1.0, 1.0, torch.e, 1.0],
+            "alone_interpolated": [True, True, True, False],
+        }
+    )
+    assert paired_differences(runs) == pytest.approx([1.0, -1.0])
+
+
+def test_a_quick_run(monkeypatch):
+    monkeypatch.setattr(sequences, "QUICK", ("leaky_relu",))
+    evidence = CLAIM.experiment(Scale("quick", seeds=2))
+    assert len(evidence.checks) == 6
+    # Five digits as one sequence, ten as two.
+    runs = evidence.runs
+    assert runs["period"].to_list() == [5] * 4
+    assert runs["sequences"].to_list() == [1, 1, 2, 2]
+    assert runs["interpolated"].all()
+    # leaky_relu of this size has stored every sequence that was tried.
+    assert [check.verdict for check in evidence.checks[:3]] == ["holds"] * 3
+    for name, total in (("recalled", "trials"), ("reached", "starts")):
+        share = runs[name] / runs[total]
+        assert (runs[f"{name}_low"] <= share).all()
+        assert (runs[f"{name}_high"] >= share).all()
+    CLAIM.figure(runs).to_dict()
+
+
+def test_runs_that_do_not_interpolate_count_for_nothing(monkeypatch):
+    monkeypatch.setattr(sequences, "QUICK", ("leaky_relu",))
+    monkeypatch.setattr(mn, "train_replicas", partial(mn.train_replicas, max_steps=10))
+    evidence = CLAIM.experiment(Scale("quick", seeds=1))
+    assert not evidence.runs["interpolated"].any()
+    assert {check.verdict for check in evidence.checks} == {"not_applicable"}
+    CLAIM.figure(evidence.runs).to_dict()
