@@ -16,7 +16,9 @@ def test_every_option(run, monkeypatch, command):
     done = run(command.__name__, "--help")
     assert done.code == 0
     for name, parameter in inspect.signature(command).parameters.items():
-        (line,) = re.findall(rf".*--{name.replace('_', '-')}\b .*", done.out)
+        several = parameter.kind is inspect.Parameter.VAR_POSITIONAL
+        typed = name.upper() if several else f"--{name.replace('_', '-')}"
+        (line,) = re.findall(rf".*{typed}\b .*", done.out)
         assert re.search(r"[a-z]{3,}.*\.|\[required\]", line)
         if parameter.default is None:
             assert "left out" in line
