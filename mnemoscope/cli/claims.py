@@ -15,6 +15,7 @@ from mnemoscope.cli.options import Device, Force, Json, OptionalWhole, Out, Seed
 from mnemoscope.cli.printing import print_claims, print_json, print_lines
 from mnemoscope.cli.progress import claims_progress
 from mnemoscope.cli.run_folder import RunFolder, claimed, staging
+from mnemoscope.cli.threads import one_thread
 from mnemoscope.errors import MnemoscopeError
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def claims(
             settings = {"claims": chosen or "all", **vars(scale)}
             folder = stack.enter_context(claimed(out, settings, force=force))
         show = stack.enter_context(claims_progress())
+        if device == "cpu":
+            stack.enter_context(one_thread())
         for result in run_claims(chosen, scale, on_begin=lambda claim: show(claim.name)):
             results.append(result)
             if folder is not None:

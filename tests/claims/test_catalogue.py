@@ -1,0 +1,47 @@
+"""All claims are found, well formed, and told where a name is wrong."""
+
+import pytest
+
+import mnemoscope as mn
+from mnemoscope.claims import Scale
+from mnemoscope.claims.catalogue import all_claims, find_claim
+from mnemoscope.claims.run import run_claim, run_claims
+
+NAMES = [
+    "projection", "nonlinear-span", "two-layer-contraction", "deep-contraction", "iteration",
+    "depth-necessary", "depth-sufficient", "convolutional-memorization", "downsampling",
+    "sequences", "infinite-width", "robust-to-training", "capacity",
+]  # fmt: skip
+
+
+def test_they_are_all_there_in_order():
+    assert list(all_claims()) == NAMES
+    assert [claim.number for claim in all_claims().values()] == list(range(1, 14))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_says_what_is_claimed_where_and_what_counts(name):
+    claim = find_claim(name)
+    for text in (claim.statement, claim.source, claim.tolerance):
+        assert text.strip() == text
+        assert len(text) > 10
+    assert claim.statement.endswith(".")
+
+
+def test_an_unknown_claim_lists_those_there_are():
+    with pytest.raises(mn.MnemoscopeError, match=r"claim 'projektion'.*projection, nonlinear-span"):
+        find_claim("projektion")
+    with pytest.raises(mn.MnemoscopeError, match="one of projection"):
+        list(run_claims(["projection", "nonsense"], Scale("quick")))
+
+
+def test_seeds_below_one_are_refused():
+    with pytest.raises(mn.MnemoscopeError, match="seeds=0"):
+        run_claim("projection", Scale("quick", seeds=0))
+
+
+def test_scale_chooses_by_effort_and_takes_seeds_as_asked():
+    assert Scale("quick").choose(1, 2, 3) == 1
+    assert Scale("long").choose(1, 2, 3) == 3
+    assert list(Scale().range(1, 3, 9)) == [0, 1, 2]
+    assert list(Scale(seeds=2, seed=5).range(1, 3, 9)) == [5, 6]
