@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from mnemoscope.auditing import Audit
 
 
+WIDE = 120
+"""Columns of a table where no terminal sets them."""
+
+
 @contextmanager
 def printing() -> Iterator[None]:
     """Prints inside; whoever closes the pipe early has enough of it, and changes nothing else."""
@@ -60,11 +64,15 @@ def print_audit(audit: "Audit") -> None:
 def print_claims(rows: Sequence[Mapping[str, Any]]) -> None:
     """Prints a table of claims: prediction beside measurement, and the verdict."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        # A pipe has no width: nothing in it need be cut short.
+        console = Console(highlight=False, width=WIDE)
     table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
     columns = ("claim", "predicted", "measured", "difference", "tolerance", "verdict", "runs", "s")
     for column in columns:
-        left = column in ("claim", "verdict")
-        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+        words = column in ("claim", "verdict")
+        # On a narrow terminal names are folded, numbers never.
+        table.add_column(column, justify="left" if words else "right", no_wrap=not words)
     for row in rows:
         numbers = [_short(row[name]) for name in columns[1:5]]
         runs = f"{row['interpolated']} of {row['runs']}"
