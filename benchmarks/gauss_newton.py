@@ -14,6 +14,7 @@ from timing import table
 from torch import Tensor
 
 import mnemoscope as mn
+from mnemoscope.claims.storage import stored
 from mnemoscope.training import Fit
 
 EXAMPLES = 10
@@ -26,9 +27,6 @@ LIMIT = 60.0
 
 PACE = 200
 """Steps by which it is told how many fit into them."""
-
-MATCH = 0.01
-"""A stored example's attractor lies within this RMS of it, as in an audit."""
 
 HEADER = ["network", "training", "final loss", "steps", "of these Gauss-Newton", "s", "stored"]
 
@@ -49,14 +47,6 @@ def gauss_newton(net: mn.nets.Network, X: Tensor) -> Fit:
 
 def polished(net: mn.nets.Network, X: Tensor) -> Fit:
     return mn.train(net, X, polish=True)
-
-
-def stored(net: mn.nets.Network, X: Tensor) -> int:
-    """The examples whose own orbits end at an attractor within `MATCH` of them."""
-    census = mn.find_attractors(net, X, X)
-    found = census.labels >= 0
-    away = census.attractors[census.labels[found]] - X[found]
-    return int((away.flatten(1).square().mean(1).sqrt() <= MATCH).sum())
 
 
 def row(
@@ -85,7 +75,7 @@ def row(
         "steps": [fit.steps for fit in fits],
         "gauss_newton_steps": [fit.steps - adam_steps(fit, i) for i, fit in enumerate(fits)],
         "seconds": [fit.seconds for fit in fits],
-        "stored": sum(stored(net, X) for net in nets),
+        "stored": sum(int(stored(net, X).sum()) for net in nets),
         "of": EXAMPLES * len(nets),
     }
 

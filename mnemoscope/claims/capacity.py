@@ -22,10 +22,9 @@ import mnemoscope as mn
 from mnemoscope.claims.checks import at_least, at_most
 from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.endings import ENDED, from_noise
-from mnemoscope.claims.measures import stored
 from mnemoscope.claims.rates import NEARLY_ALL, pooled, share, with_rate
 from mnemoscope.claims.scale import Scale
-from mnemoscope.claims.storage import stored_by_each
+from mnemoscope.claims.storage import stored, stored_by_each
 from mnemoscope.dynamics.starts import STARTS
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mnemoscope.claims.measures import MATCH
+from mnemoscope.claims.storage import MATCH
 from mnemoscope.dynamics import Census, Starts, find_attractors
 from mnemoscope.dynamics.starts import Range
 

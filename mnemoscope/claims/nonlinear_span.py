@@ -28,8 +28,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 import mnemoscope as mn
-from mnemoscope.claims.checks import at_most, near
-from mnemoscope.claims.claim import Check, Claim, Evidence
+from mnemoscope.claims.checks import all_near_zero, at_most
+from mnemoscope.claims.claim import Claim, Evidence
 from mnemoscope.claims.scale import Scale
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.states import rms
@@ -74,25 +74,28 @@ def experiment(scale: Scale) -> Evidence:
     ended = runs.filter("interpolated")
     zero = ended.filter(pl.col("init") == "zeros")
     errors = [
-        _largest(
+        all_near_zero(
             f"|A - its closed form|, relative, {activation}",
             ended.filter(pl.col("activation") == activation),
             "relative_error",
-            LIMIT_TOLERANCE,
+            tolerance=LIMIT_TOLERANCE,
         )
         for activation in STEEPEST
     ]
     off = zero.select((pl.col("rank") - pl.col("rank_of_examples")).abs().max())
     checks = (
         *errors,
-        _largest(
+        all_near_zero(
             f"distance of {FRESH:,} outputs to the nonlinear span, relative, from zero",
             zero,
             "span_distance",
-            LIMIT_TOLERANCE,
+            tolerance=LIMIT_TOLERANCE,
         ),
-        _largest(
-            "|(A - A0) (1 - P)| / |A|: on the complement", ended, "complement", COMPLEMENT_TOLERANCE
+        all_near_zero(
+            "|(A - A0) (1 - P)| / |A|: on the complement",
+            ended,
+            "complement",
+            tolerance=COMPLEMENT_TOLERANCE,
         ),
         at_most(
             "|rank A - rank X|, from zero",
@@ -173,12 +176,6 @@ def span_distance(
     back = inverse_activation(activation, outputs)
     distance = distance_to_span(back, inverse_activation(activation, X))
     return float((distance / rms(back)).max())
-
-
-def _largest(what: str, runs: pl.DataFrame, column: str, tolerance: float) -> Check:
-    worst = runs[column].max()
-    measured = float("nan") if worst is None else float(worst)  # pyright: ignore[reportArgumentType]
-    return near(what, predicted=0.0, measured=measured, tolerance=tolerance, runs=runs.height)
 
 
 def figure(runs: pl.DataFrame) -> ChartType:

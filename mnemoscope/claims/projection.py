@@ -1,7 +1,5 @@
 """One linear layer ends at the projection on the span of its examples."""
 
-import math
-
 import altair as alt
 import polars as pl
 import torch
@@ -9,8 +7,8 @@ from altair.typing import ChartType
 from torch import Tensor
 
 import mnemoscope as mn
-from mnemoscope.claims.checks import near
-from mnemoscope.claims.claim import Check, Claim, Evidence
+from mnemoscope.claims.checks import all_near_zero
+from mnemoscope.claims.claim import Claim, Evidence
 from mnemoscope.claims.scale import Scale
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
@@ -42,14 +40,20 @@ def experiment(scale: Scale) -> Evidence:
     way = runs.filter(pl.col("step") < pl.col("last_step"))
     drawn, zero = (ended.filter(pl.col("init") == name) for name in ("default", "zeros"))
     checks = (
-        _largest(
-            "relative distance to P + A0 (1 - P), from random weights", drawn, LIMIT_TOLERANCE
+        all_near_zero(
+            "relative distance to P + A0 (1 - P), from random weights",
+            drawn,
+            "relative_error",
+            tolerance=LIMIT_TOLERANCE,
         ),
-        _largest("relative distance to P, from zero", zero, LIMIT_TOLERANCE),
-        _largest(
+        all_near_zero(
+            "relative distance to P, from zero", zero, "relative_error", tolerance=LIMIT_TOLERANCE
+        ),
+        all_near_zero(
             f"relative distance to the closed form at {TIMES} times along training",
             way,
-            PATH_TOLERANCE,
+            "relative_error",
+            tolerance=PATH_TOLERANCE,
         ),
     )
     return Evidence(checks, runs)
@@ -106,11 +110,6 @@ def _trained(
                 }
             )
     return found
-
-
-def _largest(what: str, runs: pl.DataFrame, tolerance: float) -> Check:
-    worst = max(runs["relative_error"].to_list(), default=math.nan)
-    return near(what, predicted=0.0, measured=worst, tolerance=tolerance, runs=runs.height)
 
 
 def figure(runs: pl.DataFrame) -> ChartType:

@@ -25,8 +25,8 @@ from torch import Tensor
 import mnemoscope as mn
 from mnemoscope.claims.checks import at_least, at_most
 from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.measures import MATCH
 from mnemoscope.claims.scale import Scale
+from mnemoscope.claims.storage import MATCH
 from mnemoscope.data.corruptions import corrupt
 from mnemoscope.dynamics.states import nearest, rms
 from mnemoscope.intervals import Z95, wilson
@@ -285,7 +285,8 @@ def _note(runs: pl.DataFrame) -> str:
 def figure(runs: pl.DataFrame) -> ChartType:
     """How strongly sequences and single examples contract, and what is recalled and reached."""
     base = alt.Chart(chart_data(runs))
-    low = min(float(runs[name].min() or 0) for name in ("rate", "alone_rate"))  # pyright: ignore[reportArgumentType]
+    rates = (runs[name].drop_nulls().to_list() for name in ("rate", "alone_rate"))
+    low = min(min(values, default=0.0) for values in rates)
     domain = [max(0.0, low - 0.02), 1.1]
     scale = alt.Scale(domain=domain, clamp=True, zero=False)
     diagonal = (

@@ -1,13 +1,17 @@
-"""Which examples each of many networks stores, all networks at once."""
+"""Which examples a network stores; each of many networks, all at once."""
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 import mnemoscope as mn
-from mnemoscope.claims.measures import MATCH
+from mnemoscope.dynamics import find_attractors
 from mnemoscope.dynamics.orbits import TOL
+from mnemoscope.dynamics.states import rms
 from mnemoscope.nets.stacking import make_stack
+
+MATCH = 1e-2
+"""An attractor within this RMS distance of an example stores it, as in an audit."""
 
 LEFT = 10 * MATCH
 """An orbit that has gone so far from its example (RMS) is taken to end elsewhere: from a residual
@@ -25,10 +29,18 @@ NEUTRAL = 1e-5
 """
 
 
+def stored(f: nn.Module, X: Float[Tensor, "n *shape"]) -> Bool[Tensor, " n"]:
+    """Which examples' own orbits end at an attractor that matches them."""
+    census = find_attractors(f, X, X)
+    found = census.labels >= 0
+    away = rms(census.attractors[census.labels.clamp_min(0)] - X) if len(census.attractors) else 0
+    return found & (torch.as_tensor(away) <= MATCH)
+
+
 def stored_by_each(replicas: mn.Replicas, X: Float[Tensor, "n *shape"]) -> Bool[Tensor, "r n"]:
     """Which examples' own orbits end at a fixed point that attracts and matches them.
 
-    `mnemoscope.claims.measures.stored` for every replica, but that a cycle does not count.
+    `stored` for every replica, but that a cycle does not count.
 
     Args:
         replicas: The networks.

@@ -5,7 +5,7 @@ import math
 import polars as pl
 import pytest
 
-from mnemoscope.claims.checks import at_least, at_most, near
+from mnemoscope.claims.checks import all_near_zero, at_least, at_most, near
 from mnemoscope.claims.claim import Claim, ClaimResult, Evidence, decisive
 
 
@@ -52,6 +52,17 @@ def test_what_is_not_a_number_never_holds(kind):
     check = kind("x", **{name: 1.0}, measured=math.nan, tolerance=10, runs=2)
     assert check.verdict == "fails"
     assert math.isnan(check.difference)
+
+
+def test_the_largest_of_all_runs_decides_and_nan_is_not_passed_over():
+    def check(*values):
+        runs = pl.DataFrame({"error": values}, schema={"error": pl.Float64})
+        return all_near_zero("x", runs, "error", tolerance=0.5)
+
+    assert (check(0.1, 0.4).measured, check(0.1, 0.4).verdict) == (0.4, "holds")
+    assert check(0.1, 0.6).verdict == "fails"
+    assert {check(math.nan, 0.1).verdict, check(0.1, math.nan).verdict} == {"fails"}
+    assert check().verdict == "not_applicable"
 
 
 def test_one_check_that_fails_fails_the_claim():

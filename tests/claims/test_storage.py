@@ -3,8 +3,7 @@
 import torch
 
 import mnemoscope as mn
-from mnemoscope.claims.measures import stored
-from mnemoscope.claims.storage import stored_by_each
+from mnemoscope.claims.storage import stored, stored_by_each
 
 
 def affine(*slopes_and_fixed_points):
