@@ -1,5 +1,6 @@
-"""What theory predicts, from data and first weights alone: closed forms and kernels."""
+"""What theory predicts from data and first weights alone, and what it proves of a network."""
 
+from mnemoscope.theory.certificates import Certificate, certify, certify_all
 from mnemoscope.theory.dual_activation import dual_activation, second_moment
 from mnemoscope.theory.nonlinear import INVERTIBLE, inverse_activation, nonlinear_solution
 from mnemoscope.theory.ntk import NTK
@@ -14,7 +15,10 @@ from mnemoscope.theory.two_layers import TwoLayerEnd, two_layer_eigenvalue, two_
 __all__ = [
     "INVERTIBLE",
     "NTK",
+    "Certificate",
     "TwoLayerEnd",
+    "certify",
+    "certify_all",
     "dual_activation",
     "gradient_path",
     "heuristic_memorizing_depth",
