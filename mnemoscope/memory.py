@@ -30,15 +30,26 @@ def free_memory(device: torch.device | str = "cpu") -> int:
         return SMALLEST_FREE
 
 
+def free_share(device: torch.device | str = "cpu") -> int:
+    """Bytes that one batch may take where no budget is given."""
+    return int(SHARE * free_memory(device))
+
+
 def batch_size_within(
-    bytes_per_state: int, *, device: torch.device | str = "cpu", largest: int | None = None
+    bytes_per_state: int,
+    *,
+    device: torch.device | str = "cpu",
+    largest: int | None = None,
+    budget: int | None = None,
 ) -> int:
-    """The number of states whose working memory fits into `SHARE` of what is free, at least 1.
+    """The number of states whose working memory fits into the budget, at least 1.
 
     Args:
         bytes_per_state: Working memory of one state, in bytes.
         device: Where the states live.
         largest: No more than this many, where more would not be faster.
+        budget: Bytes (default: `SHARE` of what is free).
     """
-    fitting = max(1, int(SHARE * free_memory(device)) // max(1, bytes_per_state))
+    limit = free_share(device) if budget is None else budget
+    fitting = max(1, limit // max(1, bytes_per_state))
     return fitting if largest is None else max(1, min(fitting, largest))

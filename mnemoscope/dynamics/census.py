@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from mnemoscope.dynamics.atlas import Atlas, chart
 from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, iterate
-from mnemoscope.dynamics.starts import BLOCK, Starts
+from mnemoscope.dynamics.starts import Starts, block_size
 from mnemoscope.dynamics.states import nearest
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
@@ -152,4 +152,4 @@ def _blocks(f: SelfMap, Z: Tensor | Starts) -> Iterator[Tensor]:
     if isinstance(Z, Starts):
         yield from Z.blocks(f.shape, dtype=f.dtype, device=f.device)
     else:
-        yield from f.batch(Z).split(BLOCK)
+        yield from f.batch(Z).split(block_size(f.size))

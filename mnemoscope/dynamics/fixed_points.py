@@ -1,4 +1,7 @@
-"""`refine`: from nearly a fixed point (or cycle) to one, as exactly as the dtype allows."""
+"""`refine`: from nearly a fixed point (or cycle) to one, as exactly as the dtype allows.
+
+By Newton's method where there are derivatives, by Anderson's mixing where there are not.
+"""
 
 from dataclasses import dataclass
 
@@ -6,15 +9,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mnemoscope.dynamics.anderson import Mixing
 from mnemoscope.dynamics.orbits import orbit_batch_size
 from mnemoscope.dynamics.states import expand, rms
 from mnemoscope.linalg.gmres import gmres
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map
-from mnemoscope.memory import batch_size_within
 
 PRODUCTS = 40
 """Jacobian-vector products for one Newton step."""
+
+VALUES = 10
+"""Values of a map without derivatives for one Newton step of others."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ def refine(
     states at once (Kelley, *Iterative Methods for Linear and Nonlinear Equations*, 1995, ch. 5-6).
     A step that does not bring the residual down, or would carry the state further than `radius`
     (RMS) from where it began, is replaced by one of plain iteration, which cannot leave the basin.
+    A map without derivatives is mixed instead (`mnemoscope.dynamics.anderson`), with `VALUES` of
+    its values for each step that Newton's method would be allowed.
 
     Args:
         f: A self-map, or a network or callable to make one from.
@@ -57,12 +65,11 @@ def refine(
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     # GMRES holds two bases of `PRODUCTS` vectors beside the map's own working memory.
-    entries = (2 * PRODUCTS + 16) * f.size
-    size = batch_size or batch_size_within(
-        entries * Z.element_size(), device=f.device, largest=orbit_batch_size(f)
-    )
+    bytes_per_state = (2 * PRODUCTS + 16) * f.size * Z.element_size() + f.footprint.linearize
+    size = batch_size or f.batch_size(bytes_per_state, largest=orbit_batch_size(f))
     with f.evaluating():
-        parts = [_newton(f, part, radius, max_steps) for part in Z.split(size)] if len(Z) else []
+        method = _newton if f.differentiable else _mixed
+        parts = [method(f, part, radius, max_steps) for part in Z.split(size)] if len(Z) else []
     points = torch.cat([Z[:0], *(part for part, _ in parts)])
     residual = torch.cat([rms(Z[:0]), *(left for _, left in parts)])
     return Refined(points=points, residual=residual, settled=residual <= _floor(points))
@@ -93,6 +100,18 @@ def _newton(f: SelfMap, origin: Tensor, radius: float, max_steps: int) -> tuple[
         residual[open_] = torch.where(good, after_newton, torch.where(plain, after_plain, before))
         open_ = open_[good | plain]
     return points, residual
+
+
+def _mixed(f: SelfMap, origin: Tensor, radius: float, max_steps: int) -> tuple[Tensor, Tensor]:
+    before = f.residual(origin)
+    search = Mixing(f, tol=0.0, max_steps=VALUES * max_steps, tags=1)
+    search.admit(torch.arange(len(origin), device=f.device)[:, None], origin)
+    ends = search.run(0)
+    found = torch.empty_like(origin)
+    found[ends.tags[:, 0]] = ends.states
+    after = f.residual(found)
+    good = (after < before) & (rms(found - origin) <= radius)
+    return torch.where(expand(good, origin), found, origin), torch.where(good, after, before)
 
 
 def _floor(points: Tensor) -> Tensor:

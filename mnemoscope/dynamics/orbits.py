@@ -14,7 +14,6 @@ from mnemoscope.dynamics.working_batch import WorkingBatch
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import ImageSpace, SelfMap, image_space
 from mnemoscope.maps.self_map import Stage, as_self_map
-from mnemoscope.memory import batch_size_within
 
 TOL = 1e-6
 """Root mean square step below which an orbit has converged, unless told otherwise."""
@@ -313,9 +312,8 @@ def _learned(landmarks: Tensor, arrived: Tensor, resolution: float) -> Tensor:
 def orbit_batch_size(f: SelfMap) -> int:
     """Orbits of `f` to work on at once: as many as are fast, or what fits into memory."""
     # Beside its state an orbit holds its image, anchor and temporaries, the map its activations.
-    bytes_per_state = 16 * f.size * torch.finfo(f.dtype).bits // 8
-    largest = BATCH_OF_SMALL if f.size <= SMALL else BATCH
-    return batch_size_within(bytes_per_state, device=f.device, largest=largest)
+    bytes_per_state = 16 * f.size * f.dtype.itemsize + f.footprint.evaluate
+    return f.batch_size(bytes_per_state, largest=BATCH_OF_SMALL if f.size <= SMALL else BATCH)
 
 
 def _fate(lost: Tensor, still: Tensor, cycle: Tensor) -> Tensor:

@@ -15,6 +15,14 @@ from mnemoscope.errors import MnemoscopeError
 BLOCK = 4096
 """Starts made at once; numbers do not depend on how many are worked on at once."""
 
+BLOCK_ENTRIES = 2**26
+"""Entries of the starts made at once, 256 MiB of float32: fewer than `BLOCK` of large states."""
+
+
+def block_size(entries: int) -> int:
+    """How many states of so many entries are made at once."""
+    return max(1, min(BLOCK, BLOCK_ENTRIES // entries))
+
 
 @dataclass(frozen=True)
 class Range:
@@ -135,10 +143,11 @@ class Starts:
     def blocks(
         self, shape: tuple[int, ...], *, dtype: torch.dtype, device: torch.device
     ) -> Iterator[Float[Tensor, "b *shape"]]:
-        """The starts, `BLOCK` at a time, made on the device."""
+        """The starts, `block_size` at a time, made on the device."""
         generator = torch.Generator(device).manual_seed(self.seed)
-        for done in range(0, self.count, BLOCK):
-            size = torch.Size([min(BLOCK, self.count - done), *shape])
+        block = block_size(torch.Size(shape).numel())
+        for done in range(0, self.count, block):
+            size = torch.Size([min(block, self.count - done), *shape])
             yield STARTS[self.kind](size, generator, self.span).to(dtype)
 
 

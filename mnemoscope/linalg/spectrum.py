@@ -22,7 +22,6 @@ from mnemoscope.linalg.golub_kahan import leading_singular_values
 from mnemoscope.maps import Linearization, SelfMap, image_space
 from mnemoscope.maps.chain import ChainLinearization
 from mnemoscope.maps.self_map import Stage, as_self_map
-from mnemoscope.memory import batch_size_within
 
 WHOLE_SPACE = 512
 """States of up to this many entries: a Krylov basis may grow to all of the space, so that even a
@@ -254,8 +253,8 @@ def _solve(
     basis = f.size if f.size <= WHOLE_SPACE else max(64, 3 * k)
     tol = tol if tol is not None else (3e-6 if f.dtype == torch.float32 else 1e-10)
     entries = 3 * f.size * max(2 * basis, f.size if f.size <= DENSE_EIGEN_SIZE else 0)
-    size = batch_size or batch_size_within(
-        entries * Z.element_size(), device=f.device, largest=max(1, len(Z))
+    size = batch_size or f.batch_size(
+        entries * Z.element_size() + f.footprint.linearize, largest=max(1, len(Z))
     )
     generator = torch.Generator().manual_seed(seed)
     with f.evaluating():

@@ -1,7 +1,20 @@
 """`SelfMap`: a map whose output has its input's shape, evaluated and linearized in batches."""
 
+from mnemoscope.maps.adapters.load import load_map
+from mnemoscope.maps.black_box import BlackBox
+from mnemoscope.maps.checks import check_map
 from mnemoscope.maps.image_space import ImageSpace, image_space
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.self_map import SelfMap
+from mnemoscope.maps.wrapped import Wrapped
 
-__all__ = ["ImageSpace", "Linearization", "SelfMap", "image_space"]
+__all__ = [
+    "BlackBox",
+    "ImageSpace",
+    "Linearization",
+    "SelfMap",
+    "Wrapped",
+    "check_map",
+    "image_space",
+    "load_map",
+]

@@ -6,11 +6,19 @@ diagonal, one block J_i = df/dz(z_i) a state, and one product with it is n produ
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.func import vjp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+
+def plain_attention() -> AbstractContextManager[Any]:
+    """Attention by its formula: PyTorch's fused kernels have no second or forward derivative."""
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 class Linearization(ABC):
@@ -81,7 +89,7 @@ class AutogradLinearization(Linearization):
         """Evaluates `f` at `states` and keeps what its derivative needs."""
         self.states = states
         self.products = 0
-        with torch.no_grad():
+        with torch.no_grad(), plain_attention():
             self.values, self._transposed = vjp(f, states)[:2]
             self._forward = vjp(lambda u: self._transposed(u)[0], torch.zeros_like(states))[1]
 

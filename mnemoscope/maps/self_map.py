@@ -13,11 +13,22 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.chain import ChainLinearization
+from mnemoscope.maps.footprint import (
+    BlackBoxFootprint,
+    Footprint,
+    MeasuredFootprint,
+    PlainFootprint,
+)
+from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization
+from mnemoscope.memory import batch_size_within, free_share
 from mnemoscope.nets.modes import eval_mode
-from mnemoscope.nets.plain import plain_layers
+from mnemoscope.nets.plain import PlainLayer, plain_layers
 
 Stage = Callable[[Tensor], Tensor]
+
+AT_ONCE = 64 * 2**20
+"""Bytes for which nobody is asked whether they are free."""
 
 
 class SelfMap:
@@ -25,7 +36,9 @@ class SelfMap:
 
     A state has shape `shape`, a batch `(n, *shape)`; `f` must act on each state of a batch by
     itself. A network is put in eval mode for each call and left as it was: its mode, gradients and
-    parameters do not change. No call builds a graph for the caller.
+    parameters do not change. No call builds a graph for the caller. A batch is evaluated in parts
+    that fit into the budget; a state's derivative too, or it is computed without keeping what the
+    layers gave (`mnemoscope.maps.forward`).
 
     Args:
         f: An `nn.Module` or any callable from a batch to a batch.
@@ -33,10 +46,13 @@ class SelfMap:
         dtype: For a callable without parameters: the dtype of its states (default float32).
             A module has its parameters'.
         device: Likewise (default `cpu`).
+        budget: Bytes of memory that evaluating and linearizing may take (default: a quarter of what
+            is free).
 
     Raises:
-        MnemoscopeError: the shape is not known, the output's shape or dtype differs from the
-            input's, or a dropout or batch-norm layer is in training mode.
+        MnemoscopeError: the budget is too small for one state, the shape is not known, the output's
+            shape, dtype or device differs from the input's, or a dropout or batch-norm layer is in
+            training mode.
 
     Example:
         >>> import torch
@@ -52,16 +68,25 @@ class SelfMap:
         *,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
+        budget: int | None = None,
     ) -> None:
         self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (f,)
         self.shape = _state_shape(f, shape)
         like = next((p for m in self.modules for p in m.parameters()), None)
         if isinstance(f, SelfMap):
-            dtype, device = dtype or f.dtype, device or f.device
+            dtype, device, budget = dtype or f.dtype, device or f.device, budget or f.budget
+        self.budget = budget
         self.dtype = like.dtype if like is not None else dtype or torch.float32
         self.device = like.device if like is not None else torch.device(device or "cpu")
         self._evaluating = False
+        self._footprint: Footprint | None = None
         self._check_output()
+        if budget is not None and self.footprint.evaluate > budget:
+            raise MnemoscopeError(
+                f"a budget of {budget:,} bytes",
+                expected=f"at least the {self.footprint.evaluate:,} that one state takes",
+                todo="raise the budget, or bring the examples to a smaller size",
+            )
 
     @property
     def modules(self) -> list[nn.Module]:
@@ -73,6 +98,32 @@ class SelfMap:
         """Entries of one state, the `d` of the theory."""
         return torch.Size(self.shape).numel()
 
+    @property
+    def differentiable(self) -> bool:
+        """Whether derivatives can be taken; a stage with `differentiable = False` has none."""
+        return all(getattr(stage, "differentiable", True) for stage in self.stages)
+
+    @property
+    def footprint(self) -> Footprint:
+        """The memory that one state takes, measured when first asked for."""
+        if self._footprint is None:
+            layers = self._plain()
+            if layers is not None:
+                self._footprint = PlainFootprint.of(layers, self.dtype)
+            elif not self.differentiable:
+                self._footprint = BlackBoxFootprint(self.size, self.dtype)
+            else:
+                state = torch.zeros(1, *self.shape, dtype=self.dtype, device=self.device)
+                limit = free_share(self.device) if self.budget is None else self.budget
+                self._footprint = MeasuredFootprint(self._evaluated, state, limit=limit)
+        return self._footprint
+
+    def batch_size(self, bytes_per_state: int, *, largest: int | None = None) -> int:
+        """How many states fit into the budget, each with so much memory, at least 1."""
+        return batch_size_within(
+            bytes_per_state, device=self.device, largest=largest, budget=self.budget
+        )
+
     def __repr__(self) -> str:
         names = " ∘ ".join(type(s).__name__ for s in reversed(self.stages))
         return f"SelfMap({names}, shape={self.shape})"
@@ -81,7 +132,11 @@ class SelfMap:
         """`f` at each state, on the map's device and in its dtype."""
         Z = self.batch(Z)
         with self.evaluating(), torch.no_grad():
-            return self._apply(Z)
+            needed = len(Z) * self.footprint.evaluate if len(Z) > 1 else 0
+            if needed <= (AT_ONCE if self.budget is None else self.budget):
+                return self._apply(Z)
+            size = self.batch_size(self.footprint.evaluate)
+            return torch.cat([self._apply(part) for part in Z.split(size)])
 
     def batch(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """`Z` detached, on the map's device and in its dtype, once its shape is right.
@@ -98,14 +153,35 @@ class SelfMap:
         return Z.detach().to(device=self.device, dtype=self.dtype)
 
     def linearize(self, Z: Float[Tensor, "n *shape"]) -> Linearization:
-        """Linearizes at each state once, for many products with the Jacobians."""
+        """Linearizes at each state once, for many products with the Jacobians.
+
+        Where what the layers give at one state does not fit into the budget, it is not kept: each
+        product evaluates the map anew, and there is none with the transposed Jacobian.
+
+        Raises:
+            MnemoscopeError: the map has no derivatives.
+        """
         Z = self.batch(Z)
-        each = [plain_layers(stage) for stage in self.stages]
-        known = [layers for layers in each if layers is not None]
-        if len(known) == len(each):
-            return ChainLinearization([layer for layers in known for layer in layers], Z)
+        if not self.differentiable:
+            raise MnemoscopeError(
+                f"{self!r}, which can only be evaluated",
+                expected="a map with derivatives",
+                todo="measure how it contracts from orbits: "
+                "mnemoscope.dynamics.contraction.contraction(f, Z)",
+            )
+        layers = self._plain()
+        if layers is not None:
+            return ChainLinearization(layers, Z)
         with self.evaluating():
-            return AutogradLinearization(self._apply, Z)
+            if self.reversible:
+                return AutogradLinearization(self._apply, Z)
+            size = self.batch_size(self.footprint.linearize)
+            return ForwardLinearization(self._apply, Z, batch_size=size)
+
+    @property
+    def reversible(self) -> bool:
+        """Whether what a state's derivative keeps fits into the budget: only then `vjp` works."""
+        return self.differentiable and self.footprint.reverse is not None
 
     def jvp(
         self, Z: Float[Tensor, "n *shape"], V: Float[Tensor, "n *shape"]
@@ -184,12 +260,24 @@ class SelfMap:
             Z = stage(Z)
         return Z
 
+    def _plain(self) -> list[PlainLayer] | None:
+        """The layers of all stages, if they are fully connected networks and nothing else."""
+        each = [plain_layers(stage) for stage in self.stages]
+        known = [layers for layers in each if layers is not None]
+        return [layer for layers in known for layer in layers] if len(known) == len(each) else None
+
+    def _evaluated(self, Z: Tensor) -> Tensor:
+        with self.evaluating():
+            return self._apply(Z)
+
     def _with_stages(self, stages: tuple[Stage, ...], **place: Any) -> "SelfMap":
         other = object.__new__(SelfMap)
         other.stages = stages
         other.shape = self.shape
         other.dtype = place.get("dtype", self.dtype)
         other.device = place.get("device", self.device)
+        other.budget = self.budget
+        other._footprint = None
         other._evaluating = False
         return other
 
@@ -211,14 +299,15 @@ class SelfMap:
             raise MnemoscopeError(
                 f"a map whose output is a {type(output).__name__}",
                 expected="a tensor",
-                todo="wrap it in a function that returns the reconstruction alone",
+                todo="choose what of it is the reconstruction: "
+                'mn.maps.Wrapped(f, output="sample"), --output sample',
             )
-        if output.shape != zeros.shape or output.dtype != zeros.dtype:
+        if (output.shape, output.dtype, output.device) != (zeros.shape, zeros.dtype, zeros.device):
             raise MnemoscopeError(
-                f"a map from {tuple(zeros.shape)} {zeros.dtype} "
-                f"to {tuple(output.shape)} {output.dtype}",
-                expected="an output of its input's shape and dtype",
-                todo="give an autoencoder, or wrap the map so that the shapes agree",
+                f"a map from {tuple(zeros.shape)} {zeros.dtype} on {zeros.device} "
+                f"to {tuple(output.shape)} {output.dtype} on {output.device}",
+                expected="an output of its input's shape, dtype and device",
+                todo="give an autoencoder, or wrap the map so that these agree",
             )
 
 

@@ -22,6 +22,11 @@ FORMAT = "mnemoscope/1"
 _REBUILD = "build the network from a spec, as in mn.nets.FullyConnected(shape=...).build()"
 _RESAVE = "save the network again with mn.nets.save(net, path)"
 
+_CONVERT = (
+    "save the weights of your own model as a state dict and name what builds it: "
+    "package.module:factory --weights FILE; or export it to a .pt2"
+)
+
 _ZIP = b"PK\x03\x04"
 
 _SIGNATURES = {
@@ -158,7 +163,7 @@ def _read(
         raise MnemoscopeError(
             f"{path} {_what_it_is(start)}",
             expected="a file that mn.nets.save wrote",
-            todo="check the path, or save the network again with mn.nets.save(net, path)",
+            todo=_CONVERT if _is_pickle(start) else f"check the path, or {_RESAVE}",
         ) from error
 
 

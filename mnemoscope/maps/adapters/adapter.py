@@ -1,0 +1,93 @@
+"""What an adapter is: it recognizes targets of one kind and loads a model from them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.wrapped import Output
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an adapter.
+
+    Attributes:
+        target: The file, folder, or whatever the adapter recognizes.
+        device: Where the model is to compute.
+        weights: A file of weights, where the target does not hold them.
+        factory_args: Keyword arguments, where the target is a function.
+        noise_level: The noise level of a denoiser, the timestep of a diffusion model.
+    """
+
+    target: str
+    device: str = "cpu"
+    weights: str | None = None
+    factory_args: Mapping[str, Any] = field(default_factory=dict)
+    noise_level: float | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model, and what its file says about how it is to be used; the user may say otherwise.
+
+    Attributes:
+        model: A module or a callable of a batch; if its attribute `differentiable` is False it is
+            only evaluated.
+        shape: The shape of a state, if the file tells.
+        output: Which part of what it gives is the reconstruction.
+        scale: The model's values where the data's are 0 and 1.
+        takes_noise_level: Whether the noise level is still to be handed to the model as its second
+            argument.
+        fixed_batch: The one batch size that it takes.
+    """
+
+    model: Callable[..., Any]
+    shape: tuple[int, ...] | None = None
+    output: Output | None = None
+    scale: tuple[float, float] | None = None
+    takes_noise_level: bool = True
+    fixed_batch: int | None = None
+
+
+class Adapter(ABC):
+    """Loads targets of one kind.
+
+    A package makes its own known by an entry point of the group `mnemoscope.adapters` whose name is
+    the adapter's and whose value is the class.
+
+    Attributes:
+        takes: The parts of a `Request` that the adapter uses beside target and device; others are
+            refused if they are given.
+    """
+
+    takes: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def recognizes(self, target: str) -> bool:
+        """Whether the target is of this kind, by its name or a look at its first bytes."""
+
+    @abstractmethod
+    def load(self, request: Request) -> Loaded:
+        """The model.
+
+        Raises:
+            MnemoscopeError: it cannot be loaded.
+        """
+
+
+def refuse_unused(adapter: Adapter, name: str, request: Request) -> None:
+    """Refuses what an adapter would ignore.
+
+    Raises:
+        MnemoscopeError: something is given that it does not use.
+    """
+    given = {"weights": request.weights, "factory_args": request.factory_args}
+    for option, value in given.items():
+        if value and option not in adapter.takes:
+            raise MnemoscopeError(
+                f"--{option.replace('_', '-')} with {request.target}",
+                expected=f"nothing, since the adapter {name} does not use it",
+                todo="leave it out, or choose another --adapter",
+            )

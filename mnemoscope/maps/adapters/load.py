@@ -1,0 +1,125 @@
+"""`load_map`: a self-map from whatever an adapter recognizes."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
+from mnemoscope.maps.adapters.registry import find_adapter
+from mnemoscope.maps.self_map import SelfMap
+from mnemoscope.maps.wrapped import Output, Wrapped
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that was loaded, before it is known what states it is to be a map of.
+
+    Attributes:
+        target: Where it came from.
+        adapter: Which adapter loaded it.
+        model: A module or callable from a batch to a batch.
+        shape: The shape of a state, if the file tells.
+        device: Where it computes.
+    """
+
+    target: str
+    adapter: str
+    model: Callable[..., Any]
+    shape: tuple[int, ...] | None
+    device: str
+
+    def self_map(self, shape: Sequence[int] | None = None, *, budget: int | None = None) -> SelfMap:
+        """The self-map of states of this shape (default: what the file says).
+
+        Raises:
+            MnemoscopeError: the shape is not known, or it is no self-map of such states.
+        """
+        state = self.shape if shape is None else tuple(shape)
+        if state is None:
+            raise MnemoscopeError(
+                f"{self.target}, which does not tell the shape of its states",
+                expected="their shape",
+                todo="pass it: shape=(3, 32, 32), --shape 3,32,32",
+            )
+        return SelfMap(self.model, state, device=self.device, budget=budget)
+
+
+def open_model(
+    target: str | os.PathLike[str],
+    *,
+    adapter: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    factory_args: Mapping[str, Any] | None = None,
+    output: Output | None = None,
+    scale: tuple[float, float] | None = None,
+    channels_last: bool = False,
+    noise_level: float | None = None,
+    device: str = "cpu",
+) -> Opened:
+    """The model that a file or folder holds; arguments and errors as `load_map` has them."""
+    request = Request(
+        os.fspath(target),
+        device,
+        None if weights is None else os.fspath(weights),
+        dict(factory_args or {}),
+        noise_level,
+    )
+    name, found = find_adapter(request.target, adapter)
+    refuse_unused(found, name, request)
+    loaded = found.load(request)
+    model = loaded.model
+    if isinstance(model, nn.Module):
+        model = model.to(device)
+        if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
+            model = model.float()
+        model.eval()
+    options: dict[str, Any] = {
+        "output": loaded.output if output is None else output,
+        "scale": scale or loaded.scale,
+        "noise_level": noise_level if loaded.takes_noise_level else None,
+        "fixed_batch": loaded.fixed_batch,
+    }
+    if channels_last or any(value is not None for value in options.values()):
+        model = Wrapped(model, channels_last=channels_last, **options).eval()
+    return Opened(request.target, name, model, _shape(loaded), device)
+
+
+def load_map(
+    target: str | os.PathLike[str],
+    *,
+    shape: Sequence[int] | None = None,
+    budget: int | None = None,
+    **options: Any,
+) -> SelfMap:
+    """The self-map that a file or folder holds.
+
+    Weights of half precision are computed with in float32: what is measured here needs its digits.
+
+    Args:
+        target: An Mnemoscope `.safetensors`; `package.module:factory`; a `.pt2` of `torch.export`;
+            an `.onnx`; a folder of `diffusers` or `transformers`; or what another adapter takes.
+        shape: The shape of a state; left out, what the file says.
+        budget: Bytes of memory that evaluating and linearizing may take.
+        **options: `adapter`: its name (left out, the one that recognizes the target). `weights`:
+            for a factory, a `.safetensors`, or a `.pt` of tensors alone. `factory_args`: its
+            keyword arguments. `output`: which part of what the model gives is the reconstruction;
+            see `Wrapped`. `scale`: the model's values where the data's are 0 and 1 (left out, what
+            the adapter knows). `channels_last`: whether the model wants `(n, height, width,
+            channels)`. `noise_level`: of a denoiser, handed to it as its second argument; of a
+            diffusion model the timestep. `device`: where it computes.
+
+    Raises:
+        MnemoscopeError: no adapter takes the target, it cannot be loaded, or it is no self-map of
+            such states.
+    """
+    return open_model(target, **options).self_map(shape, budget=budget)
+
+
+def _shape(loaded: Loaded) -> tuple[int, ...] | None:
+    told = loaded.shape or getattr(loaded.model, "shape", None)
+    return tuple(told) if told is not None else None

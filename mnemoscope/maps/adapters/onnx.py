@@ -1,0 +1,78 @@
+"""ONNX files, run by onnxruntime: evaluated only, without derivatives."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
+from mnemoscope.maps.adapters.optional import needed
+from mnemoscope.maps.black_box import BlackBox
+
+AT_ONCE = 256
+"""States that a session is handed at once, where the file leaves it open."""
+
+
+class ONNX(Adapter):
+    """An `.onnx` file of one input, or of a batch and a noise level."""
+
+    def recognizes(self, target: str) -> bool:
+        """A file of that name."""
+        return target.endswith(".onnx") and Path(target).is_file()
+
+    def load(self, request: Request) -> Loaded:
+        """A session on the CPU; the first output is the reconstruction."""
+        runtime = needed("onnxruntime", extra="onnx")
+        try:
+            session: Any = runtime.InferenceSession(
+                request.target, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise MnemoscopeError(
+                f"{request.target}, which onnxruntime cannot load "
+                f"({(str(error).splitlines() or [''])[0]})",
+                expected="an ONNX file",
+                todo="export the model again",
+            ) from error
+        inputs = session.get_inputs()
+        wanted = 1 if request.noise_level is None else 2
+        if len(inputs) != wanted:
+            raise MnemoscopeError(
+                f"{request.target}, a model of {len(inputs)} inputs "
+                f"({', '.join(i.name for i in inputs)})",
+                expected="one that takes a batch"
+                + (" and a noise level" if wanted == 2 else " alone"),
+                todo="export it so, or pass --noise-level for a denoiser",
+            )
+        shape = inputs[0].shape
+        kind = _numpy(inputs[0].type, request.target)
+
+        def evaluate(batch: np.ndarray) -> np.ndarray:
+            feed = {inputs[0].name: np.ascontiguousarray(batch, dtype=kind)}
+            if request.noise_level is not None:
+                level = np.full(len(batch), request.noise_level)
+                feed[inputs[1].name] = level.astype(_numpy(inputs[1].type, request.target))
+            return session.run(None, feed)[0]
+
+        fixed = shape[0] if shape and isinstance(shape[0], int) else None
+        known = len(shape) > 1 and all(isinstance(side, int) for side in shape[1:])
+        return Loaded(
+            BlackBox(evaluate, batch_size=fixed or AT_ONCE),
+            shape=tuple(shape[1:]) if known else None,
+            takes_noise_level=False,
+            fixed_batch=fixed,
+        )
+
+
+def _numpy(kind: str, target: str) -> type:
+    """The NumPy type of an ONNX one, such as `tensor(float)`."""
+    known = {"float": np.float32, "double": np.float64, "float16": np.float16, "int64": np.int64}
+    inner = kind.removeprefix("tensor(").removesuffix(")")
+    if inner not in known:
+        raise MnemoscopeError(
+            f"{target}, which takes {kind}",
+            expected=f"a tensor of {', '.join(known)}",
+            todo="export the model for floating-point numbers",
+        )
+    return known[inner]

@@ -1,0 +1,74 @@
+"""Which adapters are installed, and which of them a target is for."""
+
+import difflib
+import os
+from importlib.metadata import EntryPoint, entry_points
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.adapters.adapter import Adapter
+from mnemoscope.maps.adapters.network_file import NetworkFile
+
+GROUP = "mnemoscope.adapters"
+"""The entry points' group."""
+
+
+def installed_adapters() -> dict[str, EntryPoint]:
+    """The adapters by name, not imported yet."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def find_adapter(target: str, name: str | None = None) -> tuple[str, Adapter]:
+    """The adapter that was asked for, or else the one that recognizes the target.
+
+    Raises:
+        MnemoscopeError: there is none of that name, it cannot be imported, or none recognizes it.
+    """
+    points = installed_adapters()
+    if name is not None:
+        if name not in points:
+            near = difflib.get_close_matches(name, points, n=1)
+            raise MnemoscopeError(
+                f"the adapter {name!r}, which is not installed",
+                expected=f"one of {', '.join(sorted(points))}",
+                todo=f"did you mean {near[0]}?" if near else "install the package that brings it",
+            )
+        return name, _instance(points[name])
+    broken = []
+    for found, point in sorted(points.items()):
+        try:
+            adapter = _instance(point)
+        except MnemoscopeError:
+            broken.append(found)
+            continue
+        if adapter.recognizes(target):
+            return found, adapter
+    if os.path.isfile(target):
+        # To be told what kind of file it is instead.
+        return "network", NetworkFile()
+    raise _unknown(target, points, broken)
+
+
+def _instance(point: EntryPoint) -> Adapter:
+    try:
+        kind = point.load()
+    except Exception as error:
+        raise MnemoscopeError(
+            f"the adapter {point.name!r} ({point.value}), which cannot be imported "
+            f"({type(error).__name__}: {error})",
+            expected="an adapter that can",
+            todo="install what it needs, or remove the package that brings it",
+        ) from error
+    return kind()
+
+
+def _unknown(target: str, points: dict[str, EntryPoint], broken: list[str]) -> MnemoscopeError:
+    what = "no adapter recognizes" if os.path.exists(target) else "does not exist"
+    given = f"{target}, which {what}"
+    if broken:
+        given += f" ({', '.join(broken)} could not be imported)"
+    return MnemoscopeError(
+        given,
+        expected="a run's folder, a .safetensors file of mnemoscope, package.module:factory, a "
+        ".pt2 or .onnx file, or a folder of diffusers or transformers",
+        todo=f"check the path, or name one of the adapters: --adapter {'|'.join(sorted(points))}",
+    )

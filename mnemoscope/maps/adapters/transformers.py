@@ -1,0 +1,90 @@
+"""Folders of `transformers`: masked autoencoders, with nothing masked; models that reconstruct."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
+from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_pickled
+from mnemoscope.maps.adapters.optional import needed
+
+OUTPUTS = ("reconstruction", "reconstructed_pixel_values", "sample")
+"""Where models of this library put a reconstruction."""
+
+
+class Transformers(Adapter):
+    """A folder that `save_pretrained` wrote."""
+
+    def recognizes(self, target: str) -> bool:
+        """A folder whose configuration names an architecture of the library."""
+        config = read_config(target)
+        return config is not None and "transformers_version" in config
+
+    def load(self, request: Request) -> Loaded:
+        """The model; a masked autoencoder sees the whole picture."""
+        library = needed("transformers", extra="transformers")
+        config = read_config(request.target) or {}
+        name = (config.get("architectures") or [None])[0]
+        kind = getattr(library, name, None) if isinstance(name, str) else None
+        if kind is None:
+            raise MnemoscopeError(
+                f"{request.target}, which names no model of transformers ({name})",
+                expected=f"a folder with a {CONFIG} that save_pretrained wrote",
+                todo="check the folder, or install a newer transformers",
+            )
+        refuse_pickled(request.target)
+        masked = "mask_ratio" in config
+        if masked and config.get("norm_pix_loss"):
+            raise MnemoscopeError(
+                f"{request.target}, which predicts patches of mean 0 and variance 1",
+                expected="a model that gives back the picture (norm_pix_loss=False)",
+                todo="audit one trained so: this one's output does not tell the pictures' values",
+            )
+        # A masked autoencoder hides patches by chance; with none hidden there is no chance left.
+        settings: dict[str, Any] = {"mask_ratio": 0.0} if masked else {}
+        try:
+            model = kind.from_pretrained(
+                Path(request.target), local_files_only=True, use_safetensors=True, **settings
+            )
+        except Exception as error:
+            raise MnemoscopeError(
+                f"{request.target}, which transformers cannot load "
+                f"({(str(error).splitlines() or [''])[0]})",
+                expected="a whole folder that save_pretrained wrote",
+                todo="save the model again",
+            ) from error
+        shape = _shape(config)
+        if masked:
+            return Loaded(Unmasked(model), shape)
+        return Loaded(model, shape, _reconstruction)
+
+
+class Unmasked(nn.Module):
+    """A masked autoencoder that sees every patch and gives back the picture."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The picture put together from the patches that it predicts."""
+        config = self.model.config
+        patches = (config.image_size // config.patch_size) ** 2
+        # In order: the "noise" that patches are shuffled by would be drawn.
+        order = torch.arange(patches, dtype=z.dtype, device=z.device).expand(len(z), -1)
+        return self.model.unpatchify(self.model(z, noise=order).logits)
+
+
+def _reconstruction(made: Any) -> Tensor:
+    return next((made[name] for name in OUTPUTS if name in made), made)
+
+
+def _shape(config: dict[str, Any]) -> tuple[int, ...] | None:
+    size, channels = config.get("image_size"), config.get("num_channels")
+    if not isinstance(size, int) or not isinstance(channels, int):
+        return None
+    return channels, size, size

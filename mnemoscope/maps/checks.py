@@ -1,0 +1,57 @@
+"""What a map must be before anything is measured of it: finite, without chance, state by state."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.self_map import SelfMap
+
+SAME = 1e-4
+"""Two evaluations of one state may differ by this share of the output's largest entry: kernels add
+up in another order for another batch. Sampling differs by far more."""
+
+
+def check_map(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
+    """Evaluates the map at up to two states, together and again alone.
+
+    Args:
+        f: The map.
+        Z: `(n, *shape)`, states that it is to be measured at.
+
+    Raises:
+        MnemoscopeError: an image is not finite, differs from one evaluation to the next, or depends
+            on the rest of the batch.
+    """
+    Z = f.batch(Z)[:2]
+    if len(Z) == 0:
+        return
+    before = torch.random.get_rng_state()
+    try:
+        images, again = f(Z), f(Z)
+        alone = f(Z[:1])
+    finally:
+        torch.random.set_rng_state(before)
+    broken = (~torch.isfinite(images)).flatten(1).any(1)
+    if bool(broken.any()):
+        raise MnemoscopeError(
+            f"a map that makes NaN or infinity of state {int(broken.nonzero()[0, 0])} in its first "
+            "step",
+            expected="finite outputs",
+            todo="mend the weights, or the scale of the data",
+        )
+    limit = SAME * float(images.abs().max().clamp_min(torch.finfo(f.dtype).tiny))
+    differs = float((images - again).abs().max())
+    if differs > limit:
+        raise MnemoscopeError(
+            f"a map that gives another image of one state each time (they differ by {differs:.2g})",
+            expected="a map with no chance in it",
+            todo="let it give its mean (of a VAE the decoded mode), switch dropout and masking off",
+        )
+    differs = float((images[:1] - alone).abs().max())
+    if differs > limit:
+        raise MnemoscopeError(
+            f"a map whose image of a state depends on the others in its batch (by {differs:.2g})",
+            expected="a map that takes each state by itself",
+            todo="replace what is computed over the batch by running statistics",
+        )

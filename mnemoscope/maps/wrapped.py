@@ -1,0 +1,135 @@
+"""Any model as a self-map of data: its own range and layout, and which of its outputs is meant.
+
+With data in [0, 1] and a model whose values run from `low` to `high`,
+
+    f(z) = (out(model(low + (high - low) z)) - low) / (high - low)
+
+so that states, distances and tolerances are the data's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mnemoscope.errors import MnemoscopeError
+
+Output = str | int | Callable[[Any], Tensor]
+
+
+class Wrapped(nn.Module):
+    """A model that takes or gives something else than a batch of states, as a self-map.
+
+    Args:
+        model: A module, or a callable of a batch.
+        output: Which part of what it gives is the reconstruction: the name of an attribute or key,
+            the place in a tuple, or a function of it. Left out, a tensor is taken as it is.
+        scale: `(low, high)`: the model's values where the data's are 0 and 1.
+        channels_last: Whether the model takes and gives `(n, height, width, channels)`.
+        noise_level: For a denoiser: a number that is handed to the model as its second argument,
+            one for each state of the batch.
+        fixed_batch: The one batch size that the model takes; batches are cut and filled up to it.
+
+    Raises:
+        MnemoscopeError: the scale is empty, or the output has no such part.
+
+    Example:
+        >>> f = Wrapped(lambda z: {"sample": z.tanh()}, output="sample", scale=(-1, 1))
+        >>> f(torch.full((1, 2), 0.5))
+        tensor([[0.5000, 0.5000]])
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        *,
+        output: Output | None = None,
+        scale: tuple[float, float] | None = None,
+        channels_last: bool = False,
+        noise_level: float | None = None,
+        fixed_batch: int | None = None,
+    ) -> None:
+        super().__init__()
+        low, high = scale or (0.0, 1.0)
+        if not low < high:
+            raise MnemoscopeError(
+                f"scale {low:g}, {high:g}",
+                expected="the model's values where the data's are 0 and 1, the lower one first",
+                todo="pass scale=(-1, 1) for a model of values from -1 to 1",
+            )
+        self.model = model
+        self.output = output
+        self.low, self.width = float(low), float(high - low)
+        self.channels_last = channels_last
+        self.noise_level = noise_level
+        self.fixed_batch = fixed_batch
+        self.differentiable = bool(getattr(model, "differentiable", True))
+
+    def forward(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """The reconstruction of each state."""
+        if self.fixed_batch is None:
+            return self._whole(z)
+        if len(z) == 0:
+            return z
+        parts = [self._filled(part, self.fixed_batch) for part in z.split(self.fixed_batch)]
+        return torch.cat(parts)
+
+    def _filled(self, z: Tensor, size: int) -> Tensor:
+        missing = size - len(z)
+        full = torch.cat([z, z[-1:].expand(missing, *z.shape[1:])]) if missing else z
+        return self._whole(full)[: len(z)]
+
+    def _whole(self, z: Tensor) -> Tensor:
+        given = self.low + self.width * z
+        if self.channels_last:
+            given = given.movedim(1, -1)
+        if self.noise_level is None:
+            made = self.model(given)
+        else:
+            made = self.model(given, given.new_full((len(given),), self.noise_level))
+        image = chosen(made, self.output)
+        if self.channels_last:
+            image = image.movedim(-1, 1)
+        return (image - self.low) / self.width
+
+
+def chosen(made: Any, output: Output | None) -> Tensor:
+    """The part of a model's output that is the reconstruction.
+
+    Raises:
+        MnemoscopeError: there is no such part, or it is no tensor.
+    """
+    if output is None:
+        found = made
+    elif callable(output):
+        found = output(made)
+    else:
+        found = _part(made, output)
+    if not isinstance(found, Tensor):
+        raise MnemoscopeError(
+            f"a model that gives a {type(made).__name__}{_parts(made)}",
+            expected="a tensor" if output is None else f"a tensor as its {output!r}",
+            todo='name the part that is the reconstruction: output="sample", --output sample',
+        )
+    return found
+
+
+def _part(made: Any, output: str | int) -> Any:
+    if isinstance(output, str) and output.lstrip("-").isdigit():
+        output = int(output)
+    if isinstance(output, int):
+        return made[output] if isinstance(made, Sequence) and len(made) > output else None
+    if isinstance(made, Mapping):
+        return made.get(output)
+    return getattr(made, output, None)
+
+
+def _parts(made: Any) -> str:
+    if isinstance(made, Mapping):
+        return f" with {', '.join(map(str, made))}"
+    if isinstance(made, Sequence) and not isinstance(made, str):
+        return f" of {len(made)} parts"
+    named = getattr(made, "__dict__", None)
+    return f" with {', '.join(named)}" if named and not isinstance(made, Tensor) else ""
