@@ -1,0 +1,45 @@
+"""The range of the data, as the attractors tell it where nobody does."""
+
+import torch
+from torch import Tensor
+
+from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.starts import Range
+
+USUAL = (Range(0.0, 1.0), Range(-1.0, 1.0), Range(0.0, 255.0))
+"""Ranges that data usually have; the first is taken unless the finds speak against it."""
+
+SLACK = 0.25
+"""Finds may leave a usual range by this share of its width: spurious ones overshoot a little, and
+the lower ends of the first two differ by twice as much of the wider one."""
+
+FILLED = 0.5
+"""Of any but the first, finds must span this share: small numbers fit into every large range."""
+
+
+def likely_range(atlas: Atlas) -> Range:
+    """The first usual range that fits the finds; else what they span themselves.
+
+    What they span: the medians of the least and of the largest entry of each attractor, over the
+    more stable half of them, since spurious attractors are less stable and leave the range.
+    """
+    if len(atlas) == 0:
+        return USUAL[0]
+    flat = atlas.states.flatten(1)
+    steady = (atlas.spectral_radius ** (1 / atlas.period)).argsort(stable=True)
+    steady = steady[: (len(atlas) + 1) // 2]
+    # Of an even number `median` is the lower of two: both ends are to be the inner one.
+    low = -float((-_each(flat.amin(1), atlas, "amin")[steady]).median())
+    high = float(_each(flat.amax(1), atlas, "amax")[steady].median())
+    for usual in USUAL:
+        slack = SLACK * usual.width
+        holds = usual.low - slack <= low and high <= usual.high + slack
+        if holds and (usual is USUAL[0] or high - low >= FILLED * usual.width):
+            return usual
+    return Range(low, high)
+
+
+def _each(values: Tensor, atlas: Atlas, reduce: str) -> Tensor:
+    """Of a number for each state the least or largest for each attractor."""
+    empty = torch.zeros(len(atlas), dtype=values.dtype, device=values.device)
+    return empty.scatter_reduce(0, atlas.owner, values, reduce, include_self=False)
