@@ -1,0 +1,123 @@
+"""One look at a network in training: the loss, contraction and storage at some of its examples."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mnemoscope.dynamics.atlas import Atlas, chart
+from mnemoscope.dynamics.orbits import TOL, Orbits, Status, iterate
+from mnemoscope.dynamics.states import rms
+from mnemoscope.linalg import spectral_radius
+from mnemoscope.maps import SelfMap
+
+RADIUS_TOL = 1e-3
+"""Relative residual of a spectral radius that is good enough to be drawn over a training."""
+
+MAX_PRODUCTS = 64
+"""Products with each Jacobian, at most. What has not converged by then is told as such."""
+
+
+SCREEN = 32
+"""Steps after which orbits that have gone far, and did not come back in the latter half of these,
+as on a cycle, are given up: most do early in a training."""
+
+FAR = 10
+"""An orbit so many times `match_tol` away from its example is taken to end elsewhere: one that ends
+within `match_tol` would have grown tenfold on its way to an attractor."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen at each state.
+
+    Attributes:
+        loss: Mean squared error over all of them.
+        spectral_radius: `(m,)`, of the Jacobian at the state.
+        converged: `(m,)`, whether that reached its tolerance.
+        stored: `(m,)`, whether the state's orbit was seen to end at an attractor that matches it.
+        unsettled: How many orbits that stayed near had not settled after `max_steps`; none of
+            these counts as stored.
+    """
+
+    loss: float
+    spectral_radius: Float[Tensor, " m"]
+    converged: Bool[Tensor, " m"]
+    stored: Bool[Tensor, " m"]
+    unsettled: int
+
+
+def look(f: SelfMap, Z: Float[Tensor, "m *shape"], *, match_tol: float, max_steps: int) -> Look:
+    """Looks at a map: an audit's measurements, with fewer products and shorter orbits.
+
+    Args:
+        f: The map.
+        Z: `(m, *shape)`, examples.
+        match_tol: An attractor within this RMS distance of an example stores it.
+        max_steps: Applications of `f` after which an orbit counts as unsettled, at least 2.
+    """
+    with f.evaluating():
+        loss = float(f.residual(Z).double().square().mean())
+        if not loss < torch.inf:
+            nothing = Z.new_full((len(Z),), torch.nan)
+            none = torch.zeros(len(Z), dtype=torch.bool, device=Z.device)
+            return Look(loss, nothing, none, none, 0)
+        radius, info = spectral_radius(
+            f, Z, return_info=True, tol=RADIUS_TOL, max_products=MAX_PRODUCTS
+        )
+        stored, unsettled = _stored(f, Z, match_tol, max_steps)
+    return Look(loss, radius, info.converged[:, 0], stored, unsettled)
+
+
+def _stored(
+    f: SelfMap, Z: Float[Tensor, "m *shape"], match_tol: float, max_steps: int
+) -> tuple[Bool[Tensor, " m"], int]:
+    """Which states are stored, and how many orbits stayed near and did not settle."""
+    stored = torch.zeros(len(Z), dtype=torch.bool, device=Z.device)
+    z, screened = Z, min(SCREEN, max_steps - 1)
+    nearest = Z.new_full((len(Z),), torch.inf)
+    for step in range(1, screened + 1):
+        z = f(z)
+        if 2 * step > screened:
+            nearest = torch.fmin(nearest, rms(z - Z))
+    rows = (nearest <= FAR * match_tol).nonzero()[:, 0]
+    if len(rows) == 0:
+        return stored, 0
+    orbits = iterate(f, z[rows], max_steps=max_steps - screened)
+    # Refining moves an end by far less than `match_tol`. Of a cycle any state may match.
+    arrived = rms(orbits.end - Z[rows]) <= 2 * match_tol
+    arrived &= orbits.status == Status.CONVERGED
+    arrived |= orbits.status == Status.CYCLE
+    if bool(arrived.any()):
+        found = rows[arrived]
+        stored[found] = _match(f, Z[found], _of(orbits, arrived), match_tol)
+    return stored, orbits.count(Status.UNSETTLED)
+
+
+def _match(
+    f: SelfMap, Z: Float[Tensor, "r *shape"], orbits: Orbits, match_tol: float
+) -> Bool[Tensor, " r"]:
+    """Whether what an orbit ended at attracts and is within `match_tol` of its state."""
+    atlas, labels = chart(f, orbits, Atlas.empty(f), tol=TOL)
+    apart = _distance(Z, atlas)
+    apart[atlas.owner != labels[:, None]] = torch.inf
+    return (apart <= match_tol).any(1)
+
+
+def _of(orbits: Orbits, rows: Bool[Tensor, " n"]) -> Orbits:
+    return Orbits(
+        orbits.end[rows],
+        orbits.steps[rows],
+        orbits.residual[rows],
+        orbits.period[rows],
+        orbits.status[rows],
+    )
+
+
+def _distance(Z: Float[Tensor, "r *shape"], atlas: Atlas) -> Float[Tensor, "r s"]:
+    """RMS from each state to each state of an attractor."""
+    # Not by matrix products, which lose half the digits of small distances.
+    mode = "donot_use_mm_for_euclid_dist"
+    apart = torch.cdist(Z.flatten(1), atlas.states.flatten(1), compute_mode=mode)
+    return apart / Z.shape[1:].numel() ** 0.5

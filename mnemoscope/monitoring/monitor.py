@@ -1,0 +1,248 @@
+"""`Monitor`: what a network memorizes, recorded while it is being trained."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mnemoscope.data.whole_numbers import whole_number
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.intervals import wilson
+from mnemoscope.maps import SelfMap
+from mnemoscope.monitoring.look import Look, look
+from mnemoscope.monitoring.pace import Pace
+from mnemoscope.nets.modes import eval_mode
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
+    from transformers import TrainerCallback
+
+MAX_STEPS = 256
+"""Steps that orbits are followed: enough to settle to 1e-6 from a residual of 1e-2 where the
+spectral radius is at most 0.96. What settles more slowly counts as unsettled, not as stored."""
+
+MONITOR: dict[str, pl.DataType] = {
+    "step": pl.Int64(),
+    "seconds": pl.Float64(),
+    "loss": pl.Float64(),
+    "spectral_radius_median": pl.Float64(),
+    "spectral_radius_max": pl.Float64(),
+    "contractive": pl.Int64(),
+    "contractive_low": pl.Float64(),
+    "contractive_high": pl.Float64(),
+    "stored": pl.Int64(),
+    "stored_low": pl.Float64(),
+    "stored_high": pl.Float64(),
+    "states": pl.Int64(),
+    "unsettled": pl.Int64(),
+    "unconverged": pl.Int64(),
+    "left_out": pl.Int64(),
+    "cost": pl.Float64(),
+    "share": pl.Float64(),
+}
+"""A row for each record. Counts are of `states`, with the 95% interval of their share. `unsettled`
+orbits are not counted as stored; `unconverged` spectral radii are rough. `left_out` is how many
+records that were due before this one would have cost too much; `cost` is this one's in seconds,
+`share` that of all so far, of the training's own time."""
+
+
+class Monitor:
+    """Records the spectral radius and the stored share while a network is being trained.
+
+    In a plain loop it counts its own calls:
+
+        for batch in batches:
+            ...
+            optimizer.step()
+            monitor(net)
+
+    Every `every` steps it looks at some of the examples: the same ones each time, chosen by the
+    seed, as many as its share of the time allows. Where even few are too dear, records are left
+    out. The history tells both. The network's mode, gradients and weights and the global generator
+    stay as they were, so training goes on to the same numbers as without it.
+
+    Args:
+        X: `(n, *shape)`, what the network is trained on.
+        every: Steps between records.
+        states: Examples to look at, at most.
+        seed: Of the choice of these.
+        share: Of the training's time that records may take.
+        match_tol: An attractor within this RMS distance of an example stores it.
+        max_steps: Applications of the network after which an orbit counts as unsettled, at least 2.
+        network: Picks the self-map out of the module that is handed over, where that is not one
+            itself: `network=lambda module: module.autoencoder`.
+        clock: Seconds, for a test.
+
+    Raises:
+        MnemoscopeError: an option is out of range.
+
+    Example:
+        >>> from mnemoscope.nets import FullyConnected
+        >>> X = torch.rand(4, 3, generator=torch.Generator().manual_seed(0))
+        >>> net = FullyConnected(shape=(3,), width=8, depth=2).build(seed=0)
+        >>> monitor = Monitor(X, every=2)
+        >>> for _ in range(3):
+        ...     monitor(net)
+        >>> monitor.history.select("step", "states")["step"].to_list()
+        [2]
+    """
+
+    def __init__(
+        self,
+        X: Float[Tensor, "n *shape"],
+        every: int = 500,
+        *,
+        states: int = 32,
+        seed: int = 0,
+        share: float = 0.05,
+        match_tol: float = 1e-2,
+        max_steps: int = MAX_STEPS,
+        network: Callable[[Any], nn.Module] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        if not isinstance(X, Tensor) or X.ndim < 2 or X.numel() == 0:
+            raise MnemoscopeError(
+                f"examples of shape {tuple(X.shape)}"
+                if isinstance(X, Tensor)
+                else f"examples that are a {type(X).__name__}",
+                expected="a tensor (n, *shape) of at least one example",
+                todo="load them with mn.load_data, or pass one example as x[None]",
+            )
+        for name, value, least in (("states", states, 1), ("max_steps", max_steps, 2)):
+            whole_number(name, value, least=least)
+        for name, value, most in (("share", share, 1.0), ("match_tol", match_tol, math.inf)):
+            if not 0 < value < most:
+                raise MnemoscopeError(
+                    f"{name}={value}",
+                    expected="a number above 0" + (f" and below {most:g}" if most == 1 else ""),
+                    todo="leave it out for the default",
+                )
+        generator = torch.Generator().manual_seed(whole_number("seed", seed, least=0))
+        chosen = torch.randperm(len(X), generator=generator)[:states]
+        self._X = X.detach()[chosen.to(X.device)].clone()
+        self._every = whole_number("every", every, least=1)
+        self._match_tol, self._max_steps = match_tol, max_steps
+        self._network, self._clock = network, clock
+        self._pace = Pace(share, len(chosen))
+        self._begun: float | None = None
+        self._step = self._left_out = self._dues = 0
+        self._rows: list[dict[str, Any]] = []
+
+    @property
+    def history(self) -> pl.DataFrame:
+        """A row for each record: `MONITOR`."""
+        return pl.DataFrame(self._rows, schema=MONITOR)
+
+    @property
+    def left_out(self) -> int:
+        """How many records that were due since the last one would have cost too much."""
+        return self._left_out
+
+    def __call__(self, net: nn.Module, *, step: int | None = None) -> None:
+        """Tells that a step is done; records, if it is time to.
+
+        Args:
+            net: The network.
+            step: Steps done so far; left out, calls are counted. A number that does not rise, as
+                where gradients of several batches are added up, is no new step.
+
+        Raises:
+            MnemoscopeError: the network is no self-map of the examples.
+        """
+        now = self._clock()
+        before, self._step = self._step, self._step + 1 if step is None else step
+        if self._begun is None:
+            # A training that is resumed does not begin with a record.
+            self._begun, before = now, max(0, self._step - 1)
+        if self._step // self._every <= before // self._every:
+            return
+        self._dues += 1
+        if self._pace.affords(now - self._begun - self._pace.spent):
+            self.record(net)
+        else:
+            self._left_out += 1
+
+    def record(self, net: nn.Module) -> None:
+        """Records now, whatever it costs: after the last step, say.
+
+        Raises:
+            MnemoscopeError: the network is no self-map of the examples.
+        """
+        _wait_for_device(self._X, net)
+        begun = self._clock()
+        if self._begun is None:
+            self._begun = begun
+        trained = begun - self._begun - self._pace.spent
+        states = self._pace.states
+        net = net if self._network is None else self._network(net)
+        # Dropout and batch norm are in training mode here, autocast may be on.
+        with eval_mode(net), torch.autocast(self._X.device.type, enabled=False):
+            f = SelfMap(net, self._X.shape[1:])
+            with torch.autocast(f.device.type, enabled=False):
+                Z = f.batch(self._X[:states])
+                seen = look(f, Z, match_tol=self._match_tol, max_steps=self._max_steps)
+        row = _row(seen)
+        cost = self._clock() - begun
+        self._pace.paid(cost, trained, self._dues)
+        self._rows.append(
+            {
+                "step": self._step,
+                "seconds": begun - self._begun,
+                **row,
+                "states": states,
+                "left_out": self._left_out,
+                "cost": cost,
+                "share": self._pace.spent / trained if trained > 0 else None,
+            }
+        )
+        self._left_out = 0
+
+    def lightning(self) -> "Callback":
+        """This monitor as a callback for Lightning's `Trainer`.
+
+        Raises:
+            MnemoscopeError: Lightning is not installed.
+        """
+        from mnemoscope.monitoring.lightning import lightning_callback
+
+        return lightning_callback(self)
+
+    def trainer_callback(self) -> "TrainerCallback":
+        """This monitor as a `TrainerCallback` for Hugging Face's `Trainer`.
+
+        Raises:
+            MnemoscopeError: transformers is not installed.
+        """
+        from mnemoscope.monitoring.hugging_face import trainer_callback
+
+        return trainer_callback(self)
+
+
+def _row(seen: Look) -> dict[str, Any]:
+    m = len(seen.stored)
+    known = seen.spectral_radius[torch.isfinite(seen.spectral_radius)].double()
+    row: dict[str, Any] = {
+        "loss": seen.loss,
+        "spectral_radius_median": float(known.quantile(0.5)) if len(known) else None,
+        "spectral_radius_max": float(known.max()) if len(known) else None,
+        "unsettled": seen.unsettled,
+        "unconverged": int((~seen.converged).sum()),
+    }
+    counts = {"contractive": seen.spectral_radius < 1, "stored": seen.stored}
+    for name, states in counts.items():
+        count = int(states.sum())
+        low, high = wilson(count, m)
+        row |= {name: count, f"{name}_low": float(low), f"{name}_high": float(high)}
+    return row
+
+
+def _wait_for_device(X: Tensor, net: nn.Module) -> None:
+    """Until the accelerator has done the training's steps: these are not the monitor's time."""
+    device = next((p.device for p in net.parameters()), X.device)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
