@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from mnemoscope import claims as claims
     from mnemoscope import data as data
     from mnemoscope import dynamics as dynamics
+    from mnemoscope import extraction as extraction
     from mnemoscope import linalg as linalg
     from mnemoscope import maps as maps
+    from mnemoscope import monitoring as monitoring
     from mnemoscope import nets as nets
     from mnemoscope import report as report
     from mnemoscope import theory as theory
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
     from mnemoscope.errors import DivergenceError as DivergenceError
     from mnemoscope.errors import DivergenceWarning as DivergenceWarning
     from mnemoscope.errors import MnemoscopeError as MnemoscopeError
+    from mnemoscope.extraction import Extraction as Extraction
+    from mnemoscope.extraction import Recovery as Recovery
+    from mnemoscope.extraction import extract as extract
+    from mnemoscope.extraction import recover as recover
     from mnemoscope.intervals import wilson as wilson
     from mnemoscope.linalg import ConvergenceWarning as ConvergenceWarning
     from mnemoscope.linalg import distance_to_span as distance_to_span
@@ -51,7 +57,11 @@ if TYPE_CHECKING:
     from mnemoscope.linalg import jacobian_spectrum as jacobian_spectrum
     from mnemoscope.linalg import operator_norm as operator_norm
     from mnemoscope.linalg import spectral_radius as spectral_radius
+    from mnemoscope.maps import BlackBox as BlackBox
     from mnemoscope.maps import SelfMap as SelfMap
+    from mnemoscope.maps import Wrapped as Wrapped
+    from mnemoscope.maps import load_map as load_map
+    from mnemoscope.monitoring import Monitor as Monitor
     from mnemoscope.training import Fit as Fit
     from mnemoscope.training import Replicas as Replicas
     from mnemoscope.training import train as train
@@ -61,6 +71,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "auditing": ("Audit", "audit"),
+    "extraction": ("Extraction", "Recovery", "extract", "recover"),
+    "monitoring": ("Monitor",),
     "data": ("load_data",),
     "dynamics": (
         "Census", "FixedPoints", "Orbits", "Starts", "Status", "find_attractors",
@@ -72,13 +84,13 @@ _HOMES = {
         "ConvergenceWarning", "distance_to_span", "effective_rank", "jacobian_singular_values",
         "jacobian_spectrum", "operator_norm", "spectral_radius",
     ),
-    "maps": ("SelfMap",),
+    "maps": ("BlackBox", "SelfMap", "Wrapped", "load_map"),
     "training": ("Fit", "Replicas", "train", "train_replicas"),
 }  # fmt: skip
 
 _PACKAGES = (
-    "auditing", "claims", "data", "dynamics", "linalg", "maps", "nets", "report", "theory",
-    "training",
+    "auditing", "claims", "data", "dynamics", "extraction", "linalg", "maps", "monitoring", "nets",
+    "report", "theory", "training",
 )  # fmt: skip
 
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

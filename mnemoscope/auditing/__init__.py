@@ -2,5 +2,28 @@
 
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.audit_map import audit
+from mnemoscope.auditing.comparison import Comparison, compare
+from mnemoscope.auditing.conditions import Condition, parse_condition, parse_conditions
+from mnemoscope.auditing.controls import Controls, controls
+from mnemoscope.auditing.findings import Finding, findings
+from mnemoscope.auditing.membership import DistributionWarning, Membership, membership
+from mnemoscope.auditing.report_schema import report_json, report_schema
 
-__all__ = ["Audit", "audit"]
+__all__ = [
+    "Audit",
+    "Comparison",
+    "Condition",
+    "Controls",
+    "DistributionWarning",
+    "Finding",
+    "Membership",
+    "audit",
+    "compare",
+    "controls",
+    "findings",
+    "membership",
+    "parse_condition",
+    "parse_conditions",
+    "report_json",
+    "report_schema",
+]

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mnemoscope.auditing.basins import Ended
 from mnemoscope.auditing.tables import ATTRACTORS
 from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.ended import Ended
 from mnemoscope.intervals import wilson
 
 

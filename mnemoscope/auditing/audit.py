@@ -19,7 +19,7 @@ from mnemoscope.auditing.tables import SCHEMAS
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import make_folder, replacing
 
-FORMAT = "mnemoscope-audit/1"
+FORMAT = "mnemoscope-audit/2"
 """What `audit.json` says of itself."""
 
 INDEX = "audit.json"
@@ -44,6 +44,9 @@ class Audit:
         spectra: Leading eigenvalues of the Jacobian at each example.
         history: The training's history (no rows if the network carries none).
         plane: Where starts on the plane through three examples end.
+        membership: A row for each example and each held-out state: its scores for membership (no
+            rows without held-out data).
+        roc: The ROC curve of each score.
         summary: The verdict and the numbers it was made from (JSON values).
         provenance: Versions, spec, seed, data checksum, settings, command (JSON values).
         pictures: Tensors to be drawn: `examples (n, *shape)`, `attractors (m, *shape)` by id,
@@ -61,6 +64,8 @@ class Audit:
     spectra: pl.DataFrame
     history: pl.DataFrame
     plane: pl.DataFrame
+    membership: pl.DataFrame
+    roc: pl.DataFrame
     summary: dict[str, Any]
     provenance: dict[str, Any]
     pictures: dict[str, Tensor] = field(repr=False)

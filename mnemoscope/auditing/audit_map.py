@@ -13,22 +13,26 @@ from torch import Tensor
 
 from mnemoscope.auditing.attractors import attractors_table
 from mnemoscope.auditing.audit import Audit
-from mnemoscope.auditing.basins import basins_table, from_blocks, from_noise, starts_table
+from mnemoscope.auditing.basins import basins_table, from_noise, starts_table
+from mnemoscope.auditing.certificates import certify_examples
+from mnemoscope.auditing.controls import EACH, TRIALS, controls
 from mnemoscope.auditing.examples import examine, examples_table
 from mnemoscope.auditing.frames import noise_strips, recall_strips
+from mnemoscope.auditing.membership import membership
 from mnemoscope.auditing.plane import map_plane, three_examples
 from mnemoscope.auditing.recall import measure_recall, recall_curves
 from mnemoscope.auditing.summary import summarize
-from mnemoscope.auditing.tables import HISTORY, PLANE
+from mnemoscope.auditing.tables import HISTORY, MEMBERSHIP, PLANE, ROC
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.data import CORRUPTIONS, corrupt
 from mnemoscope.data.whole_numbers import whole_number
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import representatives
+from mnemoscope.dynamics.ended import from_blocks
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions
-from mnemoscope.dynamics.starts import BLOCK, STARTS, Range, Starts
+from mnemoscope.dynamics.starts import STARTS, Range, Starts, block_size
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage, as_self_map
 from mnemoscope.nets import Network, TrainingRecord
 from mnemoscope.provenance import checksum, versions
@@ -51,6 +55,8 @@ def audit(
     start_kinds: Sequence[str] = tuple(STARTS),
     held_out: Float[Tensor, "h *shape"] | None = None,
     spectrum_size: int = 6,
+    max_products: int = 2_000,
+    certificates: int = 100,
     batch_size: int | None = None,
     name: str | None = None,
     source: Mapping[str, Any] | None = None,
@@ -77,8 +83,13 @@ def audit(
         corruptions: The strengths of each corruption to try; by default those of
             `mnemoscope.data.CORRUPTIONS` that states of this shape admit.
         start_kinds: Names in `mnemoscope.dynamics.STARTS`. Starts bred from what they find follow.
-        held_out: `(h, *shape)`, data not trained on, as one more distribution of starts.
+        held_out: `(h, *shape)`, data not trained on: one more distribution of starts, a control,
+            and what scores for membership are told from.
         spectrum_size: Leading eigenvalues to compute at each example.
+        max_products: Jacobian-vector products at each example after which its spectrum is taken as
+            it is; the table tells the residuals.
+        certificates: Stored examples whose attractors are to be proved, at most; 0 for none. Takes
+            about a second for each.
         batch_size: States worked on at once; by default what is fast and fits into memory.
         name: What to call the map in the report.
         source: How the data were loaded, for the provenance; JSON values.
@@ -95,6 +106,8 @@ def audit(
     X = _checked(f, X, "the examples").clone()
     held_out = None if held_out is None else _checked(f, held_out, "the held-out data")
     _check_options(starts, trials, seed, spectrum_size, batch_size, match_tol)
+    whole_number("max_products", max_products, least=1)
+    whole_number("certificates", certificates, least=0)
     span = Range.of(X)
     corruptions = _admitted(X) if corruptions is None else _tried(X, corruptions)
     options: OrbitOptions = {"tol": tol, "max_steps": max_steps, "batch_size": batch_size}
@@ -102,10 +115,12 @@ def audit(
         Starts(kind, starts, span)
 
     with f.evaluating():
+        check_map(f, X)
         tell("the examples")
         atlas, examined = examine(
-            f, X, Atlas.empty(f), match_tol=match_tol, spectrum_size=spectrum_size, **options
-        )
+            f, X, Atlas.empty(f), match_tol=match_tol, spectrum_size=spectrum_size,
+            max_products=max_products, **options,
+        )  # fmt: skip
         tell("orbits from noise")
         atlas, noise = from_noise(f, atlas, start_kinds, span, starts=starts, seed=seed, **options)
         ended = list(noise)
@@ -117,7 +132,7 @@ def audit(
             ended.append(recalled.ended)
         if held_out is not None:
             tell("orbits from held-out data")
-            blocks = held_out.split(BLOCK)
+            blocks = held_out.split(block_size(f.size))
             atlas, part = from_blocks(f, atlas, "held_out", blocks, **options)
             ended.append(part)
         tell("basins on a plane")
@@ -131,10 +146,24 @@ def audit(
         tell("pictures")
         shown = recall_strips(f, X, atlas, examined, corruptions, seed=seed, **options)
         pulled = noise_strips(f, atlas, example_of, noise, **options)
-        fresh = Starts("uniform", FRESH_INPUTS, span, seed)
+        fresh = Starts("uniform", _fresh_inputs(f), span, seed)
         outputs = torch.cat(
             [f(block) for block in fresh.blocks(f.shape, dtype=f.dtype, device=f.device)]
         )
+        tell("certificates")
+        proved = certify_examples(f, atlas, examined, most=certificates)
+        told = None
+        if held_out is not None:
+            tell("membership")
+            told = membership(
+                f, X, held_out, seed=seed, max_products=max_products, examined=examined, **options
+            )
+        tell("controls")
+        control = controls(
+            f, X, held_out, seed=seed, match_tol=match_tol, starts=min(starts, EACH),
+            trials=min(trials, TRIALS), max_products=max_products, start_kinds=start_kinds,
+            **options,
+        )  # fmt: skip
 
     network = next((m for m in f.modules if isinstance(m, Network)), None)
     record = None if network is None else network.training_record
@@ -143,6 +172,10 @@ def audit(
     summary = {
         "name": name or _name(f),
         **summarize(X, outputs, examined, curves, attractors, noise, record),
+        **proved.summary(),
+        "membership": None if told is None else told.summary(),
+        "controls": control.summary(),
+        "black_box": not f.differentiable,
         "match_tol": match_tol,
         "tol": tol,
         "recall_frames": None if shown is None else shown.caption,
@@ -157,7 +190,9 @@ def audit(
         "noise_frames": None if pulled is None else pulled.frames,
     }
     return Audit(
-        examples=examples_table(examined, atlas, attractors, recalled.table),
+        examples=examples_table(
+            examined, atlas, attractors, recalled.table, torch.stack([proved.radius, proved.rate])
+        ),
         attractors=attractors,
         recall=recalled.table,
         curves=curves,
@@ -166,6 +201,8 @@ def audit(
         spectra=examined.spectra,
         history=_history(record),
         plane=pl.DataFrame(schema=PLANE) if plane is None else plane.table,
+        membership=pl.DataFrame(schema=MEMBERSHIP) if told is None else told.table,
+        roc=pl.DataFrame(schema=ROC) if told is None else told.roc,
         summary={"verdict": verdict(summary), **summary},
         provenance={
             "versions": versions(),
@@ -186,6 +223,9 @@ def audit(
                 "match_tol": match_tol,
                 "tol": tol,
                 "max_steps": max_steps,
+                "max_products": max_products,
+                "certificates": certificates,
+                "budget": f.budget,
                 "dtype": str(f.dtype).removeprefix("torch."),
                 "device": str(f.device),
                 "held_out": 0 if held_out is None else len(held_out),
@@ -197,6 +237,11 @@ def audit(
             if value is not None
         },
     )
+
+
+def _fresh_inputs(f: SelfMap) -> int:
+    """Fewer of large states, so that they and the span take no more than a block of starts does."""
+    return max(1, min(FRESH_INPUTS, block_size(f.size)))
 
 
 def _checked(f: SelfMap, Z: Tensor, name: str) -> Tensor:

@@ -1,43 +1,25 @@
 """Where orbits from each distribution of starts end, and how much of each basin they hit."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import polars as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 from typing_extensions import Unpack
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.tables import BASINS, STARTS
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.census import survey
+from mnemoscope.dynamics.ended import Ended, bred_blocks, from_blocks, reached_by
 from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import OrbitOptions, Status
-from mnemoscope.dynamics.starts import BLOCK, Range, Starts, bred
+from mnemoscope.dynamics.starts import Range, Starts
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 
 BREEDING_ROUNDS = 6
 """Rounds of starts bred from attractors found; they end when one finds nothing new."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """Where the starts of one distribution ended.
-
-    Attributes:
-        kind: The distribution's name.
-        labels: `(starts,)`, indices of the atlas, -1 for none.
-        status: `(starts,)`, codes of `Status`.
-        witness: For each attractor reached, the first start that ended there.
-    """
-
-    kind: str
-    labels: Int[Tensor, " starts"]
-    status: Int[Tensor, " starts"]
-    witness: Mapping[int, Float[Tensor, "*shape"]]
 
 
 def from_noise(
@@ -67,10 +49,7 @@ def from_noise(
         if len(reached) < 2:
             break
         parents = atlas.states[torch.isin(atlas.owner, reached)]
-        blocks = (
-            bred(parents, min(BLOCK, starts - done), seed=seed + 1000 * turn + done)
-            for done in range(0, starts, BLOCK)
-        )
+        blocks = bred_blocks(parents, starts, seed=seed + 1000 * turn)
         atlas, part = from_blocks(f, atlas, "bred", blocks, **options)
         offspring.append(part)
         before, reached = len(reached), reached_by([*ended, *offspring])
@@ -82,37 +61,11 @@ def from_noise(
                 "bred",
                 torch.cat([part.labels for part in offspring]),
                 torch.cat([part.status for part in offspring]),
+                sum(part.applications for part in offspring),
                 {k: v for part in reversed(offspring) for k, v in part.witness.items()},
             )
         )
     return atlas, ended
-
-
-def from_blocks(
-    f: SelfMap,
-    atlas: Atlas,
-    kind: str,
-    blocks: Iterable[Float[Tensor, "b *shape"]],
-    **options: Unpack[OrbitOptions],
-) -> tuple[Atlas, Ended]:
-    """Starts that come in blocks: the atlas with what they found, and where they ended."""
-    labels, status = [], []
-    witness: dict[int, Tensor] = {}
-    for block in blocks:
-        atlas, found, orbits = survey(f, block, atlas, **options)
-        for label in set(found.tolist()) - set(witness) - {-1}:
-            witness[label] = block[int((found == label).nonzero()[0, 0])].clone()
-        labels.append(found)
-        status.append(orbits.status)
-    return atlas, Ended(kind, torch.cat(labels), torch.cat(status), witness)
-
-
-def reached_by(ended: Sequence[Ended]) -> Int[Tensor, " r"]:
-    """The attractors that any of these starts ended at, each once."""
-    if not ended:
-        return torch.empty(0, dtype=torch.int64)
-    labels = torch.cat([part.labels for part in ended])
-    return labels[labels >= 0].unique()
 
 
 def starts_table(
@@ -147,6 +100,7 @@ def starts_table(
                 "examples_reached": examined.reached(labels),
                 "attractors_reached": len(labels.unique()),
                 "unseen": good_turing(part.labels),
+                "applications": part.applications,
             }
         )
     return pl.DataFrame(rows, schema=STARTS)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,6 +12,7 @@ from typing_extensions import Unpack
 from mnemoscope.auditing.tables import EXAMPLES, NOISE, SPECTRA
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
+from mnemoscope.dynamics.contraction import contraction
 from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.states import rms
 from mnemoscope.errors import MnemoscopeError
@@ -24,8 +26,11 @@ class Examined:
 
     Attributes:
         residual: `(n,)`, RMS of `f(x) - x`.
-        spectral_radius: `(n,)`, of the Jacobian at the example.
-        operator_norm: `(n,)`, likewise.
+        spectral_radius: `(n,)`, of the Jacobian at the example; of a map without derivatives the
+            growth of small differences there.
+        spectral_radius_interval: `(n, 2)`, the 95% interval of that growth; None where derivatives
+            were taken.
+        operator_norm: `(n,)`, of the Jacobian; None where it cannot be multiplied from the left.
         attractor: `(n,)`, where the example's own orbit ends, an index of the atlas; -1: none.
         attractor_distance: `(n,)`, RMS from the example to the nearest state of it; NaN: none.
         stored: `(n,)`, whether that is at most `match_tol`.
@@ -35,7 +40,8 @@ class Examined:
 
     residual: Float[Tensor, " n"]
     spectral_radius: Float[Tensor, " n"]
-    operator_norm: Float[Tensor, " n"]
+    spectral_radius_interval: Float[Tensor, "n 2"] | None
+    operator_norm: Float[Tensor, " n"] | None
     attractor: Int[Tensor, " n"]
     attractor_distance: Float[Tensor, " n"]
     stored: Bool[Tensor, " n"]
@@ -54,6 +60,7 @@ def examine(
     *,
     match_tol: float,
     spectrum_size: int,
+    max_products: int,
     **options: Unpack[OrbitOptions],
 ) -> tuple[Atlas, Examined]:
     """Measures every example; attractors where their orbits end are added to the atlas.
@@ -71,11 +78,43 @@ def examine(
         )
     atlas, labels, _ = survey(f, X, atlas, **options)
     distance = distance_to_attractor(X, labels, atlas)
-    k = min(spectrum_size, f.size)
-    values, info = jacobian_spectrum(f, X, k, return_info=True)
-    norm, _ = operator_norm(f, X, return_info=True)
+    radius, interval, spectra = _spectra(f, X, min(spectrum_size, f.size), max_products)
+    norm = None
+    if f.reversible:
+        norm, _ = operator_norm(f, X, return_info=True, max_products=max_products)
+    return atlas, Examined(
+        residual=rms(images - X),
+        spectral_radius=radius,
+        spectral_radius_interval=interval,
+        operator_norm=norm,
+        attractor=labels,
+        attractor_distance=distance,
+        stored=(labels >= 0) & (distance <= match_tol),
+        span_distance=distance_to_span(images, X),
+        spectra=spectra,
+    )
+
+
+def _spectra(
+    f: SelfMap, X: Tensor, k: int, max_products: int
+) -> tuple[Tensor, Tensor | None, pl.DataFrame]:
+    """The spectral radius at each example, its interval if it was measured, the table `SPECTRA`."""
     n = len(X)
-    spectra = pl.DataFrame(
+    if not f.differentiable:
+        found = contraction(f, X)
+        interval = torch.stack([found.low, found.high], dim=1)
+        rows = {
+            "example": list(range(n)),
+            "rank": [0] * n,
+            "modulus": found.rate.double().tolist(),
+            "residual": ((found.high - found.low) / 2).double().tolist(),
+        }
+        table = pl.DataFrame(rows, schema_overrides=SPECTRA).with_columns(
+            real=pl.lit(None, pl.Float64), imag=pl.lit(None, pl.Float64)
+        )
+        return found.rate, interval, table.select(list(SPECTRA))
+    values, info = jacobian_spectrum(f, X, k, return_info=True, max_products=max_products)
+    table = pl.DataFrame(
         {
             "example": torch.arange(n).repeat_interleave(k).numpy(),
             "rank": torch.arange(k).repeat(n).numpy(),
@@ -86,16 +125,7 @@ def examine(
         },
         schema=SPECTRA,
     )
-    return atlas, Examined(
-        residual=rms(images - X),
-        spectral_radius=values.abs()[:, 0],
-        operator_norm=norm,
-        attractor=labels,
-        attractor_distance=distance,
-        stored=(labels >= 0) & (distance <= match_tol),
-        span_distance=distance_to_span(images, X),
-        spectra=spectra,
-    )
+    return values.abs()[:, 0], None, table
 
 
 def distance_to_attractor(
@@ -110,9 +140,21 @@ def distance_to_attractor(
 
 
 def examples_table(
-    examined: Examined, atlas: Atlas, attractors: pl.DataFrame, recall: pl.DataFrame
+    examined: Examined,
+    atlas: Atlas,
+    attractors: pl.DataFrame,
+    recall: pl.DataFrame,
+    certified: Float[Tensor, "2 n"],
 ) -> pl.DataFrame:
-    """A row for each example: `EXAMPLES`; what does not apply to one that is not stored is null."""
+    """A row for each example: `EXAMPLES`; what does not apply to one that is not stored is null.
+
+    Args:
+        examined: What was measured at the examples.
+        atlas: The attractors.
+        attractors: Their table.
+        recall: The table of recall.
+        certified: Radius and rate that are proved; NaN where nothing is.
+    """
     n = len(examined.residual)
     residual = examined.residual.double()
     labels, stored = examined.attractor.tolist(), examined.stored.tolist()
@@ -121,12 +163,19 @@ def examples_table(
     fraction = dict(zip(attractors["id"], attractors["basin_fraction"], strict=True))
     radius = atlas.spectral_radius.double().tolist()
     distance = examined.attractor_distance.double().tolist()
+    interval = np.full((n, 2), None)
+    if examined.spectral_radius_interval is not None:
+        interval = examined.spectral_radius_interval.double().cpu().numpy()
     columns = {
         "index": list(range(n)),
         "residual": residual.tolist(),
         "loss": residual.square().tolist(),
         "spectral_radius": examined.spectral_radius.double().tolist(),
-        "operator_norm": examined.operator_norm.double().tolist(),
+        "spectral_radius_low": interval[:, 0].tolist(),
+        "spectral_radius_high": interval[:, 1].tolist(),
+        "operator_norm": [None] * n
+        if examined.operator_norm is None
+        else examined.operator_norm.double().tolist(),
         "fixed_point_distance": [
             d if label >= 0 else None for d, label in zip(distance, labels, strict=True)
         ],
@@ -137,7 +186,10 @@ def examples_table(
         ],
         "span_distance": examined.span_distance.double().tolist(),
         "attractor": labels,
+        "certified_radius": certified[0].tolist(),
+        "certified_rate": certified[1].tolist(),
     }
     for column, name in (("recall_rate", "rate"), ("recall_low", "low"), ("recall_high", "high")):
         columns[column] = [None] * n if at_noise.is_empty() else at_noise[name].to_list()
-    return pl.DataFrame(columns, schema_overrides=EXAMPLES).select(list(EXAMPLES))
+    table = pl.DataFrame(columns, schema_overrides=EXAMPLES).select(list(EXAMPLES))
+    return table.with_columns(pl.col("certified_radius", "certified_rate").fill_nan(None))

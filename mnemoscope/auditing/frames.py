@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import Unpack
 
-from mnemoscope.auditing.basins import Ended
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.data import corrupt
 from mnemoscope.dynamics.atlas import Atlas, chart
+from mnemoscope.dynamics.ended import Ended
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions, iterate
 from mnemoscope.maps import SelfMap
 
@@ -21,6 +21,9 @@ SHOWN = (0, 1, 2, 4, 8, 16)
 
 PREFERRED = (("mask_pixels", 0.25), ("gaussian", 0.1))
 """The corruptions that strips of the examples start from: the first that the audit tried."""
+
+STRIP_BYTES = 2**28
+"""Bytes of all strips of a kind: of large states fewer are kept."""
 
 NOISE_STRIPS = 24
 """Orbits from pure noise that are kept as pictures, at most."""
@@ -58,7 +61,7 @@ def recall_strips(
         return None
     kind, strength = next((pair for pair in PREFERRED if pair in tried), tried[0])
     generator = torch.Generator(X.device).manual_seed(seed)
-    starts = corrupt(X, kind, strength, generator=generator)[0][:RECALL_STRIPS]
+    starts = corrupt(X, kind, strength, generator=generator)[0][: _most(f, RECALL_STRIPS)]
     frames, labels = _orbits(f, starts, atlas, **options)
     n = len(starts)
     recalled = (labels == examined.attractor[:n]) & examined.stored[:n]
@@ -87,7 +90,7 @@ def noise_strips(
                 rows.setdefault(example, (part.kind, start))
     if not rows:
         return None
-    examples = sorted(rows)[:NOISE_STRIPS]
+    examples = sorted(rows)[: _most(f, NOISE_STRIPS)]
     starts = torch.stack([rows[example][1] for example in examples])
     frames, _ = _orbits(f, starts, atlas, **options)
     caption = {
@@ -96,6 +99,11 @@ def noise_strips(
         "steps": list(SHOWN),
     }
     return Strips(frames, caption)
+
+
+def _most(f: SelfMap, strips: int) -> int:
+    frames = len(SHOWN) + 1
+    return max(1, min(strips, STRIP_BYTES // (frames * f.size * f.dtype.itemsize)))
 
 
 def _orbits(

@@ -14,6 +14,7 @@ from mnemoscope.auditing.tables import PLANE
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
 from mnemoscope.dynamics.orbits import OrbitOptions
+from mnemoscope.dynamics.starts import block_size
 from mnemoscope.maps import SelfMap
 
 SIDE = 41
@@ -77,13 +78,17 @@ def map_plane(
     ]
     u, v = (_axis([p[axis] for p in points]) for axis in (0, 1))
     grid = torch.cartesian_prod(u, v).to(X.device)
-    starts = a + scale * (grid[:, :1] * along + grid[:, 1:] * across)
-    atlas, labels, _ = survey(f, f.batch(starts.reshape(-1, *X.shape[1:])), atlas, **options)
+    found = []
+    for part in grid.split(block_size(f.size)):
+        starts = a + scale * (part[:, :1] * along + part[:, 1:] * across)
+        starts = f.batch(starts.reshape(-1, *X.shape[1:]))
+        atlas, labels, _ = survey(f, starts, atlas, **options)
+        found.append(labels)
     table = pl.DataFrame(
         {
             "u": grid[:, 0].tolist(),
             "v": grid[:, 1].tolist(),
-            "attractor": labels.tolist(),
+            "attractor": torch.cat(found).tolist(),
         },
         schema=PLANE,
     )

@@ -9,13 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import Unpack
 
-from mnemoscope.auditing.basins import Ended, from_blocks
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.tables import CURVES, RECALL
 from mnemoscope.data import corrupt
 from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.ended import Ended, from_blocks
 from mnemoscope.dynamics.orbits import OrbitOptions
-from mnemoscope.dynamics.starts import BLOCK
+from mnemoscope.dynamics.starts import block_size
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 
@@ -79,12 +79,13 @@ def _copies(
 ) -> Iterator[Tensor]:
     """Corrupted copies by condition, then trial, then example, at least a block of them at once."""
     waiting: list[Tensor] = []
-    each = max(1, BLOCK // len(X))
+    block = block_size(X.shape[1:].numel())
+    each = max(1, block // len(X))
     for kind, strength in conditions:
         for done in range(0, trials, each):
             batch = corrupt(X, kind, strength, generator=generator, trials=min(each, trials - done))
             waiting.append(batch.flatten(0, 1))
-            if sum(map(len, waiting)) >= BLOCK:
+            if sum(map(len, waiting)) >= block:
                 yield torch.cat(waiting)
                 waiting.clear()
     if waiting:

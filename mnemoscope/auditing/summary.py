@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.auditing.basins import Ended, reached_by
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.tables import NOISE
 from mnemoscope.data import duplicates
+from mnemoscope.dynamics.ended import Ended, reached_by
 from mnemoscope.dynamics.orbits import Status
 from mnemoscope.intervals import wilson
 from mnemoscope.linalg import distance_to_span, effective_rank
@@ -59,7 +59,9 @@ def summarize(
         "examples": len(X),
         "stored": rate(int(examined.stored.sum()), len(X)),
         "contractive": rate(int((examined.spectral_radius < 1).sum()), len(X)),
-        "contractive_in_norm": rate(int((examined.operator_norm < 1).sum()), len(X)),
+        "contractive_in_norm": None
+        if examined.operator_norm is None
+        else rate(int((examined.operator_norm < 1).sum()), len(X)),
         "recalled": None
         if at_noise.is_empty()
         else rate(at_noise["recalled"][0], at_noise["trials"][0])

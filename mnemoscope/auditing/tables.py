@@ -5,6 +5,12 @@ import polars as pl
 NOISE = ("gaussian", 0.1)
 """The corruption that `recall_rate` and the verdict are told at."""
 
+SCORES = ("residual", "spectral_radius", "operator_norm", "distance_moved", "loss")
+"""Every score for membership. The lower it is, the more a state is taken for a member."""
+
+BASELINE = "loss"
+"""What the others are held against."""
+
 EXAMPLES: dict[str, pl.DataType] = {
     "index": pl.Int64(),
     "residual": pl.Float64(),
@@ -20,8 +26,15 @@ EXAMPLES: dict[str, pl.DataType] = {
     "basin_fraction": pl.Float64(),
     "span_distance": pl.Float64(),
     "attractor": pl.Int64(),
+    "spectral_radius_low": pl.Float64(),
+    "spectral_radius_high": pl.Float64(),
+    "certified_radius": pl.Float64(),
+    "certified_rate": pl.Float64(),
 }
-"""A row for each training example; `attractor` is the id where its own orbit ends (-1: none)."""
+"""A row for each training example; `attractor` is the id where its own orbit ends (-1: none).
+
+`spectral_radius_low` and `_high` are there for maps without derivatives, `certified_radius` and
+`_rate` where the attractor is proved to be one."""
 
 ATTRACTORS: dict[str, pl.DataType] = {
     "id": pl.Int64(),
@@ -73,11 +86,12 @@ STARTS: dict[str, pl.DataType] = {
     "examples_reached": pl.Int64(),
     "attractors_reached": pl.Int64(),
     "unseen": pl.Float64(),
+    "applications": pl.Int64(),
 }
 """A row for each distribution of starts: where its orbits ended.
 
 `examples_reached` counts the stored examples whose attractor one of them reached; `unseen` is Good
-and Turing's share.
+and Turing's share; `applications` of the map were made in all of these orbits together.
 `starts = at_examples + at_spurious + at_cycles + unsettled + diverged + not_attracting`.
 """
 
@@ -117,6 +131,24 @@ PLANE: dict[str, pl.DataType] = {
 }
 """Where starts on the plane through three examples end: attractor id, -1 for none."""
 
+MEMBERSHIP: dict[str, pl.DataType] = {
+    "member": pl.Boolean(),
+    "index": pl.Int64(),
+    "residual": pl.Float64(),
+    "spectral_radius": pl.Float64(),
+    "operator_norm": pl.Float64(),
+    "distance_moved": pl.Float64(),
+    "loss": pl.Float64(),
+}
+"""A row for each example and each held-out state; `index` counts within its own kind."""
+
+ROC: dict[str, pl.DataType] = {
+    "score": pl.String(),
+    "fpr": pl.Float64(),
+    "tpr": pl.Float64(),
+}
+"""Corners of the ROC curve of each score, from (0, 0) to (1, 1)."""
+
 SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     "examples": EXAMPLES,
     "attractors": ATTRACTORS,
@@ -127,4 +159,6 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     "spectra": SPECTRA,
     "history": HISTORY,
     "plane": PLANE,
+    "membership": MEMBERSHIP,
+    "roc": ROC,
 }

@@ -7,13 +7,15 @@ from rich.console import Console
 
 from mnemoscope.cli.audit import audit
 from mnemoscope.cli.claims import claims
+from mnemoscope.cli.compare import compare
 from mnemoscope.cli.demo import demo
+from mnemoscope.cli.extract import extract
 from mnemoscope.cli.printing import printing
 from mnemoscope.cli.report import report
 from mnemoscope.cli.train import train
 from mnemoscope.errors import MnemoscopeError
 
-COMMANDS = (demo, train, audit, report, claims)
+COMMANDS = (demo, train, audit, extract, compare, report, claims)
 
 EXPECTED = {
     "MissingArgumentError": "a value for it",

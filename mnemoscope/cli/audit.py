@@ -22,11 +22,13 @@ from mnemoscope.cli.options import (
     Size,
     Starts,
     Trials,
+    Whole,
     check_device,
 )
 from mnemoscope.cli.printing import print_audit, print_json, print_lines
 from mnemoscope.cli.progress import audit_progress
-from mnemoscope.cli.run_folder import RunFolder, claimed, open_run, refuse_unfinished, staging
+from mnemoscope.cli.run_folder import RunFolder, claimed, staging
+from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, Target, open_target
 from mnemoscope.cli.train import anchored, told_duplicates
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import make_folder
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mnemoscope.auditing import Audit
+    from mnemoscope.auditing.conditions import Condition
+    from mnemoscope.maps import SelfMap
     from mnemoscope.nets import Network
 
 FOUND = 1
@@ -42,7 +46,7 @@ FOUND = 1
 
 
 def audit(
-    target: Annotated[str, Parameter(help="A run's folder, or a network.safetensors.")],
+    target: Annotated[str, Parameter(help=TARGET)],
     *,
     data: Annotated[
         Place, Parameter(help="The training examples; if left out, those the run tells of.")
@@ -53,65 +57,83 @@ def audit(
     gray: Gray = False,
     held_out: Annotated[
         Place,
-        Parameter(help="Data not trained on, as one more kind of starts; none if left out."),
+        Parameter(
+            name=["--held-out", "--holdout"],
+            help="Data not trained on: starts, control, and what membership is told from.",
+        ),
     ] = None,
     starts: Starts = 1000,
     trials: Trials = 10,
+    max_steps: Annotated[
+        Whole, Parameter(help="Steps after which an orbit is unsettled.")
+    ] = 10_000,
+    max_products: Annotated[
+        Whole, Parameter(help="Jacobian-vector products for the spectrum at an example.")
+    ] = 2_000,
     out: Annotated[
         Out,
-        Parameter(help="Folder to write to; if left out the run's, for a file runs/ and its name."),
+        Parameter(help="Folder to write to; if left out the run's, for others runs/ and its name."),
     ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     fail_on: FailOn = None,
     force: Force = False,
     json: Json = False,
+    model: ModelOptions = NO_OPTIONS,
 ) -> int:
     """Find out which examples a network has memorized, and write the report.
 
     Writes audit/ and report.html into the folder.
     """
     import mnemoscope as mn
+    from mnemoscope.auditing.report_schema import report_json
 
     check_device(device)
-    path = Path(target)
-    run = open_run(path) if path.is_dir() else None
-    file = path if run is None else _network_of(run)
-    network = mn.nets.load(file, device=device)
-    if run is not None and file == run.network:
+    conditions = _conditions(fail_on, held_out)
+    found = open_target(target, model, device=device)
+    run, network = found.run, found.network
+    if run is not None and network is not None and "audited" not in run.settings:
         _check_belongs(network, run)
     given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
     if data is None:
         source, X = _known_data(network, run, given, target)
     else:
+        given = _fitted(given, found)
         source, X = anchored(given), mn.load_data(**given)
-    if tuple(X.shape[1:]) != network.shape:
+    shape = tuple(X.shape[1:])
+    if found.model.shape is not None and shape != found.model.shape:
         raise MnemoscopeError(
-            f"{target} for states {network.shape}, and examples of shape {tuple(X.shape[1:])}",
+            f"{target} for states {found.model.shape}, and examples of shape {shape}",
             expected="the examples that it was trained on",
             todo="choose other data, or --size and --gray to fit",
         )
-    fresh = None if held_out is None else _held_out(held_out, network.shape, X)
+    f = found.self_map(shape)
+    fresh = None if held_out is None else _held_out(held_out, shape, X)
     with ExitStack() as stack:
         if run is None or (out is not None and not _same(out, run.path)):
-            settings = {"audited": os.path.abspath(file), "data": source}
-            place = out or Path("runs") / path.stem
+            settings = {**found.settings, "data": source}
+            place = out or Path("runs") / found.name
             run = stack.enter_context(claimed(place, settings, force=force))
         result = audit_in(
-            run, network, X, source, starts=starts, trials=trials, seed=seed, fresh=fresh
-        )
+            run, f, X, source, starts=starts, trials=trials, max_steps=max_steps,
+            max_products=max_products, seed=seed, fresh=fresh,
+        )  # fmt: skip
     if json:
-        print_json({**result.summary, "report": str(run.report), "audit": str(run.audit)})
+        told = {**result.summary, **report_json(result)}
+        print_json({**told, "report": str(run.report), "audit": str(run.audit)})
     else:
         print_lines(*told_duplicates(X))
         print_audit(result)
         print_lines(str(run.report))
-    return FOUND if fail_on is not None and _count(result, fail_on) else 0
+    failed = [condition for condition in conditions if condition.holds(result.summary)]
+    if not json:
+        print_lines(*(condition.explain(result.summary) for condition in failed))
+    return FOUND if failed else 0
 
 
 def audit_in(
     folder: RunFolder,
-    network: "Network",
+    f: "Network | SelfMap",
     X: "Tensor",
     source: dict[str, Any],
     *,
@@ -119,6 +141,8 @@ def audit_in(
     trials: int,
     seed: int,
     fresh: "Tensor | None" = None,
+    max_steps: int = 10_000,
+    max_products: int = 2_000,
 ) -> "Audit":
     """Audits into a run's folder: the tables and the page.
 
@@ -131,7 +155,7 @@ def audit_in(
     _check_places(folder)
     with staging(folder.path) as stage, audit_progress() as show:
         result = mn.audit(
-            network,
+            f,
             X,
             starts=starts,
             trials=trials,
@@ -141,6 +165,8 @@ def audit_in(
             source=source,
             command=command(),
             on_progress=show,
+            max_steps=max_steps,
+            max_products=max_products,
         )
         show("report")
         tables = result.save(stage / "audit")
@@ -153,21 +179,6 @@ def audit_in(
             os.replace(page, folder.report)
             folder.write_settings()
     return result
-
-
-def _network_of(run: RunFolder) -> Path:
-    """The file of the network that a run trained, or audited."""
-    refuse_unfinished(run.path)
-    audited = run.settings.get("audited")
-    if isinstance(audited, str):
-        return Path(audited)
-    if run.network.exists():
-        return run.network
-    raise MnemoscopeError(
-        f"{run.path}, which holds no network.safetensors",
-        expected="a run with a trained network",
-        todo="run its mnemoscope train command again",
-    )
 
 
 def _check_belongs(network: "Network", run: RunFolder) -> None:
@@ -191,8 +202,20 @@ def _check_belongs(network: "Network", run: RunFolder) -> None:
         )
 
 
+def _fitted(given: dict[str, Any], found: Target) -> dict[str, Any]:
+    """The data asked for, in the size and colours of a model of pictures where none are told."""
+    from mnemoscope.data.pictures import is_picture
+
+    shape = found.model.shape
+    if found.network is not None or shape is None or not is_picture(shape):
+        return given
+    square = shape[1] if shape[1] == shape[2] else None
+    size = given["size"] or (None if Path(given["source"]).is_file() else square)
+    return {**given, "size": size, "gray": given["gray"] or shape[0] == 1}
+
+
 def _known_data(
-    network: "Network", run: RunFolder | None, given: dict[str, Any], target: str
+    network: "Network | None", run: RunFolder | None, given: dict[str, Any], target: str
 ) -> tuple[dict[str, Any], "Tensor"]:
     """What the network was trained on, as the run or the network's own record tells."""
     import mnemoscope as mn
@@ -205,7 +228,7 @@ def _known_data(
                 expected="nothing, since the training examples are known, or both",
                 todo="leave it out, or pass --data too",
             )
-    record = network.training_record
+    record = None if network is None else network.training_record
     known: Any = run.settings.get("data") if run is not None else None
     known = known or (None if record is None else record.source)
     if known is None:
@@ -294,6 +317,16 @@ def _same(out: str, path: Path) -> bool:
     return os.path.realpath(out) == os.path.realpath(path)
 
 
-def _count(audit: "Audit", what: str) -> int:
-    value = audit.summary[what]
-    return value["count"] if isinstance(value, dict) else value
+def _conditions(texts: list[str] | None, held_out: str | None) -> "tuple[Condition, ...]":
+    """What to fail on, refused before any work where it cannot be measured."""
+    from mnemoscope.auditing.conditions import parse_conditions
+
+    conditions = parse_conditions(texts or ())
+    for condition in conditions:
+        if condition.needs_held_out and held_out is None:
+            raise MnemoscopeError(
+                f"--fail-on {condition.name} without --holdout",
+                expected="data that were not trained on, which membership is told from",
+                todo="pass --holdout too",
+            )
+    return conditions

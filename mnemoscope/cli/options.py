@@ -1,7 +1,7 @@
 """Options that several commands share, and what they mean."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -61,8 +61,12 @@ Trials = Annotated[
     Whole, Parameter(help="Corrupted copies of each example, for each corruption and strength.")
 ]
 FailOn = Annotated[
-    Literal["stored", "spurious", "cycles", "unsettled"] | None,
-    Parameter(help="Exit with 1 if the audit finds any such; with 0 always if left out."),
+    list[str] | None,
+    Parameter(
+        negative=(),
+        help='Exit with 1 if one of these holds: "stored>0", "certified>0", "auc>0.6" and others; '
+        "a name alone means above 0.",
+    ),
 ]
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")

@@ -50,6 +50,16 @@ def claims_progress() -> Iterator[Callable[[str], None]]:
         yield lambda name: bars.update(task, description=f"claims  {name}")
 
 
+@contextmanager
+def extraction_progress() -> Iterator[Callable[[int, int], None]]:
+    """A line that says how many starts were tried and how many attractors found."""
+    with _bars() as bars:
+        task = bars.add_task("extracting", total=None)
+        yield lambda used, found: bars.update(
+            task, description=f"extracting  {used:>7,} starts  {found:>5,} attractors"
+        )
+
+
 def _bars() -> Bars:
     console = Console(stderr=True)
     return Bars(

@@ -25,6 +25,7 @@ class ExampleRow:
         spectral_radius: At the example.
         recall: Its recall rate.
         basin: The share of starts that end at its attractor.
+        certified: The radius that is proved of its attractor; None if nothing is.
         picture: The example.
         frames: An orbit from its corruption.
     """
@@ -35,6 +36,7 @@ class ExampleRow:
     spectral_radius: float | None
     recall: Rate | None
     basin: Rate | None
+    certified: float | None
     picture: Picture | None
     frames: list[Frame]
 
@@ -85,6 +87,7 @@ def example_rows(audit: Audit, how: Drawing, most: int = MOST_ROWS) -> list[Exam
                     total=total,
                 ),
                 basin=_basin(row, basins, total_starts),
+                certified=row.get("certified_radius"),
                 picture=(
                     picture(pictures[index], how)
                     if pictures is not None and index < len(pictures)

@@ -1,5 +1,7 @@
 """What the numbers mean, and what was not tried."""
 
+from typing import Any
+
 import polars as pl
 
 from mnemoscope.auditing.audit import Audit
@@ -58,6 +60,7 @@ def untried(audit: Audit) -> list[str]:
     missing = [name for name in CORRUPTIONS if name not in tried]
     if missing:
         told.append("Corruptions not tried: " + ", ".join(map(corruption_name, missing)) + ".")
+    told += _not_made(audit.summary)
     unsettled = audit.summary.get("unsettled")
     if unsettled and unsettled.get("count"):
         told.append(
@@ -71,9 +74,31 @@ def untried(audit: Audit) -> list[str]:
             "residual that the table tells."
         )
     told.append(
-        "Only iterating the map was tried. Searching its inputs by gradient, or comparing it with "
-        "a network trained without an example, could show memory that this audit does not."
+        "Only iterating the map was tried. Recovering examples as an inverse problem "
+        "(mn.recover), searching inputs by gradient, or comparing it with a network trained "
+        "without an example, could show memory that this audit does not."
     )
+    return told
+
+
+def _not_made(summary: dict[str, Any]) -> list[str]:
+    """What could not be measured of this map, and why."""
+    told = []
+    if summary.get("black_box"):
+        told.append(
+            "The map could only be evaluated: how it contracts was measured from differences "
+            "between orbits, with intervals, and there are no operator norms and no proofs."
+        )
+    why_not = summary.get("certified_why_not")
+    if why_not:
+        told.append(f"No attractor was proved to be one: {why_not}.")
+    if not summary.get("membership"):
+        told.append(
+            "Whether scores tell examples from others was not measured: no held-out data was given."
+        )
+    untrained = (summary.get("controls") or {}).get("untrained") or {}
+    if untrained.get("why_not"):
+        told.append(f"There is no untrained control: {untrained['why_not']}.")
     return told
 
 

@@ -10,6 +10,7 @@ from altair.typing import ChartType
 from markupsafe import Markup
 
 from mnemoscope.auditing.audit import Audit
+from mnemoscope.auditing.findings import findings
 from mnemoscope.files import replacing
 from mnemoscope.report.attractors import MOST_CARDS, attractor_cards, attractor_counts
 from mnemoscope.report.charts import audit_charts
@@ -26,6 +27,7 @@ from mnemoscope.report.noise import noise_rows
 from mnemoscope.report.numbers import number, percent, pretty, setting
 from mnemoscope.report.pictures import Drawing, drawing, is_picture
 from mnemoscope.report.rates import Rate, rate_of_count
+from mnemoscope.report.specificity import control_rows, score_rows
 from mnemoscope.report.threshold import interpolation_threshold
 from mnemoscope.report.words import OUTCOMES, corruption_name, start_name, strength_name
 
@@ -91,6 +93,11 @@ def _contents(audit: Audit) -> dict[str, Any]:
         "provenance": audit.provenance,
         "examples_total": audit.examples.height,
         "key_figures": key_figures(audit),
+        "findings": findings(audit),
+        "scores": score_rows(audit),
+        "membership": _figure(charts, "membership", "ROC curves of scores for membership"),
+        "controls": control_rows(audit),
+        "untrained_why_not": _why_not(summary),
         "examples": example_rows(audit, how),
         "example_header": (
             list(frame_labels(orbits.shape[1], recall_steps).values())
@@ -180,6 +187,11 @@ def _starts(starts: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _outcome(count: int | None, total: int | None) -> Rate | None:
     return rate_of_count(count, total) if count is not None and total else None
+
+
+def _why_not(summary: dict[str, Any]) -> str:
+    """Why there is no untrained network to hold this one against; an empty string if there is."""
+    return ((summary.get("controls") or {}).get("untrained") or {}).get("why_not") or ""
 
 
 def _plane_missing(audit: Audit) -> str:

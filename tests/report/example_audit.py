@@ -123,6 +123,8 @@ def full_audit(n: int = 20, spurious: int = 2, *, examples: Tensor | None = None
             ],
         ),
         plane=frame("plane", _plane()) if n >= 3 else frame("plane", []),
+        membership=frame("membership", []),
+        roc=frame("roc", []),
         summary={
             "verdict": (
                 f"{sum(stored)} of {n} training examples are stored as attractors; 88.8% of the "
@@ -247,6 +249,8 @@ def edge_audit() -> Audit:
         ),
         history=frame("history", []),
         plane=frame("plane", []),
+        membership=frame("membership", []),
+        roc=frame("roc", []),
         summary={"verdict": "The map stores nothing."},
         provenance={},
         pictures={

@@ -64,9 +64,63 @@ def test_the_verdict_comes_first(page):
 def test_the_sections_stand_in_order(page):
     sections = [attrs["id"] for attrs in page.all("section")]
     assert sections == [
-        "examples", "noise", "spectrum", "recall", "basins", "plane", "training", "attractors",
-        "limits", "provenance",
+        "findings", "examples", "noise", "spectrum", "recall", "basins", "plane", "training",
+        "attractors", "membership", "controls", "limits", "provenance",
     ]  # fmt: skip
+
+
+def test_membership_controls_and_proofs_are_shown(tmp_path):
+    def rate(count, total):
+        return {"count": count, "total": total, "low": 0.1, "high": 0.9}
+
+    auc = {"auc": 0.875, "auc_low": 0.8, "auc_high": 0.95}
+    tpr = {f"tpr_{a}{end}": 0.5 for a in ("1", "01") for end in ("", "_low", "_high")}
+    measured = {"stored": rate(18, 20), "contractive": rate(17, 20)}
+    audit = full_audit()
+    audit = dataclasses.replace(
+        audit,
+        examples=audit.examples.with_columns(
+            certified_radius=pl.when(pl.col("index") == 3).then(0.0625)
+        ),
+        roc=frame(
+            "roc", [{"score": "distance_moved", "fpr": x, "tpr": y} for x, y in ((0, 0), (1, 1))]
+        ),
+        summary={
+            **audit.summary,
+            "certified": rate(1, 20),
+            "membership": {
+                "members": 20, "held_out": 40, "scores": {"distance_moved": {**auc, **tpr}},
+                "best": "distance_moved", "resolvable": {"tpr_1": False, "tpr_01": False},
+                "caveats": ["They differ."],
+            },
+            "controls": {
+                "trained": measured, "untrained": {"why_not": "no such weights"},
+                "held_out": {"stored": rate(0, 40), "contractive": rate(30, 40)},
+                "not_specific": ["contractive"],
+            },
+        },
+    )  # fmt: skip
+    words = " ".join(Page(write_page(audit, tmp_path / "page.html").read_text()).words)
+    for told in (
+        "distance moved largest area 0.875 (0.800 – 0.950)",
+        "They differ.",
+        "no such weights",
+        "stored 18 of 20",
+        "30 of 40",
+        "not specific",
+        "proved, 0.0625",
+    ):
+        assert told in words, told
+    assert words.count("proved, 0.0625") == 1
+
+
+def test_what_was_not_measured_is_told(tmp_path):
+    audit = full_audit()
+    told = {"black_box": True, "certified_why_not": "it is a U-Net", "membership": None}
+    audit = dataclasses.replace(audit, summary={**audit.summary, **told})
+    words = " ".join(Page(write_page(audit, tmp_path / "page.html").read_text()).words)
+    for part in ("could only be evaluated", "it is a U-Net", "no held-out data was given"):
+        assert part in words
 
 
 def test_nothing_is_loaded_from_anywhere(text, page):

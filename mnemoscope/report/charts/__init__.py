@@ -5,6 +5,7 @@ from altair.typing import ChartType
 
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.report.charts.basins import basins_chart
+from mnemoscope.report.charts.membership import roc_chart
 from mnemoscope.report.charts.plane import plane_chart
 from mnemoscope.report.charts.recall import recall_chart, recall_panels
 from mnemoscope.report.charts.rows import known
@@ -18,13 +19,14 @@ __all__ = [
     "plane_chart",
     "recall_chart",
     "recall_panels",
+    "roc_chart",
     "spectrum_chart",
     "training_chart",
 ]
 
 
 def audit_charts(audit: Audit) -> dict[str, ChartType]:
-    """The charts that the audit has data for: `spectrum, recall, basins, plane, training`."""
+    """The charts that the audit has data for: `spectrum, recall, basins, plane, …`."""
     charts: dict[str, ChartType] = {}
     if known(audit.spectra, "real", "imag").height:
         charts["spectrum"] = spectrum_chart(audit.spectra, audit.examples)
@@ -34,6 +36,8 @@ def audit_charts(audit: Audit) -> dict[str, ChartType]:
         charts["basins"] = basins_chart(audit.starts)
     if known(audit.plane, "u", "v").height and audit.summary.get("plane"):
         charts["plane"] = plane_chart(audit.plane, audit.attractors, audit.summary["plane"])
+    if audit.roc.height:
+        charts["membership"] = roc_chart(audit.roc)
     if loss_points(audit.history).height:
         charts["training"] = training_chart(audit.history, tol=interpolation_threshold(audit))
     return charts

@@ -1,0 +1,82 @@
+"""Which stored examples are proved to be: a certificate for the attractor of each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mnemoscope.auditing.examples import Examined
+from mnemoscope.auditing.summary import rate
+from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.states import rms
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps import SelfMap
+from mnemoscope.theory import certify_all
+
+SAME = 1e-4
+"""The center of a certificate lies within this RMS distance of the attractor that it is for: in
+float64 it is sought anew, and where that fails the search may come to another one."""
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What is proved of the examples.
+
+    Attributes:
+        radius: `(n,)`, Euclidean, of the ball around the example's attractor from which every orbit
+            is proved to converge to it; NaN where nothing is proved.
+        rate: `(n,)`, the proved contraction factor of a step there; NaN likewise.
+        tried: Examples whose attractors certificates were sought for, or that are not stored.
+        why_not: Why none was sought; None if they were.
+    """
+
+    radius: Tensor
+    rate: Tensor
+    tried: int
+    why_not: str | None
+
+    def summary(self) -> dict[str, Any]:
+        """JSON values: `certified`, a rate or null, and `certified_why_not`."""
+        count = int(torch.isfinite(self.radius).sum())
+        return {
+            "certified": None if self.why_not else rate(count, self.tried),
+            "certified_why_not": self.why_not,
+        }
+
+
+def certify_examples(f: SelfMap, atlas: Atlas, examined: Examined, *, most: int) -> Certified:
+    """Seeks a certificate for the fixed point of every stored example; cycles have none.
+
+    Args:
+        f: The map.
+        atlas: The attractors.
+        examined: What was measured at the examples.
+        most: Attractors that certificates are sought for, at most.
+    """
+    n = len(examined.stored)
+    radius, factor = torch.full((2, n), torch.nan, dtype=torch.float64)
+    labels = examined.attractor.cpu()
+    stored = examined.stored.cpu()
+    wanted = labels[stored].unique()
+    wanted = wanted[(atlas.period.cpu() == 1)[wanted]]
+    chosen = wanted[:most]
+    left_out = int((stored & torch.isin(labels, wanted[most:])).sum())
+    if most == 0:
+        return Certified(radius, factor, n, "none were asked for")
+    rows = (
+        torch.stack([(atlas.owner == label).nonzero()[0, 0] for label in chosen])
+        if len(chosen)
+        else torch.empty(0, dtype=torch.int64)
+    )
+    points = atlas.states[rows]
+    try:
+        found = certify_all(f, points)
+    except MnemoscopeError as error:
+        return Certified(radius, factor, n, str(error))
+    for label, point, certificate in zip(chosen, points, found, strict=True):
+        away = rms((certificate.center.to(point) - point)[None])
+        if certificate.certified and float(away) <= SAME:
+            own = stored & (labels == label)
+            radius[own], factor[own] = certificate.radius, certificate.rate
+    return Certified(radius, factor, n - left_out, None)

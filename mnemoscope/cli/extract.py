@@ -1,0 +1,260 @@
+"""`mnemoscope extract`: training examples out of the weights, with no data."""
+
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from mnemoscope.cli.options import (
+    Count,
+    Device,
+    Force,
+    Gray,
+    Json,
+    Offset,
+    Out,
+    Place,
+    Seed,
+    Size,
+    Whole,
+    check_device,
+)
+from mnemoscope.cli.printing import print_json, print_lines
+from mnemoscope.cli.progress import extraction_progress
+from mnemoscope.cli.run_folder import RunFolder, claimed, staging
+from mnemoscope.cli.target import MODEL, NO_OPTIONS, TARGET, ModelOptions, open_target
+from mnemoscope.cli.train import told_duplicates
+from mnemoscope.errors import MnemoscopeError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from torch import Tensor
+
+    from mnemoscope.extraction import Extraction
+
+SCORES = "scores.csv"
+"""Precision and recall at each rank, where the training examples are known."""
+
+
+def extract(
+    target: Annotated[str, Parameter(help=TARGET)],
+    *,
+    out: Annotated[
+        Out,
+        Parameter(help="Folder to write to; runs/NAME-extracted if left out, of TARGET's name."),
+    ] = None,
+    data: Annotated[
+        Place, Parameter(help="The training examples, to score against; none if left out.")
+    ] = None,
+    n: Count = None,
+    offset: Offset = 0,
+    size: Size = None,
+    gray: Gray = False,
+    starts: Annotated[Whole, Parameter(help="Starts of each kind in each round.")] = 200,
+    starts_from: Annotated[
+        Place,
+        Parameter(help="A file with an array of further starts of your own; none if left out."),
+    ] = None,
+    limit: Annotated[Whole, Parameter(help="Starts after which to stop anyway.")] = 100_000,
+    seconds: Annotated[
+        float | None, Parameter(help="Time after which to stop anyway; none if left out.")
+    ] = None,
+    low: Annotated[
+        float | None, Parameter(help="Least entry of the data; with --high. Learned if left out.")
+    ] = None,
+    high: Annotated[float | None, Parameter(help="Largest entry of the data.")] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    force: Force = False,
+    json: Json = False,
+    shape: Annotated[
+        str | None,
+        Parameter(help="Shape of a state, as in 3,32,32, where TARGET does not tell.", group=MODEL),
+    ] = None,
+    model: ModelOptions = NO_OPTIONS,
+) -> int:
+    """Pull training examples out of the weights alone, likeliest first.
+
+    Writes sheet.png, pictures/, table.csv and more into the folder. Uses no data; with --data it
+    only scores what came out.
+    """
+    check_device(device)
+    if (low is None) != (high is None):
+        raise MnemoscopeError(
+            f"--low {low} with --high {high}", expected="both or neither", todo="pass both"
+        )
+    if data is None:
+        _refuse_selection({"n": n, "offset": offset, "size": size, "gray": gray})
+    import torch
+
+    import mnemoscope as mn
+    from mnemoscope.extraction import extract as extract_from
+    from mnemoscope.maps import check_map
+
+    found = open_target(target, model, device=device)
+    f = found.self_map(found.model.shape or _sides(shape))
+    check_map(f, torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed)))
+    X = None
+    if data is not None:
+        X = mn.load_data(data, n=n, offset=offset, size=size, gray=gray)
+        _check_shape(X, f.shape, "--data", data)
+    extra = None if starts_from is None else _starts_in(starts_from, f.shape)
+    settings = {"extracted": found.settings["audited"], **found.settings}
+    place = out or Path("runs") / f"{found.name}-extracted"
+    with claimed(place, settings, force=force) as folder, extraction_progress() as show:
+        result = extract_from(
+            f,
+            starts=starts,
+            extra=extra,
+            span=None if low is None or high is None else (low, high),
+            max_starts=limit,
+            max_seconds=math.inf if seconds is None else seconds,
+            seed=seed,
+            on_progress=show,
+        )
+        scores = None if X is None else result.score(X)
+        _write(folder, result, scores)
+    told = {**result.summary, "estimates": result.estimates.to_dicts(), "folder": str(place)}
+    if scores is not None and X is not None:
+        told["score"] = _told(scores, len(X))
+    if json:
+        print_json(told)
+    else:
+        print_lines(*([] if X is None else told_duplicates(X)), *_words(told))
+    return 0
+
+
+def _sides(text: str | None) -> tuple[int, ...] | None:
+    """The shape that a text such as `3,32,32` says."""
+    if text is None:
+        return None
+    try:
+        sides = tuple(int(side) for side in text.split(","))
+        if min(sides) < 1:
+            raise ValueError
+    except ValueError:
+        raise MnemoscopeError(
+            f'--shape "{text}"',
+            expected="whole numbers of at least 1 with commas between them",
+            todo="write it as in --shape 3,32,32",
+        ) from None
+    return sides
+
+
+def _refuse_selection(given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if value:
+            raise MnemoscopeError(
+                f"--{name} without --data",
+                expected="nothing, since no data are used, or both",
+                todo="leave it out, or pass --data too",
+            )
+
+
+def _starts_in(file: str, shape: tuple[int, ...]) -> "Tensor":
+    """The array in a file, of any numbers: starts need not be in the data's range."""
+    import torch
+
+    from mnemoscope.data.arrays import READERS, check_real, read_array
+
+    path = Path(file)
+    if path.suffix.lower() not in READERS or not path.is_file():
+        raise MnemoscopeError(
+            f"--starts-from {file}",
+            expected=f"a file, one of {', '.join(READERS)}",
+            todo="check the path, or save the starts with numpy.save",
+        )
+    array = read_array(path)
+    check_real(array, str(path))
+    starts = torch.as_tensor(array)
+    _check_shape(starts, shape, "--starts-from", file)
+    return starts
+
+
+def _check_shape(Z: "Tensor", shape: tuple[int, ...], option: str, given: str) -> None:
+    if tuple(Z.shape[1:]) != shape:
+        raise MnemoscopeError(
+            f"{option} {given}, of shape {tuple(Z.shape[1:])}",
+            expected=f"the network's {shape}",
+            todo="choose others, or --size and --gray to fit"
+            if option == "--data"
+            else "bring them to that shape",
+        )
+
+
+def _write(folder: RunFolder, result: "Extraction", scores: "pl.DataFrame | None") -> None:
+    """Everything, written aside first: what an earlier one left stays whole until then."""
+    from mnemoscope.extraction.extraction import INDEX, PICTURES, SHEET
+    from mnemoscope.training.interruption import deferred_interrupt
+
+    with staging(folder.path) as stage:
+        result.save(stage)
+        if scores is not None:
+            scores.write_csv(stage / SCORES)
+        with deferred_interrupt():
+            # What this one may not have.
+            for name in (SCORES, SHEET):
+                (folder.path / name).unlink(missing_ok=True)
+            shutil.rmtree(folder.path / PICTURES, ignore_errors=True)
+            # The index last.
+            for item in sorted(stage.iterdir(), key=lambda item: item.name == INDEX):
+                os.replace(item, folder.path / item.name)
+            folder.write_settings()
+
+
+def _told(scores: "pl.DataFrame", examples: int) -> dict[str, Any]:
+    """The scores of all candidates together."""
+    from mnemoscope.extraction.scoring import DUPLICATE, FOUND, average_precision
+    from mnemoscope.intervals import wilson
+
+    if scores.is_empty():
+        hits = found = duplicates = 0
+    else:
+        words = scores["match"]
+        hits, duplicates = int((words == FOUND).sum()), int((words == DUPLICATE).sum())
+        found = int(scores["found"][-1])
+    return {
+        "precision": _rate(hits, len(scores), wilson(hits, len(scores))),
+        "recall": _rate(found, examples, wilson(found, examples)),
+        "duplicates": duplicates,
+        "average_precision": average_precision(scores),
+    }
+
+
+def _rate(count: int, total: int, interval: tuple[Any, Any]) -> dict[str, Any]:
+    low, high = interval
+    rate = count / total if total else math.nan
+    return {"count": count, "total": total, "rate": rate, "low": float(low), "high": float(high)}
+
+
+def _words(told: dict[str, Any]) -> list[str]:
+    every = told["estimates"][-1]
+    lines = [
+        f"{told['candidates']:,} candidates from {told['attractors']:,} attractors, by "
+        f"{told['starts']:,} starts in {told['seconds']:.1f} s ({told['stopped']}).",
+        f"Attractors in all, by Chao's estimate: {every['total']:.0f} "
+        f"(95% {every['low']:.0f} – {every['high']:.0f}). A further start finds a new one in fewer "
+        f"than {told['unseen_below']:.2g} of all cases (95%).",
+    ]
+    if told["range"] == "learned" and (told["low"], told["high"]) != (0, 1):
+        lines.append(
+            f"Range of the data, as learned: {told['low']:g} to {told['high']:g} "
+            "(--low and --high set it)."
+        )
+    if "score" in told:
+        precision, recall = told["score"]["precision"], told["score"]["recall"]
+        lines.append(
+            f"Training examples found: {_told_rate(recall)}. Of the candidates, training examples: "
+            f"{_told_rate(precision)}."
+        )
+        if precision["count"]:
+            average = told["score"]["average_precision"]
+            lines.append(f"Average precision of the ranking: {average:.3f}.")
+    return [*lines, told["folder"]]
+
+
+def _told_rate(rate: dict[str, Any]) -> str:
+    return f"{rate['count']:,} of {rate['total']:,} (95% {rate['low']:.3f} – {rate['high']:.3f})"

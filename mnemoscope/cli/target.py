@@ -1,0 +1,239 @@
+"""What a command is to look into: a run's folder, a network of Mnemoscope's, or any model."""
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from mnemoscope.cli.options import Place
+from mnemoscope.cli.run_folder import INDEX, RunFolder, open_run, refuse_unfinished
+from mnemoscope.errors import MnemoscopeError
+
+if TYPE_CHECKING:
+    from mnemoscope.maps import SelfMap
+    from mnemoscope.maps.adapters import Opened
+    from mnemoscope.nets import Network
+
+MODEL = Group("Models that mnemoscope did not train", sort_key=1)
+
+UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "KI": 2**10, "MI": 2**20, "GI": 2**30}
+
+TARGET = (
+    "A run's folder, a network.safetensors, package.module:factory, a .pt2 or .onnx file, or a "
+    "folder of diffusers or transformers."
+)
+
+
+def _option(text: str) -> Parameter:
+    return Parameter(help=text, group=MODEL)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model that Mnemoscope did not train is to be used; see `mn.maps.adapters.load_map`."""
+
+    adapter: Annotated[
+        str | None, _option("Adapter by name; the one that recognizes TARGET if left out.")
+    ] = None
+    weights: Annotated[
+        Place, _option("Weights for a factory: a .safetensors, or a .pt of tensors alone.")
+    ] = None
+    factory_args: Annotated[
+        str | None, _option("Keyword arguments of the factory, a JSON object.")
+    ] = None
+    output: Annotated[
+        str | None,
+        _option("Which part of what the model gives is the reconstruction: a name or a place."),
+    ] = None
+    scale: Annotated[
+        str | None, _option("LOW,HIGH: the model's values where the data's are 0 and 1.")
+    ] = None
+    channels_last: Annotated[
+        bool, Parameter(help="The model wants its channels last.", group=MODEL, negative=())
+    ] = False
+    noise_level: Annotated[
+        float | None,
+        _option("Of a denoiser, its second argument; of a diffusion model the timestep."),
+    ] = None
+    budget: Annotated[
+        str | None,
+        _option("Memory for evaluating and linearizing, as in 4GiB; a quarter of what is free."),
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """What differs from the defaults: as it was typed, for a run's settings."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, False)}
+
+
+NO_OPTIONS = ModelOptions()
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was named.
+
+    Attributes:
+        name: What to call it.
+        run: The run's folder, if it is one.
+        model: The model.
+        network: The same where Mnemoscope made it.
+        settings: What a run says of it.
+        budget: Bytes.
+    """
+
+    name: str
+    run: RunFolder | None
+    model: "Opened"
+    network: "Network | None"
+    settings: dict[str, Any]
+    budget: int | None
+
+    def self_map(self, shape: tuple[int, ...] | None = None) -> "SelfMap":
+        """As a map of states of this shape (default: what its file says)."""
+        return self.model.self_map(shape, budget=self.budget)
+
+
+def open_target(target: str, options: ModelOptions, *, device: str) -> Target:
+    """What was named, loaded.
+
+    Raises:
+        MnemoscopeError: it is nothing that can be looked into, or an option cannot be used.
+    """
+    from mnemoscope.maps.adapters import open_model
+    from mnemoscope.nets import Network
+
+    path = Path(target)
+    run = open_run(path) if _is_run(path) else None
+    place = target if run is None else _of_run(run)
+    chosen = options if run is None else _known_options(run, options)
+    model = open_model(place, device=device, **_parsed(chosen))
+    network = model.model if isinstance(model.model, Network) else None
+    exists = os.path.exists(place)
+    given = chosen.given()
+    return Target(
+        name=_name(place) if run is None else run.name,
+        run=run,
+        model=model,
+        network=network,
+        settings={
+            "audited": os.path.abspath(place) if exists else place,
+            **({"map": given} if given else {}),
+        },
+        budget=None if chosen.budget is None else byte_count(chosen.budget),
+    )
+
+
+def byte_count(text: str) -> int:
+    """The number of bytes that a text such as `4GiB` or `500MB` says.
+
+    Raises:
+        MnemoscopeError: it says none.
+    """
+    found = re.fullmatch(r"([0-9.]+)\s*([kmg]?i?)b?", text.strip(), re.IGNORECASE)
+    try:
+        if found is None:
+            raise ValueError
+        number = int(float(found[1]) * UNITS[found[2].upper()])
+        if number < 1:
+            raise ValueError
+    except (ValueError, KeyError):
+        raise MnemoscopeError(
+            f'--budget "{text}"', expected="an amount of memory", todo="write it as in 4GiB, 500MB"
+        ) from None
+    return number
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's; one of no kind is taken for one, to be told what it lacks."""
+    from mnemoscope.maps.adapters import find_adapter
+
+    if not path.is_dir():
+        return False
+    if (path / INDEX).exists() or any(path.glob("unfinished-*")):
+        return True
+    try:
+        find_adapter(str(path))
+    except MnemoscopeError:
+        return True
+    return False
+
+
+def _of_run(run: RunFolder) -> str:
+    """The network that a run trained, or what it audited."""
+    refuse_unfinished(run.path)
+    audited = run.settings.get("audited")
+    if isinstance(audited, str):
+        return audited
+    if run.network.exists():
+        return str(run.network)
+    raise MnemoscopeError(
+        f"{run.path}, which holds no network.safetensors",
+        expected="a run with a trained network",
+        todo="run its mnemoscope train command again",
+    )
+
+
+def _known_options(run: RunFolder, options: ModelOptions) -> ModelOptions:
+    """What the run was asked for, but for what is asked for now."""
+    known = run.settings.get("map")
+    known = known if isinstance(known, dict) else {}
+    try:
+        return ModelOptions(**{**known, **options.given()})
+    except TypeError as error:
+        raise MnemoscopeError(
+            f"{run.path / INDEX}, which says of its model {known}",
+            expected="options that mnemoscope audit takes",
+            todo="audit the model itself again",
+        ) from error
+
+
+def _parsed(options: ModelOptions) -> dict[str, Any]:
+    return {
+        "adapter": options.adapter,
+        "weights": options.weights,
+        "factory_args": _arguments(options.factory_args),
+        "output": options.output,
+        "scale": _pair(options.scale),
+        "channels_last": options.channels_last,
+        "noise_level": options.noise_level,
+    }
+
+
+def _arguments(text: str | None) -> dict[str, Any]:
+    try:
+        arguments = {} if text is None else json.loads(text)
+        if not isinstance(arguments, dict):
+            raise ValueError(f"it is a {type(arguments).__name__}")
+    except ValueError as error:
+        raise MnemoscopeError(
+            f"--factory-args {text} ({error})",
+            expected="a JSON object of keyword arguments",
+            todo="""write it as in '{"width": 64}'""",
+        ) from None
+    return arguments
+
+
+def _pair(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise MnemoscopeError(
+            f'--scale "{text}"',
+            expected="two numbers, the model's values where the data's are 0 and 1",
+            todo="write it as in --scale=-1,1",
+        ) from None
+    return low, high
+
+
+def _name(place: str) -> str:
+    if os.path.exists(place):
+        path = Path(os.path.abspath(place))
+        return path.stem if path.is_file() else path.name
+    return place.rpartition(":")[2] or place

@@ -1,0 +1,351 @@
+"""Findings say what was measured and nothing else, and read as sentences."""
+
+import dataclasses
+import re
+
+import polars as pl
+import pytest
+import torch
+
+import mnemoscope as mn
+from mnemoscope.auditing.audit import Audit
+from mnemoscope.auditing.findings import findings
+from mnemoscope.auditing.tables import SCHEMAS
+from mnemoscope.auditing.wording import listed, percent
+
+
+def rows(name, *given):
+    blank = dict.fromkeys(SCHEMAS[name])
+    return pl.DataFrame([{**blank, **row} for row in given], schema=SCHEMAS[name])
+
+
+def starts(kind, number=10, at_examples=0, **more):
+    return {"kind": kind, "starts": number, "at_examples": at_examples, **more}
+
+
+def basin(kind, attractor, hits):
+    return {"kind": kind, "attractor": attractor, "starts": hits}
+
+
+def made(
+    n=4, stored=(), *, noise=(), basins=(), back=(), residual=1.0, applications=None, **summary
+):
+    """An audit of `n` examples; example `i` of those stored has attractor `10 + i`."""
+    noise = noise or [starts("uniform", 40)]
+    if applications is not None:
+        noise = [row | {"applications": a} for row, a in zip(noise, applications, strict=True)]
+    examples = [
+        {"index": i, "stored": i in stored, "attractor": 10 + i if i in stored else -1,
+         "residual": residual, "certified_radius": None}
+        for i in range(n)
+    ]  # fmt: skip
+    recall = [{"example": i, "trials": 2, "recalled": int(i in back)} for i in range(n)]
+    filled = ("examples", "recall", "starts", "basins")
+    empty = {name: rows(name) for name in SCHEMAS if name not in filled}
+    return Audit(
+        **empty,
+        examples=rows("examples", *examples),
+        recall=rows("recall", *recall),
+        starts=rows("starts", *noise),
+        basins=rows("basins", *basins),
+        summary={
+            "match_tol": 0.01,
+            "stored": {"count": len(stored), "total": n, "low": 0.0, "high": 0.5},
+            **summary,
+        },
+        provenance={"settings": {"max_steps": 1000}},
+        pictures={},
+    )
+
+
+def found(audit):
+    told = {finding.kind: finding for finding in findings(audit)}
+    for finding in told.values():
+        for text in (finding.headline, finding.by_whom, finding.how_sure):
+            assert text[0].isupper() or text[0].isdigit(), text
+            assert text.endswith("."), text
+            assert not re.search(r"nan|None|\.\.|  |\b1 (starts|scores|copies)\b", text), text
+    return told
+
+
+NOISE = "can be pulled out of the network with no training data"
+
+
+@pytest.mark.parametrize(
+    ("n", "reached", "headline"),
+    [
+        (1, [0], f"The training example {NOISE}."),
+        (4, [0, 1, 2, 3], f"All 4 training examples {NOISE}."),
+        (4, [2], f"Training example 2 {NOISE} (1 of 4)."),
+        (9, [0, 1, 2, 3, 7], f"5 of 9 training examples {NOISE}: 0–3 and 7."),
+    ],
+)
+def test_which_examples_come_out_of_noise(n, reached, headline):
+    audit = made(
+        n,
+        reached,
+        noise=[starts("uniform", 40, 30)],
+        basins=[basin("uniform", 10 + i, 2) for i in reached],
+    )
+    finding = found(audit)["extracted"]
+    assert finding.headline == headline
+    assert finding.examples == tuple(reached)
+    assert finding.severity == "high"
+    assert finding.certainty == "observed"
+    # Wilson's interval of 30 of 40.
+    assert (
+        "30 of 40 starts ended at a training example (95% interval 60% to 86%)" in finding.how_sure
+    )
+    assert "has the weights, or may send the network inputs" in finding.by_whom
+    assert "each of at most 1,000 applications" in finding.by_whom
+    assert "about one start in 20" in finding.by_whom
+
+
+def test_what_came_only_from_data_did_not_come_from_noise():
+    audit = made(
+        stored=[0, 1, 2, 3],
+        back=[0, 1, 3],
+        noise=[starts("uniform", 10, 1), starts("corrupted", 8), starts("held_out", 5, 2)],
+        basins=[
+            basin("uniform", 10, 1), basin("corrupted", 11, 9),
+            basin("held_out", 10, 1), basin("held_out", 12, 1),
+        ],
+    )  # fmt: skip
+    told = found(audit)
+    assert {kind: told[kind].examples for kind in told} == {
+        "extracted": (0,),
+        "extracted_with_data": (2,),
+        "recalled": (0, 1, 3),
+    }
+    assert told["extracted_with_data"].headline == (
+        "Training example 2 comes out when data that were not trained on are iterated (1 of 4)."
+    )
+    assert "10 starts from noise" in told["extracted"].by_whom
+
+
+def test_applications_by_hand():
+    """Uniform: 100 applications, 5 and 2 hits, so 20 and 50. Pink: 300, 10 and 30 hits, so 30, 10.
+    What bred starts hit is not counted, what they cost is."""
+    noise = [starts("uniform", 10), starts("pink", 50), starts("bred", 40)]
+    basins = [
+        basin("uniform", 10, 5), basin("uniform", 11, 2), basin("pink", 10, 10),
+        basin("pink", 11, 30), basin("bred", 10, 40),
+    ]  # fmt: skip
+    audit = made(2, [0, 1], noise=noise, basins=basins, applications=[100, 300, 7])
+    by_whom = found(audit)["extracted"].by_whom
+    assert "100 starts from noise, 407 applications of the network in all" in by_whom
+    assert "easiest example takes about 10 applications, the hardest about 20 app" in by_whom
+    assert "at most" not in by_whom
+
+
+def test_what_only_bred_starts_reached():
+    audit = made(1, [0], noise=[starts("bred", 5, 5)], basins=[basin("bred", 10, 5)])
+    assert "only starts made of other finds reached them" in found(audit)["extracted"].by_whom
+
+
+def test_damaged_copies():
+    curves = [
+        ("gaussian", 0.1, 0.9), ("gaussian", 0.4, 0.5), ("gaussian", 0.8, 0.49),
+        ("mask_block", 0.25, 0.6),
+    ]  # fmt: skip
+    audit = dataclasses.replace(
+        made(stored=[1, 2], back=[1], noise=[starts("uniform"), starts("corrupted", 8)]),
+        curves=rows("curves", *({"corruption": c, "strength": s, "rate": r} for c, s, r in curves)),
+    )
+    told = {"corruption": "gaussian", "strength": 0.1}
+    audit.summary["recalled"] = {"count": 9, "total": 10, "low": 0.6, "high": 0.98, **told}
+    finding = found(audit)["recalled"]
+    assert finding.headline == ("Training example 1 can be restored from a damaged copy (1 of 4).")
+    assert (
+        "noise of standard deviation 0.4; a block of 25% of the picture masked." in finding.how_sure
+    )
+    assert "9 of 10 copies came back (95% interval 60% to 98%)" in finding.how_sure
+    assert "a damaged copy of the example" in finding.by_whom
+    assert found(audit)["stored"].examples == (2,)
+
+
+def test_nothing_found_is_told_and_is_no_proof():
+    told = found(made(stored=[]))
+    assert list(told) == ["nothing"]
+    assert told["nothing"].certainty == "not_found"
+    assert told["nothing"].severity == "none"
+    assert "40 starts of 1 kind from noise and 8 damaged copies" in told["nothing"].by_whom
+    assert "Not proof" in told["nothing"].how_sure
+
+
+def test_reproduced_is_not_stored():
+    """The identity gives everything back and remembers nothing."""
+    X = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
+    told = found(mn.audit(lambda z: z, X, starts=20, trials=2))
+    assert list(told) == ["reproduced", "nothing"]
+    assert told["reproduced"].examples == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("certified", "certainty", "says"),
+    [
+        ([0, 1], "proved", "That all of them are stored is proved."),
+        ([1], "observed", "That 1 is stored is proved."),
+        ([], "observed", None),
+    ],
+)
+def test_what_is_proved(certified, certainty, says):
+    audit = made(2, [0, 1], basins=[basin("uniform", 10, 1), basin("uniform", 11, 1)])
+    radius = pl.when(pl.col("index").is_in(certified)).then(0.1)
+    audit = dataclasses.replace(
+        audit, examples=audit.examples.with_columns(radius.alias("certified_radius"))
+    )
+    finding = found(audit)["extracted"]
+    assert finding.certainty == certainty
+    assert says in finding.how_sure if says else "proved" not in finding.how_sure
+
+
+def test_a_control_that_lights_up_makes_it_not_specific():
+    untrained = {"stored": {"count": 3, "total": 4, "low": 0.3, "high": 0.95}}
+    audit = made(
+        stored=[0],
+        basins=[basin("uniform", 10, 1)],
+        controls={"untrained": untrained, "held_out": None, "not_specific": ["stored"]},
+    )
+    told = found(audit)
+    assert told["extracted"].certainty == "not_specific"
+    assert "Not specific: being stored is found where nothing was" in told["extracted"].how_sure
+    assert "stores 3 of 4" not in told["extracted"].how_sure
+    assert told["not_specific"].headline == "Found where nothing was learned, too: being stored."
+    assert told["not_specific"].how_sure == "Observed on an untrained network of the same spec."
+
+
+def test_a_control_that_stays_dark_is_told():
+    untrained = {"stored": {"count": 0, "total": 4, "low": 0.0, "high": 0.49}}
+    unseen = {"stored": {"count": 1, "total": 30, "low": 0.0, "high": 0.2}}
+    controls = {"untrained": untrained, "held_out": unseen, "not_specific": ["settled"]}
+    told = found(made(stored=[0], back=[0], controls=controls))
+    assert told["recalled"].certainty == "observed"
+    assert told["recalled"].how_sure.endswith(
+        "For comparison: an untrained network of the same spec stores 0 of 4; of examples not "
+        "trained on, this network stores 1 of 30."
+    )
+    assert told["not_specific"].headline.endswith("too: orbits that settle.")
+
+
+def test_no_untrained_network_to_compare_with():
+    controls = {"untrained": {"why_not": "no parameters"}, "held_out": None, "not_specific": []}
+    told = found(made(stored=[0], back=[0], controls=controls))
+    assert "For comparison" not in told["recalled"].how_sure
+    assert "not_specific" not in told
+
+
+def test_queries_suffice_for_a_black_box():
+    audit = made(stored=[0], basins=[basin("uniform", 10, 1)], black_box=True)
+    finding = found(audit)["extracted"]
+    assert "weights" not in finding.by_whom
+    assert "send the network inputs" in finding.by_whom
+
+
+def score(auc, low, high):
+    return {
+        "auc": auc, "auc_low": low, "auc_high": high, "tpr_1": 0.5, "tpr_1_low": 0.4,
+        "tpr_1_high": 0.6,
+    }  # fmt: skip
+
+
+def member(two_sample=None, **scores):
+    return made(
+        membership={"members": 20, "held_out": 30, "scores": scores, "two_sample": two_sample}
+    )
+
+
+def test_membership_that_can_be_told():
+    told = found(member(spectral_radius=score(0.9, 0.8, 0.97), loss=score(0.6, 0.45, 0.7)))
+    finding = told["member"]
+    assert finding.certainty == "observed"
+    assert "Whether the two sets differ by themselves was not tested." in finding.how_sure
+    assert "area under the curve 0.90 (95% interval 0.80 to 0.97" in finding.how_sure
+    assert "The loss alone: 0.60 (95% interval 0.45 to 0.70)" in finding.how_sure
+    assert "50% of the training examples are found" in finding.how_sure
+    assert "weights" in finding.by_whom.split("it takes")[1]
+    assert "the example in question" in finding.by_whom
+
+
+def test_the_loss_is_named_where_nothing_is_better():
+    told = found(member(residual=score(0.9, 0.8, 0.97), loss=score(0.9, 0.8, 0.97)))
+    assert "The score is its loss; it takes one application" in told["member"].by_whom
+    assert "The loss alone" not in told["member"].how_sure
+
+
+def test_membership_that_cannot_be_told():
+    """Only an interval above one half tells; the largest area alone may be chance."""
+    told = found(member(residual=score(0.7, 0.49, 0.8), loss=score(0.4, 0.2, 0.6)))
+    assert "member" not in told
+    assert told["no_member"].certainty == "not_found"
+    assert told["no_member"].severity == "none"
+
+
+def test_rates_that_so_few_examples_do_not_resolve_are_left_out():
+    few = score(0.9, 0.8, 0.97) | dict.fromkeys(("tpr_1", "tpr_1_low", "tpr_1_high"))
+    assert "mistaken" not in found(member(loss=few))["member"].how_sure
+    audit = member(loss=score(0.9, 0.8, 0.97))
+    assert "mistaken" in found(audit)["member"].how_sure
+    audit.summary["membership"]["resolvable"] = {"tpr_1": False}
+    assert "mistaken" not in found(audit)["member"].how_sure
+
+
+def test_membership_where_the_sets_differ_by_themselves_is_not_specific():
+    apart = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "p_value": 0.001, "differs": True}
+    finding = found(member(apart, loss=score(0.9, 0.8, 0.97)))["member"]
+    assert finding.certainty == "not_specific"
+    assert "accuracy 0.90 (p = 0.001)" in finding.how_sure
+    same = apart | {"differs": False}
+    assert found(member(same, loss=score(0.9, 0.8, 0.97)))["member"].certainty == "observed"
+
+
+@pytest.mark.parametrize(
+    ("spurious", "cycles", "headline"),
+    [
+        (1, 0, "1 attractor matches no training example that this audit was given."),
+        (
+            2,
+            1,
+            "2 attractors and 1 limit cycle match no training example that this audit was given.",
+        ),
+        (0, 2, "2 limit cycles match no training example that this audit was given."),
+    ],
+)
+def test_attractors_that_are_no_examples(spurious, cycles, headline):
+    assert found(made(spurious=spurious, cycles=cycles))["spurious"].headline == headline
+
+
+def test_a_network_that_was_not_trained_to_fit():
+    told = found(made(interpolated=False, training_loss=0.0021))
+    assert list(told) == ["nothing", "not_trained"]
+    assert "2.1e-03" in told["not_trained"].how_sure
+    assert "not_trained" not in found(made(1, [0], interpolated=False, training_loss=0.0021))
+
+
+def test_a_real_audit_agrees_with_its_summary(audited):
+    told = found(audited)
+    reached = told["extracted"].examples if "extracted" in told else ()
+    assert len(reached) == audited.summary["reached_from_noise"]["count"]
+    assert len(reached) > 0
+    stored = set(audited.examples.filter("stored")["index"])
+    assert set(reached) <= stored
+    assert set(told["recalled"].examples) <= stored
+
+
+def test_the_gravest_come_first(corners):
+    _, audit = corners
+    kinds = [finding.kind for finding in findings(audit)]
+    assert kinds == ["extracted", "recalled", "spurious", "not_trained"]
+
+
+def test_many_indices_are_cut_short():
+    text = listed(range(0, 60, 2))
+    assert text == "0, 2, 4, 6, 8, 10, 12, 14 and 22 more"
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [(0, "0%"), (1, "100%"), (0.25, "25%"), (0.999, "99.9%"), (0.9999, ">99.9%"), (0.0123, "1.2%")],
+)
+def test_a_share_is_all_or_none_only_if_it_is(share, told):
+    assert percent(share) == told
