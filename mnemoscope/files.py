@@ -20,6 +20,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         MnemoscopeError: the folder cannot be made or written to.
     """
     target = Path(path)
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise MnemoscopeError(
+            f"{target} is no file but a device or the like",
+            expected="a path for a file",
+            todo="name a file in a folder",
+        )
     make_folder(target.parent)
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

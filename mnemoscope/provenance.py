@@ -1,12 +1,13 @@
-"""What a result was made with: versions of the software and a checksum of the data."""
+"""What a result was made with: versions of the software and checksums of data and weights."""
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from jaxtyping import Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def versions() -> dict[str, str]:
@@ -29,3 +30,14 @@ def checksum(X: Shaped[Tensor, "..."]) -> str:
     digest = hashlib.sha256(f"{X.dtype} {tuple(X.shape)}".encode())
     digest.update(X.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def weights_checksum(modules: Iterable[nn.Module]) -> str | None:
+    """SHA-256 of the names and weights of networks; None where there are none."""
+    digest, found = hashlib.sha256(), False
+    for module in modules:
+        for name, value in module.state_dict().items():
+            if isinstance(value, Tensor):
+                digest.update(f"{name} {checksum(value)}".encode())
+                found = True
+    return digest.hexdigest() if found else None

@@ -140,6 +140,7 @@ class Audit:
             ) from error
         except (
             AttributeError,  # JSON of another form
+            RecursionError,
             OSError,
             ValueError,
             KeyError,

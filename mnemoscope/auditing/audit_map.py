@@ -35,7 +35,7 @@ from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage, as_self_map
 from mnemoscope.nets import Network, TrainingRecord
-from mnemoscope.provenance import checksum, versions
+from mnemoscope.provenance import checksum, versions, weights_checksum
 
 FRESH_INPUTS = 256
 """Fresh uniform inputs whose images are held against the span of the examples."""
@@ -212,6 +212,7 @@ def audit(
             else record.model_dump(mode="json", exclude={"history"}),
             "seed": seed,
             "data_checksum": checksum(X),
+            "weights_checksum": weights_checksum(f.modules),
             "data": None if source is None else dict(source),
             "command": command,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

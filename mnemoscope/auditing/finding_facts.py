@@ -125,7 +125,7 @@ class Facts:
         told = [
             f"{who} {rate['count']:,} of {rate['total']:,}"
             for who, rate in (
-                ("an untrained network of the same spec stores", self.control("untrained")),
+                ("an untrained network of the same architecture stores", self.control("untrained")),
                 ("of examples not trained on, this network stores", self.control("held_out")),
             )
             if rate

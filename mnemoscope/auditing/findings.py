@@ -333,7 +333,7 @@ def _controls(facts: Facts) -> Finding | None:
     looked_at = [
         words
         for name, words in (
-            ("untrained", "an untrained network of the same spec"),
+            ("untrained", "an untrained network of the same architecture"),
             ("held_out", "examples that were not trained on"),
         )
         if facts.control(name)

@@ -1,7 +1,9 @@
 """`mnemoscope audit`: what a network has memorized."""
 
+import json
 import os
-from contextlib import ExitStack
+import sys
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +42,11 @@ if TYPE_CHECKING:
     from mnemoscope.auditing.conditions import Condition
     from mnemoscope.maps import SelfMap
     from mnemoscope.nets import Network
+
+HELD_OUT = "held_out"
+"""Where an audit's provenance tells what its held-out data were."""
+
+AUDIT_INDEX = "audit.json"
 
 FOUND = 1
 """Exit status where the audit found what it was asked to fail on."""
@@ -89,9 +96,12 @@ def audit(
     from mnemoscope.auditing.report_schema import report_json
 
     check_device(device)
-    conditions = _conditions(fail_on, held_out)
+    conditions = _conditions(fail_on)
     found = open_target(target, model, device=device)
     run, network = found.run, found.network
+    if held_out is None and run is not None:
+        held_out = _held_out_before(run)
+    _check_measurable(conditions, held_out)
     if run is not None and network is not None and "audited" not in run.settings:
         _check_belongs(network, run)
     given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
@@ -116,7 +126,7 @@ def audit(
             run = stack.enter_context(claimed(place, settings, force=force))
         result = audit_in(
             run, f, X, source, starts=starts, trials=trials, max_steps=max_steps,
-            max_products=max_products, seed=seed, fresh=fresh,
+            max_products=max_products, seed=seed, fresh=fresh, held_out=held_out,
         )  # fmt: skip
     if json:
         told = {**result.summary, **report_json(result)}
@@ -141,6 +151,7 @@ def audit_in(
     trials: int,
     seed: int,
     fresh: "Tensor | None" = None,
+    held_out: str | None = None,
     max_steps: int = 10_000,
     max_products: int = 2_000,
 ) -> "Audit":
@@ -153,7 +164,8 @@ def audit_in(
     from mnemoscope.training.interruption import deferred_interrupt
 
     _check_places(folder)
-    with staging(folder.path) as stage, audit_progress() as show:
+    # A model that prints must not print into this command's output.
+    with staging(folder.path) as stage, audit_progress() as show, redirect_stdout(sys.stderr):
         result = mn.audit(
             f,
             X,
@@ -162,7 +174,7 @@ def audit_in(
             seed=seed,
             held_out=fresh,
             name=folder.name,
-            source=source,
+            source=source if held_out is None else {**source, HELD_OUT: _anchored(held_out)},
             command=command(),
             on_progress=show,
             max_steps=max_steps,
@@ -317,11 +329,14 @@ def _same(out: str, path: Path) -> bool:
     return os.path.realpath(out) == os.path.realpath(path)
 
 
-def _conditions(texts: list[str] | None, held_out: str | None) -> "tuple[Condition, ...]":
-    """What to fail on, refused before any work where it cannot be measured."""
+def _conditions(texts: list[str] | None) -> "tuple[Condition, ...]":
     from mnemoscope.auditing.conditions import parse_conditions
 
-    conditions = parse_conditions(texts or ())
+    return parse_conditions(texts or ())
+
+
+def _check_measurable(conditions: "tuple[Condition, ...]", held_out: str | None) -> None:
+    """Refuses, before any work, what cannot be measured."""
     for condition in conditions:
         if condition.needs_held_out and held_out is None:
             raise MnemoscopeError(
@@ -329,4 +344,16 @@ def _conditions(texts: list[str] | None, held_out: str | None) -> "tuple[Conditi
                 expected="data that were not trained on, which membership is told from",
                 todo="pass --holdout too",
             )
-    return conditions
+
+
+def _held_out_before(run: RunFolder) -> str | None:
+    """What the audit that is there was held against: another one is not to forget it."""
+    try:
+        told = json.loads((run.audit / AUDIT_INDEX).read_text())["provenance"]["data"][HELD_OUT]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return told if isinstance(told, str) else None
+
+
+def _anchored(place: str) -> str:
+    return os.path.abspath(place) if os.path.exists(place) else place

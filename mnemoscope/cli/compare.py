@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mnemoscope.auditing import Audit
     from mnemoscope.auditing.comparison import Comparison
 
+PAGES = (".html", ".htm")
+
 WORSE = 1
 """Exit status where more is memorized after, and `--fail-on-worse` was asked for."""
 
@@ -41,6 +43,10 @@ def compare(
 
     Every difference of rates has its 95% interval. With --out, writes a page.
     """
+    if out is not None and Path(out).suffix.lower() not in PAGES:
+        raise MnemoscopeError(
+            f"--out {out}", expected=f"a page, {' or '.join(PAGES)}", todo="name it so"
+        )
     import_libraries()
     from mnemoscope.auditing.comparison import compare
     from mnemoscope.report.comparison import write_comparison_page

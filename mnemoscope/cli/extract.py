@@ -3,6 +3,8 @@
 import math
 import os
 import shutil
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,7 +97,14 @@ def extract(
     from mnemoscope.maps import check_map
 
     found = open_target(target, model, device=device)
-    f = found.self_map(found.model.shape or _sides(shape))
+    sides = _sides(shape)
+    if sides is not None and found.model.shape not in (None, sides):
+        raise MnemoscopeError(
+            f"--shape {shape} for {target}",
+            expected=f"the shape that it tells itself, {found.model.shape}",
+            todo="leave it out",
+        )
+    f = found.self_map(sides)
     check_map(f, torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed)))
     X = None
     if data is not None:
@@ -104,7 +113,11 @@ def extract(
     extra = None if starts_from is None else _starts_in(starts_from, f.shape)
     settings = {"extracted": found.settings["audited"], **found.settings}
     place = out or Path("runs") / f"{found.name}-extracted"
-    with claimed(place, settings, force=force) as folder, extraction_progress() as show:
+    with (
+        claimed(place, settings, force=force) as folder,
+        extraction_progress() as show,
+        redirect_stdout(sys.stderr),
+    ):
         result = extract_from(
             f,
             starts=starts,
@@ -146,7 +159,7 @@ def _sides(text: str | None) -> tuple[int, ...] | None:
 
 def _refuse_selection(given: dict[str, Any]) -> None:
     for name, value in given.items():
-        if value:
+        if value not in (None, False) and not (name == "offset" and value == 0):
             raise MnemoscopeError(
                 f"--{name} without --data",
                 expected="nothing, since no data are used, or both",

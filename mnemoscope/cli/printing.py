@@ -104,7 +104,9 @@ def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:
         ("examples stored", summary["stored"]),
         ("contractive: spectral radius < 1", summary["contractive"]),
         ("contractive: operator norm < 1", summary["contractive_in_norm"]),
+        ("proved to be attractors", summary["certified"]),
     ]
+    rows = [row for row in rows if row[1] is not None]
     shown = (
         ("gaussian", 0.1, "recalled from noise of 0.1"),
         ("mask_pixels", 0.25, "recalled with 25% of pixels masked"),

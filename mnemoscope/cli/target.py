@@ -1,8 +1,11 @@
 """What a command is to look into: a run's folder, a network of Mnemoscope's, or any model."""
 
 import json
+import math
 import os
 import re
+import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,6 +59,10 @@ class ModelOptions:
     channels_last: Annotated[
         bool, Parameter(help="The model wants its channels last.", group=MODEL, negative=())
     ] = False
+    black_box: Annotated[
+        bool,
+        Parameter(help="Only evaluate the model, take no derivatives.", group=MODEL, negative=()),
+    ] = False
     noise_level: Annotated[
         float | None,
         _option("Of a denoiser, its second argument; of a diffusion model the timestep."),
@@ -95,7 +102,8 @@ class Target:
 
     def self_map(self, shape: tuple[int, ...] | None = None) -> "SelfMap":
         """As a map of states of this shape (default: what its file says)."""
-        return self.model.self_map(shape, budget=self.budget)
+        with redirect_stdout(sys.stderr):
+            return self.model.self_map(shape, budget=self.budget)
 
 
 def open_target(target: str, options: ModelOptions, *, device: str) -> Target:
@@ -111,7 +119,9 @@ def open_target(target: str, options: ModelOptions, *, device: str) -> Target:
     run = open_run(path) if _is_run(path) else None
     place = target if run is None else _of_run(run)
     chosen = options if run is None else _known_options(run, options)
-    model = open_model(place, device=device, **_parsed(chosen))
+    # A model that prints must not print into a command's output.
+    with redirect_stdout(sys.stderr):
+        model = open_model(place, device=device, **_parsed(chosen))
     network = model.model if isinstance(model.model, Network) else None
     exists = os.path.exists(place)
     given = chosen.given()
@@ -141,7 +151,7 @@ def byte_count(text: str) -> int:
         number = int(float(found[1]) * UNITS[found[2].upper()])
         if number < 1:
             raise ValueError
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         raise MnemoscopeError(
             f'--budget "{text}"', expected="an amount of memory", todo="write it as in 4GiB, 500MB"
         ) from None
@@ -200,8 +210,17 @@ def _parsed(options: ModelOptions) -> dict[str, Any]:
         "output": options.output,
         "scale": _pair(options.scale),
         "channels_last": options.channels_last,
-        "noise_level": options.noise_level,
+        "black_box": options.black_box,
+        "noise_level": _finite(options.noise_level),
     }
+
+
+def _finite(level: float | None) -> float | None:
+    if level is not None and not math.isfinite(level):
+        raise MnemoscopeError(
+            f"--noise-level {level}", expected="a number", todo="write it as in --noise-level 0.1"
+        )
+    return level
 
 
 def _arguments(text: str | None) -> dict[str, Any]:
@@ -209,7 +228,7 @@ def _arguments(text: str | None) -> dict[str, Any]:
         arguments = {} if text is None else json.loads(text)
         if not isinstance(arguments, dict):
             raise ValueError(f"it is a {type(arguments).__name__}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MnemoscopeError(
             f"--factory-args {text} ({error})",
             expected="a JSON object of keyword arguments",

@@ -72,7 +72,8 @@ def find_attractors(
     Raises:
         MnemoscopeError: `Z` or `X` is not a batch of this map's states.
     """
-    shape = Z.shape[1:] if isinstance(Z, Tensor) else None if X is None else X.shape[1:]
+    known = X if isinstance(Z, Starts) else Z
+    shape = None if known is None else known.shape[1:]
     f = as_self_map(f, shape)
     atlas = Atlas.empty(f)
     labels, status = [], []

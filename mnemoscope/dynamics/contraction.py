@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import stats
 from torch import Tensor
 
@@ -22,8 +22,11 @@ from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map
 
 PROBES = 8
-"""Differences that are followed at each state, half of them half as long: their spread tells how
-far the rate depends on where a difference began, on its length, and on chance."""
+"""Differences that are followed at each state, half of them `LONGER` times as long: their spread
+tells how far the rate depends on where a difference began, and on chance."""
+
+LONGER = 4
+"""How far the rate depends on the length of a difference is seen from two lengths."""
 
 SETTLING = 48
 """Steps in which a difference turns into the slowest direction."""
@@ -53,11 +56,15 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
 
     For each of `PROBES` random directions `u_0`, with `u_(k+1)` the direction of
     `g_k = (f(c + h u_k) - f(c - h u_k)) / 2 h`, the estimate is the mean of `log |g_k|` over
-    `MEASURED` steps after `SETTLING`; the interval is Student's over the probes. The length `h` is
-    `eps^(2/3)` times the state's RMS or 1, whichever is larger (for half of the probes half of
-    that): so short that few units change sides. Rounding then turns a direction by about
-    `eps^(1/3)` a step and adds the square of that to its length, which hides rates of no more than
-    a few times `eps^(1/3)` and disturbs no others.
+    `MEASURED` steps after `SETTLING`. The interval is Student's over the probes, widened by what
+    they may all share: how much the mean changes from the first half of these steps to the second
+    (directions that have not turned yet), and from the shorter differences to the longer ones
+    (kinks and curvature). The length `h` is `eps^(2/3)` times the state's RMS or 1, whichever is
+    larger (for half of the probes `LONGER` times that): so short that few units change sides.
+    Rounding then turns a direction by about `eps^(1/3)` a step and adds the square of that to its
+    length, which hides rates of no more than a few times `eps^(1/3)` and disturbs no others. Where
+    an activation has kinks nearer than `h`, there is no one Jacobian over that length: the growth
+    is then one of the map, not that of its derivative, and the interval may miss the latter.
 
     Takes `2 PROBES (SETTLING + MEASURED)` evaluations of each state.
 
@@ -78,26 +85,33 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     u = torch.randn(PROBES, *f.shape, generator=generator, dtype=torch.float64)
     u = u.to(Z)[:, None].expand(-1, *Z.shape).flatten(0, 1)
     lengths = eps ** (2 / 3) * rms(Z).clamp_min(1)
-    halves = torch.tensor([1.0, 0.5]).repeat(PROBES // 2).to(Z)
-    h = (halves[:, None] * lengths).flatten().reshape(-1, *[1] * len(f.shape))
+    long = torch.arange(PROBES) % 2 == 1
+    times = torch.where(long, LONGER, 1).to(Z)
+    h = (times[:, None] * lengths).flatten().reshape(-1, *[1] * len(f.shape))
     base = Z.expand(PROBES, *Z.shape).flatten(0, 1)
     u = u / _size(u)
-    total = Z.new_zeros(PROBES * len(Z))
+    halves = Z.new_zeros(2, PROBES * len(Z))
     with f.evaluating():
         for step in range(SETTLING + MEASURED):
             grown = (f(base + h * u) - f(base - h * u)) / (2 * h)
             size = _size(grown)
             if step >= SETTLING:
-                total += size.flatten().log()
+                halves[2 * (step - SETTLING) // MEASURED] += size.flatten().log()
             # A difference that vanished, or overflowed, keeps its direction.
             usable = (size > 0) & torch.isfinite(size)
             u = torch.where(usable, grown / size.clamp_min(torch.finfo(f.dtype).tiny), u)
-    return _interval((total / MEASURED).reshape(PROBES, -1), rounding=4 * eps ** (1 / 3))
+    logs = (halves / (MEASURED / 2)).reshape(2, PROBES, -1)
+    return _interval(logs, long.to(Z.device), rounding=4 * eps ** (1 / 3))
 
 
-def _interval(logs: Float[Tensor, "p n"], *, rounding: float) -> Contraction:
+def _interval(
+    halves: Float[Tensor, "2 p n"], long: Bool[Tensor, " p"], *, rounding: float
+) -> Contraction:
+    logs = halves.mean(0)
     mean, spread = logs.mean(0), logs.std(0)
     reach = float(stats.t.ppf(0.975, PROBES - 1)) / math.sqrt(PROBES) * spread
+    drift = (halves[1] - halves[0]).mean(0).abs()
+    reach = reach + drift + (logs[long].mean(0) - logs[~long].mean(0)).abs()
     rate = mean.exp()
     # Images that do not differ at all: log 0.
     vanished = torch.isinf(mean) & (mean < 0)

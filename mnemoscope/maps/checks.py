@@ -1,4 +1,7 @@
-"""What a map must be before anything is measured of it: finite, without chance, state by state."""
+"""What a map must be before anything is measured of it.
+
+Finite, without chance, state by state, and with derivatives that are those of its values.
+"""
 
 import torch
 from jaxtyping import Float
@@ -10,6 +13,11 @@ from mnemoscope.maps.self_map import SelfMap
 SAME = 1e-4
 """Two evaluations of one state may differ by this share of the output's largest entry: kernels add
 up in another order for another batch. Sampling differs by far more."""
+
+
+AGREE = 0.5
+"""A product with the Jacobian may miss the difference quotient by this share of it: kinks and
+curvature make them differ, but a derivative that is cut off misses all of it, or a whole branch."""
 
 
 def check_map(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
@@ -49,9 +57,41 @@ def check_map(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
             todo="let it give its mean (of a VAE the decoded mode), switch dropout and masking off",
         )
     differs = float((images[:1] - alone).abs().max())
+    if f.differentiable:
+        _check_derivative(f, Z[:1])
     if differs > limit:
         raise MnemoscopeError(
             f"a map whose image of a state depends on the others in its batch (by {differs:.2g})",
             expected="a map that takes each state by itself",
             todo="replace what is computed over the batch by running statistics",
         )
+
+
+def _check_derivative(f: SelfMap, z: Tensor) -> None:
+    """Holds a product with the Jacobian against difference quotients of two lengths."""
+    eps = torch.finfo(f.dtype).eps
+    generator = torch.Generator().manual_seed(0)
+    v = torch.randn(z.shape, generator=generator, dtype=torch.float64).to(z)
+    v = v / v.square().mean().sqrt()
+    try:
+        product = f.linearize(z).jvp(v)
+    except (RuntimeError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise MnemoscopeError(
+            f"a map that PyTorch cannot differentiate ({type(error).__name__}: {reason})",
+            expected="one with derivatives, or one that is only evaluated",
+            todo="audit it as a black box: mn.Wrapped(f, black_box=True), --black-box",
+        ) from error
+    size = max(1.0, float(z.square().mean().sqrt()))
+    for length in (eps ** (1 / 2) * size, eps ** (1 / 3) * size):
+        quotient = (f(z + length * v) - f(z - length * v)) / (2 * length)
+        noise = eps / length * float(f(z).abs().max())
+        miss = float((product - quotient).square().mean().sqrt())
+        if miss <= AGREE * float(quotient.square().mean().sqrt()) + 10 * noise:
+            return
+    raise MnemoscopeError(
+        "a map whose derivatives are not those of its values",
+        expected="a map without .detach() or torch.no_grad() inside",
+        todo="take these out, or audit it as a black box: mn.Wrapped(f, black_box=True), "
+        "--black-box",
+    )

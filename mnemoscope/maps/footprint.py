@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.linearization import AutogradLinearization
 from mnemoscope.nets.plain import PlainLayer
 
@@ -132,13 +133,13 @@ class MeasuredFootprint(Footprint):
                 linear = AutogradLinearization(self._f, self._state)
                 linear.jvp(self._state)
                 linear.vjp(self._state)
-        # `_TooMuch`, or PyTorch's own for an operation that it cannot differentiate twice.
-        except RuntimeError:
+        # Among others PyTorch's for an operation that it cannot differentiate twice.
+        except (TooMuch, RuntimeError, MnemoscopeError):
             return None
         return max(self.evaluate, live.peak)
 
 
-class _TooMuch(RuntimeError):
+class TooMuch(RuntimeError):
     """The limit was passed."""
 
 
@@ -163,7 +164,7 @@ class _Live(TorchDispatchMode):
         made = func(*args, **(kwargs or {}))
         self._count(made, new=True)
         if self._limit is not None and self.now > self._limit:
-            raise _TooMuch
+            raise TooMuch
         return made
 
     def _count(self, tensors: Any, *, new: bool) -> None:

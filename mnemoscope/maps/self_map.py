@@ -18,11 +18,14 @@ from mnemoscope.maps.footprint import (
     Footprint,
     MeasuredFootprint,
     PlainFootprint,
+    TooMuch,
 )
 from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization
+from mnemoscope.maps.wrapped import advice, parts_of
 from mnemoscope.memory import batch_size_within, free_share
 from mnemoscope.nets.modes import eval_mode
+from mnemoscope.nets.network import Network
 from mnemoscope.nets.plain import PlainLayer, plain_layers
 
 Stage = Callable[[Tensor], Tensor]
@@ -144,6 +147,7 @@ class SelfMap:
         Raises:
             MnemoscopeError: `Z` is not a batch of this map's states.
         """
+        Z = torch.as_tensor(Z)
         if tuple(Z.shape[1:]) != self.shape or Z.ndim == 0:
             raise MnemoscopeError(
                 f"states of shape {tuple(Z.shape)}",
@@ -257,7 +261,16 @@ class SelfMap:
 
     def _apply(self, Z: Tensor) -> Tensor:
         for stage in self.stages:
-            Z = stage(Z)
+            # What is not ours may change its input in place.
+            given = Z if isinstance(stage, Network) else Z.clone()
+            try:
+                Z = stage(given)
+            except MnemoscopeError:
+                raise
+            except (Exception, SystemExit) as error:
+                if _is_memory(error):
+                    raise
+                raise _failed(tuple(given.shape), error) from error
         return Z
 
     def _plain(self) -> list[PlainLayer] | None:
@@ -284,23 +297,13 @@ class SelfMap:
     def _check_output(self) -> None:
         zeros = torch.zeros(1, *self.shape, dtype=self.dtype, device=self.device)
         with self.evaluating(), torch.no_grad():
-            try:
-                output = self._apply(zeros)
-            except MnemoscopeError:
-                raise
-            except Exception as error:
-                raise MnemoscopeError(
-                    f"a map that fails on a batch of shape {tuple(zeros.shape)}: "
-                    f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-                    expected="a map from (n, *shape) to (n, *shape)",
-                    todo="check `shape`, or wrap the map so that it takes a batch",
-                ) from error
+            output = self._apply(zeros)
         if not isinstance(output, Tensor):
             raise MnemoscopeError(
-                f"a map whose output is a {type(output).__name__}",
+                f"a map whose output is a {type(output).__name__}{parts_of(output)}",
                 expected="a tensor",
-                todo="choose what of it is the reconstruction: "
-                'mn.maps.Wrapped(f, output="sample"), --output sample',
+                todo="wrap it, mn.Wrapped(f, output=…), and name the part that is the "
+                f"reconstruction: {advice(output)}",
             )
         if (output.shape, output.dtype, output.device) != (zeros.shape, zeros.dtype, zeros.device):
             raise MnemoscopeError(
@@ -309,6 +312,23 @@ class SelfMap:
                 expected="an output of its input's shape, dtype and device",
                 todo="give an autoencoder, or wrap the map so that these agree",
             )
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Whether memory ran out, which is told elsewhere, or a measurement of it was broken off."""
+    words = str(error)
+    return isinstance(error, TooMuch | MemoryError | torch.OutOfMemoryError) or (
+        "can't allocate memory" in words
+    )
+
+
+def _failed(shape: tuple[int, ...], error: BaseException) -> MnemoscopeError:
+    reason = (str(error).splitlines() or [""])[0]
+    return MnemoscopeError(
+        f"a map that fails on a batch of shape {shape}: {type(error).__name__}: {reason}",
+        expected="a map from (n, *shape) to (n, *shape), of any values",
+        todo="check `shape`, or wrap the map so that it takes such a batch",
+    )
 
 
 def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> SelfMap:

@@ -31,7 +31,10 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
         MnemoscopeError: the file cannot be read, is a pickle of objects, or does not fit.
     """
     tensors = _without_prefix(_read(Path(path)), model)
-    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    try:
+        wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    except Exception as error:
+        raise _unfit(path, model, "the module has no plain weights") from error
     given = {name: tuple(value.shape) for name, value in tensors.items()}
     missing, extra = wanted.keys() - given.keys(), given.keys() - wanted.keys()
     differ = [n for n in wanted if n in given and wanted[n] != given[n]]
@@ -41,11 +44,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
         *(f"{n} is {given[n]} instead of {wanted[n]}" for n in differ[:MOST_KEYS]),
     ]
     if faults:
-        raise MnemoscopeError(
-            f"{path}, which does not fit the {type(model).__name__}: {'; '.join(faults)}",
-            expected="its own weights",
-            todo="check --factory-args, or choose the weights of this model",
-        )
+        raise _unfit(path, model, "; ".join(faults))
     for name, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise MnemoscopeError(
@@ -53,7 +52,10 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
                 expected="finite weights",
                 todo="choose an earlier checkpoint",
             )
-    model.load_state_dict(tensors)
+    try:
+        model.load_state_dict(tensors)
+    except Exception as error:
+        raise _unfit(path, model, (str(error).splitlines() or [""])[0]) from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -68,6 +70,8 @@ def _read(path: Path) -> dict[str, Tensor]:
             todo="check the path",
         ) from error
     except pickle.UnpicklingError as error:
+        if not _is_pickle(path):
+            raise _unreadable(path, "it is of another kind") from error
         raise MnemoscopeError(
             f"{path}, a pickle of more than tensors, which could run code and is never unpickled",
             expected="a .safetensors, or a .pt of tensors alone",
@@ -76,23 +80,52 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from error
     # PyTorch's reader trips over a file of another kind with errors of many kinds.
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise MnemoscopeError(
-            f"{path}, which cannot be read as weights ({reason})",
-            expected="a whole .safetensors, or a .pt of tensors alone",
-            todo="check the file, or save the weights again",
-        ) from error
+        reason = (str(error).splitlines() or ["it is empty or damaged"])[0]
+        raise _unreadable(path, reason) from error
     for name in CONTAINERS:
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]
     tensors = content if isinstance(content, dict) else {}
-    if not tensors or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not tensors or not all(map(_is_weight, tensors.items())):
         raise MnemoscopeError(
-            f"{path}, which holds no weights",
-            expected="tensors by name, as model.state_dict() gives them",
+            f"{path}, which holds no plain weights",
+            expected="dense tensors by name, as model.state_dict() gives them",
             todo="save model.state_dict()",
         )
     return tensors
+
+
+def _is_pickle(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+def _unreadable(path: Path, reason: str) -> MnemoscopeError:
+    return MnemoscopeError(
+        f"{path}, which cannot be read as weights ({reason})",
+        expected="a whole .safetensors, or a .pt of tensors alone",
+        todo="check the file, or save the weights again",
+    )
+
+
+def _is_weight(item: tuple[object, object]) -> bool:
+    name, value = item
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and not value.is_quantized
+        and not value.is_meta
+        and (not value.is_floating_point() or value.element_size() > 1)
+    )
+
+
+def _unfit(path: str | os.PathLike[str], model: nn.Module, reason: str) -> MnemoscopeError:
+    return MnemoscopeError(
+        f"{path}, which does not fit the {type(model).__name__}: {reason}",
+        expected="its own weights",
+        todo="check --factory-args, or choose the weights of this model",
+    )
 
 
 def _without_prefix(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

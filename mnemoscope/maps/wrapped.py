@@ -31,6 +31,7 @@ class Wrapped(nn.Module):
         noise_level: For a denoiser: a number that is handed to the model as its second argument,
             one for each state of the batch.
         fixed_batch: The one batch size that the model takes; batches are cut and filled up to it.
+        black_box: Only evaluate it, though it may have derivatives.
 
     Raises:
         MnemoscopeError: the scale is empty, or the output has no such part.
@@ -50,6 +51,7 @@ class Wrapped(nn.Module):
         channels_last: bool = False,
         noise_level: float | None = None,
         fixed_batch: int | None = None,
+        black_box: bool = False,
     ) -> None:
         super().__init__()
         low, high = scale or (0.0, 1.0)
@@ -65,7 +67,7 @@ class Wrapped(nn.Module):
         self.channels_last = channels_last
         self.noise_level = noise_level
         self.fixed_batch = fixed_batch
-        self.differentiable = bool(getattr(model, "differentiable", True))
+        self.differentiable = not black_box and bool(getattr(model, "differentiable", True))
 
     def forward(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """The reconstruction of each state."""
@@ -109,9 +111,11 @@ def chosen(made: Any, output: Output | None) -> Tensor:
         found = _part(made, output)
     if not isinstance(found, Tensor):
         raise MnemoscopeError(
-            f"a model that gives a {type(made).__name__}{_parts(made)}",
-            expected="a tensor" if output is None else f"a tensor as its {output!r}",
-            todo='name the part that is the reconstruction: output="sample", --output sample',
+            f"a model that gives a {type(made).__name__}{parts_of(made)}",
+            expected="a tensor"
+            if output is None or callable(output)
+            else f"a tensor as its {output!r}",
+            todo=f"name the part that is the reconstruction: {advice(made)}",
         )
     return found
 
@@ -120,16 +124,31 @@ def _part(made: Any, output: str | int) -> Any:
     if isinstance(output, str) and output.lstrip("-").isdigit():
         output = int(output)
     if isinstance(output, int):
-        return made[output] if isinstance(made, Sequence) and len(made) > output else None
+        there = isinstance(made, Sequence) and -len(made) <= output < len(made)
+        return made[output] if there else None  # pyright: ignore[reportIndexIssue]
+    if isinstance(made, Tensor):
+        return None
     if isinstance(made, Mapping):
         return made.get(output)
     return getattr(made, output, None)
 
 
-def _parts(made: Any) -> str:
+def parts_of(made: Any) -> str:
+    """What a model gives, in words."""
     if isinstance(made, Mapping):
         return f" with {', '.join(map(str, made))}"
     if isinstance(made, Sequence) and not isinstance(made, str):
-        return f" of {len(made)} parts"
+        return f" of {len(made)} parts ({', '.join(map(_kind, made))})"
     named = getattr(made, "__dict__", None)
     return f" with {', '.join(named)}" if named and not isinstance(made, Tensor) else ""
+
+
+def _kind(part: Any) -> str:
+    return str(tuple(part.shape)) if isinstance(part, Tensor) else type(part).__name__
+
+
+def advice(made: Any) -> str:
+    """How to name a part of it."""
+    if isinstance(made, Sequence) and not isinstance(made, str) and not hasattr(made, "_fields"):
+        return "its place, output=1, --output 1"
+    return 'its name, output="sample", --output sample'

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -157,7 +158,9 @@ class Monitor:
         now = self._clock()
         before, self._step = self._step, self._step + 1 if step is None else step
         if self._begun is None:
-            # A training that is resumed does not begin with a record.
+            # A training that is resumed does not begin with a record; but what cannot be measured
+            # is told now, not after the hours to the first one.
+            self._map(net)
             self._begun, before = now, max(0, self._step - 1)
         if self._step // self._every <= before // self._every:
             return
@@ -179,13 +182,11 @@ class Monitor:
             self._begun = begun
         trained = begun - self._begun - self._pace.spent
         states = self._pace.states
-        net = net if self._network is None else self._network(net)
+        f = self._map(net)
         # Dropout and batch norm are in training mode here, autocast may be on.
-        with eval_mode(net), torch.autocast(self._X.device.type, enabled=False):
-            f = SelfMap(net, self._X.shape[1:])
-            with torch.autocast(f.device.type, enabled=False):
-                Z = f.batch(self._X[:states])
-                seen = look(f, Z, match_tol=self._match_tol, max_steps=self._max_steps)
+        with _measuring(f):
+            Z = f.batch(self._X[:states])
+            seen = look(f, Z, match_tol=self._match_tol, max_steps=self._max_steps)
         row = _row(seen)
         cost = self._clock() - begun
         self._pace.paid(cost, trained, self._dues)
@@ -201,6 +202,24 @@ class Monitor:
             }
         )
         self._left_out = 0
+
+    def _map(self, net: nn.Module) -> SelfMap:
+        """The self-map that is looked at.
+
+        Raises:
+            MnemoscopeError: the network is none.
+        """
+        net = net if self._network is None else self._network(net)
+        with eval_mode(net), torch.autocast(self._X.device.type, enabled=False):
+            try:
+                return SelfMap(net, self._X.shape[1:])
+            except MnemoscopeError as error:
+                raise MnemoscopeError(
+                    error.given,
+                    expected=error.expected,
+                    todo="pick the self-map out of it: "
+                    'Monitor(X, network=lambda net: mn.Wrapped(net, output="sample"))',
+                ) from error
 
     def lightning(self) -> "Callback":
         """This monitor as a callback for Lightning's `Trainer`.
@@ -221,6 +240,15 @@ class Monitor:
         from mnemoscope.monitoring.hugging_face import trainer_callback
 
         return trainer_callback(self)
+
+
+@contextmanager
+def _measuring(f: SelfMap) -> Iterator[None]:
+    with ExitStack() as stack:
+        for module in f.modules:
+            stack.enter_context(eval_mode(module))
+        stack.enter_context(torch.autocast(f.device.type, enabled=False))
+        yield
 
 
 def _row(seen: Look) -> dict[str, Any]:

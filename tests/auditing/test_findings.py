@@ -212,7 +212,10 @@ def test_a_control_that_lights_up_makes_it_not_specific():
     assert "Not specific: being stored is found where nothing was" in told["extracted"].how_sure
     assert "stores 3 of 4" not in told["extracted"].how_sure
     assert told["not_specific"].headline == "Found where nothing was learned, too: being stored."
-    assert told["not_specific"].how_sure == "Observed on an untrained network of the same spec."
+    assert (
+        told["not_specific"].how_sure
+        == "Observed on an untrained network of the same architecture."
+    )
 
 
 def test_a_control_that_stays_dark_is_told():
@@ -222,8 +225,8 @@ def test_a_control_that_stays_dark_is_told():
     told = found(made(stored=[0], back=[0], controls=controls))
     assert told["recalled"].certainty == "observed"
     assert told["recalled"].how_sure.endswith(
-        "For comparison: an untrained network of the same spec stores 0 of 4; of examples not "
-        "trained on, this network stores 1 of 30."
+        "For comparison: an untrained network of the same architecture stores 0 of 4; of examples "
+        "not trained on, this network stores 1 of 30."
     )
     assert told["not_specific"].headline.endswith("too: orbits that settle.")
 

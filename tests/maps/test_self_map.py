@@ -89,7 +89,7 @@ def test_mode_is_restored_when_the_map_raises():
     net = nn.Linear(3, 3)
     f = mn.SelfMap(net, shape=(3,))
     net.weight.data = torch.zeros(4, 4)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(mn.MnemoscopeError, match="a map that fails"):
         f(states(1, 3))
     assert net.training
 

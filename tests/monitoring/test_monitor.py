@@ -219,3 +219,16 @@ def test_what_is_no_batch_of_examples_is_refused(X):
 def test_a_network_of_other_states_is_refused_when_it_is_looked_at():
     with pytest.raises(mn.MnemoscopeError, match="fails on a batch"):
         Monitor(torch.zeros(3, 5)).record(network())
+
+
+def test_what_cannot_be_measured_is_told_at_the_first_call():
+    class Pair(nn.Module):
+        def forward(self, z):
+            return z[:, :1], z
+
+    X = torch.rand(4, 3)
+    with pytest.raises(mn.MnemoscopeError, match="network=lambda"):
+        Monitor(X, every=500)(Pair())
+    monitor = Monitor(X, every=1, network=lambda net: mn.Wrapped(net, output=1))
+    monitor(Pair())
+    assert monitor.history.height == 1

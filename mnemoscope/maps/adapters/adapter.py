@@ -19,6 +19,7 @@ class Request:
         weights: A file of weights, where the target does not hold them.
         factory_args: Keyword arguments, where the target is a function.
         noise_level: The noise level of a denoiser, the timestep of a diffusion model.
+        output: Which part of what the model gives is the reconstruction.
     """
 
     target: str
@@ -26,6 +27,7 @@ class Request:
     weights: str | None = None
     factory_args: Mapping[str, Any] = field(default_factory=dict)
     noise_level: float | None = None
+    output: Output | None = None
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,21 @@ class Loaded:
         shape: The shape of a state, if the file tells.
         output: Which part of what it gives is the reconstruction.
         scale: The model's values where the data's are 0 and 1.
+        takes_output: Whether the output is still to be chosen from what the model gives.
         takes_noise_level: Whether the noise level is still to be handed to the model as its second
             argument.
         fixed_batch: The one batch size that it takes.
+        black_box: Whether it is only to be evaluated.
     """
 
     model: Callable[..., Any]
     shape: tuple[int, ...] | None = None
     output: Output | None = None
     scale: tuple[float, float] | None = None
+    takes_output: bool = True
     takes_noise_level: bool = True
     fixed_batch: int | None = None
+    black_box: bool = False
 
 
 class Adapter(ABC):

@@ -13,7 +13,7 @@ def read_config(target: str | Path, name: str = CONFIG) -> dict[str, Any] | None
     """What a folder's configuration says; None if there is none that can be read."""
     try:
         content = json.loads((Path(target) / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

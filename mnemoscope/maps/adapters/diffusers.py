@@ -11,7 +11,7 @@ of the state from `z_t = a z`, with `z` in the state's own units:
 (Ho, Jain, Abbeel 2020, eq. 15; Salimans and Ho 2022, section 3.)
 """
 
-from collections.abc import Callable
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,18 @@ from torch import Tensor, nn
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_pickled
-from mnemoscope.maps.adapters.optional import needed
+from mnemoscope.maps.adapters.optional import needed, quiet_loading
 
 SCHEDULE = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
     "rescale_betas_zero_snr",
 )  # fmt: skip
 """What of a scheduler's settings says how much noise there is at each timestep."""
+
+PREDICTIONS = ("epsilon", "sample", "v_prediction")
+
+QUANTIZED = ("VQModel",)
+"""Models with a codebook."""
 
 SCALE = (-1.0, 1.0)
 """The range of pictures in this library's models."""
@@ -57,7 +62,10 @@ class Diffusers(Adapter):
             )
         refuse_pickled(str(folder))
         try:
-            model: Any = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            with quiet_loading():
+                model: Any = kind.from_pretrained(
+                    folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
+                )
         except Exception as error:
             raise MnemoscopeError(
                 f"{folder}, which diffusers cannot load ({(str(error).splitlines() or [''])[0]})",
@@ -65,9 +73,25 @@ class Diffusers(Adapter):
                 todo="save the model again",
             ) from error
         shape = _shape(config)
-        if "timestep" in _arguments(model):
+        wanted = _arguments(model)
+        if "timestep" in wanted:
+            if wanted[2:]:
+                raise MnemoscopeError(
+                    f"{request.target}, a {name} that also needs {', '.join(wanted[2:])}",
+                    expected="a model of a batch and a timestep alone",
+                    todo="fix the rest in a factory of your own: package.module:factory",
+                )
             return Loaded(_denoiser(model, request), shape, None, SCALE, takes_noise_level=False)
-        return Loaded(model, shape, "sample", SCALE)
+        if request.noise_level is not None:
+            raise MnemoscopeError(
+                f"--noise-level {request.noise_level:g} for a {name}",
+                expected="nothing, since it takes none",
+                todo="leave it out",
+            )
+        # A codebook's output is constant from one code to the next; what it gives for a derivative
+        # is that of the model without it.
+        quantized = name in QUANTIZED
+        return Loaded(model, shape, "sample", SCALE, black_box=quantized)
 
 
 class Denoiser(nn.Module):
@@ -98,7 +122,11 @@ class Denoiser(nn.Module):
 
 def _denoiser(model: nn.Module, request: Request) -> Denoiser:
     library = needed("diffusers", extra="diffusers")
-    settings = read_config(Path(request.target) / "scheduler", "scheduler_config.json") or {}
+    place = Path(request.target)
+    # Beside the model in a pipeline, which may have been named itself or its part.
+    places = (place / "scheduler", place.resolve().parent / "scheduler")
+    found = (read_config(folder, "scheduler_config.json") for folder in places)
+    settings = next((config for config in found if config), {})
     # Without a scheduler beside it: the one that the model was introduced with.
     known = {key: value for key, value in settings.items() if key in SCHEDULE}
     if settings and "beta_schedule" not in known:
@@ -107,7 +135,17 @@ def _denoiser(model: nn.Module, request: Request) -> Denoiser:
             expected="a scheduler of variance-preserving noise, which has a beta_schedule",
             todo="wrap the model's denoiser yourself, as a factory: package.module:factory",
         )
-    scheduler = library.DDPMScheduler(**known)
+    predicts = settings.get("prediction_type", "epsilon")
+    try:
+        scheduler = library.DDPMScheduler(**known)
+        if predicts not in PREDICTIONS:
+            raise ValueError(f"prediction_type {predicts!r}")
+    except Exception as error:
+        raise MnemoscopeError(
+            f"{request.target}, whose scheduler cannot be used ({type(error).__name__}: {error})",
+            expected=f"a noise schedule of diffusers, and a prediction of {', '.join(PREDICTIONS)}",
+            todo="check its scheduler_config.json",
+        ) from error
     steps = len(scheduler.alphas_cumprod)
     level = request.noise_level
     if level is None or level != int(level) or not 0 <= level < steps:
@@ -118,7 +156,6 @@ def _denoiser(model: nn.Module, request: Request) -> Denoiser:
             todo="pass it: noise_level=100, --noise-level 100",
         )
     signal = float(torch.as_tensor(scheduler.alphas_cumprod)[int(level)].sqrt())
-    predicts = str(settings.get("prediction_type", "epsilon"))
     return Denoiser(model, int(level), signal, predicts)
 
 
@@ -135,12 +172,13 @@ def _model_config(folder: Path) -> dict[str, Any] | None:
 
 def _shape(config: dict[str, Any]) -> tuple[int, ...] | None:
     size, channels = config.get("sample_size"), config.get("in_channels")
-    if not size or not channels:
-        return None
-    height, width = (size, size) if isinstance(size, int) else size
-    return int(channels), int(height), int(width)
+    sides = [size, size] if isinstance(size, int) else size
+    told = [channels, *sides] if isinstance(sides, list) else []
+    whole = len(told) == 3 and all(isinstance(side, int) for side in told)
+    return tuple(told) if whole else None
 
 
-def _arguments(model: nn.Module) -> tuple[str, ...]:
-    forward: Callable[..., Any] = type(model).forward
-    return forward.__code__.co_varnames[: forward.__code__.co_argcount]
+def _arguments(model: nn.Module) -> list[str]:
+    """What the model must be handed."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]

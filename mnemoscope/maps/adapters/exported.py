@@ -1,7 +1,8 @@
 """Programs that `torch.export` wrote: a `.pt2` file."""
 
-import json
-import zipfile
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
+from mnemoscope.maps.adapters.archive import checked_archive
 
 
 class Exported(Adapter):
@@ -21,10 +23,12 @@ class Exported(Adapter):
 
     def load(self, request: Request) -> Loaded:
         """The program, and the shape and batch size that it was exported for."""
-        _refuse_pickles(request.target)
+        archive = checked_archive(request.target)
         try:
-            program = torch.export.load(request.target)
-            graph = program.module()
+            # The bytes that were checked, not the file, which may be another by now.
+            with _quiet():
+                program = torch.export.load(archive)
+                graph = program.module()
         except Exception as error:
             raise MnemoscopeError(
                 f"{request.target}, which torch.export cannot load ({type(error).__name__}: "
@@ -35,11 +39,13 @@ class Exported(Adapter):
         names = program.graph_signature.user_inputs
         states = [node for node in program.graph.nodes if node.name in names]
         shape = tuple(states[0].meta["val"].shape) if states else ()
-        if len(shape) < 2:
+        wanted = 1 if request.noise_level is None else 2
+        if len(shape) < 2 or len(states) != wanted:
             raise MnemoscopeError(
                 f"{request.target}, a program of inputs {', '.join(map(str, names)) or 'none'}",
-                expected="one that takes a batch of states first",
-                todo="export the model with an example batch (n, *shape)",
+                expected="one that takes a batch of states"
+                + ("" if wanted == 1 else " and a noise level for each"),
+                todo="export it so; a denoiser needs --noise-level",
             )
         fixed = isinstance(shape[0], int)
         known = all(isinstance(side, int) for side in shape[1:])
@@ -68,31 +74,12 @@ class ExportedModule(nn.Module):
         return self
 
 
-def _refuse_pickles(target: str) -> None:
-    """Refuses an archive some of whose weights or constants would be unpickled.
-
-    Raises:
-        MnemoscopeError: it is no such archive, or has a pickle in it.
-    """
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what PyTorch's reader logs of its failures: they are told in one line."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        with zipfile.ZipFile(target) as archive:
-            names = archive.namelist()
-            listed = [
-                json.loads(archive.read(name))
-                for name in names
-                if name.endswith(("_weights_config.json", "_constants_config.json"))
-            ]
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise MnemoscopeError(
-            f"{target}, which is no archive of torch.export ({error})",
-            expected="a .pt2 file that torch.export.save wrote",
-            todo="export the model again",
-        ) from error
-    entries = [entry for config in listed for entry in config.get("config", {}).values()]
-    if not listed or any(entry.get("use_pickle") for entry in entries):
-        raise MnemoscopeError(
-            f"{target}, whose weights are "
-            + ("pickled" if listed else "kept as older versions of PyTorch did, pickled"),
-            expected="an archive of plain tensors: a pickle could run code and is never unpickled",
-            todo="where you trust it, export the model again with PyTorch 2.9 or newer",
-        )
+        yield
+    finally:
+        logging.disable(before)

@@ -4,6 +4,8 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -26,16 +28,18 @@ class Factory(Adapter):
 
     def load(self, request: Request) -> Loaded:
         """The model, with its weights if a file of them is given."""
-        factory = _named(request.target)
-        try:
-            model = factory(**request.factory_args) if callable(factory) else factory
-        except Exception as error:
-            raise MnemoscopeError(
-                f"{request.target}({_arguments(request)}), which fails with "
-                f"{type(error).__name__}: {error}",
-                expected="a model",
-                todo="check --factory-args, a JSON object of its keyword arguments",
-            ) from error
+        with _importing_from_here():
+            factory = _named(request.target)
+            try:
+                model = factory(**request.factory_args) if callable(factory) else factory
+            # A script that ends itself must not end the audit with it.
+            except (Exception, SystemExit) as error:
+                raise MnemoscopeError(
+                    f"{request.target}({_arguments(request)}), which fails with "
+                    f"{type(error).__name__}: {error}",
+                    expected="a model",
+                    todo="check --factory-args, a JSON object of its keyword arguments",
+                ) from error
         if not callable(model):
             raise MnemoscopeError(
                 f"{request.target}, which gives a {type(model).__name__}",
@@ -53,26 +57,32 @@ class Factory(Adapter):
         return Loaded(model)
 
 
-def _named(target: str) -> Any:
-    module_name, _, path = target.partition(":")
-    # As for `python -m`: what lies in the current folder can be imported.
+@contextmanager
+def _importing_from_here() -> Iterator[None]:
+    """As for `python -m`: what lies in the current folder can be imported."""
     here = os.getcwd()
     added = here not in sys.path
     if added:
         sys.path.insert(0, here)
     try:
+        yield
+    finally:
+        if added:
+            sys.path.remove(here)
+
+
+def _named(target: str) -> Any:
+    module_name, _, path = target.partition(":")
+    try:
         found = importlib.import_module(module_name)
         for name in path.split("."):
             found = getattr(found, name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise MnemoscopeError(
             f"{target}, which cannot be imported ({type(error).__name__}: {error})",
             expected="package.module:factory, in the current folder or installed",
             todo="check both names",
         ) from error
-    finally:
-        if added:
-            sys.path.remove(here)
     return found
 
 

@@ -59,6 +59,7 @@ def open_model(
     scale: tuple[float, float] | None = None,
     channels_last: bool = False,
     noise_level: float | None = None,
+    black_box: bool = False,
     device: str = "cpu",
 ) -> Opened:
     """The model that a file or folder holds; arguments and errors as `load_map` has them."""
@@ -68,6 +69,7 @@ def open_model(
         None if weights is None else os.fspath(weights),
         dict(factory_args or {}),
         noise_level,
+        output,
     )
     name, found = find_adapter(request.target, adapter)
     refuse_unused(found, name, request)
@@ -79,13 +81,15 @@ def open_model(
             model = model.float()
         model.eval()
     options: dict[str, Any] = {
-        "output": loaded.output if output is None else output,
+        "output": loaded.output if output is None or not loaded.takes_output else output,
         "scale": scale or loaded.scale,
         "noise_level": noise_level if loaded.takes_noise_level else None,
         "fixed_batch": loaded.fixed_batch,
     }
-    if channels_last or any(value is not None for value in options.values()):
-        model = Wrapped(model, channels_last=channels_last, **options).eval()
+    black_box = black_box or loaded.black_box
+    if channels_last or black_box or any(value is not None for value in options.values()):
+        options |= {"channels_last": channels_last, "black_box": black_box}
+        model = Wrapped(model, **options).eval()
     return Opened(request.target, name, model, _shape(loaded), device)
 
 
@@ -110,8 +114,8 @@ def load_map(
             keyword arguments. `output`: which part of what the model gives is the reconstruction;
             see `Wrapped`. `scale`: the model's values where the data's are 0 and 1 (left out, what
             the adapter knows). `channels_last`: whether the model wants `(n, height, width,
-            channels)`. `noise_level`: of a denoiser, handed to it as its second argument; of a
-            diffusion model the timestep. `device`: where it computes.
+            channels)`. `black_box`: only evaluate it. `noise_level`: of a denoiser, handed to it as
+            its second argument; of a diffusion model the timestep. `device`: where it computes.
 
     Raises:
         MnemoscopeError: no adapter takes the target, it cannot be loaded, or it is no self-map of

@@ -22,7 +22,7 @@ class ONNX(Adapter):
         return target.endswith(".onnx") and Path(target).is_file()
 
     def load(self, request: Request) -> Loaded:
-        """A session on the CPU; the first output is the reconstruction."""
+        """A session on the CPU; of several outputs one must be named."""
         runtime = needed("onnxruntime", extra="onnx")
         try:
             session: Any = runtime.InferenceSession(
@@ -45,6 +45,7 @@ class ONNX(Adapter):
                 + (" and a noise level" if wanted == 2 else " alone"),
                 todo="export it so, or pass --noise-level for a denoiser",
             )
+        output = _chosen([out.name for out in session.get_outputs()], request)
         shape = inputs[0].shape
         kind = _numpy(inputs[0].type, request.target)
 
@@ -52,17 +53,36 @@ class ONNX(Adapter):
             feed = {inputs[0].name: np.ascontiguousarray(batch, dtype=kind)}
             if request.noise_level is not None:
                 level = np.full(len(batch), request.noise_level)
+                level = level if inputs[1].shape else level[:1].reshape(())
                 feed[inputs[1].name] = level.astype(_numpy(inputs[1].type, request.target))
-            return session.run(None, feed)[0]
+            return session.run([output], feed)[0]
 
         fixed = shape[0] if shape and isinstance(shape[0], int) else None
         known = len(shape) > 1 and all(isinstance(side, int) for side in shape[1:])
         return Loaded(
             BlackBox(evaluate, batch_size=fixed or AT_ONCE),
             shape=tuple(shape[1:]) if known else None,
+            takes_output=False,
             takes_noise_level=False,
             fixed_batch=fixed,
         )
+
+
+def _chosen(names: list[str], request: Request) -> str:
+    """The output that is the reconstruction, by its name or place."""
+    wanted = request.output
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if str(wanted).isdigit() and int(str(wanted)) < len(names):
+        return names[int(str(wanted))]
+    if wanted in names:
+        return str(wanted)
+    raise MnemoscopeError(
+        f"{request.target}, whose outputs are {', '.join(names)}"
+        + ("" if wanted is None else f", and --output {wanted}"),
+        expected="the one that is the reconstruction",
+        todo=f"name it: --output {names[-1]}",
+    )
 
 
 def _numpy(kind: str, target: str) -> type:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_pickled
-from mnemoscope.maps.adapters.optional import needed
+from mnemoscope.maps.adapters.optional import needed, quiet_loading
 
 OUTPUTS = ("reconstruction", "reconstructed_pixel_values", "sample")
 """Where models of this library put a reconstruction."""
@@ -28,7 +28,8 @@ class Transformers(Adapter):
         """The model; a masked autoencoder sees the whole picture."""
         library = needed("transformers", extra="transformers")
         config = read_config(request.target) or {}
-        name = (config.get("architectures") or [None])[0]
+        listed = config.get("architectures")
+        name = listed[0] if isinstance(listed, list) and listed else None
         kind = getattr(library, name, None) if isinstance(name, str) else None
         if kind is None:
             raise MnemoscopeError(
@@ -47,9 +48,14 @@ class Transformers(Adapter):
         # A masked autoencoder hides patches by chance; with none hidden there is no chance left.
         settings: dict[str, Any] = {"mask_ratio": 0.0} if masked else {}
         try:
-            model = kind.from_pretrained(
-                Path(request.target), local_files_only=True, use_safetensors=True, **settings
-            )
+            with quiet_loading():
+                model, info = kind.from_pretrained(
+                    Path(request.target),
+                    local_files_only=True,
+                    use_safetensors=True,
+                    output_loading_info=True,
+                    **settings,
+                )
         except Exception as error:
             raise MnemoscopeError(
                 f"{request.target}, which transformers cannot load "
@@ -57,6 +63,14 @@ class Transformers(Adapter):
                 expected="a whole folder that save_pretrained wrote",
                 todo="save the model again",
             ) from error
+        # The library would draw by chance what the file lacks.
+        drawn = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+        if drawn:
+            raise MnemoscopeError(
+                f"{request.target}, whose weights lack {', '.join(drawn[:4])}",
+                expected="all weights of the model",
+                todo="save the model again",
+            )
         shape = _shape(config)
         if masked:
             return Loaded(Unmasked(model), shape)
