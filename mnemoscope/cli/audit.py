@@ -66,7 +66,8 @@ def audit(
         Place,
         Parameter(
             name=["--held-out", "--holdout"],
-            help="Data not trained on: starts, control, and what membership is told from.",
+            help="Data not trained on, as starts, control and to tell membership; as before, or none, "
+            "if left out.",
         ),
     ] = None,
     starts: Starts = 1000,

@@ -67,14 +67,18 @@ def extract(
     low: Annotated[
         float | None, Parameter(help="Least entry of the data; with --high. Learned if left out.")
     ] = None,
-    high: Annotated[float | None, Parameter(help="Largest entry of the data.")] = None,
+    high: Annotated[
+        float | None, Parameter(help="Largest entry of the data; learned if left out.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     force: Force = False,
     json: Json = False,
     shape: Annotated[
         str | None,
-        Parameter(help="Shape of a state, as in 3,32,32, where TARGET does not tell.", group=MODEL),
+        Parameter(
+            help="Shape of a state, as in 3,32,32; what TARGET tells if left out.", group=MODEL
+        ),
     ] = None,
     model: ModelOptions = NO_OPTIONS,
 ) -> int:

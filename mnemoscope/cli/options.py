@@ -65,7 +65,7 @@ FailOn = Annotated[
     Parameter(
         negative=(),
         help='Exit with 1 if one of these holds: "stored>0", "certified>0", "auc>0.6" and others; '
-        "a name alone means above 0.",
+        "a name alone means above 0. With 0 always if left out.",
     ),
 ]
 

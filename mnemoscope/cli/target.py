@@ -44,17 +44,22 @@ class ModelOptions:
         str | None, _option("Adapter by name; the one that recognizes TARGET if left out.")
     ] = None
     weights: Annotated[
-        Place, _option("Weights for a factory: a .safetensors, or a .pt of tensors alone.")
+        Place,
+        _option("Weights for a factory, a .safetensors or a .pt of tensors; its own if left out."),
     ] = None
     factory_args: Annotated[
-        str | None, _option("Keyword arguments of the factory, a JSON object.")
+        str | None, _option("Keyword arguments of the factory, a JSON object; none if left out.")
     ] = None
     output: Annotated[
         str | None,
-        _option("Which part of what the model gives is the reconstruction: a name or a place."),
+        _option(
+            "Which part of what the model gives is the reconstruction: a name or a place; all of it "
+            "if left out."
+        ),
     ] = None
     scale: Annotated[
-        str | None, _option("LOW,HIGH: the model's values where the data's are 0 and 1.")
+        str | None,
+        _option("LOW,HIGH: the model's values where the data's are 0 and 1; the same if left out."),
     ] = None
     channels_last: Annotated[
         bool, Parameter(help="The model wants its channels last.", group=MODEL, negative=())
@@ -65,11 +70,11 @@ class ModelOptions:
     ] = False
     noise_level: Annotated[
         float | None,
-        _option("Of a denoiser, its second argument; of a diffusion model the timestep."),
+        _option("A denoiser's second argument, a diffusion model's timestep; none if left out."),
     ] = None
     budget: Annotated[
         str | None,
-        _option("Memory for evaluating and linearizing, as in 4GiB; a quarter of what is free."),
+        _option("Memory for evaluating and linearizing, as in 4GiB; a quarter of it if left out."),
     ] = None
 
     def given(self) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def cut():
 
 
 NETWORKS = {
-    "missing.safetensors": (lambda: None, "No such file"),
+    "missing.safetensors": (lambda: None, "does not exist"),
     "empty.safetensors": (write("empty.safetensors", b""), "is empty"),
     "cut.safetensors": (cut, "cut off"),
     "text.safetensors": (write("text.safetensors", b"hello"), "not a safetensors file"),

@@ -92,7 +92,12 @@ def test_an_audit_whose_index_lacks_something(audited, refused, change):
 
 @pytest.mark.parametrize(
     ("place", "says"),
-    [("folder", "is a folder"), ("file/below.html", "cannot write to"), ("", "an empty path")],
+    [
+        ("folder.html", "is a folder"),
+        ("page.txt", "a page"),
+        ("file/below.html", "cannot write to"),
+        ("", "an empty path"),
+    ],
 )
 def test_places_that_cannot_be_written_to(audited, here, refused, place, says):
     (here / "folder").mkdir()

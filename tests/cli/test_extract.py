@@ -1,6 +1,7 @@
 """`extract` pulls pictures out of a network's weights and writes them into a folder."""
 
 import json
+import shutil
 
 import numpy as np
 import polars as pl
@@ -57,7 +58,10 @@ def test_the_folder_is_that_of_one_network(trained, run, refused, here):
     assert json.loads((here / "out" / "extraction.json").read_text())["summary"]["seed"] == 1
     # Scores of the first would be scores of nothing.
     assert not (here / "out" / "scores.csv").exists()
-    other = ["extract", "runs/train/network.safetensors", *BRIEF, "--out", "out"]
+    # The run's network by its own name is the same; a copy of it elsewhere is another.
+    assert run("extract", "runs/train/network.safetensors", *BRIEF, "--out", "out").code == 0
+    shutil.copy("runs/train/network.safetensors", "copy.safetensors")
+    other = ["extract", "copy.safetensors", *BRIEF, "--out", "out"]
     refused(*other, says="--force")
     assert run(*other, "--force").code == 0
 

@@ -1,5 +1,6 @@
 """The help of each command shows every option, what it means and what it is if left out."""
 
+import dataclasses
 import inspect
 import re
 import time
@@ -15,7 +16,7 @@ def test_every_option(run, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "300")
     done = run(command.__name__, "--help")
     assert done.code == 0
-    for name, parameter in inspect.signature(command).parameters.items():
+    for name, parameter in _options(command):
         several = parameter.kind is inspect.Parameter.VAR_POSITIONAL
         typed = name.upper() if several else f"--{name.replace('_', '-')}"
         (line,) = re.findall(rf".*{typed}\b .*", done.out)
@@ -24,6 +25,15 @@ def test_every_option(run, monkeypatch, command):
             assert "left out" in line
         elif parameter.default is not inspect.Parameter.empty:
             assert f"[default: {parameter.default}]" in line
+
+
+def _options(command):
+    """The command's parameters, and in the place of a group of options these."""
+    for name, parameter in inspect.signature(command).parameters.items():
+        if dataclasses.is_dataclass(parameter.default):
+            yield from inspect.signature(type(parameter.default)).parameters.items()
+        else:
+            yield name, parameter
 
 
 def test_it_answers_at_once(process):

@@ -6,8 +6,11 @@ import pytest
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("trian digits", ['Unknown command "trian"', "demo, train, audit, report", "train"]),
-        ("--jsno", "one of demo, train, audit, report"),
+        (
+            "trian digits",
+            ['Unknown command "trian"', "demo, train, audit, extract, compare, report", "train"],
+        ),
+        ("--jsno", "one of demo, train, audit, extract, compare, report"),
         ("train", ["--data", "see mnemoscope train --help"]),
         ("audit", "see mnemoscope audit --help"),
         ("report", "see mnemoscope report --help"),
@@ -23,7 +26,7 @@ import pytest
         ("train digits --net resnet", "one of fully_connected, convolutional, unet"),
         ("train digits --schedule cos", "plateau, cosine, constant"),
         ("train digits --json=5", "--json"),
-        ("audit x --fail-on memory", "stored, spurious, cycles, unsettled"),
+        ("audit x --fail-on memory", "one of stored, certified"),
         ("report x --format gif", "svg, pdf, png, html"),
         ("demo --data cats", "photos, digits"),
     ],
