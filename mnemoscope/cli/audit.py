@@ -66,8 +66,8 @@ def audit(
         Place,
         Parameter(
             name=["--held-out", "--holdout"],
-            help="Data not trained on, as starts, control and to tell membership; as before, or none, "
-            "if left out.",
+            help="Data not trained on: starts, control, what membership is told from; those of the "
+            "audit before, or none, if left out.",
         ),
     ] = None,
     starts: Starts = 1000,

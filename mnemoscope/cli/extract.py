@@ -84,8 +84,8 @@ def extract(
 ) -> int:
     """Pull training examples out of the weights alone, likeliest first.
 
-    Writes sheet.png, pictures/, table.csv and more into the folder. Uses no data; with --data it
-    only scores what came out.
+    Writes sheet.png, pictures/, table.csv and more into the folder. Uses no data: those
+    that are passed only score what came out.
     """
     check_device(device)
     if (low is None) != (high is None):

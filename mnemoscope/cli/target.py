@@ -45,7 +45,7 @@ class ModelOptions:
     ] = None
     weights: Annotated[
         Place,
-        _option("Weights for a factory, a .safetensors or a .pt of tensors; its own if left out."),
+        _option("A factory's weights, a .safetensors or a .pt of tensors; its own if left out."),
     ] = None
     factory_args: Annotated[
         str | None, _option("Keyword arguments of the factory, a JSON object; none if left out.")
@@ -53,8 +53,8 @@ class ModelOptions:
     output: Annotated[
         str | None,
         _option(
-            "Which part of what the model gives is the reconstruction: a name or a place; all of it "
-            "if left out."
+            "Which part of what the model gives is the reconstruction, a name or a place; all of "
+            "it if left out."
         ),
     ] = None
     scale: Annotated[

@@ -94,12 +94,13 @@ def test_an_audit_whose_index_lacks_something(audited, refused, change):
     ("place", "says"),
     [
         ("folder.html", "is a folder"),
-        ("page.txt", "a page"),
+        ("folder", "a page"),
         ("file/below.html", "cannot write to"),
         ("", "an empty path"),
     ],
 )
 def test_places_that_cannot_be_written_to(audited, here, refused, place, says):
-    (here / "folder").mkdir()
+    for name in ("folder", "folder.html"):
+        (here / name).mkdir()
     (here / "file").write_text("mine")
     refused("compare", "runs/train", "runs/train", "--out", place, says=says)
