@@ -46,7 +46,7 @@ def one(side: int, budget: int) -> dict[str, object]:
         "sample_size": side,
         "mid_block_add_attention": False,
     }
-    model = AutoencoderKL(**config)
+    model = AutoencoderKL(**config).eval()
     f = mn.SelfMap(
         mn.Wrapped(model, output="sample", scale=(-1, 1)), (3, side, side), budget=budget
     )
