@@ -13,8 +13,9 @@ FEWEST = 8
 """States of the first look, and of any where time is short: fewer say nothing of a share."""
 
 
-PLANNED = 0.8
-"""The part of the share that is spent on what looks are expected to take."""
+PLANNED = 0.5
+"""The part of the share that is spent on what looks are expected to take: one may take twice that,
+and a short training ends before it is paid back."""
 
 
 @dataclass

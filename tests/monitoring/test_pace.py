@@ -24,7 +24,7 @@ def test_where_there_is_time_every_look_is_made_and_soon_at_all_states():
 
 
 def test_where_there_is_little_time_looks_are_at_fewer_states():
-    # 16 states: 0.21 s of the 5 s * 0.05 * 0.8 = 0.2 s that each interval allows.
+    # 8 states: 0.13 s of the 5 s * 0.05 * 0.5 = 0.125 s that each interval allows.
     looks, share = trained_with(Pace(0.05, 32), interval=5.0, dues=50)
     assert all(FEWEST <= states < 32 for _, states in looks)
     assert len(looks) > 25
@@ -34,7 +34,7 @@ def test_where_there_is_little_time_looks_are_at_fewer_states():
 def test_where_even_few_states_are_too_dear_looks_are_left_out():
     looks, share = trained_with(Pace(0.05, 32), interval=0.5, dues=400)
     assert {states for _, states in looks[1:]} == {FEWEST}
-    # Each takes 0.13 s, for which 0.5 s * 0.05 * 0.8 are put by with every look that is due.
+    # Each takes 0.13 s, for which 0.5 s * 0.05 * 0.5 are put by with every look that is due.
     assert len(looks) == 400 * 0.5 * 0.05 * PLANNED // (FIXED + EACH * FEWEST)
     assert share <= 0.13 / 0.5
 
@@ -43,9 +43,9 @@ def test_what_a_look_takes_too_much_is_paid_back_before_the_next():
     def cost(_, due):
         return 20.0 if due == 3 else 0.1
 
-    looks, _ = trained_with(Pace(0.05, 8), interval=10.0, dues=120, cost=cost)
-    # The next is expected to take 20 s again: 40.2 s are 0.05 * 0.8 of 1,005 s.
-    assert [due for due, _ in looks[:5]] == [1, 2, 3, 101, 102]
+    looks, _ = trained_with(Pace(0.05, 8), interval=10.0, dues=180, cost=cost)
+    # The next is expected to take 20 s again: 40.2 s are 0.05 * 0.5 of 1,608 s.
+    assert [due for due, _ in looks[:5]] == [1, 2, 3, 161, 162]
 
 
 def test_no_more_states_than_there_are():
