@@ -41,6 +41,10 @@ FRESH_INPUTS = 256
 """Fresh uniform inputs whose images are held against the span of the examples."""
 
 
+FRESH_ENTRIES = 2**24
+"""Entries of these inputs, 64 MiB of float32."""
+
+
 def audit(
     f: Stage | SelfMap,
     X: Float[Tensor, "n *shape"],
@@ -241,8 +245,8 @@ def audit(
 
 
 def _fresh_inputs(f: SelfMap) -> int:
-    """Fewer of large states, so that they and the span take no more than a block of starts does."""
-    return max(1, min(FRESH_INPUTS, block_size(f.size)))
+    """Fewer of large states: their images are held in float64 for the ranks."""
+    return max(1, min(FRESH_INPUTS, FRESH_ENTRIES // f.size))
 
 
 def _checked(f: SelfMap, Z: Tensor, name: str) -> Tensor:

@@ -122,10 +122,12 @@ class SelfMap:
         return self._footprint
 
     def batch_size(self, bytes_per_state: int, *, largest: int | None = None) -> int:
-        """How many states fit into the budget, each with so much memory, at least 1."""
-        return batch_size_within(
-            bytes_per_state, device=self.device, largest=largest, budget=self.budget
-        )
+        """How many states fit into half of the budget, each with so much memory, at least 1.
+
+        The other half is for what those who ask hold besides: starts, ends, bases.
+        """
+        half = None if self.budget is None else self.budget // 2
+        return batch_size_within(bytes_per_state, device=self.device, largest=largest, budget=half)
 
     def __repr__(self) -> str:
         names = " ∘ ".join(type(s).__name__ for s in reversed(self.stages))
@@ -136,7 +138,7 @@ class SelfMap:
         Z = self.batch(Z)
         with self.evaluating(), torch.no_grad():
             needed = len(Z) * self.footprint.evaluate if len(Z) > 1 else 0
-            if needed <= (AT_ONCE if self.budget is None else self.budget):
+            if needed <= (AT_ONCE if self.budget is None else self.budget // 2):
                 return self._apply(Z)
             size = self.batch_size(self.footprint.evaluate)
             return torch.cat([self._apply(part) for part in Z.split(size)])
