@@ -6,7 +6,7 @@ spurious attractor, at none.
 
 At the effort `long` one network is trained besides on 500 crops of 32 x 32 pixels in three colours,
 and 10,000 starts of each distribution are followed. (Radhakrishnan, Belkin, Uhler, PNAS 117(44),
-2020, tell of 500 pictures of 64 x 64 pixels in one network.)
+2020, tell of 500 pictures in one network, without any apparent spurious attractor.)
 """
 
 import os
