@@ -64,12 +64,8 @@ def certify_examples(f: SelfMap, atlas: Atlas, examined: Examined, *, most: int)
     left_out = int((stored & torch.isin(labels, wanted[most:])).sum())
     if most == 0:
         return Certified(radius, factor, n, "none were asked for")
-    rows = (
-        torch.stack([(atlas.owner == label).nonzero()[0, 0] for label in chosen])
-        if len(chosen)
-        else torch.empty(0, dtype=torch.int64)
-    )
-    points = atlas.states[rows]
+    # A fixed point has one state, and states stand in the order of their owners.
+    points = atlas.states[torch.isin(atlas.owner.cpu(), chosen)]
     try:
         found = certify_all(f, points)
     except MnemoscopeError as error:

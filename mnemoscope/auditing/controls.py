@@ -16,13 +16,14 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import Unpack
 
-from mnemoscope.auditing.basins import Ended, from_noise, reached_by
+from mnemoscope.auditing.basins import from_noise
 from mnemoscope.auditing.examples import Examined, examine
 from mnemoscope.auditing.recall import measure_recall
 from mnemoscope.auditing.summary import rate
 from mnemoscope.auditing.tables import NOISE
 from mnemoscope.data.whole_numbers import whole_number
 from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.ended import Ended, reached_by
 from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.starts import STARTS, Range
 from mnemoscope.errors import MnemoscopeError

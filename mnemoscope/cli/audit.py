@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 HELD_OUT = "held_out"
 """Where an audit's provenance tells what its held-out data were."""
 
-AUDIT_INDEX = "audit.json"
-
 FOUND = 1
 """Exit status where the audit found what it was asked to fail on."""
 
@@ -349,8 +347,10 @@ def _check_measurable(conditions: "tuple[Condition, ...]", held_out: str | None)
 
 def _held_out_before(run: RunFolder) -> str | None:
     """What the audit that is there was held against: another one is not to forget it."""
+    from mnemoscope.auditing.audit import INDEX
+
     try:
-        told = json.loads((run.audit / AUDIT_INDEX).read_text())["provenance"]["data"][HELD_OUT]
+        told = json.loads((run.audit / INDEX).read_text())["provenance"]["data"][HELD_OUT]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return told if isinstance(told, str) else None

@@ -44,14 +44,14 @@ class Diffusers(Adapter):
 
     def recognizes(self, target: str) -> bool:
         """A folder whose configuration names a class of the library."""
-        config = _model_config(Path(target))
+        config = read_config(_model_folder(Path(target)))
         return config is not None and "_diffusers_version" in config
 
     def load(self, request: Request) -> Loaded:
         """The model; of a VAE the mean is decoded, a denoiser needs its noise level."""
         library = needed("diffusers", extra="diffusers")
         folder = _model_folder(Path(request.target))
-        config = _model_config(Path(request.target))
+        config = read_config(folder)
         name = (config or {}).get("_class_name")
         kind = getattr(library, name, None) if isinstance(name, str) else None
         if config is None or kind is None or not hasattr(kind, "from_pretrained"):
@@ -164,10 +164,6 @@ def _model_folder(folder: Path) -> Path:
     if (folder / CONFIG).is_file():
         return folder
     return next((folder / part for part in ("unet", "vae") if (folder / part).is_dir()), folder)
-
-
-def _model_config(folder: Path) -> dict[str, Any] | None:
-    return read_config(_model_folder(folder))
 
 
 def _shape(config: dict[str, Any]) -> tuple[int, ...] | None:
