@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mnemoscope import monitoring as monitoring
     from mnemoscope import nets as nets
     from mnemoscope import report as report
+    from mnemoscope import sweep as sweep
     from mnemoscope import theory as theory
     from mnemoscope import training as training
     from mnemoscope.auditing import Audit as Audit
@@ -90,7 +91,7 @@ _HOMES = {
 
 _PACKAGES = (
     "auditing", "claims", "data", "dynamics", "extraction", "linalg", "maps", "monitoring", "nets",
-    "report", "theory", "training",
+    "report", "sweep", "theory", "training",
 )  # fmt: skip
 
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -1,5 +1,8 @@
 """The errors a user can cause, and mend."""
 
+from functools import partial
+from typing import Any
+
 
 class MnemoscopeError(ValueError):
     """A wrong input, told in one line: what was given, what was expected, what to do.
@@ -16,6 +19,10 @@ class MnemoscopeError(ValueError):
         self.todo = todo
         # One line, whatever a file's name or another library's message brings along.
         super().__init__(" ".join(f"{given}; expected {expected}; {todo}".split()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survives the way from one process to another."""
+        return partial(type(self), expected=self.expected, todo=self.todo), (self.given,)
 
 
 class DivergenceError(MnemoscopeError):

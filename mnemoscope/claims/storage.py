@@ -37,35 +37,38 @@ def stored(f: nn.Module, X: Float[Tensor, "n *shape"]) -> Bool[Tensor, " n"]:
     return found & (torch.as_tensor(away) <= MATCH)
 
 
-def stored_by_each(replicas: mn.Replicas, X: Float[Tensor, "n *shape"]) -> Bool[Tensor, "r n"]:
+def stored_by_each(
+    replicas: mn.Replicas, X: Float[Tensor, "n *shape"] | Float[Tensor, "r n *shape"]
+) -> Bool[Tensor, "r n"]:
     """Which examples' own orbits end at a fixed point that attracts and matches them.
 
     `stored` for every replica, but that a cycle does not count.
 
     Args:
         replicas: The networks.
-        X: `(n, *shape)`, the examples of all of them.
+        X: `(n, *shape)`, the examples of all of them; or `(r, n, *shape)`, of each its own.
     """
-    X = X.to(replicas.parameters[0])
-    ends = X.expand(len(replicas), *X.shape).clone()
+    like, shape = replicas.parameters[0], replicas.spec.shape
+    X = X.to(like).expand(len(replicas), *X.shape[-len(shape) - 1 :])
+    ends = X.clone()
     settled = torch.zeros(ends.shape[:2], dtype=torch.bool, device=X.device)
     rows = torch.arange(len(replicas), device=X.device)
-    stack, Z = make_stack(replicas.spec, replicas.parameters), ends.clone()
+    stack, Z, own = make_stack(replicas.spec, replicas.parameters), ends.clone(), X
     for step in range(1, MOST_STEPS + 1):
         before, Z = Z, stack.forward(Z)
         if step % LOOK and step < MOST_STEPS:
             continue
         still = _rms(Z - before) <= TOL
         settled[rows], ends[rows] = still, Z
-        open_ = (~still & (_rms(Z - X) <= LEFT)).any(1)
+        open_ = (~still & (_rms(Z - own) <= LEFT)).any(1)
         if not bool(open_.any()):
             break
         if not bool(open_.all()):
-            rows, Z = rows[open_], Z[open_]
+            rows, Z, own = rows[open_], Z[open_], own[open_]
             stack = make_stack(replicas.spec, [values[rows] for values in replicas.parameters])
     near = settled & (_rms(ends - X) <= MATCH)
     # Of an orbit that is not near, the example will do: it may have diverged.
-    states = torch.where(near.reshape(*near.shape, *[1] * (X.ndim - 1)), ends, X)
+    states = torch.where(near.reshape(*near.shape, *[1] * len(shape)), ends, X)
     return (near & (replicas.spectral_radius(states) < 1 - NEUTRAL)).cpu()
 
 

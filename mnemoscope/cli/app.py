@@ -12,6 +12,7 @@ from mnemoscope.cli.demo import demo
 from mnemoscope.cli.extract import extract
 from mnemoscope.cli.printing import printing
 from mnemoscope.cli.report import report
+from mnemoscope.cli.sweep import sweep
 from mnemoscope.cli.train import train
 from mnemoscope.errors import MnemoscopeError
 
@@ -46,6 +47,7 @@ app = App(
 )
 for command in COMMANDS:
     app.command(command)
+app.command(sweep)
 
 
 def run(arguments: list[str]) -> int:
@@ -81,6 +83,8 @@ def _told(error: CycloptsError, arguments: list[str]) -> MnemoscopeError:
     else:
         expected = EXPECTED.get(type(error).__name__, "a command line that fits")
     name = [arguments[0]] if arguments[:1] and arguments[0] in app else []
+    if name == ["sweep"] and arguments[1:2] and arguments[1] in sweep:
+        name.append(arguments[1])
     return MnemoscopeError(
         given.rstrip("."),
         expected=expected,

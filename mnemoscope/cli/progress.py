@@ -9,7 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from mnemoscope.cli.quantities import duration
+
 if TYPE_CHECKING:
+    from mnemoscope.sweep import Failure, SweepProgress
     from mnemoscope.training import Progress
 
 
@@ -58,6 +61,34 @@ def extraction_progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda used, found: bars.update(
             task, description=f"extracting  {used:>7,} starts  {found:>5,} attractors"
         )
+
+
+@contextmanager
+def sweep_progress(
+    name: str,
+) -> "Iterator[tuple[Callable[[SweepProgress], None], Callable[[Failure], None]]]":
+    """A line for a sweep, with the time that is left; failures above it, as they come.
+
+    Failures are told in a pipe too, on standard error.
+    """
+    with _bars() as bars:
+        task = bars.add_task(name, total=1.0)
+
+        def show(now: "SweepProgress") -> None:
+            left = "" if now.seconds_left is None else f"  {duration(now.seconds_left)} left"
+            failed = f"  {now.failed:,} failed" if now.failed else ""
+            bars.update(
+                task,
+                completed=(now.done + now.failed) / max(1, now.planned),
+                description=f"{name}  {now.done:,} of {now.planned:,} runs{failed}  "
+                f"{now.rate:,.1f} a second{left}",
+            )
+
+        def fail(failure: "Failure") -> None:
+            runs = f"run {failure.keys[0]}"
+            bars.console.print(f"mnemoscope: {runs}: {failure.reason}", soft_wrap=True, style="")
+
+        yield show, fail
 
 
 def _bars() -> Bars:

@@ -38,3 +38,13 @@ def test_it_agrees_with_one_after_the_other():
     one_by_one = torch.stack([stored(net, X) for net in replicas])
     assert 0 < int(one_by_one.sum()) < one_by_one.numel()
     assert torch.equal(stored_by_each(replicas, X), one_by_one)
+
+
+def test_each_may_have_examples_of_its_own():
+    replicas = affine((0.5, 1.0), (0.5, 0.0), (2.0, 0.0))
+    X = torch.tensor([1.0, 0.0])[:, None].expand(2, 2)  # the examples (1, 1) and (0, 0)
+    own = torch.stack([X, X.flip(0), X])
+    assert stored_by_each(replicas, own).tolist() == [[True, False], [True, False], [False] * 2]
+    assert (
+        stored_by_each(replicas, X.expand(3, 2, 2)).tolist() == stored_by_each(replicas, X).tolist()
+    )

@@ -1,0 +1,350 @@
+"""Sweeps: what the machinery costs beside the training, and how it holds.
+
+python benchmarks/sweep.py [overhead tiny dask million faults cost storage ...]
+"""
+
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from timing import table
+
+from mnemoscope.report.sweep import write_sweep_page
+from mnemoscope.sweep import Design, load, run, status
+from mnemoscope.sweep.configuration import Configuration
+from mnemoscope.sweep.executors import Workers, dask_workers, processes
+from mnemoscope.sweep.fitting import fit
+from mnemoscope.sweep.groups import Group, groups
+from mnemoscope.sweep.ledger import Ledger
+from mnemoscope.sweep.rows import table as rows_table
+from mnemoscope.sweep.run import first_seeds, layout
+from mnemoscope.sweep.runs import code_of_design, planned_runs
+from mnemoscope.sweep.store import open_store
+
+CORES = len(os.sched_getaffinity(0))
+
+TINY = {
+    "data": {"source": "photos", "size": 4, "gray": True, "n": 4},
+    "spec": {"width": 16, "depth": 3},
+    "measure": {"take": ["stored", "contraction"]},
+}
+"""d = 16, width 16, depth 3, n = 4."""
+
+
+def tiny(runs: int, **fields: Any) -> Design:
+    """So many tiny runs."""
+    activations = ["leaky_relu", "tanh", "silu", "sigmoid", "elu"]
+    grid = {"training.lr": [1e-3, 2e-3], "spec.activation": activations}
+    return Design(name="tiny", grid=grid, seeds=runs // 10, **TINY, **fields)
+
+
+def overhead() -> str:
+    """What a sweep takes beyond training and measuring, in groups of a second or longer."""
+    cells = []
+    for seeds, size in ((300, 100), (1000, 200), (1000, None)):
+        design = tiny(10 * seeds, group_size=size)
+        with tempfile.TemporaryDirectory() as folder, processes(CORES, 600) as workers:
+            _warm(workers)
+            done = run(design, folder, executor=workers)
+        count = len(groups(planned_runs(design, ""), size))
+        spent = CORES * done.seconds
+        cells.append(
+            [
+                f"{done.done:,}", f"{count}", f"{done.seconds_computing / count:.2f}",
+                f"{done.seconds:.1f}", f"{1e3 * (spent - done.seconds_computing) / count:.0f}",
+                f"**{100 * (spent / done.seconds_computing - 1):.1f}%**",
+            ]
+        )  # fmt: skip
+    return table(
+        ["runs", "groups", "a group computes, s", "all, s", "beside it, ms a group", "overhead"],
+        cells,
+    )
+
+
+def ten_thousand() -> str:
+    """10,000 tiny runs by the command, everything included."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tiny.toml"
+        path.write_text(TOML)
+        begun = time.perf_counter()
+        _command("run", str(path), "--out", f"{folder}/store").wait()
+        took = time.perf_counter() - begun
+        (stands,) = status(f"{folder}/store")
+    return table(
+        ["runs", "stored", "interpolated", "seconds"],
+        [
+            [
+                f"{stands.planned:,}",
+                f"{stands.done:,}",
+                f"{stands.interpolated:,}",
+                f"**{took:.0f}**",
+            ]
+        ],
+    )
+
+
+TOML = """name = "tiny"
+seeds = 1000
+[data]
+source = "photos"
+size = 4
+gray = true
+n = 4
+[spec]
+width = 16
+depth = 3
+[measure]
+take = ["stored", "contraction"]
+[grid]
+training.lr = [1e-3, 2e-3]
+spec.activation = ["leaky_relu", "tanh", "silu", "sigmoid", "elu"]
+"""
+
+
+def dask() -> str:
+    """Two workers of a Dask cluster against one, three times in turn."""
+    design = tiny(4_000, group_size=100)
+    took: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(3):
+        for count, times in took.items():
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                dask_workers("local", workers=count) as workers,
+            ):
+                _warm(workers)
+                times.append(run(design, folder, executor=workers).seconds)
+    ratios = [one / two for one, two in zip(took[1], took[2], strict=True)]
+    return table(
+        ["one worker, s", "two, s", "ratio"],
+        [[_spread(took[1]), _spread(took[2]), f"**{_spread(ratios)}**"]],
+    )
+
+
+def million() -> str:
+    """A million rows: written as a sweep of groups would, read, drawn."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(folder)
+        design, frame = _made_up(1_000_000)
+        name = layout(design)
+        for at in range(0, frame.height, 500):
+            part = frame.slice(at, 500)
+            path = Path(folder) / "rows" / name / f"{at:016x}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_parquet(path)
+        Path(folder, "plans").mkdir()
+        frame.select("key", "depth", "width", "seed").write_parquet(f"{folder}/plans/tiny.parquet")
+        Ledger(store, design, "", frame.height).note(last=True, state="done")
+        del frame
+        code = (
+            "import sys, time; begun = time.perf_counter(); import mnemoscope as mn; "
+            "from mnemoscope.report.sweep import sweep_charts, write_sweep_page; "
+            "ready = time.perf_counter(); rows = mn.sweep.load(sys.argv[1]); "
+            "charts = sweep_charts(rows, ['depth', 'width']); drawn = time.perf_counter(); "
+            "print(ready - begun, drawn - ready)"
+        )
+        took = [
+            [float(part) for part in subprocess.run(
+                [sys.executable, "-c", code, folder], capture_output=True, text=True, check=True
+            ).stdout.split()]
+            for _ in range(3)
+        ]  # fmt: skip
+        begun = time.perf_counter()
+        write_sweep_page(
+            load(folder), f"{folder}/page.html", name="tiny", about="", factors=["depth", "width"],
+            planned=1_000_000, failures=[], provenance={},
+        )  # fmt: skip
+        page = time.perf_counter() - begun
+        files = len(list(Path(folder, "rows", name).iterdir()))
+    return table(
+        ["rows", "files", "import, s", "read and all heat maps drawn, s", "whole page, s"],
+        [
+            ["1,000,000", f"{files:,}", _spread([a for a, _ in took]),
+             f"**{_spread([b for _, b in took])}**", f"{page:.1f}"],
+        ],
+    )  # fmt: skip
+
+
+def _made_up(count: int) -> tuple[Design, pl.DataFrame]:
+    """Rows as they might be: one group's, again and again, with other keys and settings."""
+    grid = {"spec.depth": list(range(1, 21)), "spec.width": list(range(8, 168, 8))}
+    fixed = {name: value for name, value in TINY.items() if name != "spec"}
+    design = Design(name="tiny", grid=grid, seeds=64, **fixed)
+    planned = planned_runs(design, "")[:64]
+    runs = [one.configuration for one in planned]
+    fitted = fit(runs, [False] * len(runs), say=_silent)
+    frame = rows_table(runs, [one.key for one in planned], "0", "0", fitted)
+    some = pl.concat([frame] * (count // frame.height))
+    at = pl.int_range(pl.len())
+    return design, some.with_columns(
+        at.hash(1).cast(pl.Utf8).str.pad_start(32, "0").alias("key"),
+        (at % 20 + 1).alias("depth"),
+        (at // 20 % 20 * 8 + 8).alias("width"),
+        (at // 400).alias("seed"),
+        (at.hash(2) % 5).cast(pl.Int64).alias("stored"),
+    )
+
+
+def faults() -> str:
+    """The whole command with its workers killed at a random moment, a hundred times."""
+    generator = random.Random(0)
+    kills, moments, resumed = 100, [], 0
+    expected = ""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tiny.toml"
+        path.write_text(TOML.replace("seeds = 1000", "seeds = 100\ngroup_size = 5"))
+        begun = time.perf_counter()
+        _command("run", str(path), "--out", f"{folder}/whole").wait()
+        whole = time.perf_counter() - begun
+        expected = _losses(f"{folder}/whole")
+        wrong = place = 0
+        store = f"{folder}/0"
+        for _ in range(kills):
+            process = _command("run", str(path), "--out", store)
+            time.sleep(generator.uniform(0, whole))
+            early = process.poll() is None
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            moments.append(early)
+            try:
+                done = status(store)[0].done
+            except ValueError:
+                done = 0
+            if done == 1000:
+                wrong += _losses(store) != expected
+                resumed += 1
+                place += 1
+                store = f"{folder}/{place}"
+        _command("run", str(path), "--out", store).wait()
+        wrong += _losses(store) != expected
+    return table(
+        [
+            "kills",
+            "while it ran",
+            "sweeps brought to their end",
+            "that differ from one undisturbed",
+        ],
+        [[f"{kills}", f"{sum(moments)}", f"{resumed + 1}", f"**{wrong}**"]],
+    )
+
+
+def _losses(store: str) -> str:
+    rows = load(store).sort("key").collect()
+    assert rows["key"].n_unique() == rows.height == 1000
+    return rows.select("key", pl.col("loss").log10().round(2), "steps").write_csv()
+
+
+def cost() -> str:
+    """Seconds a run against width, depth, d and n, in groups of their own size."""
+    base = {"width": 64, "depth": 4, "n": 10, "size": 8}
+    cells = []
+    for name, values in (
+        ("width", (16, 32, 64, 128, 256)), ("depth", (2, 4, 8, 16)), ("n", (5, 10, 20, 40)),
+        ("size", (4, 8, 16, 32)),
+    ):  # fmt: skip
+        for value in values:
+            now = base | {name: value}
+            design = Design(
+                name="cost", seeds=32,
+                data={"source": "photos", "gray": True, "n": now["n"], "size": now["size"]},
+                spec={"width": now["width"], "depth": now["depth"]},
+                training={"max_steps": 500, "tol": 1e-30},
+            )  # fmt: skip
+            planned = planned_runs(design, "")
+            group = groups(planned)[0]
+            took = _step(group)
+            flops = 6 * group.runs[0].configuration.spec.parameters_count() * now["n"]
+            cells.append(
+                [
+                    "d" if name == "size" else name,
+                    str(value * value if name == "size" else value),
+                    f"{len(group.runs)}", f"{1e6 * took:.1f}", f"{flops / took / 1e9:.1f}",
+                ]
+            )  # fmt: skip
+    return table(["against", "value", "runs in a group", "µs a run and step", "Gflop/s"], cells)
+
+
+def _step(group: Group) -> float:
+    torch.set_num_threads(1)
+    configurations = [one.configuration for one in group.runs]
+    times = [fit(configurations, [False] * len(configurations), say=_silent) for _ in range(3)]
+    return statistics.median(one.seconds_training for one in times) / 500 / len(configurations)
+
+
+def storage() -> str:
+    """Rows a second into storage, and planned runs a second."""
+    design = tiny(10_000)
+    begun = time.perf_counter()
+    planned = planned_runs(design, code_of_design(design))
+    planning = time.perf_counter() - begun
+    group = groups(planned)[0]
+    configurations: list[Configuration] = [one.configuration for one in group.runs]
+    fitted = fit(configurations, [False] * len(configurations), say=_silent)
+    first_seeds(planned)
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(folder)
+        for at in range(20):
+            begun = time.perf_counter()
+            frame = rows_table(configurations, [one.key for one in group.runs], "0", "0", fitted)
+            path = Path(folder) / "one.parquet"
+            frame.write_parquet(path)
+            store.write(f"rows/x/{at}.parquet", path.read_bytes())
+            times.append(time.perf_counter() - begun)
+        size = path.stat().st_size
+    took = statistics.median(times)
+    return table(
+        ["rows a group", "ms a group", "rows a second", "bytes a row", "runs planned a second"],
+        [
+            [f"{len(configurations)}", f"{1e3 * took:.1f}", f"{len(configurations) / took:,.0f}",
+             f"{size / len(configurations):.0f}", f"{len(planned) / planning:,.0f}"],
+        ],
+    )  # fmt: skip
+
+
+def _command(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mnemoscope", "sweep", *arguments],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+
+def _warm(workers: Workers) -> None:
+    """Lets every process import what it needs, which each does once."""
+    design = tiny(10, group_size=1)
+    with tempfile.TemporaryDirectory() as folder:
+        run(design, folder, executor=workers)
+
+
+def _spread(values: list[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.3g} ({low:.3g} – {high:.3g})"
+
+
+def _silent(line: str) -> None:
+    return
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "overhead": overhead,
+    "tiny": ten_thousand,
+    "dask": dask,
+    "million": million,
+    "faults": faults,
+    "cost": cost,
+    "storage": storage,
+}
+"""What is asked."""
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PARTS:
+        print(f"\n{PARTS[name].__doc__}\n\n{PARTS[name]()}", flush=True)

@@ -1,0 +1,123 @@
+"""`mnemoscope sweep run`: does all runs of a design that are not stored yet."""
+
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from mnemoscope.cli.importing import import_libraries
+from mnemoscope.cli.options import Json, OptionalWhole, Place
+from mnemoscope.cli.printing import print_json, print_lines
+from mnemoscope.cli.progress import sweep_progress
+from mnemoscope.cli.quantities import duration
+from mnemoscope.cli.sweep.arguments import DesignName, stored_at
+from mnemoscope.errors import MnemoscopeError
+
+if TYPE_CHECKING:
+    from mnemoscope.sweep import Finished
+    from mnemoscope.sweep.executors import Workers
+
+FAILED = 1
+"""Exit status where some runs could not be done."""
+
+
+def run(
+    design: DesignName,
+    *,
+    out: Annotated[
+        Place,
+        Parameter(help="Folder or URL (s3://bucket/it) to store rows in; runs/NAME if left out."),
+    ] = None,
+    workers: Annotated[
+        OptionalWhole,
+        Parameter(help="Processes, of one thread each; one for each core if left out."),
+    ] = None,
+    in_process: Annotated[
+        bool, Parameter(negative=(), help="No processes: one group after the other, here.")
+    ] = False,
+    dask: Annotated[
+        str | None,
+        Parameter(
+            help="Workers of a Dask cluster: the address of its scheduler, tcp://..., or local to "
+            "start one here; processes if left out."
+        ),
+    ] = None,
+    mpi: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Ranks of an MPI job, started with mpiexec -n N python -m mpi4py.futures -m "
+            "mnemoscope sweep run ... --mpi.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Do all runs of a design that are not stored yet; stopped in any way, run it again.
+
+    Exits with 1 if some runs could not be done; each is named with its reason.
+    """
+    given = [
+        name
+        for name, is_given in (
+            ("--in-process", in_process), ("--dask", dask is not None), ("--mpi", mpi),
+        )
+        if is_given
+    ]  # fmt: skip
+    if len(given) > 1:
+        raise MnemoscopeError(
+            " and ".join(given), expected="one of them at most", todo="leave the others out"
+        )
+    if workers is not None and (workers < 1 or in_process or mpi):
+        raise MnemoscopeError(
+            f"--workers {workers}" + (f" with {given[0]}" if given and workers >= 1 else ""),
+            expected="1 or more, for processes and --dask local",
+            todo="leave it out",
+        )
+    import_libraries()
+    from mnemoscope.sweep import run as run_design
+    from mnemoscope.sweep.designs import find_design
+
+    known = find_design(design)
+    place = stored_at(out, known.name)
+    with ExitStack() as stack:
+        chosen = _workers(in_process, dask, mpi, workers)
+        executor = None if chosen is None else stack.enter_context(chosen)
+        show, fail = stack.enter_context(sweep_progress(known.name))
+        finished = run_design(
+            known, place, executor=executor, workers=workers, on_progress=show, on_failure=fail
+        )
+    if json:
+        told = {**vars(finished), "failures": [vars(one) for one in finished.failures]}
+        print_json({"name": known.name, "place": place, **told})
+    else:
+        print_lines(*_lines(finished, known.name, place))
+    return FAILED if finished.failures else 0
+
+
+def _workers(
+    in_process: bool, dask: str | None, mpi: bool, workers: int | None
+) -> "AbstractContextManager[Workers] | None":
+    from contextlib import nullcontext
+
+    from mnemoscope.sweep import executors
+
+    if in_process:
+        return nullcontext(executors.in_process())
+    if dask is not None:
+        return executors.dask_workers(dask, workers=workers)
+    return executors.mpi_workers() if mpi else None
+
+
+def _lines(finished: "Finished", name: str, place: str) -> list[str]:
+    stored = finished.present + finished.done
+    lines = [
+        f"{name}: {stored:,} of {finished.planned:,} runs are stored in {place}; "
+        f"{finished.done:,} done now in {duration(finished.seconds)}, of which "
+        f"{finished.interpolated:,} interpolated and {finished.diverged:,} diverged"
+    ]
+    if finished.failures:
+        lost = sum(len(one.keys) for one in finished.failures)
+        lines.append(f"{lost:,} could not be done; see mnemoscope sweep status {place}")
+    elif stored:
+        lines.append(f"see mnemoscope sweep report {place}")
+    return lines

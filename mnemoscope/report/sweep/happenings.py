@@ -1,0 +1,165 @@
+"""The map of what happens: whether networks store, invent or generalize, and where."""
+
+import altair as alt
+import polars as pl
+from altair.typing import ChartType
+
+from mnemoscope.report.charts.theme import COLOURS, theme
+from mnemoscope.report.pictures import spread
+from mnemoscope.report.sweep.curves import share_curves
+from mnemoscope.report.sweep.factors import Factor
+from mnemoscope.report.sweep.heat import cells, share_map
+from mnemoscope.report.sweep.marks import (
+    ANYWHERE,
+    NO_RUN,
+    across,
+    inline,
+    labelled,
+    linked,
+    pointed,
+    upwards,
+)
+from mnemoscope.report.sweep.shares import HAPPENINGS, Share, leading_share
+from mnemoscope.report.sweep.tables import SweepTables, rated
+
+NONE = "none of them"
+HALF = 0.5
+MOST_PANELS = 12
+
+
+def happenings_charts(tables: SweepTables) -> dict[str, ChartType]:
+    """The charts of what happens: lines of one factor, maps of two, small multiples of three.
+
+    Args:
+        tables: The counts of a sweep.
+    """
+    shares = measured_happenings(tables)
+    if not tables.factors or not tables.settings.height:
+        return {}
+    if len(tables.factors) == 1:
+        (factor,) = tables.factors
+        drawn = shares or [leading_share(tables.shares)]
+        return {"shares": share_curves(tables.pools[factor.name,], drawn, factor)}
+    if not shares:
+        return {}
+    x, y = tables.factors[:2]
+    pool = tables.pools[x.name, y.name]
+    charts: dict[str, ChartType] = {"what-happens": _largest_map(pool, shares, x, y)}
+    for share in shares:
+        charts[f"map-{share.name}"] = share_map(pool, share, x, y)
+    if tables.factors[2:]:
+        third = tables.factors[2]
+        pool = tables.pools[x.name, y.name, third.name]
+        charts["what-happens-panels"] = _panels(pool, shares, x, y, third)
+    return charts
+
+
+def measured_happenings(tables: SweepTables) -> list[Share]:
+    """Those of `HAPPENINGS` that were measured."""
+    return [tables.shares[name] for name in HAPPENINGS if name in tables.shares]
+
+
+def panels_left_out(factor: Factor, most: int = MOST_PANELS) -> list[str]:
+    """The levels that have no panel of their own, in order."""
+    kept = set(spread(len(factor.labels), most))
+    return [label for place, label in enumerate(factor.labels) if place not in kept]
+
+
+def _largest_map(pool: pl.DataFrame, shares: list[Share], x: Factor, y: Factor) -> ChartType:
+    marks = _largest(pool, shares, {"x": x, "y": y})
+    tooltip = _tooltip(shares, {"x": x, "y": y})
+    height = max(160, 36 * len(y.labels))
+    return cells(
+        inline(marks), marks, _colour(shares), tooltip, x, y, 420, height=height,
+        fillOpacity=_opacity(),
+    )  # fmt: skip
+
+
+def _panels(
+    pool: pl.DataFrame, shares: list[Share], x: Factor, y: Factor, third: Factor
+) -> ChartType:
+    placed = {"x": x, "y": y, "panel": third}
+    left_out = panels_left_out(third)
+    marks = _largest(pool, shares, placed).filter(~pl.col("panel").is_in(left_out))
+    kept = [label for label in third.labels if label not in left_out]
+    base = alt.Chart().encode(
+        x=across("x", x),
+        y=upwards("y", y),
+        tooltip=_tooltip(shares, placed),
+        **linked(marks),
+    )
+    filled = (
+        base.transform_filter("isValid(datum.rate)")
+        .mark_rect(style="reference", strokeOpacity=0.15, strokeWidth=0.5, **pointed(marks))
+        .encode(color=_colour(shares), fillOpacity=_opacity())
+    )
+    crosses = base.transform_filter("!isValid(datum.rate)").mark_text(
+        style="reference-label", text=NO_RUN, **pointed(marks)
+    )
+    facet = alt.Facet(
+        "panel:N", sort=kept, title=third.title, header=alt.Header(labelLimit=180)
+    )  # fmt: skip
+    return (
+        alt.layer(filled, crosses, data=inline(marks))
+        .properties(width=190, height=max(96, 16 * len(y.labels)))
+        .facet(facet, columns=4)
+        .resolve_axis(x="independent")
+        .configure(**theme())
+    )
+
+
+def _largest(pool: pl.DataFrame, shares: list[Share], placed: dict[str, Factor]) -> pl.DataFrame:
+    """Each cell with all shares, the largest as `rate`, and which it is as `what`."""
+    for share in shares:
+        pool = rated(pool, share.name).rename(
+            {name: f"{share.name}_{name}" for name in ("rate", "low", "high", "runs")}
+        )
+    rates = [pl.col(f"{share.name}_rate") for share in shares]
+    pool = pool.with_columns(
+        rate=pl.max_horizontal(rates), not_interpolated=pl.col("count:not_interpolated"),
+        all_runs=pl.col("count:runs"),
+    )  # fmt: skip
+    # The first share that reaches the largest rate tells a tie.
+    what = pl.coalesce(
+        *(
+            pl.when((rate == pl.col("rate")) & (rate >= HALF)).then(pl.lit(share.name))
+            for share, rate in zip(shares, rates, strict=True)
+        ),
+        pl.lit(NONE),
+    )
+    links = [pl.col("href").fill_null(ANYWHERE)] * ("href" in pool.columns)
+    told = [
+        f"{share.name}_{name}" for share in shares for name in ("rate", "low", "high")
+    ]  # fmt: skip
+    return labelled(pool, placed).select(
+        *placed, "rate", what.alias("what"), *told, "all_runs", "not_interpolated", *links
+    )
+
+
+def _colour(shares: list[Share]) -> alt.Color:
+    colours = {share.name: share.colour for share in shares} | {NONE: COLOURS["none"]}
+    return alt.Color(
+        "what:N", scale=alt.Scale(domain=list(colours), range=list(colours.values()))
+    )  # fmt: skip
+
+
+def _opacity() -> alt.FillOpacity:
+    return alt.FillOpacity("rate:Q", scale=alt.Scale(domain=[0, 1], range=[0.08, 1]), legend=None)
+
+
+def _tooltip(shares: list[Share], placed: dict[str, Factor]) -> list[alt.Tooltip]:
+    told = [
+        alt.Tooltip(f"{channel}:N", title=factor.title) for channel, factor in placed.items()
+    ]  # fmt: skip
+    told.append(alt.Tooltip("what:N", title="what happens"))
+    for share in shares:
+        told += [
+            alt.Tooltip(f"{share.name}_rate:Q", title=share.title, format=".1%"),
+            alt.Tooltip(f"{share.name}_low:Q", title=f"{share.name}, 95% from", format=".1%"),
+            alt.Tooltip(f"{share.name}_high:Q", title=f"{share.name}, to", format=".1%"),
+        ]
+    return [
+        *told,
+        alt.Tooltip("all_runs:Q", title="runs"),
+        alt.Tooltip("not_interpolated:Q", title="did not interpolate"),
+    ]

@@ -1,0 +1,41 @@
+"""Sweeps: a design of many runs, done anywhere, stored as Parquet, read as one table.
+
+Example:
+    >>> import mnemoscope as mn
+    >>> design = mn.sweep.Design(
+    ...     name="depth",
+    ...     data={"source": "digits", "n": 4},
+    ...     training={"max_steps": 3000},
+    ...     grid={"spec.depth": [2, 4], "spec.width": [16, 32]},
+    ...     seeds=5,
+    ...     measure={"take": ["stored", "contraction"]},
+    ... )
+    >>> design.count
+    20
+
+`mn.sweep.run(design, "runs/depth")` does them; `mn.sweep.load("runs/depth")` is a polars LazyFrame.
+"""
+
+from mnemoscope.sweep.again import train_again
+from mnemoscope.sweep.design import Design
+from mnemoscope.sweep.ledger import Failure
+from mnemoscope.sweep.load import load
+from mnemoscope.sweep.plan import Plan, plan
+from mnemoscope.sweep.run import Finished, SweepProgress, run
+from mnemoscope.sweep.status import SweepStatus, status
+from mnemoscope.sweep.store import StoreError
+
+__all__ = [
+    "Design",
+    "Failure",
+    "Finished",
+    "Plan",
+    "StoreError",
+    "SweepProgress",
+    "SweepStatus",
+    "load",
+    "plan",
+    "run",
+    "status",
+    "train_again",
+]

@@ -1,0 +1,280 @@
+"""The whole configuration of one run: everything that decides its numbers, and its key."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from pydantic import BeforeValidator, Field
+from torch import Tensor
+
+from mnemoscope.data import load_data
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets import Spec, spec_from_json
+from mnemoscope.nets.checked_model import CheckedModel
+from mnemoscope.nets.spec import Count, Whole
+from mnemoscope.provenance import checksum
+from mnemoscope.sweep.measure import Measure
+from mnemoscope.training.checks import check_settings
+from mnemoscope.training.optimizers import optimizer_kind
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+"""The dtypes that networks are trained in."""
+
+
+class Data(CheckedModel, frozen=True, extra="forbid"):
+    """Which examples a run is trained on: the arguments of `mn.load_data`.
+
+    Raises:
+        MnemoscopeError: a field is misspelled, missing, of the wrong type or out of range.
+    """
+
+    source: str = Field(strict=True, description="what mn.load_data reads, as text")
+    n: Count | None = Field(default=None, description="a whole number, 1 or more, or nothing")
+    offset: Whole = Field(default=0, description="a whole number, 0 or more")
+    size: Count | None = Field(default=None, description="a whole number, 1 or more, or nothing")
+    gray: bool = Field(default=False, strict=True, description="true or false")
+
+
+def _rate(value: object) -> object:
+    """TOML has no word for nothing, which a list of rates may need."""
+    return None if value == "default" else value
+
+
+class Training(CheckedModel, frozen=True, extra="forbid"):
+    """How a run is trained: the arguments of `mn.train_replicas`.
+
+    Raises:
+        MnemoscopeError: a field is misspelled, of the wrong type or out of range.
+    """
+
+    tol: float = Field(default=1e-8, description="a loss above 0")
+    optimizer: str = Field(default="adam", strict=True, description="the name of an optimizer")
+    lr: Annotated[float | None, BeforeValidator(_rate)] = Field(
+        default=None, description="a number above 0, or 'default' for the optimizer's own"
+    )
+    schedule: str = Field(default="plateau", strict=True, description="the name of a schedule")
+    batch_size: Count | None = Field(
+        default=None, description="a whole number, 1 or more, or nothing"
+    )
+    max_steps: Count = Field(default=100_000, description="a whole number, 1 or more")
+    momentum: float = Field(default=0.9, description="a number of at least 0 and below 1")
+    weight_decay: float = Field(default=0.0, description="a number of at least 0")
+    init_scale: float = Field(default=1.0, description="a number")
+    polish: bool = Field(default=False, strict=True, description="true or false")
+    dtype: str = Field(default="float32", strict=True, description="float32 or float64")
+
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "spec": (
+        "kind", "shape", "activation", "output_activation", "bias", "init", "width", "depth",
+        "channels", "kernel_size", "downsample", "levels",
+    ),
+    "data": tuple(Data.model_fields),
+    "training": tuple(Training.model_fields),
+    "measure": tuple(Measure.model_fields),
+}  # fmt: skip
+"""Everything that a design can set or vary, by section."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One run.
+
+    Attributes:
+        spec: What the network is built from.
+        data: Which examples it is trained on.
+        data_checksum: Of these examples, so that another file under the same name is another run.
+        training: How it is trained; the learning rate is always told.
+        measure: What is measured of it.
+        seed: Of its weights and of the order of its examples.
+    """
+
+    spec: Spec
+    data: Data
+    data_checksum: str
+    training: Training
+    measure: Measure
+    seed: int
+
+    def told(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            "spec": _dumped(self.spec),
+            "data": _dumped(self.data) | {"checksum": self.data_checksum},
+            "training": _dumped(self.training),
+            "measure": _dumped(self.measure),
+            "seed": self.seed,
+        }
+
+    def to_json(self) -> str:
+        """All of it as one line; equal configurations give equal text."""
+        return _json(self.told())
+
+    @classmethod
+    def from_json(cls, text: str) -> "Configuration":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            MnemoscopeError: it does not fit.
+        """
+        told = json.loads(text)
+        data = dict(told["data"])
+        found = data.pop("checksum")
+        return cls(
+            spec_from_json(told["spec"]),
+            Data(**data),
+            found,
+            Training(**told["training"]),
+            Measure(**told["measure"]),
+            told["seed"],
+        )
+
+    def only_trained(self) -> "Configuration":
+        """The same run with nothing measured."""
+        return replace(self, measure=Measure(take=()))
+
+    def key(self, code: str) -> str:
+        """What the run is known by: a hash of its configuration and of the code's version.
+
+        Args:
+            code: See `mnemoscope.sweep.code_version`.
+
+        Returns:
+            32 hexadecimal digits of a SHA-256.
+        """
+        # The parts are shared by many runs, so each is written once.
+        parts = (
+            _text(self.spec), _text(self.data), self.data_checksum, _text(self.training),
+            _text(self.measure), str(self.seed), code,
+        )  # fmt: skip
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def configuration(
+    spec: Mapping[str, Any],
+    data: Mapping[str, Any],
+    training: Mapping[str, Any],
+    measure: Mapping[str, Any],
+    seed: int,
+) -> Configuration:
+    """A run from the fields of its sections, checked as far as it can be without training.
+
+    The spec's shape is that of the examples if left out. Whatever decides a number is told in
+    full: `n`, the rate and the size of a batch are never left open.
+
+    Args:
+        spec: Fields of a spec, with its `kind` (`fully_connected` if left out).
+        data: Fields of `Data`.
+        training: Fields of `Training`.
+        measure: Fields of `Measure`.
+        seed: 0 or more.
+
+    Raises:
+        MnemoscopeError: a field is wrong, the examples cannot be had, or things do not fit.
+    """
+    from mnemoscope.sweep.measurements import check_measure
+
+    chosen, found, shape = _data(_json(data))
+    assert chosen.n is not None
+    built = _spec(_json({"kind": "fully_connected", "shape": shape, **spec}))
+    if built.shape != shape:
+        raise MnemoscopeError(
+            f"spec.shape={built.shape} for examples of shape {shape}",
+            expected="the examples' shape",
+            todo="leave `spec.shape` out",
+        )
+    trained = _training(_json(training), chosen.n, seed)
+    measured = _measure(_json(measure))
+    check_measure(measured, chosen)
+    return Configuration(built, chosen, found, trained, measured, seed)
+
+
+@lru_cache(maxsize=64)
+def examples(data: Data) -> tuple[Float[Tensor, "n *shape"], str]:
+    """The examples and their checksum.
+
+    Raises:
+        MnemoscopeError: as `mn.load_data`.
+    """
+    X = load_data(data.source, data.n, data.offset, data.size, data.gray)
+    return X, checksum(X)
+
+
+def held_out(data: Data, measure: Measure) -> Float[Tensor, "m *shape"] | None:
+    """Examples of the same source that are not trained on; None if none are asked for.
+
+    Raises:
+        MnemoscopeError: there are not so many, or they would be trained on.
+    """
+    if not measure.held_out:
+        return None
+    assert data.n is not None
+    begin, end = data.offset, data.offset + data.n
+    at = end if measure.held_out_offset is None else measure.held_out_offset
+    if at < end and at + measure.held_out > begin:
+        raise MnemoscopeError(
+            f"held-out examples {at} to {at + measure.held_out - 1} beside training examples "
+            f"{begin} to {end - 1}",
+            expected="no example in both",
+            todo=f"set `measure.held_out_offset` to {end} or more",
+        )
+    return examples(data.model_copy(update={"n": measure.held_out, "offset": at}))[0]
+
+
+# Pydantic takes a tenth of a millisecond, which a million runs of a few hundred parts need not pay.
+@lru_cache(maxsize=4096)
+def _spec(text: str) -> Spec:
+    spec = spec_from_json(text)
+    spec.outline()
+    return spec
+
+
+@lru_cache(maxsize=4096)
+def _data(text: str) -> tuple[Data, str, tuple[int, ...]]:
+    """The data with their number, their checksum and the shape of one."""
+    asked = Data(**json.loads(text))
+    X, found = examples(asked)
+    return asked.model_copy(update={"n": len(X)}), found, tuple(X.shape[1:])
+
+
+@lru_cache(maxsize=4096)
+def _measure(text: str) -> Measure:
+    return Measure(**json.loads(text))
+
+
+@lru_cache(maxsize=65_536)
+def _training(text: str, n: int, seed: int) -> Training:
+    training = Training(**json.loads(text))
+    kind = optimizer_kind(training.optimizer)
+    size = n if training.batch_size is None else training.batch_size
+    if training.dtype not in DTYPES:
+        raise MnemoscopeError(
+            f"training.dtype={training.dtype!r}",
+            expected=f"one of {', '.join(DTYPES)}",
+            todo="change `training.dtype`",
+        )
+    check_settings(
+        tol=training.tol, optimizer=training.optimizer, lr=training.lr,
+        schedule=training.schedule, batch_size=size, max_steps=training.max_steps,
+        momentum=training.momentum, weight_decay=training.weight_decay, seed=seed, examples=n,
+    )  # fmt: skip
+    told = {"batch_size": size, "lr": kind.lr if training.lr is None else training.lr}
+    return training.model_copy(update=told)
+
+
+@lru_cache(maxsize=65_536)
+def _text(part: CheckedModel) -> str:
+    return _json(part.model_dump(mode="json"))
+
+
+def _dumped(part: CheckedModel) -> dict[str, Any]:
+    return part.model_dump(mode="json")
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

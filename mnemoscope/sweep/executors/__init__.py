@@ -1,0 +1,19 @@
+"""Who does the work of a sweep: this process, others, a Dask cluster, the ranks of an MPI job."""
+
+from mnemoscope.sweep.executors.dask import dask_workers
+from mnemoscope.sweep.executors.in_process import in_process
+from mnemoscope.sweep.executors.mpi import mpi_workers
+from mnemoscope.sweep.executors.processes import Processes, processes
+from mnemoscope.sweep.executors.workers import NoWorkers, WorkerLost, Workers, workers_of
+
+__all__ = [
+    "NoWorkers",
+    "Processes",
+    "WorkerLost",
+    "Workers",
+    "dask_workers",
+    "in_process",
+    "mpi_workers",
+    "processes",
+    "workers_of",
+]

@@ -1,0 +1,76 @@
+"""Workers of a Dask cluster: one that runs, or one that is started here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.sweep.executors.workers import Workers
+
+LOCAL = "local"
+
+
+@contextmanager
+def dask_workers(address: str, *, workers: int | None = None) -> Iterator[Workers]:
+    """The workers of a Dask cluster.
+
+    Groups whose `device` is not `cpu` go to workers that were started with `--resources "GPU=1"`,
+    one at a time each. A worker that is lost is Dask's to notice; its group goes to another one.
+
+    Args:
+        address: `tcp://host:port` of a scheduler; `local` starts a cluster on this machine.
+        workers: How many to start, with `local`; one for each core if None.
+
+    Raises:
+        MnemoscopeError: `dask.distributed` is not installed, or the scheduler cannot be reached.
+    """
+    try:
+        from dask.config import set as configured
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise MnemoscopeError(
+            f"--dask {address} without dask.distributed",
+            expected="the package",
+            todo="install mnemoscope[cluster]",
+        ) from error
+    quiet: dict[str, Any] = {"distributed.logging.distributed": "critical"}
+    with configured(quiet):
+        if address == LOCAL:
+            # A worker ends itself when its group takes too long; once is enough to tell the driver.
+            with (
+                configured({"distributed.scheduler.allowed-failures": 0}),
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address=None,  # pyright: ignore[reportArgumentType]
+                    silence_logs=50,
+                ) as cluster,
+                Client(cluster) as client,
+            ):
+                yield _workers(client)
+            return
+        try:
+            client = Client(address, timeout=10)
+        except (OSError, ValueError, TypeError) as error:
+            raise MnemoscopeError(
+                f"--dask {address} ({(str(error).splitlines() or [type(error).__name__])[0]})",
+                expected="the address of a Dask scheduler that runs, or local",
+                todo="start one with `dask scheduler`, and workers with `dask worker ADDRESS`",
+            ) from error
+        with client:
+            yield _workers(client)
+
+
+def _workers(client: Any) -> Workers:
+    known = client.scheduler_info(n_workers=-1)["workers"].values()
+    slots = sum(one["nthreads"] for one in known)
+    labelled = not known or any("GPU" in one["resources"] for one in known)
+    return Workers(
+        # Not `pure`: a group that is tried again is to be computed again.
+        client.get_executor(pure=False),
+        # So many that no worker waits for the driver, and a worker that joins later has something.
+        slots=max(2 * slots, 8),
+        watch="exit",
+        # Without such workers they would wait forever; any other one can at least tell why not.
+        gpu=client.get_executor(pure=False, resources={"GPU": 1}) if labelled else None,
+    )

@@ -1,0 +1,282 @@
+"""Trains and measures the runs of a group."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mnemoscope.errors import DivergenceError, DivergenceWarning, MnemoscopeError
+from mnemoscope.sweep.configuration import DTYPES, Configuration, examples, held_out
+from mnemoscope.sweep.measurements import find_measurement
+from mnemoscope.sweep.measurements.measurement import Trained
+from mnemoscope.training import Fit, Replicas, train, train_replicas
+from mnemoscope.training.descent import FIRST_ORDER
+
+Say = Callable[[str], object]
+
+TOLD_EVERY = 5.0
+"""Seconds between two lines about a training."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of the runs of a group.
+
+    Attributes:
+        loss: Of each; NaN where a training diverged that was trained alone.
+        steps: Of each.
+        interpolated: Whether each did.
+        diverged: Whether each did.
+        columns: What was measured: a value for each run, None where it diverged.
+        replicas: The networks of those that did not diverge; None if all did.
+        rows: Which runs these are.
+        seconds_training: How long the training took.
+        seconds_measuring: How long measuring took.
+    """
+
+    loss: list[float]
+    steps: list[int]
+    interpolated: list[bool]
+    diverged: list[bool]
+    columns: dict[str, list[Any]]
+    replicas: Replicas | None
+    rows: list[int]
+    seconds_training: float
+    seconds_measuring: float
+
+
+def fit(
+    runs: Sequence[Configuration], first: Sequence[bool], *, device: str = "cpu", say: Say = print
+) -> Fitted:
+    """Trains the runs of a group as replicas and measures them.
+
+    Optimizers that need a line search or a Jacobian train one network after the other.
+
+    Args:
+        runs: Of one architecture; see `mnemoscope.sweep.groups`.
+        first: Whether each is the first seed of its setting.
+        device: Where to compute.
+        say: Is told how it goes, a line at a time.
+
+    Raises:
+        MnemoscopeError: the examples are no longer those that were planned, or cannot be had.
+    """
+    begun = time.perf_counter()
+    X = _examples(runs)
+    together = runs[0].training.optimizer in FIRST_ORDER
+    trained = (_together if together else _one_by_one)(runs, X, device, say)
+    between = time.perf_counter()
+    diverged = [one.diverged for one in trained.outcomes]
+    rows = [row for row, lost in enumerate(diverged) if not lost]
+    columns: dict[str, list[Any]] = {}
+    for name in runs[0].measure.take:
+        measurement = find_measurement(name)
+        found: dict[str, list[Any]] = {column: [] for column in measurement.columns}
+        if trained.replicas is not None:
+            at = time.perf_counter()
+            with _warnings_told(say):
+                found |= measurement.take(_to_measure(trained.replicas, runs, first, X, rows))
+            say(f"measured {name} in {time.perf_counter() - at:.2f} s")
+        columns |= {column: _spread(values, rows, len(runs)) for column, values in found.items()}
+    return Fitted(
+        loss=[one.loss for one in trained.outcomes],
+        steps=[one.steps for one in trained.outcomes],
+        interpolated=[one.converged for one in trained.outcomes],
+        diverged=diverged,
+        columns=columns,
+        replicas=trained.replicas,
+        rows=rows,
+        seconds_training=between - begun,
+        seconds_measuring=time.perf_counter() - between,
+    )
+
+
+@contextmanager
+def _warnings_told(say: Say) -> Iterator[None]:
+    """What is warned of goes to the log: a sweep has no terminal for each of its runs."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        yield
+    for text in dict.fromkeys(str(one.message) for one in told):
+        say(f"warning: {text}")
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of one training."""
+
+    loss: float
+    steps: int
+    converged: bool
+    diverged: bool
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """All trainings, and the networks of those that did not diverge."""
+
+    outcomes: list[_Outcome]
+    replicas: Replicas | None
+
+
+def _examples(runs: Sequence[Configuration]) -> Tensor:
+    """`(n, *shape)` where all have the same; `(r, n, *shape)` otherwise."""
+    for run in {run.data: run for run in runs}.values():
+        if examples(run.data)[1] != run.data_checksum:
+            # A worker that lives long may have read them before they changed.
+            examples.cache_clear()
+        if examples(run.data)[1] != run.data_checksum:
+            raise MnemoscopeError(
+                f"{run.data.source}, whose examples are not those that were planned",
+                expected="data that stay as they are while a sweep runs",
+                todo="plan the sweep anew",
+            )
+    if len({run.data_checksum for run in runs}) == 1:
+        return examples(runs[0].data)[0]
+    return torch.stack([examples(run.data)[0] for run in runs])
+
+
+def _together(runs: Sequence[Configuration], X: Tensor, device: str, say: Say) -> _Trained:
+    shared = runs[0].training
+    told = [time.perf_counter()]
+
+    def progress(now: Any) -> None:
+        if time.perf_counter() - told[0] >= TOLD_EVERY:
+            told[0] = time.perf_counter()
+            say(
+                f"step {now.step}, {now.running} in training, {now.converged} converged, "
+                f"{now.diverged} diverged, largest loss {now.loss:.2e}"
+            )
+
+    with warnings.catch_warnings():
+        # A run that diverges is told in its row.
+        warnings.simplefilter("ignore", DivergenceWarning)
+        replicas = train_replicas(
+            runs[0].spec,
+            X,
+            seeds=[run.seed for run in runs],
+            tol=shared.tol,
+            optimizer=shared.optimizer,
+            lr=[run.training.lr or 0.0 for run in runs],
+            schedule=shared.schedule,
+            batch_size=shared.batch_size,
+            max_steps=shared.max_steps,
+            momentum=shared.momentum,
+            weight_decay=[run.training.weight_decay for run in runs],
+            init_scale=[run.training.init_scale for run in runs],
+            polish=shared.polish,
+            dtype=DTYPES[shared.dtype],
+            device=device,
+            on_progress=progress,
+        )
+    outcomes = [
+        _Outcome(one.loss, one.steps, one.converged and not lost, lost)
+        for one, lost in zip(replicas.fits, replicas.diverged.tolist(), strict=True)
+    ]
+    return _Trained(outcomes, _only(replicas, [not one.diverged for one in outcomes]))
+
+
+def _one_by_one(runs: Sequence[Configuration], X: Tensor, device: str, say: Say) -> _Trained:
+    own = X.ndim == len(runs[0].spec.shape) + 2
+    outcomes: list[_Outcome] = []
+    fits: list[Fit] = []
+    networks = []
+    for row, run in enumerate(runs):
+        how = run.training
+        dtype = DTYPES[how.dtype]
+        network = run.spec.build(seed=run.seed, dtype=dtype, device=device)
+        if how.init_scale != 1:
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.mul_(how.init_scale)
+        try:
+            found = train(
+                network,
+                (X[row] if own else X).to(device=device, dtype=dtype),
+                tol=how.tol,
+                optimizer=how.optimizer,
+                lr=how.lr,
+                schedule=how.schedule,
+                batch_size=how.batch_size,
+                max_steps=how.max_steps,
+                momentum=how.momentum,
+                weight_decay=how.weight_decay,
+                polish=how.polish,
+                seed=run.seed,
+            )
+        except DivergenceError as error:
+            say(f"seed {run.seed}: {error}")
+            outcomes.append(_Outcome(float("nan"), 0, False, True))
+            continue
+        outcomes.append(_Outcome(found.loss, found.steps, found.converged, False))
+        fits.append(found)
+        networks.append(network)
+        say(f"seed {run.seed}: loss {found.loss:.2e} after {found.steps} steps")
+    if not networks:
+        return _Trained(outcomes, None)
+    parameters = zip(*(network.parameters() for network in networks), strict=True)
+    replicas = Replicas(
+        spec=runs[0].spec,
+        fits=tuple(fits),
+        diverged=torch.zeros(len(fits), dtype=torch.bool),
+        seconds=sum(found.seconds for found in fits),
+        parameters=tuple(torch.stack([p.detach() for p in each]) for each in parameters),
+    )
+    return _Trained(outcomes, replicas)
+
+
+def _only(replicas: Replicas, kept: list[bool]) -> Replicas | None:
+    if all(kept):
+        return replicas
+    rows = [row for row, stays in enumerate(kept) if stays]
+    if not rows:
+        return None
+    return Replicas(
+        spec=replicas.spec,
+        fits=tuple(replicas.fits[row] for row in rows),
+        diverged=replicas.diverged[rows],
+        seconds=replicas.seconds,
+        parameters=tuple(values[rows] for values in replicas.parameters),
+    )
+
+
+def _to_measure(
+    replicas: Replicas,
+    runs: Sequence[Configuration],
+    first: Sequence[bool],
+    X: Tensor,
+    rows: list[int],
+) -> Trained:
+    like = replicas.parameters[0]
+    own = X.ndim == len(runs[0].spec.shape) + 2
+    # What all share is one view of one tensor, which the measurements know how to use.
+    X = X.to(like)
+    states = X[rows] if own else X.expand(len(rows), *X.shape)
+    fresh = {run.data: held_out(run.data, run.measure) for run in runs}
+    others = [one for row in rows if (one := fresh[runs[row].data]) is not None]
+    shared = len(fresh) == 1 and others
+    return Trained(
+        replicas=replicas,
+        X=states,
+        held_out=others[0].to(like).expand(len(rows), *others[0].shape)
+        if shared
+        else torch.stack(others).to(like)
+        if others
+        else None,
+        seeds=tuple(runs[row].seed for row in rows),
+        first=tuple(first[row] for row in rows),
+        measure=runs[0].measure,
+    )
+
+
+def _spread(values: list[Any], rows: list[int], count: int) -> list[Any]:
+    """The values of some runs among all; None for the others."""
+    whole: list[Any] = [None] * count
+    for row, value in zip(rows, values, strict=False):
+        whole[row] = value
+    return whole

@@ -1,0 +1,76 @@
+"""Runs that train together: a group is the unit of work."""
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mnemoscope.sweep.runs import Run
+from mnemoscope.training.group import WORKING_SET
+
+OWN = ("lr", "weight_decay", "init_scale")
+"""What replicas of one group may each have for themselves, besides their seeds and examples."""
+
+FEWEST, MOST = 8, 512
+"""A group has at least so many runs if there are, whatever the size of their networks; and at most
+so many, since a group that is lost is run again whole."""
+
+GROUPS = 32
+"""A sweep is cut into at least about so many groups, so that many workers have something to do."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one architecture, trained at once.
+
+    Attributes:
+        runs: The runs.
+    """
+
+    runs: tuple[Run, ...]
+
+    @property
+    def name(self) -> str:
+        """A hash of its runs' keys: equal groups have equal names, whoever plans them."""
+        keys = "".join(run.key for run in self.runs)
+        return hashlib.sha256(keys.encode()).hexdigest()[:16]
+
+    def halves(self) -> tuple["Group", "Group"]:
+        """Two groups of half its runs each."""
+        half = len(self.runs) // 2
+        return Group(self.runs[:half]), Group(self.runs[half:])
+
+
+def groups(runs: Sequence[Run], most: int | None = None) -> list[Group]:
+    """Puts runs that can train as replicas into groups, in the order of their first runs.
+
+    Replicas share everything but their seeds, examples (of one number), rates, weight decays and
+    scales of the first weights. Without `most`, a group holds as many as a CPU's cache does.
+
+    Args:
+        runs: The runs.
+        most: Runs in a group at most.
+    """
+    alike: dict[object, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(_architecture(run), []).append(run)
+    share = max(FEWEST, -(-len(runs) // GROUPS))
+    cut = []
+    for members in alike.values():
+        size = min(_size(members[0]), share) if most is None else most
+        count = -(-len(members) // size)
+        # Of nearly equal size: 65 runs are 33 and 32, not 64 and one.
+        edges = [round(i * len(members) / count) for i in range(count + 1)]
+        cut += [Group(tuple(members[a:b])) for a, b in itertools.pairwise(edges)]
+    return cut
+
+
+def _size(run: Run) -> int:
+    entries = run.configuration.spec.parameters_count()
+    return max(FEWEST, min(MOST, WORKING_SET // (16 * max(1, entries))))
+
+
+def _architecture(run: Run) -> object:
+    known = run.configuration
+    training = known.training.model_dump(exclude=set(OWN))
+    return known.spec, known.data.n, tuple(training.items()), known.measure

@@ -1,0 +1,197 @@
+"""Measurements that somebody else wrote: `package.module:function`, called for each network.
+
+`function(net, X)` is given one network and its examples `(n, *shape)`. It gives a number, which
+fills the column `function`, or several by name, each of which fills `function_<name>`. Every number
+is kept as a floating-point one (true is 1, false is 0), so that a column is of one kind whatever a
+run gives.
+"""
+
+import hashlib
+import importlib
+import inspect
+import numbers
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets.checked_model import short
+from mnemoscope.sweep.measurements.measurement import Measurement, Trained
+
+_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def is_path(name: str) -> bool:
+    """Whether this is `package.module:function`, rather than the name of a measurement."""
+    return _PATH.fullmatch(name) is not None
+
+
+def column_of(path: str) -> str:
+    """The function's own name, which its columns begin with."""
+    return path.partition(":")[2].rpartition(".")[2]
+
+
+def imported_measurement(path: str, taken: Collection[str]) -> Measurement:
+    """The measurement that a function makes.
+
+    Args:
+        path: `package.module:function`, in the current folder or installed.
+        taken: Names of columns that it may not fill.
+
+    Raises:
+        MnemoscopeError: it cannot be imported, is no function of a network and its examples, or has
+            the name of a column that is taken.
+    """
+    column = column_of(path)
+    _refuse_taken(path, column, taken)
+    function = _function(path)
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError as error:
+        raise MnemoscopeError(
+            f"{path}, which cannot be called with two arguments ({error})",
+            expected="a function of a network and its examples",
+            todo="define it as `def function(net, X)`",
+        ) from error
+    except ValueError:
+        # Functions written in C do not tell what they take.
+        pass
+    return Measurement(path, {}, partial(_take, path, frozenset(taken)))
+
+
+def source_digest(path: str) -> str:
+    """SHA-256 of the files that the function and its module are written in, as when first asked.
+
+    What these import in their turn is not in it. A function that is written in no file (C, a
+    notebook's cell) is known by its path alone.
+
+    Raises:
+        MnemoscopeError: it cannot be imported.
+    """
+    function = _function(path)
+    modules = {path.partition(":")[0], getattr(function, "__module__", None) or ""}
+    digests = (_file_digest(module) for module in sorted(modules))
+    return hashlib.sha256("\n".join((path, *digests)).encode()).hexdigest()
+
+
+def _take(path: str, taken: Collection[str], trained: Trained) -> dict[str, list]:
+    column = column_of(path)
+    rows: list[dict[str, float]] = []
+    with _importing_from_here():
+        function = _function(path)
+        for r, seed in enumerate(trained.seeds):
+            net, X = trained.replicas[r], trained.X[r].clone()
+            try:
+                rows.append(_numbers(column, function(net, X)))
+            # A function that ends the process must not end the sweep with it.
+            except (Exception, SystemExit) as error:
+                reason = (
+                    str(error) if type(error) is _NoNumber else f"{type(error).__name__}: {error}"
+                )
+                raise MnemoscopeError(
+                    f"{path}(net, X) for seed {seed}, which gives no number ({reason})",
+                    expected="a number, or a dictionary of numbers by name",
+                    todo=f"mend `{column}`, or leave it out of `measure.take`",
+                ) from error
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    others = [column_of(other) for other in trained.measure.take if is_path(other)]
+    for name in columns:
+        _refuse_taken(path, name, taken)
+        _refuse_ambiguous(path, name, others)
+    return {name: [row.get(name) for row in rows] for name in columns}
+
+
+class _NoNumber(TypeError):
+    """What a function gave is no number."""
+
+
+def _numbers(column: str, given: Any) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        return {column: _number(given)}
+    for name in given:
+        if not isinstance(name, str) or not re.fullmatch(r"\w+", name):
+            raise _NoNumber(f"a number by the name {short(name)}; letters, digits and _ make one")
+    return {f"{column}_{name}": _number(value) for name, value in given.items()}
+
+
+def _number(value: Any) -> float:
+    # One entry of a tensor or of an array is a number too.
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if not isinstance(value, numbers.Real):
+        raise _NoNumber(f"it gives {short(value)}")
+    return float(value)
+
+
+def _refuse_taken(path: str, column: str, taken: Collection[str]) -> None:
+    if column in taken:
+        raise MnemoscopeError(
+            f"{path}, which would fill the column {column!r}",
+            expected="a name that no column of the table has",
+            todo="give the function, or what it returns, another name",
+        )
+
+
+def _refuse_ambiguous(path: str, column: str, functions: Sequence[str]) -> None:
+    """`a` that gives `b` by name, and `a_b`, would fill one column."""
+    own = column_of(path)
+    for other in functions:
+        if len(other) > len(own) and (column == other or column.startswith(f"{other}_")):
+            raise MnemoscopeError(
+                f"{path}, which would fill the column {column!r} of the function {other!r}",
+                expected="names that tell columns apart",
+                todo="give one of the functions another name",
+            )
+
+
+@lru_cache
+def _function(path: str) -> Callable[..., Any]:
+    module_name, _, names = path.partition(":")
+    try:
+        with _importing_from_here():
+            found: Any = importlib.import_module(module_name)
+        for name in names.split("."):
+            found = getattr(found, name)
+    except (Exception, SystemExit) as error:
+        raise MnemoscopeError(
+            f"{path}, which cannot be imported ({type(error).__name__}: {error})",
+            expected="package.module:function, in the current folder or installed",
+            todo="check both names",
+        ) from error
+    if not callable(found):
+        raise MnemoscopeError(
+            f"{path}, which is a {type(found).__name__}",
+            expected="a function of a network and its examples",
+            todo="name the function itself",
+        )
+    _file_digest(module_name)
+    return found
+
+
+# Of the file as it was when it was imported: one that is edited later is not what runs.
+@lru_cache
+def _file_digest(module_name: str) -> str:
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    except OSError:
+        return ""
+
+
+@contextmanager
+def _importing_from_here() -> Iterator[None]:
+    """As for `python -m`: what lies in the current folder can be imported."""
+    here = os.getcwd()
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        if added and here in sys.path:
+            sys.path.remove(here)

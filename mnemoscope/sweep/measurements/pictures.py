@@ -1,0 +1,63 @@
+"""What a network makes of noise, as one picture: starts, and below them where their orbits end."""
+
+import io
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from mnemoscope.dynamics import Starts, iterate
+from mnemoscope.dynamics.starts import Range
+from mnemoscope.report.pictures import is_picture
+from mnemoscope.sweep.measurements.measurement import Measurement, Trained
+
+STARTS = 6
+"""Starts in the picture."""
+
+
+def take(trained: Trained) -> dict[str, list]:
+    """A PNG for the first seed of each setting; None for the others, and where no state is one.
+
+    Starts are uniform in the examples' range, drawn by the run's seed.
+    """
+    if not is_picture(trained.replicas.spec.shape):
+        return {"picture": [None] * len(trained.seeds)}
+    return {
+        "picture": [
+            _drawn(trained, replica) if first else None
+            for replica, first in enumerate(trained.first)
+        ]
+    }
+
+
+def strip(states: Float[Tensor, "rows columns *shape"]) -> bytes:
+    """Pictures side by side as one PNG, a pixel for a pixel; entries are clipped to [0, 1].
+
+    What is not a number is drawn as 0.
+
+    Args:
+        states: `(rows, columns, h, w)`, or with 1 or 3 channels before the height.
+    """
+    if states.ndim == 4:
+        states = states[:, :, None]
+    levels = (torch.nan_to_num(states.cpu().double()).clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = levels.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
+    image = Image.fromarray((pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).numpy())
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _drawn(trained: Trained, replica: int) -> bytes:
+    X = trained.X[replica]
+    starts = Starts("uniform", STARTS, Range.of(X), trained.seeds[replica])
+    blocks = starts.blocks(tuple(X.shape[1:]), dtype=X.dtype, device=X.device)
+    Z = torch.cat(list(blocks))
+    orbits = iterate(trained.replicas[replica], Z, max_steps=trained.measure.orbit_steps)
+    return strip(torch.stack([Z, orbits.end]))
+
+
+PICTURES = Measurement("pictures", {"picture": pl.Binary()}, take)
+"""Noise, and where it ends."""

@@ -1,0 +1,29 @@
+"""How many noisy copies of its examples a network leads back to the very example."""
+
+import polars as pl
+import torch
+
+from mnemoscope.claims.endings import at_own
+from mnemoscope.data import corrupt
+from mnemoscope.dynamics import find_attractors
+from mnemoscope.sweep.measurements.measurement import Measurement, Trained
+
+
+def take(trained: Trained) -> dict[str, list]:
+    """Recall from `measure.trials` copies of each example with noise of `measure.noise`.
+
+    A copy is recalled if its orbit ends at an attractor that matches its own example. One network
+    after the other; the noise is drawn by the run's seed.
+    """
+    measure, n = trained.measure, trained.X.shape[1]
+    example = torch.arange(n, device=trained.X.device).repeat(measure.trials)
+    recalled = []
+    for net, X, seed in zip(trained.replicas, trained.X, trained.seeds, strict=True):
+        copies = corrupt(X, "gaussian", measure.noise, seed=seed, trials=measure.trials)
+        census = find_attractors(net, copies.flatten(0, 1), X, max_steps=measure.orbit_steps)
+        recalled.append(int(at_own(census, example).sum()))
+    return {"trials": [n * measure.trials] * len(recalled), "recalled": recalled}
+
+
+RECALL = Measurement("recall", {"trials": pl.Int64(), "recalled": pl.Int64()}, take)
+"""Recall from noise."""

@@ -1,0 +1,99 @@
+"""`status`: what of a sweep is done, runs, has failed, and is missing."""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import polars as pl
+
+from mnemoscope.sweep.ledger import EVERY, Failure, failures
+from mnemoscope.sweep.load import planned_keys, read_note, stored, sweeps
+from mnemoscope.sweep.rows import STATUS
+from mnemoscope.sweep.store import Store, open_store
+
+SILENT = 6 * EVERY
+"""Seconds without a note after which a sweep that has not ended is taken to be dead."""
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """Where a sweep stands: `planned` is `done`, failed and `missing` together.
+
+    Attributes:
+        name: The sweep.
+        state: `running`, `done`, `interrupted` (Ctrl-C), `stopped` (the store failed), or `lost`:
+            it was killed, as no note has come for a while.
+        planned: Its runs.
+        done: Those that are stored.
+        interpolated: Those of them that interpolated.
+        not_interpolated: Those that did not in their steps.
+        diverged: Those that diverged.
+        failed: Runs that could not be done and are named with the reason.
+        missing: Runs that are neither stored nor named: those running and those to come.
+        running: Groups that workers have.
+        rate: Runs a second, of the time it last ran.
+        begun: When it last began.
+        seen: When it last noted anything.
+        failures: What failed, and why.
+    """
+
+    name: str
+    state: str
+    planned: int
+    done: int
+    interpolated: int
+    not_interpolated: int
+    diverged: int
+    failed: int
+    missing: int
+    running: tuple[str, ...]
+    rate: float
+    begun: str
+    seen: str
+    failures: tuple[Failure, ...]
+
+
+def status(place: str | os.PathLike[str], sweep: str | None = None) -> tuple[SweepStatus, ...]:
+    """Where each sweep of a store stands, from what is stored there.
+
+    Args:
+        place: The folder or URL.
+        sweep: One sweep; all of them if left out.
+
+    Raises:
+        MnemoscopeError: there is none.
+    """
+    store = open_store(place)
+    names = sweeps(store) if sweep is None else [sweep]
+    failed = failures(store)
+    return tuple(_status(store, name, failed) for name in names)
+
+
+def _status(store: Store, name: str, failed: list[Failure]) -> SweepStatus:
+    note = read_note(store, name)
+    rows = stored(store, name)
+    counts = {known: rows.filter(pl.col("status") == known).height for known in STATUS}
+    keys = planned_keys(store, name)["key"]
+    open_ = set(keys.to_list()) - set(rows["key"].to_list())
+    own = tuple(one for one in failed if open_.intersection(one.keys))
+    lost = sum(len(open_.intersection(one.keys)) for one in own)
+    state = note.get("state", "lost")
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(note["seen"])
+    if state == "running" and age.total_seconds() > SILENT:
+        state = "lost"
+    return SweepStatus(
+        name=name,
+        state=state,
+        planned=len(keys),
+        done=rows.height,
+        interpolated=counts["interpolated"],
+        not_interpolated=counts["not_interpolated"],
+        diverged=counts["diverged"],
+        failed=lost,
+        missing=len(open_) - lost,
+        running=tuple(note.get("running", ())) if state == "running" else (),
+        rate=note.get("rate", 0.0),
+        begun=note.get("begun", ""),
+        seen=note["seen"],
+        failures=own,
+    )

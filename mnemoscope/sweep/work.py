@@ -1,0 +1,284 @@
+"""What a worker does with one group: train, measure, store; everything else is the driver's."""
+
+import faulthandler
+import io
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import FrameType
+from typing import IO, Literal
+
+import torch
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets import save
+from mnemoscope.sweep.code_version import code_version
+from mnemoscope.sweep.configuration import Configuration
+from mnemoscope.sweep.fitting import Fitted, fit
+from mnemoscope.sweep.measurements import code_of
+from mnemoscope.sweep.rows import table
+from mnemoscope.sweep.store import OF_A_DISK, LocalStore, Store, open_store, unwritable
+
+Watch = Literal["exit", "alarm", "none"]
+"""How a worker that takes too long is ended: its process exits, which even a computation that hangs
+in C cannot prevent; an alarm raises an error in it; or not at all."""
+
+
+TIMED_OUT = "Timeout ("
+"""How faulthandler begins to tell that a process took too long."""
+
+SENDING = 5.0
+"""Seconds in which a log reaches a remote store."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A group as it travels to a worker.
+
+    Attributes:
+        store: The folder or URL of the sweep.
+        group: The group's name.
+        layout: The folder of its rows.
+        keys: The key of each run.
+        runs: The runs.
+        first: Whether each is the first seed of its setting.
+        code: The version of the code that planned it.
+        keep_weights: Which networks are kept.
+        device: Where to compute.
+        timeout: Seconds after which the worker is ended.
+        watch: How.
+        attempt: How often it was tried before.
+    """
+
+    store: str
+    group: str
+    layout: str
+    keys: tuple[str, ...]
+    runs: tuple[Configuration, ...]
+    first: tuple[bool, ...]
+    code: str
+    keep_weights: Literal["none", "stored", "all"]
+    device: str
+    timeout: float
+    watch: Watch
+    attempt: int = 0
+
+    @property
+    def rows(self) -> str:
+        """The file of its rows."""
+        return f"rows/{self.layout}/{self.group}.parquet"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker tells of a group whose rows are stored.
+
+    Attributes:
+        group: The group's name.
+        runs: How many rows it has.
+        interpolated: How many of them interpolated.
+        diverged: How many diverged.
+        seconds: How long all of it took.
+        seconds_computing: How long training and measuring took.
+    """
+
+    group: str
+    runs: int
+    interpolated: int
+    diverged: int
+    seconds: float
+    seconds_computing: float
+
+
+class WorkTimeout(MnemoscopeError):
+    """A group took longer than it may."""
+
+
+class RunError(RuntimeError):
+    """Another error of a run: its kind and what it says, in plain text."""
+
+
+class _Alarm(BaseException):
+    """Goes through the code of a user that catches every `Exception`."""
+
+
+def work(task: Task) -> Done:
+    """Trains and measures a group and stores its rows, then the driver is told how many.
+
+    Rows are written last: a group whose rows are there is done.
+
+    Args:
+        task: The group.
+
+    Raises:
+        MnemoscopeError: this worker runs other code than the driver, or a run cannot be done.
+        RunError: a run cannot be done for another reason.
+        StoreError: the store cannot be written to.
+        WorkTimeout: it took too long, where an alarm ends it.
+    """
+    store = open_store(task.store)
+    try:
+        with _log(store, task) as log, _watched(store, task, log), _one_thread(task.device):
+            return _computed(store, task, log)
+    except _Alarm:
+        raise WorkTimeout(
+            f"a group that took longer than {task.timeout:g} s",
+            expected="one that ends before",
+            todo="give it more time (`timeout`) or fewer runs (`group_size`)",
+        ) from None
+    except MnemoscopeError:
+        raise
+    except OSError as error:
+        if error.errno in OF_A_DISK:
+            raise unwritable(error.filename or task.store, error) from error
+        raise RunError(f"{type(error).__name__}: {error}") from error
+    except Exception as error:
+        # An exception of another library need not survive the way to the driver.
+        raise RunError(f"{type(error).__name__}: {error}") from error
+
+
+def _computed(store: Store, task: Task, log: IO[str]) -> Done:
+    begun = time.perf_counter()
+    own = code_version() + code_of(task.runs[0].measure)
+    if own != task.code:
+        raise MnemoscopeError(
+            f"a worker on {socket.gethostname()} with another version of the code",
+            expected="the version that planned the sweep",
+            todo="install the same version everywhere",
+        )
+
+    def say(line: str) -> None:
+        print(f"{time.perf_counter() - begun:8.2f} s  {line}", file=log, flush=True)
+
+    known = task.runs[0]
+    say(f"{len(task.runs)} runs of {known.spec!r} on {known.data.n} of {known.data.source}")
+    fitted = fit(task.runs, task.first, device=task.device, say=say)
+    _keep_weights(store, task, fitted)
+    frame = table(task.runs, task.keys, task.group, task.code, fitted)
+    content = io.BytesIO()
+    frame.write_parquet(content)
+    store.write(task.rows, content.getvalue())
+    done = Done(
+        group=task.group,
+        runs=len(task.runs),
+        interpolated=sum(fitted.interpolated),
+        diverged=sum(fitted.diverged),
+        seconds=time.perf_counter() - begun,
+        seconds_computing=fitted.seconds_training + fitted.seconds_measuring,
+    )
+    say(f"stored {done.runs} rows; {done.interpolated} interpolated, {done.diverged} diverged")
+    return done
+
+
+def _keep_weights(store: Store, task: Task, fitted: Fitted) -> None:
+    if task.keep_weights == "none" or fitted.replicas is None:
+        return
+    stored = fitted.columns.get("stored", [])
+    for place, row in enumerate(fitted.rows):
+        if task.keep_weights == "stored" and not stored[row]:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "network.safetensors"
+            save(fitted.replicas[place], path)
+            store.write(f"weights/{task.keys[row]}.safetensors", path.read_bytes())
+
+
+@contextmanager
+def _log(store: Store, task: Task) -> Iterator[IO[str]]:
+    """The group's log: lines as they come, and in the end the error, if there is one."""
+    name = f"logs/{task.group}.log"
+    if isinstance(store, LocalStore):
+        path = store.path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            log = path.open("a", encoding="utf-8", buffering=1, errors="backslashreplace")
+        except OSError as error:
+            raise unwritable(path, error) from error
+    else:
+        log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    with log:
+        try:
+            print(
+                f"{datetime.now(timezone.utc).isoformat(timespec='seconds')}  attempt "
+                f"{task.attempt + 1} on {socket.gethostname()}, process {os.getpid()}",
+                file=log,
+            )
+            yield log
+        except BaseException:
+            traceback.print_exc(file=log)
+            raise
+        finally:
+            if not isinstance(store, LocalStore):
+                _send_log(store, name, log)
+
+
+def _send_log(store: Store, name: str, log: IO[str]) -> None:
+    log.seek(0)
+    before = store.read(name) or b""
+    store.write(name, before + log.read().encode())
+
+
+@contextmanager
+def _watched(store: Store, task: Task, log: IO[str]) -> Iterator[None]:
+    """Ends the work once it has taken too long."""
+    if task.watch == "exit":
+        sender = threading.Timer(task.timeout, _end, (store, task, log))
+        sender.daemon = True
+        late = 0.0
+        if not isinstance(store, LocalStore):
+            # The log would be lost with the process; where even this hangs, the other one ends it.
+            late = SENDING
+            sender.start()
+        # A thread of C that needs no interpreter; it says where the work hangs.
+        faulthandler.dump_traceback_later(task.timeout + late, exit=True, file=log)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            sender.cancel()
+        return
+    if task.watch == "none" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _Alarm
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, task.timeout)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _end(store: Store, task: Task, log: IO[str]) -> None:
+    """Ends this process, after its log is sent to where the driver reads it."""
+    try:
+        print(f"{TIMED_OUT}{task.timeout:g} s)!", file=log, flush=True)
+        faulthandler.dump_traceback(file=log)
+        _send_log(store, f"logs/{task.group}.log", log)
+    finally:
+        os._exit(1)
+
+
+@contextmanager
+def _one_thread(device: str) -> Iterator[None]:
+    """Workers are as many as there are cores, so each computes on one."""
+    before = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

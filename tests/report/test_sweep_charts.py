@@ -1,0 +1,236 @@
+"""A sweep's charts: what is counted, what is pooled, and what a chart may draw."""
+
+import json
+import math
+
+import polars as pl
+import pytest
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.intervals import wilson
+from mnemoscope.report.sweep import sweep_charts, write_sweep_charts
+from mnemoscope.report.sweep.factors import BINS, MOST_LEVELS, read_factors
+from mnemoscope.report.sweep.runs import MOST_RUNS, representatives, with_links
+from mnemoscope.report.sweep.tables import rated, sweep_tables
+
+from .example_sweep import ACTIVATIONS, DEPTHS, EXAMPLES, FACTORS, sweep_rows
+
+
+def runs(*rows):
+    """A table of `(depth, status, stored)` with n = 4, keys and seeds in order."""
+    return pl.LazyFrame(
+        [
+            {"key": f"{place:032x}", "seed": place, "depth": depth, "status": status, "n": 4,
+             "stored": stored}
+            for place, (depth, status, stored) in enumerate(rows)
+        ],
+        schema={"key": pl.String, "seed": pl.Int64, "depth": pl.Int64, "status": pl.String,
+                "n": pl.Int64, "stored": pl.Int64},
+    )  # fmt: skip
+
+
+def marks(chart):
+    """All rows that a chart carries."""
+    return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
+
+
+def levels(frame, *names):
+    """The labels of each row, a tuple for each factor."""
+    factors = read_factors(frame, names)
+    places = frame.select(factor.level.alias(factor.name) for factor in factors).collect()
+    return {f.name: f.told(places[f.name]).to_list() for f in factors}
+
+
+def test_each_run_is_one_observation_with_its_own_share():
+    table = runs((1, "interpolated", 4), (1, "interpolated", 2), (1, "interpolated", 0))
+    (row,) = rated(sweep_tables(table, ["depth"]).overall, "stored").to_dicts()
+    low, high = wilson(1, 3)  # the shares 1, 1/2 and 0 add up to 3/2
+    assert row["rate"] == pytest.approx(0.5)
+    assert row["runs"] == 3
+    assert row["low"] > 0
+    assert (row["high"] - row["low"]) == pytest.approx(float(high - low), rel=0.1)
+
+
+@pytest.mark.parametrize("status", ["not_interpolated", "diverged"])
+def test_only_runs_that_interpolated_count_for_stored_examples(status):
+    table = runs((1, "interpolated", 4), (1, status, 0), (2, status, 4), (3, "interpolated", 1))
+    tables = sweep_tables(table, ["depth"])
+    pool = rated(tables.pools["depth",], "stored")
+    assert pool["rate"].to_list() == [1.0, None, 0.25]
+    assert pool["low"].null_count() == 1
+    assert pool["count:not_interpolated"].to_list() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("name", ["spurious", "generalizes"])
+def test_the_other_shares_count_every_run_that_did_not_diverge(name):
+    count, total = {"spurious": ("spurious", "starts"),
+                    "generalizes": ("generalized", "held_out")}[name]  # fmt: skip
+    table = runs(*[(1, s, 0) for s in ("interpolated", "not_interpolated", "diverged")])
+    table = table.with_columns(pl.Series(count, [1, 3, 9]), pl.Series(total, [10, 10, 10]))
+    (row,) = rated(sweep_tables(table, []).overall, name).to_dicts()
+    assert (row["rate"], row["runs"]) == (pytest.approx(0.2), 2)
+
+
+def test_levels_are_sorted_by_value_and_what_is_missing_comes_last():
+    frame = pl.LazyFrame(
+        {
+            "lr": [0.1, None, 1e-5, math.nan, 10.0],
+            "bias": [True, None, False, True, True],
+            "kind": ["b", "", None, "a", "–"],
+        }
+    )
+    numeric, bias, kind = read_factors(frame, ["bias", "lr", "kind", "none_such"])
+    assert (numeric.name, numeric.labels) == ("lr", ("10⁻⁵", "0.1", "10", "–"))
+    assert bias.labels == ("false", "true", "–")
+    assert kind.labels == ('""', "a", "b", "–", "– (2)")
+    told = levels(frame, "lr", "kind")
+    assert told["lr"] == ["0.1", "–", "10⁻⁵", "–", "10"]
+    assert told["kind"] == ["b", '""', "– (2)", "a", "–"]
+
+
+@pytest.mark.parametrize(
+    ("values", "logarithmic"),
+    [
+        ([1 + k / 10 for k in range(100)], False),
+        ([10 ** (k / 10) for k in range(-50, 0)], True),
+        (list(range(1, 2000)), True),
+        (list(range(-500, 500)), False),
+        ([0.0, *[10.0**k for k in range(40)]], False),
+    ],
+)
+def test_many_numbers_are_put_into_ranges(values, logarithmic):
+    frame = pl.LazyFrame({"lr": values})
+    (factor,) = read_factors(frame, ["lr"])
+    assert factor.binned
+    assert 2 <= len(factor.labels) <= BINS
+    assert len(set(factor.labels)) == len(factor.labels)
+    assert list(factor.positions) == sorted(factor.positions)
+    places = frame.select(factor.level.alias("at")).collect()["at"]
+    assert places.is_sorted()
+    assert (places.min(), places.max()) == (0, len(factor.labels) - 1)
+    ratio = factor.positions[-1] / factor.positions[-2]
+    gap = factor.positions[-1] - factor.positions[-2]
+    first = factor.positions[1] - factor.positions[0]
+    assert (ratio > 1.2 and gap > 2 * first) if logarithmic else gap == pytest.approx(first, 0.1)
+
+
+@pytest.mark.parametrize("value", [1, 7, 60, 2000])
+def test_a_whole_number_is_in_the_range_that_names_it(value):
+    frame = pl.LazyFrame({"n": range(1, 2001)})
+    (factor,) = read_factors(frame, ["n"])
+    place = frame.filter(pl.col("n") == value).select(factor.level).collect().item()
+    low, *high = factor.labels[place].replace(",", "").split(" to ")
+    assert int(low) <= value <= int((high or [low])[0])
+
+
+def test_rare_texts_are_pooled():
+    frame = pl.LazyFrame({"source": ["often"] * 3 + [f"file {k}" for k in range(2 * MOST_LEVELS)]})
+    (factor,) = read_factors(frame, ["source"])
+    assert len(factor.labels) == MOST_LEVELS
+    assert factor.labels[-1] == "other"
+    assert levels(frame, "source")["source"][:3] == ["often"] * 3
+    assert levels(frame, "source")["source"].count("other") == MOST_LEVELS + 2
+
+
+def test_the_run_that_stands_for_a_setting_has_the_median_share_and_the_lowest_seed():
+    good = "interpolated"
+    table = runs(
+        (1, good, 4), (1, good, 2), (1, good, 0), (1, good, 2), (1, "diverged", 2),
+        (2, "not_interpolated", 4), (2, "diverged", None),
+    )  # fmt: skip
+    picked = representatives(sweep_tables(table, ["depth"]))
+    assert [int(key, 16) for key in picked["key"]] == [1, 5]
+
+
+def test_every_cell_leads_to_a_run_that_is_listed():
+    tables = sweep_tables(sweep_rows().lazy(), FACTORS)
+    picked = representatives(tables)
+    anchors = {"#run-" + key for key in picked["key"]}
+    for names, pool in with_links(tables.pools, picked).items():
+        assert set(pool["href"]) <= anchors
+        assert pool.height == tables.pools[names].height
+
+
+def test_more_settings_than_can_be_listed_are_cut_always_in_the_same_way():
+    table = runs(*((depth, "interpolated", 1) for depth in range(25)))
+    table = table.join(pl.LazyFrame({"lr": [k / 10 for k in range(25)]}), how="cross")
+    table = table.with_columns(key=pl.concat_str("key", pl.col("lr").cast(pl.String)))
+    picked = representatives(sweep_tables(table, ["depth", "lr"]))
+    assert picked.height == MOST_RUNS < 625
+    assert picked.equals(representatives(sweep_tables(table.reverse(), ["depth", "lr"])))
+
+
+def test_every_chart_is_strict_json_and_leads_nowhere():
+    charts = sweep_charts(sweep_rows().lazy(), FACTORS)
+    happening = ["what-happens", "map-stored", "map-spurious", "map-generalizes"]
+    assert list(charts)[:5] == [*happening, "what-happens-panels"]
+    assert {"stored-depth-n", "contractive-n-activation", "interpolated-lr-activation"} <= {*charts}
+    assert {"curve-depth-by-activation", "curve-n-by-depth", "multiples"} <= {*charts}
+    assert not any(name.startswith("curve-activation") for name in charts)
+    for chart in charts.values():
+        text = json.dumps(chart.to_dict(), allow_nan=False)
+        assert len(text) < 60_000
+        assert '"href"' not in text
+
+
+def test_a_cell_without_a_run_that_interpolated_is_a_cross_and_not_a_zero():
+    chart = sweep_charts(sweep_rows().lazy(), FACTORS)["stored-depth-n"]
+    (row,) = [row for row in marks(chart) if row["x"] == "2" and row["y"] == "1024"]
+    assert (row["rate"], row["low"], row["runs"]) == (None, None, 0)
+    assert row["not_interpolated"] == 11 * len(ACTIVATIONS) * 3
+    filled, crosses = chart.to_dict()["layer"]
+    assert filled["transform"] == [{"filter": "isValid(datum.rate)"}]
+    assert (crosses["mark"]["type"], crosses["mark"]["text"]) == ("text", "×")
+    assert crosses["transform"] == [{"filter": "!isValid(datum.rate)"}]
+    assert len(marks(chart)) == len(DEPTHS) * len(EXAMPLES)
+
+
+def test_the_largest_share_names_a_cell_unless_it_is_below_one_half():
+    def cell(depth, stored, spurious):
+        return {"key": str(depth), "seed": 0, "status": "interpolated", "depth": depth, "width": 8,
+                "n": 100, "stored": stored, "starts": 100, "spurious": spurious}  # fmt: skip
+
+    table = pl.LazyFrame([cell(1, 90, 60), cell(2, 10, 60), cell(3, 50, 50), cell(4, 49, 49),
+                          cell(5, 0, 0) | {"width": 9}])  # fmt: skip
+    cells = {
+        row["x"]: row for row in marks(sweep_charts(table, ["depth", "width"])["what-happens"])
+    }
+    what = {x: (row["what"], row["rate"]) for x, row in cells.items()}
+    assert what == {"1": ("stored", 0.9), "2": ("spurious", 0.6), "3": ("stored", 0.5),
+                    "4": ("none of them", 0.49), "5": ("none of them", 0.0)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"factors": []}, []),
+        ({"factors": ["depth"]}, ["shares"]),
+        ({"factors": ["activation"]}, ["shares"]),
+        ({"factors": ["depth", "none_such"]}, ["shares"]),
+        ({"drop": ["stored", "spurious", "generalized", "contractive"],
+          "factors": ["depth", "activation"]},
+         ["interpolated-depth-activation", "curve-depth-by-activation", "multiples"]),
+        ({"rows": 0, "factors": ["depth", "n"]}, []),
+        ({"rows": 1, "factors": ["depth", "n"]}, []),
+    ],
+)  # fmt: skip
+def test_only_what_there_is_data_for_is_drawn(change, names):
+    table = sweep_rows(seeds=2).drop(change.get("drop", [])).head(change.get("rows", 10_000))
+    assert list(sweep_charts(table.lazy(), change["factors"])) == names
+
+
+def test_a_table_with_no_columns_has_no_charts():
+    assert sweep_charts(pl.LazyFrame(), ["depth"]) == {}
+
+
+@pytest.mark.parametrize(("format", "begin"), [("svg", b"<svg"), ("png", b"\x89PNG")])
+def test_charts_are_written_as_files(tmp_path, format, begin):
+    table = sweep_rows(activations=("tanh",), rates=(1e-3,), seeds=2).lazy()
+    paths = write_sweep_charts(table, FACTORS, tmp_path / "charts", format=format)
+    assert len(paths) == len(set(paths)) == 4 + 3 + 2 + 1
+    assert all(path.read_bytes().startswith(begin) for path in paths)
+
+
+def test_an_unknown_format_is_refused(tmp_path):
+    with pytest.raises(MnemoscopeError, match=r"'bmp'.*svg"):
+        write_sweep_charts(sweep_rows(seeds=1).lazy(), FACTORS, tmp_path, format="bmp")

@@ -1,0 +1,133 @@
+"""The page of a sweep: everything in it, nothing fetched, each mark leading to its run."""
+
+import base64
+import re
+
+import polars as pl
+import pytest
+
+from mnemoscope.report.sweep import write_sweep_page
+from mnemoscope.report.sweep.pictures import MOST_PICTURES, picked_runs
+from mnemoscope.report.sweep.tables import sweep_tables
+from mnemoscope.report.sweep.troubles import troubles
+
+from .example_sweep import FACTORS, png, sweep_rows
+
+HOSTILE = "</script><img src=x onerror=alert(1)>{{7*7}}"
+HEADINGS = ["reading", "happenings", "pairs", "curves", "multiples", "pictures", "runs", "failures",
+            "provenance"]  # fmt: skip
+
+
+def written(folder, rows=None, factors=FACTORS, **fields):
+    told = {
+        "name": "a sweep", "about": "Made up.", "planned": 2000, "failures": [],
+        "provenance": {"date": "2026-01-02T00:00", "store": "runs/my sweep"}, **fields,
+    }  # fmt: skip
+    rows = sweep_rows() if rows is None else rows
+    return write_sweep_page(rows.lazy(), folder / "sweep.html", factors=factors, **told)
+
+
+def text_of(*args, **fields):
+    return written(*args, **fields).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    failures = [{"reason": "timeout after 600 s", "runs": 12}, {"reason": "lost", "runs": ["a"]}]
+    return written(tmp_path_factory.mktemp("sweep"), failures=failures)
+
+
+def test_the_page_tells_all_of_it_in_order(full):
+    text = full.read_text(encoding="utf-8")
+    assert re.findall(r'<section id="(\w+)"', text) == HEADINGS
+    assert "1,980 of 2,000 runs are done: 1,298 interpolated, 558 did not, 124 diverged;" in text
+    assert "13 failed." in text
+    for words in ("Made up.", "timeout after 600 s", "Wilson", "conservative", "all others pooled"):
+        assert words in text
+    assert "24 of the 180 settings that have a picture" in text
+
+
+def test_every_link_has_its_anchor_once(full):
+    text = full.read_text(encoding="utf-8")
+    anchors = re.findall(r'id="(run-\w+)"', text)
+    links = set(re.findall(r'"#(run-\w+)"', text))
+    assert len(anchors) == len(set(anchors)) == 180
+    assert links <= set(anchors)
+    assert len(links) > 50
+    assert f"mnemoscope sweep show &#39;runs/my sweep&#39; {anchors[0][4:]}" in text
+
+
+@pytest.mark.parametrize("where", ["factor", "name", "about", "reason", "provenance", "status"])
+def test_nothing_of_it_is_run_as_code(tmp_path, where):
+    rows = sweep_rows(activations=("tanh", HOSTILE if where == "factor" else "relu"), seeds=1)
+    if where == "status":
+        rows = rows.with_columns(status=pl.lit(HOSTILE))
+    fields = {
+        "factor": {}, "status": {}, "name": {"name": HOSTILE}, "about": {"about": HOSTILE},
+        "reason": {"failures": [{"reason": HOSTILE, "runs": 1}]},
+        "provenance": {"provenance": {"store": HOSTILE}},
+    }[where]  # fmt: skip
+    text = text_of(tmp_path, rows, **fields)
+    assert HOSTILE not in text
+    assert "<img src=x" not in text
+    assert "&lt;img src=x" in text
+    assert "{{7*7}}" in text
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+@pytest.mark.parametrize("factors", [(), ("depth",), ("depth", "n"), FACTORS])
+def test_a_sweep_that_has_hardly_begun(tmp_path, rows, factors):
+    text = text_of(tmp_path, sweep_rows().head(rows), factors)
+    assert ("None of 2,000 runs is done" if rows == 0 else f"{rows} of 2,000 runs") in text
+    assert "data-chart=" not in text
+    assert text.count('id="run-') == min(rows, 1)
+
+
+def test_a_table_with_no_columns(tmp_path):
+    text = text_of(tmp_path, pl.DataFrame(), ("depth",))
+    assert "No column tells depth" in text
+
+
+@pytest.mark.parametrize("lacking", [["stored"], ["stored", "contractive", "spurious", "starts"]])
+def test_what_was_not_measured_is_not_drawn(tmp_path, lacking):
+    text = text_of(tmp_path, sweep_rows(seeds=2).drop(lacking))
+    assert 'data-chart="stored-depth-n"' not in text
+    assert 'data-chart="interpolated-depth-n"' in text
+    assert 'data-chart="map-generalizes"' in text
+
+
+def test_a_factor_with_one_value_is_told_and_not_drawn(tmp_path):
+    text = text_of(tmp_path, sweep_rows(depths=(3,), seeds=2))
+    assert "The factor depth has one value so far, 3." in text
+    assert "-depth-" not in "".join(re.findall('data-chart="[^"]*"', text))
+
+
+def test_settings_are_told_where_runs_went_wrong_the_worst_first():
+    tables = sweep_tables(sweep_rows().lazy(), FACTORS)
+    told, total = troubles(tables)
+    parts = [(trouble.not_interpolated + trouble.diverged) / trouble.runs for trouble in told]
+    assert parts == sorted(parts, reverse=True)
+    assert min(parts) > 0
+    assert total == len(told) == 136
+    assert sum(trouble.diverged for trouble in told) == 124
+
+
+def test_pictures_are_spread_over_the_settings_and_shown_as_they_are():
+    rows = sweep_rows().lazy()
+    pick = picked_runs(sweep_tables(rows, FACTORS))
+    assert (len(pick.runs), pick.settings, pick.unreadable) == (MOST_PICTURES, 180, 0)
+    assert {run.setting["depth"] for run in pick.runs} == {"2", "4", "8", "16"}
+    assert {run.setting["lr"] for run in pick.runs} == {"0.001", "0.01", "–"}
+    stored = rows.filter(pl.col("key") == pick.runs[5].key).select("picture").collect().item()
+    assert pick.runs[5].picture.uri == (
+        "data:image/png;base64," + base64.b64encode(stored).decode()
+    )  # fmt: skip
+    assert (pick.runs[0].picture.width, pick.runs[0].picture.height) == (48, 24)
+
+
+def test_a_picture_that_is_none_is_told(tmp_path):
+    rows = sweep_rows(depths=(2, 4), examples=(4,), activations=("tanh",), rates=(1e-3,), seeds=1)
+    rows = rows.with_columns(picture=pl.Series([b"<svg onload=alert(1)>", png()]))
+    text = text_of(tmp_path, rows, ("depth",))
+    assert "1 more could not be read as PNG" in text
+    assert text.count("<img class") == 1

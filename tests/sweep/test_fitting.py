@@ -1,0 +1,114 @@
+"""Runs of a group: trained as if each were alone, and measured."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import mnemoscope as mn
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.sweep import train_again
+from mnemoscope.sweep.configuration import examples
+from mnemoscope.sweep.fitting import fit
+from mnemoscope.sweep.runs import planned_runs
+from tests.sweep.designs import diverging, tiny
+
+ALONE = {"optimizer": "gauss_newton", "max_steps": 20}
+
+
+def fitted(design):
+    runs = [run.configuration for run in planned_runs(design, "code")]
+    return runs, fit(runs, [True] * len(runs), say=lambda _: None)
+
+
+@pytest.mark.parametrize("training", [{"max_steps": 40}, ALONE], ids=["replicas", "one by one"])
+def test_each_run_is_trained_as_if_it_were_alone(training):
+    design = tiny(training=training, grid={"data.offset": [0, 7]}, seeds=2)
+    runs, found = fitted(design)
+    for row, run in enumerate(runs):
+        net = run.spec.build(seed=run.seed)
+        how = {key: value for key, value in training.items() if key != "optimizer"}
+        alone = mn.train(
+            net, examples(run.data)[0], optimizer=run.training.optimizer, seed=run.seed, **how
+        )
+        assert found.loss[row] == pytest.approx(alone.loss, rel=1e-3)
+        mine = dict(found.replicas[row].named_parameters())
+        for name, parameter in net.named_parameters():
+            torch.testing.assert_close(mine[name], parameter, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("training", [{"max_steps": 9}, ALONE], ids=["replicas", "one by one"])
+def test_the_scale_of_the_first_weights(training):
+    design = tiny(training={**training, "init_scale": 0.0}, spec={"width": 4, "depth": 2}, seeds=1)
+    _, found = fitted(design)
+    first = next(iter(found.replicas[0].parameters()))
+    runs, other = fitted(design.model_copy(update={"training": training}))
+    assert not torch.equal(first, next(iter(other.replicas[0].parameters())))
+
+
+def test_a_run_that_diverges_leaves_the_others_alone():
+    runs, found = fitted(diverging(seeds=2, measure={"take": ["stored"]}))
+    assert [run.training.lr for run in runs] == [1e-3, 1e-3, 1e6, 1e6]
+    assert found.diverged == [False, False, True, True]
+    assert found.rows == [0, 1]
+    assert found.columns["stored"][2:] == [None, None]
+    assert None not in found.columns["stored"][:2]
+    assert not any(found.interpolated[2:])
+    assert all(math.isfinite(loss) for loss in found.loss[:2])
+
+
+def test_a_group_that_diverges_whole_has_no_networks():
+    design = diverging(grid={"training.lr": [1e6]}, measure={"take": ["stored"]})
+    runs, found = fitted(design)
+    assert found.replicas is None
+    assert found.rows == []
+    assert found.columns == {"stored": [None, None]}
+
+
+def test_what_interpolates_and_what_does_not():
+    design = tiny(
+        spec={"width": 32, "depth": 2},
+        training={"max_steps": 3000, "tol": 1e-4},
+        grid={"training.lr": [1e-2, 1e-9]},
+        seeds=1,
+    )
+    _, found = fitted(design)
+    assert found.interpolated == [True, False]
+    assert found.steps[0] < found.steps[1] == 3000
+
+
+def test_examples_that_are_not_those_that_were_planned(tmp_path):
+    path = tmp_path / "data.npy"
+    np.save(path, np.zeros((2, 1, 4, 4), dtype=np.float32))
+    design = tiny(data={"source": str(path), "n": 2}, seeds=1)
+    (run,) = planned_runs(design, "code")
+    np.save(path, np.full((2, 1, 4, 4), 0.5, dtype=np.float32))
+    examples.cache_clear()
+    with pytest.raises(MnemoscopeError, match="not those that were planned.*plan the sweep anew"):
+        fit([run.configuration], [True], say=lambda _: None)
+
+
+def test_examples_that_this_worker_has_read_before_they_changed(tmp_path):
+    path = tmp_path / "data.npy"
+    np.save(path, np.full((2, 1, 4, 4), 0.5, dtype=np.float32))
+    design = tiny(data={"source": str(path), "n": 2}, seeds=1)
+    (run,) = planned_runs(design, "code")
+    np.save(path, np.zeros((2, 1, 4, 4), dtype=np.float32))
+    examples.cache_clear()
+    examples(run.configuration.data)
+    np.save(path, np.full((2, 1, 4, 4), 0.5, dtype=np.float32))
+    assert fit([run.configuration], [True], say=lambda _: None).diverged == [False]
+
+
+def test_a_network_is_trained_again():
+    runs, found = fitted(tiny(training={"max_steps": 40}, measure={"take": ["stored"]}))
+    again = train_again(runs[1].to_json())
+    for mine, parameter in zip(again.parameters(), found.replicas[1].parameters(), strict=True):
+        torch.testing.assert_close(mine, parameter, rtol=1e-3, atol=1e-4)
+
+
+def test_a_run_that_diverges_cannot_be_trained_again():
+    runs, _ = fitted(diverging(grid={"training.lr": [1e6]}, seeds=1))
+    with pytest.raises(MnemoscopeError, match="diverges"):
+        train_again(runs[0])
