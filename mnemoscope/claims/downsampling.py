@@ -62,22 +62,23 @@ ORBIT_STEPS = 200
 RATE = 3e-3
 """Of Adam."""
 
-MOST_STEPS = 4_000
-"""Steps after which a run has not interpolated."""
+MOST_STEPS = (4_000, 4_000, 20_000)
+"""Steps after which a run has not interpolated: quick, by default, and with `--long`."""
 
 
 def experiment(scale: Scale) -> Evidence:
     """Linear and nonlinear networks on digits, with strides and without at the same depth."""
     seeds = list(scale.range(2, 5, 20))
     starts = scale.choose(10, 50, 500)
+    most = scale.choose(*MOST_STEPS)
     pairs = scale.choose([(6, 3)], [(4, 2), (6, 3)], [(4, 1), (4, 2), (6, 2), (6, 3), (8, 3)])
     rows = []
     for depth, strides in pairs:
         for downsample in (strides, 0):
             for n in scale.choose((2,), (1, 2), (1, 2, 5)):
-                rows += _linear(depth, downsample, strides, n, seeds, scale.device)
+                rows += _linear(depth, downsample, strides, n, seeds, most, scale.device)
             for n in scale.choose((2,), (2, 5), (1, 2, 5, 10)):
-                rows += _nonlinear(depth, downsample, strides, n, seeds, starts, scale.device)
+                rows += _nonlinear(depth, downsample, strides, n, seeds, most, starts, scale.device)
     runs = pl.DataFrame(rows, schema=SCHEMA)
     runs = with_rate(runs, "at_examples", "starts", "share")
     return Evidence(_checks(runs), runs, _note(runs))
@@ -112,13 +113,19 @@ def _row(
 
 
 def _linear(
-    depth: int, downsample: int, strides: int, n: int, seeds: Sequence[int], device: str
+    depth: int,
+    downsample: int,
+    strides: int,
+    n: int,
+    seeds: Sequence[int],
+    most_steps: int,
+    device: str,
 ) -> list[dict[str, object]]:
     """A row for each seed: the leading spectrum, and how its eigenspace lies to the span."""
     X = mn.load_data("digits", n=n)
     spec = _spec(depth, downsample, "identity")
     replicas = mn.train_replicas(
-        spec, X, seeds=seeds, tol=LINEAR_LOSS, lr=RATE, max_steps=MOST_STEPS, polish=True,
+        spec, X, seeds=seeds, tol=LINEAR_LOSS, lr=RATE, max_steps=most_steps, polish=True,
         dtype=torch.float64, device=device,
     )  # fmt: skip
     found = []
@@ -145,6 +152,7 @@ def _nonlinear(
     strides: int,
     n: int,
     seeds: Sequence[int],
+    most_steps: int,
     starts: int,
     device: str,
 ) -> list[dict[str, object]]:
@@ -152,7 +160,7 @@ def _nonlinear(
     X = mn.load_data("digits", n=n).to(device)
     spec = _spec(depth, downsample, "leaky_relu")
     replicas = mn.train_replicas(
-        spec, X, seeds=seeds, tol=NONLINEAR_LOSS, lr=RATE, max_steps=MOST_STEPS, device=device
+        spec, X, seeds=seeds, tol=NONLINEAR_LOSS, lr=RATE, max_steps=most_steps, device=device
     )
     found = []
     for seed, net, fit in zip(seeds, replicas, replicas.fits, strict=True):

@@ -68,12 +68,18 @@ AGREEING = 0.95
 """Share of examples, outside the margin, that are stored as predicted."""
 
 
+WIDTHS = (256, 1024, 4096, 16384)
+"""The widths, where they fit."""
+
+
 def experiment(scale: Scale) -> Evidence:
     """Networks of growing width, over activations and norms."""
     seeds = list(scale.range(2, 4, 20))
-    widths = scale.choose((256, 4096), (256, 1024, 4096), (256, 1024, 4096, 16384))
     rows = []
     for depth in scale.choose((2,), (2,), (2, 3, 4)):
+        # Deeper ones of width 16,384 would have hundreds of millions of weights each.
+        widest = scale.choose(4096, 4096, 16384 if depth == 2 else 4096)
+        widths = [width for width in scale.choose((256, 4096), WIDTHS, WIDTHS) if width <= widest]
         for activation, bias, norms in scale.choose(CASES[1::3], CASES, CASES + FAR):
             for norm in norms:
                 X = scaled_digits(EXAMPLES, norm)
@@ -94,7 +100,7 @@ def experiment(scale: Scale) -> Evidence:
         _falling(name, ended.filter(pl.col("activation") == name))
         for name in runs["activation"].unique(maintain_order=True)
     ]
-    widest = ended.filter(pl.col("width") == max(widths))
+    widest = ended.filter(pl.col("width") == pl.col("width").max().over("depth"))
     checks += [_from_narrowest_to_widest(ended), _agreement(widest)]
     return Evidence(tuple(checks), runs, note=_note(ended))
 
@@ -139,7 +145,9 @@ def _trained(
     decided = (limit - 1).abs() > MARGIN
     rows = []
     for r, (seed, start, net) in enumerate(zip(seeds, first, fits, strict=True)):
-        radii = centred_radii(net, start, states)
+        radii = torch.full_like(limit, torch.nan)
+        if not bool(fits.diverged[r]):
+            radii = centred_radii(net, start, states)
         away = (radii - limit).abs()
         agreeing = ((radii < 1) == (limit < 1)) & decided
         low, high = wilson(agreeing.sum(), decided.sum())

@@ -16,6 +16,7 @@ Example:
 `mn.sweep.run(design, "runs/depth")` does them; `mn.sweep.load("runs/depth")` is a polars LazyFrame.
 """
 
+from mnemoscope.sweep import designs
 from mnemoscope.sweep.again import train_again
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.ledger import Failure
@@ -33,6 +34,7 @@ __all__ = [
     "StoreError",
     "SweepProgress",
     "SweepStatus",
+    "designs",
     "load",
     "plan",
     "run",

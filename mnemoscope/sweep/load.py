@@ -3,7 +3,8 @@
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import polars as pl
@@ -106,14 +107,13 @@ def read_note(store: Store, sweep: str | None = None) -> dict[str, Any]:
         content = store.read(f"plans/{name}.json") or b""
         try:
             note = json.loads(content)
-        except ValueError:
-            note = None
-        if not isinstance(note, Mapping) or not isinstance(note.get("seen"), str):
+            datetime.fromisoformat(note["seen"])
+        except (ValueError, TypeError, KeyError) as error:
             raise MnemoscopeError(
                 f"{store.place}/plans/{name}.json, which is broken",
                 expected="what `mnemoscope sweep run` wrote there",
                 todo="run the sweep again: what is done is kept",
-            )
+            ) from error
         notes.append(note)
     return max(notes, key=lambda note: note["seen"])
 
@@ -203,10 +203,12 @@ def _whole(store: LocalStore, name: str) -> bool:
     try:
         with store.path(name).open("rb") as file:
             begin = file.read(len(MAGIC))
-            if file.seek(0, os.SEEK_END) < 2 * len(MAGIC):
+            size = file.seek(0, os.SEEK_END)
+            if size < 3 * len(MAGIC):
                 return False
-            file.seek(-len(MAGIC), os.SEEK_END)
-            return begin == MAGIC == file.read()
+            file.seek(-2 * len(MAGIC), os.SEEK_END)
+            footer = int.from_bytes(file.read(len(MAGIC)), "little")
+            return begin == MAGIC == file.read() and footer <= size - 3 * len(MAGIC)
     except OSError as error:
         raise unreadable(store.path(name), error) from error
 

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.sweep.configuration import examples
+from mnemoscope.sweep.configuration import (
+    _data,  # pyright: ignore[reportPrivateUsage]
+    examples,
+)
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import NoWorkers, WorkerLost, Workers, processes, workers_of
 from mnemoscope.sweep.groups import Group, groups
@@ -22,7 +25,7 @@ from mnemoscope.sweep.load import FUNCTIONS, stored_keys
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
 from mnemoscope.sweep.runs import Run, code_of_design, measure_of, planned_runs
-from mnemoscope.sweep.store import LocalStore, Store, StoreError, open_store
+from mnemoscope.sweep.store import LocalStore, Store, StoreError, absolute, open_store
 from mnemoscope.sweep.work import TIMED_OUT, Done, RunError, Task, WorkTimeout, work
 
 LOOK = 0.5
@@ -123,7 +126,8 @@ def run(
         (4, [1, 1, 2, 2])
     """
     # Data that have changed since this process read them make other runs.
-    examples.cache_clear()
+    for read in (_data, examples):
+        read.cache_clear()
     code = code_of_design(design)
     planned = planned_runs(design, code)
     check_design(design)
@@ -148,7 +152,9 @@ def run(
         else:
             found = workers_of(executor)
         driver = _Driver(design, ledger, code, found, first_seeds(planned), on_progress, on_failure)
-        return driver.drive(todo, len(planned), sum(run.key in there for run in planned))
+        finished = driver.drive(todo, len(planned), sum(run.key in there for run in planned))
+    _check_stored(store, driver.stored)
+    return finished
 
 
 def layout(design: Design) -> str:
@@ -189,6 +195,7 @@ class _Driver:
         self.waiting: deque[tuple[Group, int]] = deque()
         self.running: dict[Future[Done], tuple[Group, int]] = {}
         self.failures: list[Failure] = []
+        self.stored: set[str] = set()
         self.done = self.interpolated = self.diverged = self.retried = 0
         self.computing = 0.0
         self.begun = time.monotonic()
@@ -249,7 +256,8 @@ class _Driver:
 
     def _task(self, group: Group, attempt: int, workers: Workers) -> Task:
         return Task(
-            store=self.ledger.store.place,
+            # A worker may have been started in another folder.
+            store=absolute(self.ledger.store),
             group=group.name,
             layout=self.layout,
             keys=tuple(one.key for one in group.runs),
@@ -271,6 +279,7 @@ class _Driver:
         except Exception as error:
             self._again(group, attempt, error)
         else:
+            self.stored.add(f"rows/{self.layout}/{group.name}.parquet")
             self.done += done.runs
             self.interpolated += done.interpolated
             self.diverged += done.diverged
@@ -395,6 +404,18 @@ def _check_place(store: Store) -> None:
                 expected="a new or empty folder, or one of a sweep",
                 todo="choose another one",
             )
+
+
+def _check_stored(store: Store, names: set[str]) -> None:
+    """Refuses to call done what workers have stored where nobody finds it."""
+    folders = {name.rpartition("/")[0] for name in names}
+    lost = names.difference(*(store.names(folder) for folder in folders))
+    if lost:
+        raise StoreError(
+            f"{len(lost)} of {len(names)} files that workers stored, which are not in {store.place}",
+            expected="a folder or URL that all workers share",
+            todo="choose one and run the sweep again",
+        )
 
 
 def _forget_done(store: Store, there: frozenset[str]) -> None:

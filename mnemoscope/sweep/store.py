@@ -219,6 +219,11 @@ def open_store(place: str | os.PathLike[str]) -> Store:
     return RemoteStore(text) if "://" in text else LocalStore(text)
 
 
+def absolute(store: Store) -> str:
+    """Its folder or URL, as a process in another folder has it."""
+    return os.path.abspath(store.place) if isinstance(store, LocalStore) else store.place
+
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk without room."""
 

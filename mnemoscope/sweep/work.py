@@ -141,7 +141,7 @@ def work(task: Task) -> Done:
         if error.errno in OF_A_DISK:
             raise unwritable(error.filename or task.store, error) from error
         raise RunError(f"{type(error).__name__}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # An exception of another library need not survive the way to the driver.
         raise RunError(f"{type(error).__name__}: {error}") from error
 

@@ -51,7 +51,7 @@ def test_its_checks_are_of_strides_none_and_orbits(result):
 
 
 def test_what_did_not_interpolate_counts_for_nothing(monkeypatch):
-    monkeypatch.setattr(downsampling, "MOST_STEPS", 10)
+    monkeypatch.setattr(downsampling, "MOST_STEPS", (10,) * 3)
     result = run_claim("downsampling", Scale("quick", seeds=1))
     assert result.interpolated == 0
     assert result.verdict == "not_applicable"

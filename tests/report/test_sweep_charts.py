@@ -44,11 +44,10 @@ def levels(frame, *names):
 def test_each_run_is_one_observation_with_its_own_share():
     table = runs((1, "interpolated", 4), (1, "interpolated", 2), (1, "interpolated", 0))
     (row,) = rated(sweep_tables(table, ["depth"]).overall, "stored").to_dicts()
-    low, high = wilson(1, 3)  # the shares 1, 1/2 and 0 add up to 3/2
+    low, high = wilson(1.5, 3)  # the shares 1, 1/2 and 0 add up to 3/2
     assert row["rate"] == pytest.approx(0.5)
     assert row["runs"] == 3
-    assert row["low"] > 0
-    assert (row["high"] - row["low"]) == pytest.approx(float(high - low), rel=0.1)
+    assert (row["low"], row["high"]) == pytest.approx((float(low), float(high)))
 
 
 @pytest.mark.parametrize("status", ["not_interpolated", "diverged"])
@@ -130,6 +129,23 @@ def test_rare_texts_are_pooled():
     assert factor.labels[-1] == "other"
     assert levels(frame, "source")["source"][:3] == ["often"] * 3
     assert levels(frame, "source")["source"].count("other") == MOST_LEVELS + 2
+
+
+def test_a_rare_null_has_a_level_of_its_own():
+    texts = [f"file {k}" for k in range(2 * MOST_LEVELS)] * 2
+    (factor,) = read_factors(pl.LazyFrame({"source": [*texts, None]}), ["source"])
+    assert factor.labels[-2:] == ("other", "–")
+    assert levels(pl.LazyFrame({"source": [None, *texts]}), "source")["source"][0] == "–"
+
+
+@pytest.mark.parametrize(
+    ("factors", "leading"),
+    [(["width", "depth"], "depth"), (["activation", "depth"], "depth"), (["lr", "n"], "lr")],
+)
+def test_factors_with_an_axis_come_first(factors, leading):
+    table = {"width": [8, None, 8], "depth": [1, 2, 3], "activation": ["a", "b", "c"],
+             "lr": [0.1, None, 0.2], "n": [1, 2, 2]}  # fmt: skip
+    assert read_factors(pl.LazyFrame(table), factors)[0].name == leading
 
 
 def test_the_run_that_stands_for_a_setting_has_the_median_share_and_the_lowest_seed():

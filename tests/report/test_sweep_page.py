@@ -102,6 +102,14 @@ def test_a_factor_with_one_value_is_told_and_not_drawn(tmp_path):
     assert "-depth-" not in "".join(re.findall('data-chart="[^"]*"', text))
 
 
+def test_finely_sampled_and_rare_values_are_told_to_be_pooled(tmp_path):
+    rows = sweep_rows(seeds=1).with_row_index("width")
+    rows = rows.with_columns(source="file " + pl.col("width").cast(pl.String))
+    text = text_of(tmp_path, rows, ("width", "source"))
+    assert "width is sampled so finely that values are put into ranges" in text
+    assert "rare values of source are counted together as “other”" in text
+
+
 def test_settings_are_told_where_runs_went_wrong_the_worst_first():
     tables = sweep_tables(sweep_rows().lazy(), FACTORS)
     told, total = troubles(tables)

@@ -8,7 +8,10 @@ FUNCTIONS = "tests.sweep.functions"
 
 
 def tiny(**fields):
-    """Networks of 16 inputs and four units, trained for five steps; nothing is measured."""
+    """Networks of 16 inputs and four units, trained for five steps; nothing is measured.
+
+    What the grid varies is not fixed.
+    """
     told = {
         "name": "tiny",
         "data": DATA,
@@ -17,6 +20,9 @@ def tiny(**fields):
         "measure": {"take": []},
         "seeds": 2,
     }
+    for path in fields.get("grid", {}):
+        section, _, field = path.partition(".")
+        told[section] = {name: value for name, value in told[section].items() if name != field}
     return Design(**{**told, **fields})
 
 

@@ -89,3 +89,23 @@ def _first(what):
     except FileExistsError:
         return False
     return True
+
+
+class Unbuildable(Exception):
+    """Can be pickled, and not rebuilt."""
+
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
+def die_where_unpickled():
+    raise Unbuildable(1, 2)
+
+
+def is_gone(process):
+    """Whether a process has ended, though perhaps nobody has asked how."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"

@@ -9,7 +9,7 @@ from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS, table
 from mnemoscope.sweep.runs import planned_runs
 from tests.sweep.designs import diverging, tiny
 
-CONV = {"kind": "convolutional", "channels": 2, "downsample": 1, "levels": 1}
+CONV = {"kind": "convolutional", "channels": 2, "downsample": 1}
 
 
 def rows(design, code="code"):

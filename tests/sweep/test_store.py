@@ -111,14 +111,14 @@ def test_what_cannot_be_read_is_told_in_a_line(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(StoreError, match="Permission denied.*check its permissions"):
+    with pytest.raises(StoreError, match=r"Permission denied.*check its permissions"):
         LocalStore(tmp_path).write("rows/a", b"1")
     tmp_path.chmod(0o700)
 
 
 def test_a_file_system_that_is_not_known():
     pytest.importorskip("fsspec")
-    with pytest.raises(StoreError, match="nosuch://a.*check the URL"):
+    with pytest.raises(StoreError, match=r"nosuch://a.*check the URL"):
         open_store("nosuch://a")
 
 

@@ -1,25 +1,33 @@
-"""`mnemoscope sweep report`: the page of a sweep, and its charts as files."""
+"""`mnemoscope sweep report`: the page of a sweep, its charts as files, its rows as one table."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import polars as pl
 from cyclopts import Parameter
 
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import Json, Place
 from mnemoscope.cli.printing import print_json, print_lines
-from mnemoscope.cli.sweep.arguments import StorePlace, SweepName
+from mnemoscope.cli.sweep.arguments import SweepName
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.files import replacing
 
 
 def report(
-    place: StorePlace,
+    place: Annotated[
+        str,
+        Parameter(help="The folder or URL of the sweep, or one Parquet file of its rows."),
+    ],
     *,
     sweep: SweepName = None,
     out: Annotated[
         Place,
-        Parameter(help="The page; report.html in the folder if left out (NAME.html of a URL)."),
+        Parameter(
+            help="The page; if left out, report.html in the folder, or NAME.html here for a URL or "
+            "a file."
+        ),
     ] = None,
     charts: Annotated[
         Place, Parameter(help="A folder to write each chart to; no charts if left out.")
@@ -27,6 +35,10 @@ def report(
     format: Annotated[
         Literal["svg", "pdf", "png", "html"] | None,
         Parameter(help="Of the charts; svg if left out."),
+    ] = None,
+    table: Annotated[
+        Place,
+        Parameter(help="A Parquet file to write all rows to; not written if left out."),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -39,31 +51,21 @@ def report(
         )
     import_libraries()
     from mnemoscope.report.sweep import write_sweep_charts, write_sweep_page
-    from mnemoscope.sweep.load import load, read_note
-    from mnemoscope.sweep.status import status
-    from mnemoscope.sweep.store import open_store
+    from mnemoscope.sweep import load
 
-    note = read_note(open_store(place), sweep)
-    name = note["name"]
-    (stands,) = status(place, name)
-    rows = load(place, name)
+    known = _of_file(place) if place.endswith(".parquet") else _of_store(place, sweep)
+    name, factors = known["name"], known["factors"]
+    rows = load(place, None if place.endswith(".parquet") else name)
     if out is None:
-        out = f"{name}.html" if "://" in place else str(Path(place) / "report.html")
-    failures = [{"reason": one.reason, "runs": len(one.keys)} for one in stands.failures]
-    written = [
-        write_sweep_page(
-            rows,
-            out,
-            name=name,
-            about=note["design"].get("about", ""),
-            factors=note["factors"],
-            planned=stands.planned,
-            failures=failures,
-            provenance=_provenance(note),
-        )
-    ]
+        inside = "://" not in place and Path(place).is_dir()
+        out = str(Path(place) / "report.html") if inside else f"{name}.html"
+    written = [write_sweep_page(rows, out, **known)]
     if charts is not None:
-        written += write_sweep_charts(rows, note["factors"], charts, format=format or "svg")
+        written += write_sweep_charts(rows, factors, charts, format=format or "svg")
+    if table is not None:
+        with replacing(table) as temporary:
+            rows.sort(*factors, "seed").collect().write_parquet(temporary, compression="zstd")
+        written.append(Path(table))
     if json:
         print_json({"written": [str(path) for path in written]})
     else:
@@ -71,10 +73,43 @@ def report(
     return 0
 
 
-def _provenance(note: dict[str, Any]) -> dict[str, Any]:
+def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
+    """What the page tells besides the rows: from the notes of the sweep."""
+    from mnemoscope.sweep import status
+    from mnemoscope.sweep.load import read_note
+    from mnemoscope.sweep.store import open_store
+
+    note = read_note(open_store(place), sweep)
+    (stands,) = status(place, note["name"])
     told = ("begun", "seen", "host", "code", "versions", "design")
     return {
-        "date": note["seen"],
-        "command": command(),
-        **{name: note[name] for name in told if name in note},
+        "name": note["name"],
+        "about": note["design"].get("about", ""),
+        "factors": note["factors"],
+        "planned": stands.planned,
+        "failures": [{"reason": one.reason, "runs": len(one.keys)} for one in stands.failures],
+        "provenance": {
+            "date": note["seen"],
+            "command": command(),
+            "store": place,
+            **{name: note[name] for name in told if name in note},
+        },
+    }
+
+
+def _of_file(place: str) -> dict[str, Any]:
+    """The same of a file of rows: what varies in it is what was varied."""
+    from mnemoscope.sweep import load
+    from mnemoscope.sweep.rows import SETTINGS
+
+    rows = load(place)
+    counted = rows.select(pl.len(), pl.col(*SETTINGS).n_unique().name.prefix("of_")).collect()
+    found = counted.row(0, named=True)
+    return {
+        "name": Path(place).stem,
+        "about": "",
+        "factors": [name for name in SETTINGS if name != "seed" and found[f"of_{name}"] > 1],
+        "planned": found["len"],
+        "failures": [],
+        "provenance": {"command": command(), "store": place},
     }

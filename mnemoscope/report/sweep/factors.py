@@ -77,7 +77,9 @@ def read_factors(rows: pl.LazyFrame, names: Sequence[str]) -> list[Factor]:
     known = [name for name in dict.fromkeys(names) if name in schema]
     columns = {name: _values(name, schema[name]) for name in known}
     # Counting a million distinct numbers takes longer than all else: first learn that they are.
-    ranges = _ranges_of(rows, {n: column for n, column in columns.items() if schema[n].is_numeric()})
+    ranges = _ranges_of(
+        rows, {n: column for n, column in columns.items() if schema[n].is_numeric()}
+    )
     listed = [n for n in known if n not in ranges or ranges[n]["distinct"] <= 4 * MOST_LEVELS]
     commonest = _commonest(rows, {name: columns[name] for name in listed})
     factors = [
@@ -111,13 +113,13 @@ def _ranges_of(rows: pl.LazyFrame, columns: dict[str, pl.Expr]) -> dict[str, dic
 
 
 def _commonest(rows: pl.LazyFrame, columns: dict[str, pl.Expr]) -> dict[str, list[Any]]:
-    """The most frequent values of each column, null among them: enough to tell if there are more."""
+    """Null, if there is one, and the most frequent values: enough to tell if there are more."""
     found = pl.collect_all(
         [
             rows.select(column.alias("value"))
             .group_by("value")
             .len()
-            .sort(["len", "value"], descending=[True, False])
+            .sort(pl.col("value").is_null(), "len", "value", descending=[True, True, False])
             .head(MOST_LEVELS + 2)
             for column in columns.values()
         ]
@@ -145,13 +147,12 @@ def _factor(
 ) -> Factor:
     """The factor by its values if they are few, by ranges if numeric, or by its frequent texts."""
     values = [value for value in commonest or [] if value is not None]
+    nulls = commonest is not None and len(values) < len(commonest)
     if commonest is not None and len(values) <= MOST_LEVELS:
-        nulls = len(values) < len(commonest)
         return _listed(name, limits is not None, column, sorted(values), nulls, False)
     if limits is not None:
         return _in_ranges(name, whole, column, limits)
-    # A rare null would be hidden by the texts that are more frequent, so its level is always kept.
-    return _listed(name, False, column, sorted(values[: MOST_LEVELS - 1]), True, True)
+    return _listed(name, False, column, sorted(values[: MOST_LEVELS - 1]), nulls, True)
 
 
 def _listed(

@@ -8,15 +8,13 @@ from mnemoscope.report.charts.theme import COLOURS, theme
 from mnemoscope.report.pictures import spread
 from mnemoscope.report.sweep.curves import share_curves
 from mnemoscope.report.sweep.factors import Factor
-from mnemoscope.report.sweep.heat import cells, share_map
+from mnemoscope.report.sweep.heat import cell_layers, cells, share_map
 from mnemoscope.report.sweep.marks import (
     ANYWHERE,
-    NO_RUN,
     across,
     inline,
     labelled,
     linked,
-    pointed,
     upwards,
 )
 from mnemoscope.report.sweep.shares import HAPPENINGS, Share, leading_share
@@ -70,9 +68,16 @@ def _largest_map(pool: pl.DataFrame, shares: list[Share], x: Factor, y: Factor) 
     tooltip = _tooltip(shares, {"x": x, "y": y})
     height = max(160, 36 * len(y.labels))
     return cells(
-        inline(marks), marks, _colour(shares), tooltip, x, y, 420, height=height,
+        inline(marks),
+        marks,
+        _colour(shares),
+        tooltip,
+        x,
+        y,
+        420,
+        height=height,
         fillOpacity=_opacity(),
-    )  # fmt: skip
+    )
 
 
 def _panels(
@@ -88,19 +93,10 @@ def _panels(
         tooltip=_tooltip(shares, placed),
         **linked(marks),
     )
-    filled = (
-        base.transform_filter("isValid(datum.rate)")
-        .mark_rect(style="reference", strokeOpacity=0.15, strokeWidth=0.5, **pointed(marks))
-        .encode(color=_colour(shares), fillOpacity=_opacity())
-    )
-    crosses = base.transform_filter("!isValid(datum.rate)").mark_text(
-        style="reference-label", text=NO_RUN, **pointed(marks)
-    )
-    facet = alt.Facet(
-        "panel:N", sort=kept, title=third.title, header=alt.Header(labelLimit=180)
-    )  # fmt: skip
+    layers = cell_layers(base, marks, _colour(shares), fillOpacity=_opacity())
+    facet = alt.Facet("panel:N", sort=kept, title=third.title, header=alt.Header(labelLimit=180))
     return (
-        alt.layer(filled, crosses, data=inline(marks))
+        alt.layer(*layers, data=inline(marks))
         .properties(width=190, height=max(96, 16 * len(y.labels)))
         .facet(facet, columns=4)
         .resolve_axis(x="independent")
@@ -116,9 +112,10 @@ def _largest(pool: pl.DataFrame, shares: list[Share], placed: dict[str, Factor])
         )
     rates = [pl.col(f"{share.name}_rate") for share in shares]
     pool = pool.with_columns(
-        rate=pl.max_horizontal(rates), not_interpolated=pl.col("count:not_interpolated"),
+        rate=pl.max_horizontal(rates),
+        not_interpolated=pl.col("count:not_interpolated"),
         all_runs=pl.col("count:runs"),
-    )  # fmt: skip
+    )
     # The first share that reaches the largest rate tells a tie.
     what = pl.coalesce(
         *(
@@ -128,9 +125,7 @@ def _largest(pool: pl.DataFrame, shares: list[Share], placed: dict[str, Factor])
         pl.lit(NONE),
     )
     links = [pl.col("href").fill_null(ANYWHERE)] * ("href" in pool.columns)
-    told = [
-        f"{share.name}_{name}" for share in shares for name in ("rate", "low", "high")
-    ]  # fmt: skip
+    told = [f"{share.name}_{name}" for share in shares for name in ("rate", "low", "high")]
     return labelled(pool, placed).select(
         *placed, "rate", what.alias("what"), *told, "all_runs", "not_interpolated", *links
     )
@@ -138,9 +133,7 @@ def _largest(pool: pl.DataFrame, shares: list[Share], placed: dict[str, Factor])
 
 def _colour(shares: list[Share]) -> alt.Color:
     colours = {share.name: share.colour for share in shares} | {NONE: COLOURS["none"]}
-    return alt.Color(
-        "what:N", scale=alt.Scale(domain=list(colours), range=list(colours.values()))
-    )  # fmt: skip
+    return alt.Color("what:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())))
 
 
 def _opacity() -> alt.FillOpacity:
@@ -148,9 +141,7 @@ def _opacity() -> alt.FillOpacity:
 
 
 def _tooltip(shares: list[Share], placed: dict[str, Factor]) -> list[alt.Tooltip]:
-    told = [
-        alt.Tooltip(f"{channel}:N", title=factor.title) for channel, factor in placed.items()
-    ]  # fmt: skip
+    told = [alt.Tooltip(f"{channel}:N", title=factor.title) for channel, factor in placed.items()]
     told.append(alt.Tooltip("what:N", title="what happens"))
     for share in shares:
         told += [

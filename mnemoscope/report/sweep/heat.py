@@ -93,6 +93,22 @@ def cells(
     base = alt.Chart(data).encode(
         x=across("x", x), y=upwards("y", y), tooltip=tooltip, **linked(marks)
     )
+    layers = cell_layers(base, marks, colour, **channels)
+    chart = alt.layer(*layers).properties(width=width, height=height)
+    return (chart.properties(title=title) if title else chart).configure(**theme())
+
+
+def cell_layers(
+    base: alt.Chart, marks: pl.DataFrame, colour: alt.Color, **channels: alt.FillOpacity
+) -> list[alt.Chart]:
+    """Filled cells, and crosses where the rate is not known.
+
+    Args:
+        base: With its axes, and the marks as data unless a facet has them.
+        marks: As a table.
+        colour: Of a cell.
+        channels: More that a cell tells.
+    """
     filled = (
         base.transform_filter("isValid(datum.rate)")
         .mark_rect(style="reference", strokeOpacity=0.15, strokeWidth=0.5, **pointed(marks))
@@ -101,5 +117,4 @@ def cells(
     crosses = base.transform_filter("!isValid(datum.rate)").mark_text(
         style="reference-label", text=NO_RUN, fontSize=13, **pointed(marks)
     )
-    chart = alt.layer(filled, crosses).properties(width=width, height=height)
-    return (chart.properties(title=title) if title else chart).configure(**theme())
+    return [filled, crosses]

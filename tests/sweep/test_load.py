@@ -1,0 +1,226 @@
+"""Reading a sweep: each planned run once, whatever else lies in the folder."""
+
+import io
+import json
+import shutil
+
+import polars as pl
+import pytest
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.sweep import load, run, status
+from mnemoscope.sweep import runs as runs_module
+from mnemoscope.sweep.executors import in_process
+from tests.sweep.designs import measuring, tiny
+
+
+@pytest.fixture(scope="module")
+def stored_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stored") / "sweep"
+    run(tiny(grid={"spec.depth": [1, 2]}), folder, executor=in_process())
+    return folder
+
+
+@pytest.fixture
+def stored(stored_once, tmp_path):
+    """Four runs in two groups."""
+    return shutil.copytree(stored_once, tmp_path / "sweep")
+
+
+def rows_of(folder):
+    return sorted(folder.glob("rows/*/*.parquet"))
+
+
+def keys(folder, sweep=None):
+    return sorted(load(folder, sweep).collect()["key"].to_list())
+
+
+def test_a_row_for_each_run(stored):
+    frame = load(stored).collect()
+    assert frame.height == frame["key"].n_unique() == 4
+    assert sorted(zip(frame["depth"], frame["seed"], strict=True)) == [
+        (1, 0), (1, 1), (2, 0), (2, 1),
+    ]  # fmt: skip
+
+
+def test_a_run_that_is_stored_twice_is_shown_once(stored):
+    before = keys(stored)
+    one = rows_of(stored)[0]
+    shutil.copy(one, one.with_name("again.parquet"))
+    assert keys(stored) == before
+
+
+def test_rows_that_nobody_planned_are_left_out(stored):
+    before = keys(stored)
+    one = rows_of(stored)[0]
+    other = pl.read_parquet(one).with_columns(key=pl.lit("0" * 32))
+    other.write_parquet(one.with_name("other.parquet"))
+    assert keys(stored) == before
+
+
+def test_rows_of_other_code_are_left_out(stored, monkeypatch):
+    before = keys(stored)
+    monkeypatch.setattr(runs_module, "code_version", lambda: "other")
+    finished = run(
+        tiny(grid={"spec.depth": [1, 2]}), stored, executor=WithCode("other", monkeypatch)
+    )
+    assert finished.present == 0
+    assert set(keys(stored)).isdisjoint(before)
+    assert load(stored).collect()["code"].unique().to_list() == ["other"]
+
+
+def test_settings_that_a_design_no_longer_has_are_left_out(stored):
+    finished = run(tiny(grid={"spec.depth": [2]}), stored, executor=in_process())
+    assert (finished.present, finished.done) == (2, 0)
+    assert load(stored).collect()["depth"].unique().to_list() == [2]
+
+
+def test_one_sweep_of_several(stored):
+    run(tiny(name="deep", grid={"spec.depth": [2, 3]}), stored, executor=in_process())
+    assert len(keys(stored)) == 6
+    assert len(keys(stored, "deep")) == len(keys(stored, "tiny")) == 4
+    assert {one.name for one in status(stored)} == {"deep", "tiny"}
+
+
+def test_sweeps_that_measure_other_things_are_one_table(stored):
+    run(tiny(name="stored", measure={"take": ["stored"]}), stored, executor=in_process())
+    frame = load(stored).collect()
+    assert frame.height == 6
+    assert frame["stored"].null_count() == 4
+
+
+def test_a_function_may_give_what_it_likes(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEP_TEST_FOLDER", str(tmp_path))
+    design = measuring("counted", group_size=1)
+    assert run(design, tmp_path / "sweep", executor=in_process()).done == 2
+    assert load(tmp_path / "sweep").collect()["counted"].to_list() == [1, 1]
+    assert run(design, tmp_path / "sweep", executor=in_process()).present == 2
+
+
+@pytest.mark.parametrize("name", ["with space é", "[1]*", "n=1", "-dash", "a.parquet.d"])
+def test_a_folder_may_have_any_name(name, stored, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stored.rename(tmp_path / name)
+    assert len(keys(name)) == 4
+    assert run(tiny(grid={"spec.depth": [1, 2]}), name, executor=in_process()).present == 4
+
+
+def test_one_file_of_rows(stored, tmp_path):
+    load(stored).collect().write_parquet(tmp_path / "rows.parquet")
+    assert keys(tmp_path / "rows.parquet") == keys(stored)
+
+
+def nothing(content):
+    return b""
+
+
+def half(content):
+    return content[: len(content) // 2]
+
+
+def no_parquet(content):
+    return b"PAR1" + b"x" * len(content) + b"PAR1"
+
+
+def foreign(content):
+    other = io.BytesIO()
+    pl.DataFrame({"a": [1]}).write_parquet(other)
+    return other.getvalue()
+
+
+def damaged(content):
+    return content[:4] + b"\xff" * (len(content) // 2) + content[4 + len(content) // 2 :]
+
+
+BREAK = [nothing, half, no_parquet, damaged]
+
+
+def in_a_line(call, *words):
+    with pytest.raises(MnemoscopeError) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text
+    assert all(word in text for word in words), text
+
+
+@pytest.mark.parametrize("how", BREAK)
+@pytest.mark.parametrize("take", [[], ["counted"]], ids=["own", "functions"])
+def test_broken_rows_are_named(how, take, stored, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEP_TEST_FOLDER", str(tmp_path))
+    design = tiny(grid={"spec.depth": [1, 2]})
+    if take:
+        shutil.rmtree(stored)
+        design = measuring("counted", grid={"spec.depth": [1, 2]})
+        run(design, stored, executor=in_process())
+    broken = rows_of(stored)[1]
+    broken.write_bytes(how(broken.read_bytes()))
+    name = broken.relative_to(stored).as_posix()
+    in_a_line(lambda: run(design, stored, executor=in_process()), name, "remove it")
+    in_a_line(lambda: status(stored), name, "remove it")
+    if how is not damaged:
+        in_a_line(lambda: load(stored).collect(), name, "remove it")
+    broken.unlink()
+    assert run(design, stored, executor=in_process()).done == 2
+    assert len(keys(stored)) == 4
+
+
+@pytest.mark.parametrize("how", [*BREAK, foreign])
+def test_a_broken_plan_is_named(how, stored):
+    broken = stored / "plans/tiny.parquet"
+    broken.write_bytes(how(broken.read_bytes()))
+    for call in (lambda: load(stored), lambda: status(stored)):
+        in_a_line(call, "plans/tiny.parquet", "run the sweep again")
+    run(tiny(grid={"spec.depth": [1, 2]}), stored, executor=in_process())
+    assert len(keys(stored)) == 4
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"seen": 1}', '{"seen": "yesterday"}'])
+def test_a_broken_note_is_named(text, stored):
+    (stored / "plans/tiny.json").write_text(text)
+    in_a_line(lambda: status(stored), "plans/tiny.json", "run the sweep again")
+    run(tiny(grid={"spec.depth": [1, 2]}), stored, executor=in_process())
+    assert status(stored)[0].state == "done"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"group": "a", "keys": 1}'])
+def test_a_broken_failure_is_named(text, stored):
+    (stored / "failures").mkdir()
+    (stored / "failures/a.json").write_text(text)
+    in_a_line(lambda: status(stored), "failures/a.json", "remove it")
+    in_a_line(lambda: run(tiny(), stored, executor=in_process()), "failures/a.json", "remove it")
+
+
+def test_what_is_no_sweep(tmp_path):
+    in_a_line(lambda: load(tmp_path), "no sweep is", "check the path")
+    in_a_line(lambda: load(tmp_path / "none"), "no sweep is")
+    in_a_line(lambda: load(tmp_path / "none.parquet"), "none.parquet")
+    (tmp_path / "text.parquet").write_text("text")
+    in_a_line(lambda: load(tmp_path / "text.parquet"), "text.parquet")
+
+
+def test_a_sweep_that_is_not_there(stored):
+    in_a_line(lambda: load(stored, "deep"), "no sweep deep", "one of tiny")
+    in_a_line(lambda: status(stored, "deep"), "no sweep deep", "one of tiny")
+
+
+def test_a_sweep_that_has_just_begun_is_an_empty_table(stored):
+    shutil.rmtree(stored / "rows")
+    frame = load(stored).collect()
+    assert frame.is_empty()
+    assert {"key", "depth", "loss"} <= set(frame.columns)
+
+
+def test_the_note_tells_the_design(stored):
+    note = json.loads((stored / "plans/tiny.json").read_text())
+    assert note["factors"] == ["depth"]
+    assert note["design"]["grid"] == {"spec.depth": [1, 2]}
+
+
+class WithCode:
+    """Workers that have other code."""
+
+    def __new__(cls, code, monkeypatch):
+        from mnemoscope.sweep import work as work_module
+
+        monkeypatch.setattr(work_module, "code_version", lambda: code)
+        return in_process()
