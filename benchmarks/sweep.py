@@ -292,11 +292,10 @@ def storage() -> str:
     first_seeds(planned)
     times = []
     with tempfile.TemporaryDirectory() as folder:
-        store = open_store(folder)
+        store, path = open_store(folder), Path(folder) / "one.parquet"
         for at in range(20):
             begun = time.perf_counter()
             frame = rows_table(configurations, [one.key for one in group.runs], "0", "0", fitted)
-            path = Path(folder) / "one.parquet"
             frame.write_parquet(path)
             store.write(f"rows/x/{at}.parquet", path.read_bytes())
             times.append(time.perf_counter() - begun)

@@ -63,6 +63,10 @@ def extraction_progress() -> Iterator[Callable[[int, int], None]]:
         )
 
 
+FAILURES = 20
+"""Failures of a sweep that are told as they come."""
+
+
 @contextmanager
 def sweep_progress(
     name: str,
@@ -84,9 +88,16 @@ def sweep_progress(
                 f"{now.rate:,.1f} a second{left}",
             )
 
+        told = 0
+
         def fail(failure: "Failure") -> None:
-            runs = f"run {failure.keys[0]}"
-            bars.console.print(f"mnemoscope: {runs}: {failure.reason}", soft_wrap=True, style="")
+            nonlocal told
+            told += 1
+            line = f"mnemoscope: run {failure.keys[0]}: {failure.reason}"
+            if told == FAILURES:
+                line += " (further ones are told by mnemoscope sweep status)"
+            if told <= FAILURES:
+                bars.console.print(line, soft_wrap=True, markup=False, highlight=False)
 
         yield show, fail
 

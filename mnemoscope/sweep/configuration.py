@@ -226,6 +226,12 @@ def held_out(data: Data, measure: Measure) -> Float[Tensor, "m *shape"] | None:
     return examples(data.model_copy(update={"n": measure.held_out, "offset": at}))[0]
 
 
+def forget_examples() -> None:
+    """Has all examples read anew: what has changed since makes other runs."""
+    for read in (_data, examples):
+        read.cache_clear()
+
+
 # Pydantic takes a tenth of a millisecond, which a million runs of a few hundred parts need not pay.
 @lru_cache(maxsize=4096)
 def _spec(text: str) -> Spec:

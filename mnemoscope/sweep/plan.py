@@ -13,7 +13,7 @@ import polars as pl
 
 from mnemoscope.nets import save
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.configuration import Configuration
+from mnemoscope.sweep.configuration import Configuration, forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import Processes, WorkerLost
 from mnemoscope.sweep.fitting import fit
@@ -107,6 +107,7 @@ def plan(
     Raises:
         MnemoscopeError: the design is wrong.
     """
+    forget_examples()
     code = code_of_design(design)
     planned = planned_runs(design, code)
     check_design(design)

@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.sweep.configuration import (
-    _data,  # pyright: ignore[reportPrivateUsage]
-    examples,
-)
+from mnemoscope.sweep.configuration import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import NoWorkers, WorkerLost, Workers, processes, workers_of
 from mnemoscope.sweep.groups import Group, groups
@@ -26,7 +23,7 @@ from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
 from mnemoscope.sweep.runs import Run, code_of_design, measure_of, planned_runs
 from mnemoscope.sweep.store import LocalStore, Store, StoreError, absolute, open_store
-from mnemoscope.sweep.work import TIMED_OUT, Done, RunError, Task, WorkTimeout, work
+from mnemoscope.sweep.work import TIMED_OUT, Done, OtherCode, RunError, Task, WorkTimeout, work
 
 LOOK = 0.5
 """Seconds between two looks at the clock while nothing comes."""
@@ -110,6 +107,7 @@ def run(
         MnemoscopeError: the design is wrong, or the folder holds other things.
         StoreError: the store cannot be written to; what is there stays.
         NoWorkers: no worker can begin, or the executor takes no more work.
+        OtherCode: a worker has another version of the code.
 
     Example:
         >>> import tempfile
@@ -125,14 +123,13 @@ def run(
         >>> finished.done, sorted(rows["depth"].to_list())
         (4, [1, 1, 2, 2])
     """
-    # Data that have changed since this process read them make other runs.
-    for read in (_data, examples):
-        read.cache_clear()
+    forget_examples()
     code = code_of_design(design)
     planned = planned_runs(design, code)
     check_design(design)
     store = open_store(place)
     _check_place(store)
+    store.tidy()
     there = stored_keys(store, layout(design))
     _forget_done(store, there)
     todo = [
@@ -274,7 +271,7 @@ class _Driver:
     def _take_back(self, future: Future[Done], group: Group, attempt: int) -> None:
         try:
             done = future.result()
-        except (StoreError, NoWorkers):
+        except (StoreError, NoWorkers, OtherCode):
             raise
         except Exception as error:
             self._again(group, attempt, error)
@@ -412,7 +409,7 @@ def _check_stored(store: Store, names: set[str]) -> None:
     lost = names.difference(*(store.names(folder) for folder in folders))
     if lost:
         raise StoreError(
-            f"{len(lost)} of {len(names)} files that workers stored, which are not in {store.place}",
+            f"{len(lost)} of {len(names)} files that workers stored are not in {store.place}",
             expected="a folder or URL that all workers share",
             todo="choose one and run the sweep again",
         )

@@ -1,8 +1,11 @@
 """`status`: what of a sweep is done, runs, has failed, and is missing."""
 
 import os
+import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 import polars as pl
 
@@ -79,7 +82,7 @@ def _status(store: Store, name: str, failed: list[Failure]) -> SweepStatus:
     lost = sum(len(open_.intersection(one.keys)) for one in own)
     state = note.get("state", "lost")
     age = datetime.now(timezone.utc) - datetime.fromisoformat(note["seen"])
-    if state == "running" and age.total_seconds() > SILENT:
+    if state == "running" and age.total_seconds() > SILENT and not _alive(note):
         state = "lost"
     return SweepStatus(
         name=name,
@@ -97,3 +100,14 @@ def _status(store: Store, name: str, failed: list[Failure]) -> SweepStatus:
         seen=note["seen"],
         failures=own,
     )
+
+
+def _alive(note: Mapping[str, Any]) -> bool:
+    """Whether the driver is a process of this machine: one that computes itself notes nothing."""
+    if note.get("host") != socket.gethostname():
+        return False
+    try:
+        os.kill(note["process"], 0)
+    except OSError:
+        return False
+    return True

@@ -13,12 +13,20 @@ A file appears whole or not at all: it is written beside its place and moved the
 import errno
 import os
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import replacing
+
+FOLDERS = ("plans", "rows", "failures", "weights")
+"""Where files are written."""
+
+LEFT_BEHIND = 3600.0
+"""Seconds after which a hidden file is nobody's."""
 
 
 class StoreError(MnemoscopeError):
@@ -73,6 +81,10 @@ class Store(ABC):
         Raises:
             StoreError: it cannot be removed.
         """
+
+    @abstractmethod
+    def tidy(self) -> None:
+        """Removes what writers that were killed have left beside its place, once it is old."""
 
 
 class LocalStore(Store):
@@ -133,6 +145,15 @@ class LocalStore(Store):
             return
         except OSError as error:
             raise unwritable(self.root / name, error) from error
+
+    def tidy(self) -> None:
+        """Removes hidden files of an hour ago and more: nobody writes one for so long."""
+        for folder in FOLDERS:
+            for path in (self.root / folder).rglob(".*"):
+                # Another sweep may tidy at the same time.
+                with suppress(OSError):
+                    if path.is_file() and time.time() - path.stat().st_mtime > LEFT_BEHIND:
+                        path.unlink()
 
 
 class RemoteStore(Store):
@@ -207,6 +228,9 @@ class RemoteStore(Store):
             return
         except Exception as error:
             raise _remote(self.place, name, error) from error
+
+    def tidy(self) -> None:
+        """Does nothing: to look for them would list everything there is, at a price."""
 
 
 def open_store(place: str | os.PathLike[str]) -> Store:

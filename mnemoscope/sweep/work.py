@@ -103,6 +103,10 @@ class WorkTimeout(MnemoscopeError):
     """A group took longer than it may."""
 
 
+class OtherCode(MnemoscopeError):
+    """A worker would compute something else than was planned: no fault of a run."""
+
+
 class RunError(RuntimeError):
     """Another error of a run: its kind and what it says, in plain text."""
 
@@ -150,10 +154,10 @@ def _computed(store: Store, task: Task, log: IO[str]) -> Done:
     begun = time.perf_counter()
     own = code_version() + code_of(task.runs[0].measure)
     if own != task.code:
-        raise MnemoscopeError(
+        raise OtherCode(
             f"a worker on {socket.gethostname()} with another version of the code",
             expected="the version that planned the sweep",
-            todo="install the same version everywhere",
+            todo="install that version everywhere and run the sweep again: what is done is kept",
         )
 
     def say(line: str) -> None:

@@ -91,7 +91,8 @@ def test_groups_that_need_a_gpu_go_where_there_is_one(device, labels, given, tmp
     monkeypatch.setattr(sys.modules["mnemoscope.sweep.run"], "work", where)
     specs = {
         str(number): {
-            "cls": distributed.Worker, "options": {"name": str(number), "nthreads": 1, "resources": own},
+            "cls": distributed.Worker,
+            "options": {"name": str(number), "nthreads": 1, "resources": own},
         }
         for number, own in enumerate(labels)
     }  # fmt: skip

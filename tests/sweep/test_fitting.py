@@ -43,7 +43,7 @@ def test_the_scale_of_the_first_weights(training):
     design = tiny(training={**training, "init_scale": 0.0}, spec={"width": 4, "depth": 2}, seeds=1)
     _, found = fitted(design)
     first = next(iter(found.replicas[0].parameters()))
-    runs, other = fitted(design.model_copy(update={"training": training}))
+    _, other = fitted(design.model_copy(update={"training": training}))
     assert not torch.equal(first, next(iter(other.replicas[0].parameters())))
 
 
@@ -60,7 +60,7 @@ def test_a_run_that_diverges_leaves_the_others_alone():
 
 def test_a_group_that_diverges_whole_has_no_networks():
     design = diverging(grid={"training.lr": [1e6]}, measure={"take": ["stored"]})
-    runs, found = fitted(design)
+    _, found = fitted(design)
     assert found.replicas is None
     assert found.rows == []
     assert found.columns == {"stored": [None, None]}
@@ -85,7 +85,7 @@ def test_examples_that_are_not_those_that_were_planned(tmp_path):
     (run,) = planned_runs(design, "code")
     np.save(path, np.full((2, 1, 4, 4), 0.5, dtype=np.float32))
     examples.cache_clear()
-    with pytest.raises(MnemoscopeError, match="not those that were planned.*plan the sweep anew"):
+    with pytest.raises(MnemoscopeError, match=r"not those that were planned.*plan the sweep anew"):
         fit([run.configuration], [True], say=lambda _: None)
 
 

@@ -149,7 +149,7 @@ def quantitative(factor: Factor) -> alt.X:
         type="log" if factor.logarithmic else "linear",
         domain=[min(placed), max(placed)], nice=False,
     )  # fmt: skip
-    axis = alt.Axis(format="~g", tickCount=6, grid=False, **ticks)
+    axis = alt.Axis(format=".6~g", tickCount=6, grid=False, **ticks)
     return alt.X("x_at:Q", scale=scale, axis=axis, title=factor.title)
 
 
