@@ -51,7 +51,7 @@ def tiny(runs: int, **fields: Any) -> Design:
 def overhead() -> str:
     """What a sweep takes beyond training and measuring, in groups of a second or longer."""
     cells = []
-    for seeds, size in ((300, 100), (1000, 200), (1000, None)):
+    for seeds, size in ((300, 100), (1000, None)):
         design = tiny(10 * seeds, group_size=size)
         with tempfile.TemporaryDirectory() as folder, processes(CORES, 600) as workers:
             _warm(workers)
@@ -113,7 +113,7 @@ spec.activation = ["leaky_relu", "tanh", "silu", "sigmoid", "elu"]
 
 def dask() -> str:
     """Two workers of a Dask cluster against one, three times in turn."""
-    design = tiny(4_000, group_size=100)
+    design = tiny(2_400, group_size=100)
     took: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(3):
         for count, times in took.items():

@@ -108,6 +108,6 @@ def _alive(note: Mapping[str, Any]) -> bool:
         return False
     try:
         os.kill(note["process"], 0)
-    except OSError:
+    except (OSError, OverflowError):
         return False
     return True

@@ -10,6 +10,7 @@ import pytest
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.sweep import load, run, status
 from mnemoscope.sweep import runs as runs_module
+from mnemoscope.sweep import work as work_module
 from mnemoscope.sweep.executors import in_process
 from tests.sweep.designs import measuring, tiny
 
@@ -62,7 +63,7 @@ def test_rows_of_other_code_are_left_out(stored, monkeypatch):
     before = keys(stored)
     monkeypatch.setattr(runs_module, "code_version", lambda: "other")
     finished = run(
-        tiny(grid={"spec.depth": [1, 2]}), stored, executor=WithCode("other", monkeypatch)
+        tiny(grid={"spec.depth": [1, 2]}), stored, executor=with_code("other", monkeypatch)
     )
     assert finished.present == 0
     assert set(keys(stored)).isdisjoint(before)
@@ -216,11 +217,7 @@ def test_the_note_tells_the_design(stored):
     assert note["design"]["grid"] == {"spec.depth": [1, 2]}
 
 
-class WithCode:
+def with_code(code, monkeypatch):
     """Workers that have other code."""
-
-    def __new__(cls, code, monkeypatch):
-        from mnemoscope.sweep import work as work_module
-
-        monkeypatch.setattr(work_module, "code_version", lambda: code)
-        return in_process()
+    monkeypatch.setattr(work_module, "code_version", lambda: code)
+    return in_process()

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.sweep import load, run
+from mnemoscope.sweep import load, run, status
 from mnemoscope.sweep import runs as runs_module
 from mnemoscope.sweep import work as work_module
 from mnemoscope.sweep.executors import NoWorkers, WorkerLost, Workers, in_process
 from mnemoscope.sweep.store import StoreError
+from mnemoscope.sweep.work import OtherCode
 from tests.sweep import functions
 from tests.sweep.designs import diverging, measuring, tiny
 
@@ -106,9 +107,11 @@ def test_a_changed_data_file_makes_everything_new(tmp_path):
 
 def test_a_worker_with_other_code_stores_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(work_module, "code_version", lambda: "other")
-    finished = done(tiny(seeds=1), tmp_path)
-    assert finished.done == 0
-    assert "install the same version everywhere" in finished.failures[0].reason
+    with pytest.raises(OtherCode, match="install that version everywhere"):
+        done(tiny(seeds=1), tmp_path)
+    # It is no run's fault, so none is named.
+    (stands,) = status(tmp_path)
+    assert (stands.state, stands.done, stands.failed) == ("stopped", 0, 0)
 
 
 def test_a_run_that_diverges_is_recorded(tmp_path):

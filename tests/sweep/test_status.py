@@ -58,14 +58,22 @@ def test_a_failure_is_forgotten_once_the_run_is_done(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("age", "state"), [(0, "running"), (SILENT / 2, "running"), (SILENT + 5, "lost")]
+    ("age", "driver", "state"),
+    [
+        (0, {"host": "elsewhere"}, "running"),
+        (SILENT / 2, {"host": "elsewhere"}, "running"),
+        (SILENT + 5, {"host": "elsewhere"}, "lost"),
+        # One that computes itself notes nothing meanwhile, but it is there.
+        (SILENT + 5, {}, "running"),
+        (SILENT + 5, {"process": 2**30}, "lost"),
+    ],
 )
-def test_a_sweep_that_is_silent_is_lost(age, state, tmp_path):
+def test_a_sweep_that_is_silent_is_lost(age, driver, state, tmp_path):
     run(tiny(group_size=1), tmp_path, executor=in_process())
     path = tmp_path / "plans/tiny.json"
     note = json.loads(path.read_text())
     seen = datetime.now(timezone.utc) - timedelta(seconds=age)
-    note |= {"state": "running", "seen": seen.isoformat(), "running": ["a"]}
+    note |= {"state": "running", "seen": seen.isoformat(), "running": ["a"], **driver}
     path.write_text(json.dumps(note))
     next(tmp_path.glob("rows/*/*.parquet")).unlink()
     one = told(tmp_path)
