@@ -14,7 +14,7 @@ demo: $(VENV)/.package  ## Watch an autoencoder memorize real pictures (a quarte
 	@$(BIN)/mnemoscope demo
 
 test: $(VENV)/.dev  ## Run all tests
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
 bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
 	@$(BIN)/python benchmarks/run.py

@@ -10,7 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TextIO
 
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             status = _run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:
         print(f"mnemoscope: {INTERRUPTED}", file=sys.stderr, flush=True)
+        _forget_semaphores()
         # Python ends itself by SIGINT, whatever is raised here, if some code that a library ran
         # from C was what Ctrl-C met. All that had to be put right has been.
         os._exit(WRONG_INPUT)
@@ -43,6 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             "check the path, its permissions and the disk"
         )
     sys.exit(status)
+
+
+def _forget_semaphores() -> None:
+    """Removes those of worker processes, as leaving the usual way would have done.
+
+    Otherwise a tracker of Python's complains of them in its own words.
+    """
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        with suppress(Exception):
+            util._run_finalizers(0)
 
 
 def _run(arguments: list[str]) -> int:

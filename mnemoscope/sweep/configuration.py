@@ -223,7 +223,14 @@ def held_out(data: Data, measure: Measure) -> Float[Tensor, "m *shape"] | None:
             expected="no example in both",
             todo=f"set `measure.held_out_offset` to {end} or more",
         )
-    return examples(data.model_copy(update={"n": measure.held_out, "offset": at}))[0]
+    try:
+        return examples(data.model_copy(update={"n": measure.held_out, "offset": at}))[0]
+    except MnemoscopeError as error:
+        raise MnemoscopeError(
+            f"measure.held_out={measure.held_out} from {at} on: {error.given}",
+            expected=error.expected,
+            todo="ask for fewer, or set `measure.held_out_offset`",
+        ) from error
 
 
 def forget_examples() -> None:

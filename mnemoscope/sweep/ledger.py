@@ -143,18 +143,24 @@ def failures(store: Store) -> list[Failure]:
     """
     found = []
     for name, content in store.read_all(store.names("failures")).items():
-        try:
-            told: Mapping[str, Any] = json.loads(content)
-            found.append(
-                Failure(told["group"], tuple(told["keys"]), told["reason"], told["attempts"])
-            )
-        except (ValueError, TypeError, KeyError) as error:
+        failure = read_failure(content)
+        if failure is None:
             raise MnemoscopeError(
                 f"{store.place}/{name}, which is broken",
                 expected="the note of a failure that a sweep wrote there",
-                todo="remove it and run the sweep again",
-            ) from error
+                todo="run the sweep again, which tries those runs again",
+            )
+        found.append(failure)
     return found
+
+
+def read_failure(content: bytes) -> Failure | None:
+    """A failure from its note; None if the note is broken."""
+    try:
+        told: Mapping[str, Any] = json.loads(content)
+        return Failure(told["group"], tuple(told["keys"]), told["reason"], told["attempts"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _plain(value: Any) -> Any:

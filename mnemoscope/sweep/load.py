@@ -3,8 +3,10 @@
 import io
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import polars as pl
@@ -15,9 +17,6 @@ from mnemoscope.sweep.store import LocalStore, Store, open_store, unreadable
 
 FUNCTIONS = "-functions"
 """How the name of a layout ends whose columns may differ, since functions of a user give them."""
-
-MAGIC = b"PAR1"
-"""What a Parquet file begins and ends with."""
 
 Found = TypeVar("Found")
 
@@ -74,11 +73,8 @@ def sweeps(store: Store) -> list[str]:
     Raises:
         MnemoscopeError: there is none.
     """
-    found = [
-        name[len("plans/") : -len(".json")]
-        for name in store.names("plans")
-        if name.endswith(".json")
-    ]
+    files = [PurePosixPath(name) for name in store.names("plans")]
+    found = sorted({file.stem for file in files if file.suffix in (".json", ".parquet")})
     if not found:
         raise MnemoscopeError(
             f"{store.place}, where no sweep is",
@@ -108,9 +104,10 @@ def read_note(store: Store, sweep: str | None = None) -> dict[str, Any]:
         try:
             note = json.loads(content)
             datetime.fromisoformat(note["seen"])
+            int(note["planned"])
         except (ValueError, TypeError, KeyError) as error:
             raise MnemoscopeError(
-                f"{store.place}/plans/{name}.json, which is broken",
+                f"{store.place}/plans/{name}.json, which is missing or broken",
                 expected="what `mnemoscope sweep run` wrote there",
                 todo="run the sweep again: what is done is kept",
             ) from error
@@ -132,8 +129,13 @@ def planned(store: Store, sweep: str) -> pl.DataFrame:
     name = f"plans/{sweep}.parquet"
     content = store.read(name) or b""
     found = _tried(lambda: pl.read_parquet(io.BytesIO(content)))
-    if found is None or "key" not in found.columns:
-        raise _broken(store, name)
+    told = read_note(store, sweep)["planned"]
+    if found is None or "key" not in found.columns or found.height != told:
+        raise MnemoscopeError(
+            f"{store.place}/{name}, which is missing, broken or not that of {sweep}.json",
+            expected="the Parquet file that a sweep wrote there",
+            todo="run the sweep again: what is done is kept",
+        )
     return found
 
 
@@ -178,39 +180,43 @@ def _layout(store: Store, files: list[str]) -> pl.LazyFrame:
     """The rows of the files of one layout."""
     if isinstance(store, LocalStore):
         paths = [store.path(name) for name in files]
-        for name in files:
-            # A scan would tell it only when it is collected, and not which file.
-            if not _whole(store, name):
-                raise _broken(store, name)
+        # A scan would tell what is foreign only when it is collected, and not which file.
+        _check_alike(store, {name: _schema(store.path(name)) for name in files})
         # A folder's name may have brackets or an equals sign in it, which mean nothing here.
         if files[0].split("/")[1].endswith(FUNCTIONS):
             parts = [pl.scan_parquet(path, glob=False, hive_partitioning=False) for path in paths]
             return pl.concat(parts, how="diagonal_relaxed")
-        return pl.scan_parquet(
-            paths,
-            glob=False,
-            hive_partitioning=False,
-            missing_columns="insert",
-            extra_columns="ignore",
-        )
-    contents = store.read_all(files)
-    frames = [pl.read_parquet(io.BytesIO(content)) for content in contents.values()]
-    return pl.concat(frames, how="diagonal_relaxed").lazy()
+        return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+    frames = {
+        name: _tried(lambda content=content: pl.read_parquet(io.BytesIO(content)))
+        for name, content in store.read_all(files).items()
+    }
+    _check_alike(store, {n: None if f is None else dict(f.schema) for n, f in frames.items()})
+    whole = [frame for frame in frames.values() if frame is not None]
+    return pl.concat(whole, how="diagonal_relaxed").lazy()
 
 
-def _whole(store: LocalStore, name: str) -> bool:
-    """Whether a file begins and ends as Parquet does: one that was cut off does not."""
+def _schema(path: Path) -> dict[str, Any] | None:
+    """The columns of a file; None if it is broken."""
     try:
-        with store.path(name).open("rb") as file:
-            begin = file.read(len(MAGIC))
-            size = file.seek(0, os.SEEK_END)
-            if size < 3 * len(MAGIC):
-                return False
-            file.seek(-2 * len(MAGIC), os.SEEK_END)
-            footer = int.from_bytes(file.read(len(MAGIC)), "little")
-            return begin == MAGIC == file.read() and footer <= size - 3 * len(MAGIC)
+        # By its path it would be a pattern, in which brackets mean something.
+        with path.open("rb") as file:
+            return _tried(lambda: dict(pl.read_parquet_schema(file)))
     except OSError as error:
-        raise unreadable(store.path(name), error) from error
+        raise unreadable(path, error) from error
+
+
+def _check_alike(store: Store, schemas: Mapping[str, dict[str, Any] | None]) -> None:
+    """Refuses files that no sweep wrote there: other columns than those beside them have."""
+    counts = Counter(tuple(schema.items()) for schema in schemas.values() if schema is not None)
+    usual = dict(max(counts, key=counts.__getitem__, default=()))
+    own = next(iter(schemas), "").split("/")[1:2]
+    free = bool(own) and own[0].endswith(FUNCTIONS)
+    base = IDENTITY | SETTINGS | OUTCOME
+    for name, schema in schemas.items():
+        known = schema is not None and all(schema.get(column) == base[column] for column in base)
+        if not known or (schema != usual and not free):
+            raise _broken(store, name)
 
 
 def _tried(read: Callable[[], Found]) -> Found | None:

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as TookTooLong
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,7 @@ class Plan:
         largest_group: Runs of the largest group.
         pilots: What was tried; empty if nothing was.
         seconds: What one worker will take, of the runs that are missing; None if no pilot ended.
+        begin_seconds: What a worker takes before it begins.
         row_bytes: What their rows will take.
         weight_bytes: What the networks take if all are kept that may be.
         unknown: Runs whose pilots did not end in time: their cost is not in `seconds`.
@@ -81,6 +83,7 @@ class Plan:
     largest_group: int
     pilots: tuple[Pilot, ...]
     seconds: float | None
+    begin_seconds: float
     row_bytes: float
     weight_bytes: float
     unknown: int
@@ -114,7 +117,9 @@ def plan(
     there = frozenset() if place is None else stored_keys(open_store(place), layout(design))
     missing = [run for run in planned if run.key not in there]
     cut = groups(missing, design.group_size)
-    pilots = _pilots(design, cut, first_seeds(planned), pilot_seconds) if pilot_seconds else ()
+    pilots, begin = [], 0.0
+    if pilot_seconds:
+        pilots, begin = _pilots(design, cut, first_seeds(planned), pilot_seconds)
     known = [one for one in pilots if one.seconds is not None]
     kept = design.keep_weights != "none"
     return Plan(
@@ -127,6 +132,7 @@ def plan(
         seconds=sum((one.seconds or 0) / one.runs * one.stands_for for one in known)
         if known
         else None,
+        begin_seconds=begin,
         row_bytes=sum(one.row_bytes * one.stands_for for one in known),
         weight_bytes=sum(one.weight_bytes * one.stands_for for one in known) if kept else 0,
         unknown=sum(one.stands_for for one in pilots if one.seconds is None),
@@ -135,15 +141,19 @@ def plan(
 
 def _pilots(
     design: Design, cut: Sequence[Group], first: frozenset[str], seconds: float
-) -> list[Pilot]:
+) -> tuple[list[Pilot], float]:
+    """The pilots, and how many seconds a process takes to begin."""
     parts = _parts(sorted(cut, key=group_cost))
     found: list[Pilot] = []
+    begin = 0.0
     if not parts:
-        return found
+        return found, begin
     executor = Processes(1, seconds)
+    at = time.monotonic()
     try:
         # A process takes seconds to begin, which a sweep pays once for each worker.
         executor.submit(code_version).result()
+        begin = time.monotonic() - at
         until = time.monotonic() + seconds
         for part in parts:
             tried = part[len(part) // 2].runs[:PILOT_RUNS]
@@ -171,7 +181,7 @@ def _pilots(
             )  # fmt: skip
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-    return found
+    return found, begin
 
 
 def try_runs(
@@ -190,7 +200,9 @@ def try_runs(
     if device == "cpu":
         torch.set_num_threads(1)
     begun = time.perf_counter()
-    fitted = fit(runs, first, device=device, say=_silent)
+    # What measured functions print is not the plan's.
+    with redirect_stdout(io.StringIO()):
+        fitted = fit(runs, first, device=device, say=_silent)
     took = time.perf_counter() - begun
     frame = table(runs, [f"{row:032x}" for row in range(len(runs))], "", "", fitted)
     content = io.BytesIO()

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets.spec import check_device
 from mnemoscope.sweep.configuration import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import NoWorkers, WorkerLost, Workers, processes, workers_of
 from mnemoscope.sweep.groups import Group, groups
-from mnemoscope.sweep.ledger import Failure, Ledger, failures
+from mnemoscope.sweep.ledger import Failure, Ledger, read_failure
 from mnemoscope.sweep.load import FUNCTIONS, stored_keys
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
@@ -143,6 +144,7 @@ def run(
     ledger.begin(planned)
     with ExitStack() as stack:
         if executor is None:
+            check_device(design.device)
             count = workers or len(os.sched_getaffinity(0))
             count = max(1, min(count, len(todo)))
             found = stack.enter_context(processes(count, design.timeout)) if todo else None
@@ -416,7 +418,8 @@ def _check_stored(store: Store, names: set[str]) -> None:
 
 
 def _forget_done(store: Store, there: frozenset[str]) -> None:
-    """Removes the notes of failures whose runs have been done since."""
-    for failure in failures(store):
-        if all(key in there for key in failure.keys):
-            store.remove(f"failures/{failure.group}.json")
+    """Removes the notes of failures whose runs have been done since, and notes that are broken."""
+    for name, content in store.read_all(store.names("failures")).items():
+        failure = read_failure(content)
+        if failure is None or all(key in there for key in failure.keys):
+            store.remove(name)

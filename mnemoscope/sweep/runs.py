@@ -50,8 +50,9 @@ def code_of_design(design: Design) -> str:
     Raises:
         MnemoscopeError: a function that is to be measured cannot be had, with its place.
     """
+    measure = measure_of(design)
     try:
-        return code_version() + code_of(measure_of(design))
+        return code_version() + code_of(measure)
     except MnemoscopeError as error:
         raise _with_place(error, design, {}) from error
 

@@ -92,7 +92,8 @@ class LocalStore(Store):
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.place = os.fspath(folder)
-        self.root = Path(folder)
+        # A folder may be called ~, which others would take for the user's.
+        self.root = Path(os.path.abspath(folder))
 
     def path(self, name: str) -> Path:
         """Where a file is."""
@@ -162,6 +163,10 @@ class RemoteStore(Store):
     def __init__(self, url: str) -> None:
         import fsspec
 
+        if not url.partition("://")[2].strip("/") and not url.startswith("memory"):
+            raise StoreError(
+                f"{url}, which names no place", expected="such as s3://bucket/it", todo="name one"
+            )
         try:
             self._files, self._root = fsspec.core.url_to_fs(url.rstrip("/"))
         except (ImportError, ValueError, OSError) as error:

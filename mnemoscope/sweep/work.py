@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -165,7 +165,9 @@ def _computed(store: Store, task: Task, log: IO[str]) -> Done:
 
     known = task.runs[0]
     say(f"{len(task.runs)} runs of {known.spec!r} on {known.data.n} of {known.data.source}")
-    fitted = fit(task.runs, task.first, device=task.device, say=say)
+    # What measured functions print is the log's, not the driver's, which may print JSON.
+    with redirect_stdout(log):
+        fitted = fit(task.runs, task.first, device=task.device, say=say)
     _keep_weights(store, task, fitted)
     frame = table(task.runs, task.keys, task.group, task.code, fitted)
     content = io.BytesIO()

@@ -27,6 +27,11 @@ def counted(net, X):
     return 1
 
 
+def printing(net, X):
+    print("a line of a user")
+    return 1
+
+
 def odd(net, X):
     first = next(iter(net.spec.build(seed=ODD_SEED).parameters()))
     if torch.allclose(next(iter(net.parameters())), first, atol=1e-4):

@@ -98,7 +98,7 @@ def test_a_function_may_give_what_it_likes(tmp_path, monkeypatch):
     assert run(design, tmp_path / "sweep", executor=in_process()).present == 2
 
 
-@pytest.mark.parametrize("name", ["with space é", "[1]*", "n=1", "-dash", "a.parquet.d"])
+@pytest.mark.parametrize("name", ["~", "with space é", "[1]*", "n=1", "-dash", "a.parquet.d"])
 def test_a_folder_may_have_any_name(name, stored, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     stored.rename(tmp_path / name)
@@ -187,8 +187,43 @@ def test_a_broken_note_is_named(text, stored):
 def test_a_broken_failure_is_named(text, stored):
     (stored / "failures").mkdir()
     (stored / "failures/a.json").write_text(text)
-    in_a_line(lambda: status(stored), "failures/a.json", "remove it")
-    in_a_line(lambda: run(tiny(), stored, executor=in_process()), "failures/a.json", "remove it")
+    in_a_line(lambda: status(stored), "failures/a.json", "run the sweep again")
+    run(tiny(grid={"spec.depth": [1, 2]}), stored, executor=in_process())
+    assert status(stored)[0].done == 4
+
+
+def other_type(frame):
+    return frame.with_columns(pl.col("key").hash().cast(pl.Int64))
+
+
+def one_column_less(frame):
+    return frame.drop("loss")
+
+
+def one_column_more(frame):
+    return frame.with_columns(more=1)
+
+
+@pytest.mark.parametrize("how", [other_type, one_column_less, one_column_more])
+def test_rows_that_no_sweep_wrote_there_are_named_and_hide_no_others(how, stored):
+    # Three files that belong there, since of two nobody can say which is foreign.
+    run(tiny(grid={"spec.depth": [1, 2, 3]}, group_size=1), stored, executor=in_process())
+    foreign = rows_of(stored)[0]
+    how(pl.read_parquet(foreign)).write_parquet(foreign)
+    name = foreign.relative_to(stored).as_posix()
+    for call in (lambda: load(stored), lambda: status(stored)):
+        in_a_line(call, name, "remove it")
+
+
+def test_a_plan_of_another_sweep_is_named(stored):
+    run(tiny(name="other", seeds=1), stored, executor=in_process())
+    shutil.copy(stored / "plans/other.parquet", stored / "plans/tiny.parquet")
+    in_a_line(lambda: status(stored), "plans/tiny.parquet", "run the sweep again")
+
+
+def test_a_plan_without_its_note_is_named(stored):
+    (stored / "plans/tiny.json").unlink()
+    in_a_line(lambda: load(stored), "plans/tiny.json", "run the sweep again")
 
 
 def test_what_is_no_sweep(tmp_path):

@@ -58,6 +58,13 @@ def test_a_log_of_a_second_attempt_follows_the_first(tmp_path):
     assert log.index("attempt 1 on") < log.index("attempt 2 on")
 
 
+def test_what_a_function_prints_is_in_the_log(tmp_path, capfd):
+    task = task_of(measuring("printing"), tmp_path)
+    work(task)
+    assert capfd.readouterr().out == ""
+    assert "a line of a user" in (tmp_path / f"logs/{task.group}.log").read_text()
+
+
 @pytest.mark.parametrize("keep", ["none", "stored", "all"])
 def test_weights_on_demand(keep, tmp_path):
     design = diverging(

@@ -62,7 +62,7 @@ def _values(found: "Plan", workers: int) -> dict[str, object]:
         "largest_group": found.largest_group,
         "workers": workers,
         "seconds_computing": found.seconds,
-        "seconds": None if found.seconds is None else found.seconds / workers,
+        "seconds": None if found.seconds is None else found.begin_seconds + found.seconds / workers,
         "row_bytes": found.row_bytes,
         "weight_bytes": found.weight_bytes,
         "unknown": found.unknown,
@@ -80,7 +80,7 @@ def _lines(found: "Plan", workers: int) -> list[str]:
     if found.seconds is not None:
         kept = f", {size(found.weight_bytes)} of weights at most" if found.weight_bytes else ""
         lines.append(
-            f"expected: {duration(found.seconds / workers)} on {workers} "
+            f"expected: {duration(found.begin_seconds + found.seconds / workers)} on {workers} "
             f"worker{'' if workers == 1 else 's'} ({duration(found.seconds)} of computing), "
             f"{size(found.row_bytes)} of rows{kept}"
         )

@@ -26,11 +26,15 @@ def show(
     json: Json = False,
 ) -> int:
     """Tell all that is known of one run; with --out, train it again."""
+    if not key.strip():
+        raise MnemoscopeError(
+            "an empty key", expected="the key of a run, or its beginning", todo="see the report"
+        )
     import_libraries()
     from mnemoscope.sweep import load, train_again
 
     found = load(place).filter(pl.col("key").str.starts_with(key.strip())).head(2).collect()
-    if found.height != 1 or not key.strip():
+    if found.height != 1:
         raise MnemoscopeError(
             f"{key!r}, with which {'no' if found.is_empty() else 'more than one'} key begins",
             expected="the key of a run, or enough of its beginning",
