@@ -133,21 +133,26 @@ def work(task: Task) -> Done:
     try:
         with _log(store, task) as log, _watched(store, task, log), _one_thread(task.device):
             return _computed(store, task, log)
-    except _Alarm:
-        raise WorkTimeout(
+    except (Exception, SystemExit, _Alarm) as error:
+        told = _told(task, error)
+    # What it came from is in the log, and need not survive the way to the driver.
+    told.__cause__ = told.__context__ = None
+    raise told.with_traceback(None)
+
+
+def _told(task: Task, error: BaseException) -> Exception:
+    """An error as the driver is told of it: one that can be sent."""
+    if isinstance(error, _Alarm):
+        return WorkTimeout(
             f"a group that took longer than {task.timeout:g} s",
             expected="one that ends before",
             todo="give it more time (`timeout`) or fewer runs (`group_size`)",
-        ) from None
-    except MnemoscopeError:
-        raise
-    except OSError as error:
-        if error.errno in OF_A_DISK:
-            raise unwritable(error.filename or task.store, error) from error
-        raise RunError(f"{type(error).__name__}: {error}") from error
-    except (Exception, SystemExit) as error:
-        # An exception of another library need not survive the way to the driver.
-        raise RunError(f"{type(error).__name__}: {error}") from error
+        )
+    if isinstance(error, MnemoscopeError):
+        return error
+    if isinstance(error, OSError) and error.errno in OF_A_DISK:
+        return unwritable(error.filename or task.store, error)
+    return RunError(f"{type(error).__name__}: {error}")
 
 
 def _computed(store: Store, task: Task, log: IO[str]) -> Done:

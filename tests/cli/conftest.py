@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from mnemoscope.cli import main
+from mnemoscope.cli.app import app
 
 SMALL = ["--width", "48", "--depth", "3", "--activation", "sigmoid"]
 TRAIN = ["train", "digits", "-n", "4", *SMALL]
@@ -57,6 +58,13 @@ def run(here, capsys):
         return Done(int(exit.value.code), *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def wide(monkeypatch):
+    """A terminal on which no line of a help is broken."""
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(app.console, "_width", 300)
 
 
 @pytest.fixture

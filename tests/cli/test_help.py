@@ -12,8 +12,7 @@ from mnemoscope.cli.app import COMMANDS
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
-def test_every_option(run, monkeypatch, command):
-    monkeypatch.setenv("COLUMNS", "300")
+def test_every_option(run, wide, command):
     done = run(command.__name__, "--help")
     assert done.code == 0
     for name, parameter in _options(command):

@@ -131,8 +131,7 @@ def test_wrong_input_is_one_line(run, here, design, line, says):
 
 
 @pytest.mark.parametrize("command", SWEEP_COMMANDS, ids=lambda command: command.__name__)
-def test_the_help_tells_every_option(run, monkeypatch, command):
-    monkeypatch.setenv("COLUMNS", "300")
+def test_the_help_tells_every_option(run, wide, command):
     done = run("sweep", command.__name__, "--help")
     assert done.code == 0
     for name, parameter in inspect.signature(command).parameters.items():

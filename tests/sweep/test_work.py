@@ -131,6 +131,8 @@ def test_an_error_survives_the_way_to_the_driver(error, tmp_path, monkeypatch):
         work(task_of(tiny(), tmp_path))
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == f"{type(error).__name__}: {error}"
+    # Dask pickles what an error came from, too.
+    assert caught.value.__cause__ is caught.value.__context__ is None
     finished = run(tiny(seeds=1), tmp_path / "sweep", executor=in_process())
     assert finished.failures[0].reason == f"{type(error).__name__}: {error}"
 

@@ -291,7 +291,6 @@ def test_progress_is_told():
         ({"tol": 0.0}, "tol=0.0"),
         ({"max_steps": 0}, "max_steps"),
     ],
-    ids=str,
 )
 def test_wrong_arguments_are_told(changed, told):
     options = {"spec": SPEC, "X": digits(), "seeds": SEEDS} | changed
