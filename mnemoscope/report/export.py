@@ -1,7 +1,7 @@
 """Each chart as a file of its own, with no browser and no network."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import vl_convert
@@ -33,6 +33,22 @@ def write_charts(
     Raises:
         MnemoscopeError: the format is unknown, or the folder cannot be written to.
     """
+    return write_each(audit_charts(audit), folder, format)
+
+
+def write_each(
+    charts: Mapping[str, ChartType], folder: str | os.PathLike[str], format: str
+) -> list[Path]:
+    """Writes charts by name as `<folder>/<name>.<format>`; the files written.
+
+    Args:
+        charts: By name.
+        folder: Made if it is missing.
+        format: A name in `WRITERS`.
+
+    Raises:
+        MnemoscopeError: the format is unknown, or the folder cannot be written to.
+    """
     if format not in WRITERS:
         raise MnemoscopeError(
             f"format {format!r}",
@@ -41,7 +57,7 @@ def write_charts(
         )
     make_folder(folder)
     written = []
-    for name, chart in audit_charts(audit).items():
+    for name, chart in charts.items():
         path = Path(folder) / f"{name}.{format}"
         content = WRITERS[format](name, chart)
         with replacing(path) as temporary:

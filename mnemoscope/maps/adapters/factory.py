@@ -1,20 +1,11 @@
 """A model that a function builds: `package.module:factory`, its weights from a file."""
 
-import importlib
-import os
-import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 from torch import nn
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.importing import import_name, importing_from_here, is_name
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.weights import load_weights
-
-_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 class Factory(Adapter):
@@ -24,12 +15,12 @@ class Factory(Adapter):
 
     def recognizes(self, target: str) -> bool:
         """Two names with a colon between them."""
-        return _NAME.fullmatch(target) is not None
+        return is_name(target)
 
     def load(self, request: Request) -> Loaded:
         """The model, with its weights if a file of them is given."""
-        with _importing_from_here():
-            factory = _named(request.target)
+        with importing_from_here():
+            factory = import_name(request.target, what="factory")
             try:
                 model = factory(**request.factory_args) if callable(factory) else factory
             # A script that ends itself must not end the audit with it.
@@ -55,35 +46,6 @@ class Factory(Adapter):
                 )
             load_weights(model, request.weights)
         return Loaded(model)
-
-
-@contextmanager
-def _importing_from_here() -> Iterator[None]:
-    """As for `python -m`: what lies in the current folder can be imported."""
-    here = os.getcwd()
-    added = here not in sys.path
-    if added:
-        sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        if added:
-            sys.path.remove(here)
-
-
-def _named(target: str) -> Any:
-    module_name, _, path = target.partition(":")
-    try:
-        found = importlib.import_module(module_name)
-        for name in path.split("."):
-            found = getattr(found, name)
-    except (Exception, SystemExit) as error:
-        raise MnemoscopeError(
-            f"{target}, which cannot be imported ({type(error).__name__}: {error})",
-            expected="package.module:factory, in the current folder or installed",
-            todo="check both names",
-        ) from error
-    return found
 
 
 def _arguments(request: Request) -> str:

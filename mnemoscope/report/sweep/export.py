@@ -6,9 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import make_folder, replacing
-from mnemoscope.report.export import WRITERS
+from mnemoscope.report.export import write_each
 from mnemoscope.report.sweep.charts import sweep_charts
 
 
@@ -33,18 +31,4 @@ def write_sweep_charts(
     Raises:
         MnemoscopeError: the format is unknown, or the folder cannot be written to.
     """
-    if format not in WRITERS:
-        raise MnemoscopeError(
-            f"format {format!r}",
-            expected="one of " + ", ".join(WRITERS),
-            todo="choose one of these",
-        )
-    make_folder(folder)
-    written = []
-    for name, chart in sweep_charts(rows, factors).items():
-        path = Path(folder) / f"{name}.{format}"
-        content = WRITERS[format](name, chart)
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-        written.append(path)
-    return written
+    return write_each(sweep_charts(rows, factors), folder, format)

@@ -1,10 +1,9 @@
 """The designs that come with Mnemoscope, and how a design is found by what was typed."""
 
-import sys
-from importlib import import_module
 from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.importing import import_name, is_name
 from mnemoscope.nets.checked_model import did_you_mean
 from mnemoscope.sweep.design import Design
 
@@ -24,9 +23,8 @@ def find_design(text: str) -> Design:
     """
     if text in DESIGNS:
         return Design.from_toml(FOLDER / f"{text}.toml")
-    module, colon, name = text.partition(":")
-    if colon and name.isidentifier() and all(part.isidentifier() for part in module.split(".")):
-        return _imported(module, name)
+    if is_name(text):
+        return _imported(text)
     if not Path(text).exists() and not text.endswith(".toml"):
         raise MnemoscopeError(
             f"{text}, which is no design",
@@ -36,21 +34,11 @@ def find_design(text: str) -> Design:
     return Design.from_toml(text)
 
 
-def _imported(module: str, name: str) -> Design:
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        found = getattr(import_module(module), name)
-    # A module of somebody else may raise anything.
-    except Exception as error:
-        raise MnemoscopeError(
-            f"{module}:{name}, which cannot be imported ({type(error).__name__}: {error})",
-            expected="a module and the name of a Design in it",
-            todo="check both, and run from the folder where the module is",
-        ) from error
+def _imported(text: str) -> Design:
+    found = import_name(text, what="name")
     if not isinstance(found, Design):
         raise MnemoscopeError(
-            f"{module}:{name}, which is a {type(found).__name__}",
+            f"{text}, which is a {type(found).__name__}",
             expected="a mnemoscope.sweep.Design",
             todo="name one",
         )

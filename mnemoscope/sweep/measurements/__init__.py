@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from mnemoscope.dynamics import STARTS
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.importing import is_name
 from mnemoscope.nets.checked_model import did_you_mean
 from mnemoscope.sweep.configuration import Data, held_out
 from mnemoscope.sweep.measure import Measure
@@ -19,7 +20,6 @@ from mnemoscope.sweep.measurements.generalization import GENERALIZATION
 from mnemoscope.sweep.measurements.imported import (
     column_of,
     imported_measurement,
-    is_path,
     source_digest,
 )
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
@@ -61,7 +61,7 @@ def find_measurement(name: str) -> Measurement:
     """
     if name in MEASUREMENTS:
         return MEASUREMENTS[name]
-    if is_path(name):
+    if is_name(name):
         return imported_measurement(name, TAKEN)
     raise MnemoscopeError(
         f"measure.take with {name!r}",
@@ -111,7 +111,7 @@ def code_of(measure: Measure) -> str:
     Raises:
         MnemoscopeError: a function cannot be imported.
     """
-    paths = sorted(name for name in measure.take if is_path(name))
+    paths = sorted(name for name in measure.take if is_name(name))
     if not paths:
         return ""
     return hashlib.sha256("\n".join(map(source_digest, paths)).encode()).hexdigest()
@@ -121,7 +121,7 @@ def _refuse_repeated(measure: Measure) -> None:
     seen: dict[str, str] = {}
     for name in measure.take:
         # Two functions of one name, from two modules, would fill the same columns.
-        own = f":{column_of(name)}" if is_path(name) else name
+        own = f":{column_of(name)}" if is_name(name) else name
         if own in seen:
             raise MnemoscopeError(
                 f"measure.take with {seen[own]!r} and {name!r}",

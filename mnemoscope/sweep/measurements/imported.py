@@ -7,28 +7,19 @@ run gives.
 """
 
 import hashlib
-import importlib
 import inspect
 import numbers
-import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.importing import import_name, importing_from_here, is_name
 from mnemoscope.nets.checked_model import short
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
-
-_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-
-
-def is_path(name: str) -> bool:
-    """Whether this is `package.module:function`, rather than the name of a measurement."""
-    return _PATH.fullmatch(name) is not None
 
 
 def column_of(path: str) -> str:
@@ -82,7 +73,7 @@ def source_digest(path: str) -> str:
 def _take(path: str, taken: Collection[str], trained: Trained) -> dict[str, list]:
     column = column_of(path)
     rows: list[dict[str, float]] = []
-    with _importing_from_here():
+    with importing_from_here():
         function = _function(path)
         for r, seed in enumerate(trained.seeds):
             net, X = trained.replicas[r], trained.X[r].clone()
@@ -99,7 +90,7 @@ def _take(path: str, taken: Collection[str], trained: Trained) -> dict[str, list
                     todo=f"mend `{column}`, or leave it out of `measure.take`",
                 ) from error
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    others = [column_of(other) for other in trained.measure.take if is_path(other)]
+    others = [column_of(other) for other in trained.measure.take if is_name(other)]
     for name in columns:
         _refuse_taken(path, name, taken)
         _refuse_ambiguous(path, name, others)
@@ -151,25 +142,14 @@ def _refuse_ambiguous(path: str, column: str, functions: Sequence[str]) -> None:
 
 @lru_cache
 def _function(path: str) -> Callable[..., Any]:
-    module_name, _, names = path.partition(":")
-    try:
-        with _importing_from_here():
-            found: Any = importlib.import_module(module_name)
-        for name in names.split("."):
-            found = getattr(found, name)
-    except (Exception, SystemExit) as error:
-        raise MnemoscopeError(
-            f"{path}, which cannot be imported ({type(error).__name__}: {error})",
-            expected="package.module:function, in the current folder or installed",
-            todo="check both names",
-        ) from error
+    found = import_name(path, what="function")
     if not callable(found):
         raise MnemoscopeError(
             f"{path}, which is a {type(found).__name__}",
             expected="a function of a network and its examples",
             todo="name the function itself",
         )
-    _file_digest(module_name)
+    _file_digest(path.partition(":")[0])
     return found
 
 
@@ -181,17 +161,3 @@ def _file_digest(module_name: str) -> str:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
     except OSError:
         return ""
-
-
-@contextmanager
-def _importing_from_here() -> Iterator[None]:
-    """As for `python -m`: what lies in the current folder can be imported."""
-    here = os.getcwd()
-    added = here not in sys.path
-    if added:
-        sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        if added and here in sys.path:
-            sys.path.remove(here)
