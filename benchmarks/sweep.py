@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,8 @@ def faults() -> str:
             process = _command("run", str(path), "--out", store)
             time.sleep(generator.uniform(0, whole))
             early = process.poll() is None
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             moments.append(early)
             try:
