@@ -40,6 +40,6 @@ def test_what_cannot_be_imported_is_told(source, says, tmp_path, monkeypatch):
     name = f"importing_broken_{abs(hash(source))}"
     (tmp_path / f"{name}.py").write_text(source)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(MnemoscopeError, match="expected package.module:thing") as caught:
+    with pytest.raises(MnemoscopeError, match=r"expected package\.module:thing") as caught:
         import_name(f"{name}:thing", what="thing")
     assert says in str(caught.value)

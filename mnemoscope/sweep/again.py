@@ -17,7 +17,7 @@ def train_again(configuration: str | Configuration, *, device: str = "cpu") -> N
         MnemoscopeError: its examples are no longer there, or it diverges.
 
     Example:
-        >>> from mnemoscope.sweep.configuration import configuration
+        >>> from mnemoscope.sweep.configured import configuration
         >>> data = {"source": "digits", "n": 2}
         >>> run = configuration({"width": 16, "depth": 2}, data, {}, {}, seed=0)
         >>> train_again(run).spec.depth

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 DECIDING = (
-    "auditing", "claims/endings.py", "claims/storage.py", "data", "dynamics", "intervals.py",
-    "linalg", "maps", "nets", "sweep/configuration.py", "sweep/fitting.py", "sweep/measurements",
-    "theory", "training",
+    "auditing", "claims/endings.py", "claims/storage.py", "data", "dynamics", "importing.py",
+    "intervals.py", "linalg", "maps", "nets", "sweep/configuration.py", "sweep/configured.py",
+    "sweep/fitting.py", "sweep/measurements", "theory", "training",
 )  # fmt: skip
 """What is read: every module on which a number of a row depends."""
 

@@ -19,8 +19,6 @@ from mnemoscope.nets.checked_model import CheckedModel
 from mnemoscope.nets.spec import Count, Whole
 from mnemoscope.provenance import checksum
 from mnemoscope.sweep.measure import Measure
-from mnemoscope.training.checks import check_settings
-from mnemoscope.training.optimizers import optimizer_kind
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 """The dtypes that networks are trained in."""
@@ -113,7 +111,7 @@ class Configuration:
 
     def to_json(self) -> str:
         """All of it as one line; equal configurations give equal text."""
-        return _json(self.told())
+        return json_text(self.told())
 
     @classmethod
     def from_json(cls, text: str) -> "Configuration":
@@ -155,45 +153,6 @@ class Configuration:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def configuration(
-    spec: Mapping[str, Any],
-    data: Mapping[str, Any],
-    training: Mapping[str, Any],
-    measure: Mapping[str, Any],
-    seed: int,
-) -> Configuration:
-    """A run from the fields of its sections, checked as far as it can be without training.
-
-    The spec's shape is that of the examples if left out. Whatever decides a number is told in
-    full: `n`, the rate and the size of a batch are never left open.
-
-    Args:
-        spec: Fields of a spec, with its `kind` (`fully_connected` if left out).
-        data: Fields of `Data`.
-        training: Fields of `Training`.
-        measure: Fields of `Measure`.
-        seed: 0 or more.
-
-    Raises:
-        MnemoscopeError: a field is wrong, the examples cannot be had, or things do not fit.
-    """
-    from mnemoscope.sweep.measurements import check_measure
-
-    chosen, found, shape = _data(_json(data))
-    assert chosen.n is not None
-    built = _spec(_json({"kind": "fully_connected", "shape": shape, **spec}))
-    if built.shape != shape:
-        raise MnemoscopeError(
-            f"spec.shape={built.shape} for examples of shape {shape}",
-            expected="the examples' shape",
-            todo="leave `spec.shape` out",
-        )
-    trained = _training(_json(training), chosen.n, seed)
-    measured = _measure(_json(measure))
-    check_measure(measured, chosen)
-    return Configuration(built, chosen, found, trained, measured, seed)
-
-
 @lru_cache(maxsize=64)
 def examples(data: Data) -> tuple[Float[Tensor, "n *shape"], str]:
     """The examples and their checksum.
@@ -233,61 +192,15 @@ def held_out(data: Data, measure: Measure) -> Float[Tensor, "m *shape"] | None:
         ) from error
 
 
-def forget_examples() -> None:
-    """Has all examples read anew: what has changed since makes other runs."""
-    for read in (_data, examples):
-        read.cache_clear()
-
-
-# Pydantic takes a tenth of a millisecond, which a million runs of a few hundred parts need not pay.
-@lru_cache(maxsize=4096)
-def _spec(text: str) -> Spec:
-    spec = spec_from_json(text)
-    spec.outline()
-    return spec
-
-
-@lru_cache(maxsize=4096)
-def _data(text: str) -> tuple[Data, str, tuple[int, ...]]:
-    """The data with their number, their checksum and the shape of one."""
-    asked = Data(**json.loads(text))
-    X, found = examples(asked)
-    return asked.model_copy(update={"n": len(X)}), found, tuple(X.shape[1:])
-
-
-@lru_cache(maxsize=4096)
-def _measure(text: str) -> Measure:
-    return Measure(**json.loads(text))
-
-
-@lru_cache(maxsize=65_536)
-def _training(text: str, n: int, seed: int) -> Training:
-    training = Training(**json.loads(text))
-    kind = optimizer_kind(training.optimizer)
-    size = n if training.batch_size is None else training.batch_size
-    if training.dtype not in DTYPES:
-        raise MnemoscopeError(
-            f"training.dtype={training.dtype!r}",
-            expected=f"one of {', '.join(DTYPES)}",
-            todo="change `training.dtype`",
-        )
-    check_settings(
-        tol=training.tol, optimizer=training.optimizer, lr=training.lr,
-        schedule=training.schedule, batch_size=size, max_steps=training.max_steps,
-        momentum=training.momentum, weight_decay=training.weight_decay, seed=seed, examples=n,
-    )  # fmt: skip
-    told = {"batch_size": size, "lr": kind.lr if training.lr is None else training.lr}
-    return training.model_copy(update=told)
-
-
 @lru_cache(maxsize=65_536)
 def _text(part: CheckedModel) -> str:
-    return _json(part.model_dump(mode="json"))
+    return json_text(part.model_dump(mode="json"))
 
 
 def _dumped(part: CheckedModel) -> dict[str, Any]:
     return part.model_dump(mode="json")
 
 
-def _json(value: Mapping[str, Any]) -> str:
+def json_text(value: Mapping[str, Any]) -> str:
+    """Plain values as one line; equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

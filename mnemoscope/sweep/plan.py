@@ -14,7 +14,8 @@ import polars as pl
 
 from mnemoscope.nets import save
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.configuration import Configuration, forget_examples
+from mnemoscope.sweep.configuration import Configuration
+from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import Processes, WorkerLost
 from mnemoscope.sweep.fitting import fit

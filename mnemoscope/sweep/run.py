@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets.spec import check_device
-from mnemoscope.sweep.configuration import forget_examples
+from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import NoWorkers, WorkerLost, Workers, processes, workers_of
 from mnemoscope.sweep.groups import Group, groups

@@ -8,7 +8,8 @@ from typing import Any
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets.checked_model import did_you_mean, short
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.configuration import FIELDS, Configuration, configuration
+from mnemoscope.sweep.configuration import FIELDS, Configuration
+from mnemoscope.sweep.configured import configuration
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.measure import Measure
 from mnemoscope.sweep.measurements import code_of

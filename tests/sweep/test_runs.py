@@ -4,7 +4,7 @@ import pytest
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.sweep import runs as runs_module
-from mnemoscope.sweep.configuration import configuration
+from mnemoscope.sweep.configured import configuration
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.runs import planned_runs
 
