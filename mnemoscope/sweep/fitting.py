@@ -74,13 +74,15 @@ def fit(
     diverged = [one.diverged for one in trained.outcomes]
     rows = [row for row, lost in enumerate(diverged) if not lost]
     columns: dict[str, list[Any]] = {}
+    networks = trained.replicas
+    measured = None if networks is None else _to_measure(networks, runs, first, X, rows)
     for name in runs[0].measure.take:
         measurement = find_measurement(name)
         found: dict[str, list[Any]] = {column: [] for column in measurement.columns}
-        if trained.replicas is not None:
+        if measured is not None:
             at = time.perf_counter()
             with _warnings_told(say):
-                found |= measurement.take(_to_measure(trained.replicas, runs, first, X, rows))
+                found |= measurement.take(measured)
             say(f"measured {name} in {time.perf_counter() - at:.2f} s")
         columns |= {column: _spread(values, rows, len(runs)) for column, values in found.items()}
     return Fitted(
@@ -89,7 +91,7 @@ def fit(
         interpolated=[one.converged for one in trained.outcomes],
         diverged=diverged,
         columns=columns,
-        replicas=trained.replicas,
+        replicas=networks,
         rows=rows,
         seconds_training=between - begun,
         seconds_measuring=time.perf_counter() - between,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.importing import is_name
 from mnemoscope.nets.spec import check_device
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
@@ -158,11 +159,10 @@ def run(
 
 def layout(design: Design) -> str:
     """The folder of the rows: a hash of their columns."""
+    take = measure_of(design).take
     columns = [*IDENTITY, *SETTINGS, *OUTCOME]
-    columns += [
-        f"{name}:{list(find_measurement(name).columns)}" for name in measure_of(design).take
-    ]
-    ending = FUNCTIONS if any(":" in name for name in measure_of(design).take) else ""
+    columns += [f"{name}:{list(find_measurement(name).columns)}" for name in take]
+    ending = FUNCTIONS if any(map(is_name, take)) else ""
     return hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:8] + ending
 
 
