@@ -111,6 +111,6 @@ def is_gone(process):
     """Whether a process has ended, though perhaps nobody has asked how."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
     return state == "Z"

@@ -17,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any
 
@@ -132,12 +133,16 @@ class Processes(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends all processes; with `cancel_futures` also those that are computing."""
         self._threads.shutdown(wait=False, cancel_futures=cancel_futures)
+        killed = []
         if cancel_futures:
             with self._all:
                 self._ended = True
-                for pool in self._busy:
-                    _kill(pool)
+                killed = [process for pool in self._busy for process in _kill(pool)]
         self._threads.shutdown(wait=wait)
+        if wait:
+            # A call is over when the pipe of its process closes, a moment before the process is.
+            for process in killed:
+                process.join(GRACE)
         while not self._pools.empty():
             self._pools.get().shutdown(wait=wait, cancel_futures=True)
 
@@ -189,9 +194,11 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _kill(pool: ProcessPoolExecutor) -> None:
+def _kill(pool: ProcessPoolExecutor) -> list[BaseProcess]:
     # Python 3.14 has a method for it; the attribute is the same in all before.
-    for process in list((getattr(pool, "_processes", None) or {}).values()):
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    for process in processes:
         with suppress(OSError, ValueError):
             process.kill()
     pool.shutdown(wait=False, cancel_futures=True)
+    return processes
