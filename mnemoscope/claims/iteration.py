@@ -209,7 +209,8 @@ CLAIM = Claim(
     tolerance=(
         "0.05 below all of the starts: the source gives no rate, but what more than one start in "
         "twenty escapes is no rule. The sampling error is smaller: at 2,500 starts a share of 0.95 "
-        "is known to 0.01 for these networks."
+        "is known to 0.01 of these very networks; of others the interval in the figure tells, "
+        "which counts networks."
     ),
     experiment=experiment,
     figure=figure,

@@ -145,10 +145,16 @@ def _checks(runs: pl.DataFrame) -> tuple[Check, ...]:
     counted = runs.filter("interpolated").with_columns(
         (pl.col("stored") > 0).cast(pl.Int64).alias("storing"), pl.lit(1).alias("one")
     )
+    own = pl.col("optimizer").replace_strict(RATES, return_dtype=pl.Float64)
+    runs, counted = (
+        frame.with_columns((pl.col("lr") / own).round(6).alias("of its rate"))
+        for frame in (runs, counted)
+    )
     checks = []
     for study, column, words in (
         ("optimizer", "optimizer", "under {}"),
         ("optimizer", "batch_size", "in batches of {}"),
+        ("optimizer", "of its rate", "at {:g} of the optimizer's own rate"),
         ("init", "init", "from first weights {}"),
     ):
         for value in runs.filter(pl.col("study") == study)[column].unique(maintain_order=True):
@@ -289,10 +295,10 @@ CLAIM = Claim(
     source="arXiv 1810.10333 and 1909.12362, experiments",
     tolerance=(
         "Of the networks that interpolate 0.05 may store none of their examples, under each "
-        "optimizer, batch size and law of the first weights: the sources claim that attractors "
-        "appear, not how many, and what more than one network in twenty escapes is no rule. How "
-        "many examples are stored, and after how many updates, is told beside it; nothing predicts "
-        "it."
+        "optimizer, batch size, rate and law of the first weights: the sources claim that "
+        "attractors appear, not how many, and what more than one network in twenty escapes is no "
+        "rule. How many examples are stored, and after how many updates, is told beside it; "
+        "nothing predicts it."
     ),
     experiment=experiment,
     figure=figure,

@@ -25,6 +25,7 @@ from torch import Tensor
 import mnemoscope as mn
 from mnemoscope.claims.checks import at_least, at_most
 from mnemoscope.claims.claim import Check, Claim, Evidence
+from mnemoscope.claims.rates import pooled
 from mnemoscope.claims.scale import Scale
 from mnemoscope.claims.storage import MATCH
 from mnemoscope.data.corruptions import corrupt
@@ -33,7 +34,7 @@ from mnemoscope.intervals import Z95, wilson
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 
-NEARLY_ALL = 0.9
+MOST = 0.9
 """What counts as storing, recalling or reaching: nearly always. The sources tell no rate, and a
 single spurious attractor or failed run is no contradiction."""
 
@@ -222,7 +223,7 @@ def _share(what: str, runs: pl.DataFrame, column: str, total: str | None = None)
     of = runs.height if total is None else int(runs[total].sum())
     return at_least(
         f"share of {what}",
-        bound=NEARLY_ALL,
+        bound=MOST,
         measured=count / of if of else float("nan"),
         runs=runs.height,
     )
@@ -301,15 +302,15 @@ def figure(runs: pl.DataFrame) -> ChartType:
         shape=alt.Shape("sequences:N", title="sequences"),
         tooltip=["activation:N", "n:Q", "sequences:Q", "seed:Q", "radius:Q", "alone_radius:Q"],
     )
-    pooled = alt.Chart(chart_data(_pooled(runs)))
-    place = pooled.encode(
+    shares = alt.Chart(chart_data(_shares(runs)))
+    place = shares.encode(
         y=alt.Y("activation:N", title=None),
         yOffset=alt.YOffset("sort:N"),
         color=alt.Color("activation:N"),
     )
     whiskers = place.mark_rule().encode(
-        x=alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), title="share, with its 95% interval"),
-        x2="high:Q",
+        x=alt.X("rate_low:Q", scale=alt.Scale(domain=[0, 1]), title="share, with its 95% interval"),
+        x2="rate_high:Q",
     )
     dots = place.mark_point(filled=True).encode(
         x="rate:Q", shape=alt.Shape("sort:N", title=None), tooltip=["count:Q", "total:Q"]
@@ -322,28 +323,24 @@ def figure(runs: pl.DataFrame) -> ChartType:
     )
 
 
-def _pooled(runs: pl.DataFrame) -> pl.DataFrame:
-    """Shares over all runs that interpolate, with Wilson intervals."""
+def _shares(runs: pl.DataFrame) -> pl.DataFrame:
+    """Shares over all runs that interpolate, with their intervals."""
     sorts = {
-        "stored": ("stored", None),
+        "stored": ("stored", "one"),
         "recalled": ("recalled", "trials"),
         "reached at random": ("reached", "starts"),
     }
-    rows = []
-    for (activation,), group in runs.filter("interpolated").group_by(
-        "activation", maintain_order=True
-    ):
-        for sort, (column, total) in sorts.items():
-            count = int(group[column].sum())
-            of = group.height if total is None else int(group[total].sum())
-            low, high = wilson(count, of)
-            rows.append(
-                {
-                    "activation": activation, "sort": sort, "count": count, "total": of,
-                    "rate": count / of, "low": float(low), "high": float(high),
-                }
-            )  # fmt: skip
-    return pl.DataFrame(rows)
+    counted = runs.filter("interpolated").with_columns(pl.lit(1).alias("one"))
+    return pl.concat(
+        pooled(
+            counted.select(
+                "activation", pl.col(column).cast(pl.Int64).alias("count"),
+                pl.col(total).cast(pl.Int64).alias("total"),
+            ),
+            ["activation"], "count", "total", "rate",
+        ).with_columns(pl.lit(sort).alias("sort"))
+        for sort, (column, total) in sorts.items()
+    )  # fmt: skip
 
 
 CLAIM = Claim(
