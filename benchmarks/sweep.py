@@ -28,7 +28,7 @@ from mnemoscope.sweep.fitting import fit
 from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.ledger import Ledger
 from mnemoscope.sweep.rows import table as rows_table
-from mnemoscope.sweep.run import first_seeds, layout
+from mnemoscope.sweep.run import layout
 from mnemoscope.sweep.runs import code_of_design, planned_runs
 from mnemoscope.sweep.store import open_store
 
@@ -291,7 +291,6 @@ def storage() -> str:
     group = groups(planned)[0]
     configurations: list[Configuration] = [one.configuration for one in group.runs]
     fitted = fit(configurations, [False] * len(configurations), say=_silent)
-    first_seeds(planned)
     times = []
     with tempfile.TemporaryDirectory() as folder:
         store, path = open_store(folder), Path(folder) / "one.parquet"

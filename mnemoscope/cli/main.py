@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         with _terminating_like_ctrl_c(), warnings.catch_warnings():
             warnings.showwarning = _tell_warning
             status = _run(sys.argv[1:] if arguments is None else list(arguments))
-    except KeyboardInterrupt:
-        print(f"mnemoscope: {INTERRUPTED}", file=sys.stderr, flush=True)
+    except KeyboardInterrupt as error:
+        print(f"mnemoscope: {error or INTERRUPTED}", file=sys.stderr, flush=True)
         _forget_semaphores()
         # Python ends itself by SIGINT, whatever is raised here, if some code that a library ran
         # from C was what Ctrl-C met. All that had to be put right has been.

@@ -1,7 +1,7 @@
 """Options that several commands share, and what they mean."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -68,8 +68,32 @@ FailOn = Annotated[
         "a name alone means above 0. With 0 always if left out.",
     ),
 ]
+Charts = Annotated[Place, Parameter(help="A folder to write each chart to; no charts if left out.")]
+Format = Annotated[
+    Literal["svg", "pdf", "png", "html"] | None,
+    Parameter(help="Of the charts; svg if left out."),
+]
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+def check_format(format: str | None, charts: str | None) -> str:
+    """The format that charts are written in.
+
+    Args:
+        format: What was asked for.
+        charts: The folder of the charts.
+
+    Raises:
+        MnemoscopeError: a format without charts.
+    """
+    if format is not None and charts is None:
+        raise MnemoscopeError(
+            f"--format {format} without --charts",
+            expected="a folder to write the charts to",
+            todo="pass --charts FOLDER",
+        )
+    return format or "svg"
 
 
 def check_device(device: str) -> str:

@@ -2,12 +2,12 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.options import Json, Place
+from mnemoscope.cli.options import Charts, Format, Json, Place, check_format
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.run_folder import made, open_run, staging
 from mnemoscope.errors import MnemoscopeError
@@ -18,13 +18,8 @@ def report(
     run: Annotated[str, Parameter(help="A run's folder, or an audit's.")],
     *,
     out: Annotated[Place, Parameter(help="The page; RUN/report.html if left out.")] = None,
-    charts: Annotated[
-        Place, Parameter(help="A folder to write each chart to; no charts if left out.")
-    ] = None,
-    format: Annotated[
-        Literal["svg", "pdf", "png", "html"] | None,
-        Parameter(help="Of the charts; svg if left out."),
-    ] = None,
+    charts: Charts = None,
+    format: Format = None,
     json: Json = False,
 ) -> int:
     """Write the page of an audit again, and its charts as files."""
@@ -32,12 +27,7 @@ def report(
     import mnemoscope as mn
     from mnemoscope.report import write_charts
 
-    if format is not None and charts is None:
-        raise MnemoscopeError(
-            f"--format {format} without --charts",
-            expected="a folder to write the charts to",
-            todo="pass --charts FOLDER",
-        )
+    chosen = check_format(format, charts)
     folder = Path(run)
     if (folder / "audit.json").exists():
         place, page = folder, folder / "report.html"
@@ -54,7 +44,7 @@ def report(
             audit = mn.Audit.load(place)
             drawn = [(audit.to_html(places[page.parent] / page.name), page)]
             if charts is not None:
-                files = write_charts(audit, places[Path(charts)], format=format or "svg")
+                files = write_charts(audit, places[Path(charts)], format=chosen)
                 drawn += [(file, Path(charts) / file.name) for file in files]
         except (MnemoscopeError, OSError):
             raise

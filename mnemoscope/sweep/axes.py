@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from mnemoscope.errors import MnemoscopeError
@@ -17,6 +18,12 @@ VARIED = tuple(
     for field in fields
 )
 """The paths of the fields that can be varied."""
+
+_WHOLE = {
+    "spec.width", "spec.depth", "spec.channels", "spec.kernel_size", "spec.downsample",
+    "spec.levels", "data.n", "data.offset", "data.size", "training.batch_size",
+    "training.max_steps",
+}  # fmt: skip
 
 _RANGE_FIELDS = {*Range.model_fields, *Choices.model_fields}
 
@@ -89,10 +96,10 @@ def grid_axes(grid: Mapping[str, Any]) -> list[Axis]:
     """An axis for each field of a grid.
 
     Raises:
-        DesignError: a field is unknown or has no list of values.
+        DesignError: a field is unknown, or has no list of values or one of them twice.
     """
     return [
-        Axis((field,), tuple((value,) for value in _listed(f"grid.{field}", field, values)))
+        _axis(f"grid.{field}", {field: _listed(f"grid.{field}", field, values)})
         for field, values in grid.items()
     ]
 
@@ -105,7 +112,8 @@ def zip_axis(table: Mapping[str, Any], index: int) -> Axis:
         index: Which of the zip tables it is.
 
     Raises:
-        DesignError: a field is unknown or has no list of values, or the lists differ in length.
+        DesignError: a field is unknown or has no list of values, the lists differ in length, or a
+            combination comes twice.
     """
     at = f"zip.{index}"
     lists = {field: _listed(f"{at}.{field}", field, values) for field, values in table.items()}
@@ -120,7 +128,7 @@ def zip_axis(table: Mapping[str, Any], index: int) -> Axis:
             expected="lists of one length in a zip",
             todo="make them equally long, or move a field to the grid",
         )
-    return Axis(tuple(lists), tuple(zip(*lists.values(), strict=True)))
+    return _axis(at, lists)
 
 
 def sample_axis(table: Mapping[str, Any]) -> Sample:
@@ -128,10 +136,11 @@ def sample_axis(table: Mapping[str, Any]) -> Sample:
 
     Raises:
         DesignError: `count` or `seed` is missing or wrong, there are no fields, or one of them is
-            unknown or has no range.
+            unknown or has no range, or one of other than whole numbers where it takes only these.
     """
     if not table:
         return Sample()
+    _refuse_misspelled(table)
     count = _whole(table, "count", least=1, most=MOST_POINTS)
     seed = _whole({"seed": 0, **table}, "seed", least=0, most=2**31 - 1)
     varied = {field: value for field, value in table.items() if field not in ("count", "seed")}
@@ -220,6 +229,28 @@ def check_plain(path: str, value: Any) -> None:
         )
 
 
+def _axis(at: str, lists: Mapping[str, Sequence[Any]]) -> Axis:
+    """Lists of one length as an axis, each of whose points is another one.
+
+    Raises:
+        DesignError: a point comes twice.
+    """
+    points = tuple(zip(*lists.values(), strict=True))
+    seen: set[str] = set()
+    for point in points:
+        told = repr(point)
+        if told in seen:
+            raise DesignError(
+                [at if at.startswith("grid") else f"{at}.{field}" for field in lists],
+                " with ".join(f"{field}={short(v)}" for field, v in zip(lists, point, strict=True))
+                + " twice",
+                expected="each value once" if len(lists) == 1 else "each combination once",
+                todo="leave out the second",
+            )
+        seen.add(told)
+    return Axis(tuple(lists), points)
+
+
 def _listed(at: str, field: str, values: Any) -> Sequence[Any]:
     _check_varied(at, field, values)
     if isinstance(values, list) and values:
@@ -234,6 +265,21 @@ def _listed(at: str, field: str, values: Any) -> Sequence[Any]:
     )
 
 
+def _refuse_misspelled(table: Mapping[str, Any]) -> None:
+    """Refuses what was to be a sample's `count` or `seed`: no field has a name without a dot."""
+    for name, value in table.items():
+        if "." in name or name in ("count", "seed"):
+            continue
+        near = get_close_matches(name.lower(), ("count", "seed"), n=1)
+        if near:
+            raise DesignError(
+                [f"sample.{name}"],
+                f"a sample with {name}={short(value)}",
+                expected="count, seed, and a range for each field",
+                todo=f"did you mean `{near[0]}`?",
+            )
+
+
 def _range(at: str, field: str, value: Any) -> Range | Choices:
     _check_varied(at, field, value)
     if not isinstance(value, dict):
@@ -245,11 +291,16 @@ def _range(at: str, field: str, value: Any) -> Range | Choices:
             todo="write { choices = [...] }" if isinstance(value, list) else "write one of these",
         )
     try:
-        return Choices(**value) if "choices" in value else Range(**value)
+        found = Choices(**value) if "choices" in value else Range(**value)
     except MnemoscopeError as error:
         raise DesignError(
             [at], f"{field}: {error.given}", expected=error.expected, todo=error.todo
         ) from None
+    if isinstance(found, Range) and not found.whole and field in _WHOLE:
+        raise DesignError(
+            [at], f"{field}={short(value)}", expected="whole numbers", todo="add whole = true"
+        )
+    return found
 
 
 def _check_varied(at: str, field: str, value: Any) -> None:

@@ -50,19 +50,23 @@ class Training(CheckedModel, frozen=True, extra="forbid"):
         MnemoscopeError: a field is misspelled, of the wrong type or out of range.
     """
 
-    tol: float = Field(default=1e-8, description="a loss above 0")
+    tol: float = Field(default=1e-8, strict=True, description="a loss above 0")
     optimizer: str = Field(default="adam", strict=True, description="the name of an optimizer")
     lr: Annotated[float | None, BeforeValidator(_rate)] = Field(
-        default=None, description="a number above 0, or 'default' for the optimizer's own"
+        default=None,
+        strict=True,
+        description="a number above 0, or 'default' for the optimizer's own",
     )
     schedule: str = Field(default="plateau", strict=True, description="the name of a schedule")
     batch_size: Count | None = Field(
         default=None, description="a whole number, 1 or more, or nothing"
     )
     max_steps: Count = Field(default=100_000, description="a whole number, 1 or more")
-    momentum: float = Field(default=0.9, description="a number of at least 0 and below 1")
-    weight_decay: float = Field(default=0.0, description="a number of at least 0")
-    init_scale: float = Field(default=1.0, description="a number")
+    momentum: float = Field(
+        default=0.9, strict=True, description="a number of at least 0 and below 1"
+    )
+    weight_decay: float = Field(default=0.0, strict=True, description="a number of at least 0")
+    init_scale: float = Field(default=1.0, strict=True, gt=0, description="a number above 0")
     polish: bool = Field(default=False, strict=True, description="true or false")
     dtype: str = Field(default="float32", strict=True, description="float32 or float64")
 
@@ -136,11 +140,12 @@ class Configuration:
         """The same run with nothing measured."""
         return replace(self, measure=Measure(take=()))
 
-    def key(self, code: str) -> str:
+    def key(self, code: str, *, pictured: bool = False) -> str:
         """What the run is known by: a hash of its configuration and of the code's version.
 
         Args:
             code: See `mnemoscope.sweep.code_version`.
+            pictured: Whether a picture is to be in its row.
 
         Returns:
             32 hexadecimal digits of a SHA-256.
@@ -148,7 +153,7 @@ class Configuration:
         # The parts are shared by many runs, so each is written once.
         parts = (
             _text(self.spec), _text(self.data), self.data_checksum, _text(self.training),
-            _text(self.measure), str(self.seed), code,
+            _text(self.measure), str(self.seed), code, *(("pictured",) if pictured else ()),
         )  # fmt: skip
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
@@ -158,10 +163,26 @@ def examples(data: Data) -> tuple[Float[Tensor, "n *shape"], str]:
     """The examples and their checksum.
 
     Raises:
-        MnemoscopeError: as `mn.load_data`.
+        MnemoscopeError: as `mn.load_data`; or they do not fit into memory.
     """
-    X = load_data(data.source, data.n, data.offset, data.size, data.gray)
+    try:
+        X = load_data(data.source, data.n, data.offset, data.size, data.gray)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        raise too_many_examples(data) from error
     return X, checksum(X)
+
+
+def too_many_examples(data: Data) -> MnemoscopeError:
+    """What is told of examples that do not fit into memory."""
+    asked = {"n": data.n, "size": data.size}
+    told = ", ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
+    return MnemoscopeError(
+        f"{told or 'all examples'} of {data.source}, which do not fit into memory",
+        expected="examples that the machine that plans, and each worker, can hold",
+        todo="ask for fewer (`n`), or smaller ones (`size`)",
+    )
 
 
 def held_out(data: Data, measure: Measure) -> Float[Tensor, "m *shape"] | None:

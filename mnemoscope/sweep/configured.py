@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from mnemoscope.data.load import KNOWN, LARGEST
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.sweep.configuration import (
@@ -14,9 +15,11 @@ from mnemoscope.sweep.configuration import (
     Training,
     examples,
     json_text,
+    too_many_examples,
 )
 from mnemoscope.sweep.measure import Measure
 from mnemoscope.sweep.measurements import check_measure
+from mnemoscope.sweep.needed_memory import check_memory, machine_memory
 from mnemoscope.training.checks import check_settings
 from mnemoscope.training.optimizers import optimizer_kind
 
@@ -53,6 +56,7 @@ def configuration(
             todo="leave `spec.shape` out",
         )
     trained = _training(json_text(training), chosen.n, seed)
+    check_memory(built, trained, chosen.n)
     measured = _measure(json_text(measure))
     check_measure(measured, chosen)
     return Configuration(built, chosen, found, trained, measured, seed)
@@ -67,17 +71,38 @@ def forget_examples() -> None:
 # Pydantic takes a tenth of a millisecond, which a million runs of a few hundred parts need not pay.
 @lru_cache(maxsize=4096)
 def _spec(text: str) -> Spec:
-    spec = spec_from_json(text)
-    spec.outline()
-    return spec
+    return spec_from_json(text)
 
 
 @lru_cache(maxsize=4096)
 def _data(text: str) -> tuple[Data, str, tuple[int, ...]]:
     """The data with their number, their checksum and the shape of one."""
     asked = Data(**json.loads(text))
-    X, found = examples(asked)
+    _refuse_url(asked.source)
+    room = machine_memory()
+    # What they take at least: one channel, in float32. Larger sizes are refused as such.
+    least = 4 * (asked.n or 1) * min(asked.size or 1, LARGEST) ** 2
+    if room is not None and least > room:
+        raise too_many_examples(asked)
+    try:
+        X, found = examples(asked)
+    except MnemoscopeError as error:
+        if asked.source.strip() and "=" not in asked.source and asked.source in error.given:
+            raise
+        # It tells the path as the system has it, by which the line of `source` is not found.
+        raise MnemoscopeError(
+            f"data.source, {error.given}", expected=error.expected, todo=error.todo
+        ) from error
     return asked.model_copy(update={"n": len(X)}), found, tuple(X.shape[1:])
+
+
+def _refuse_url(source: str) -> None:
+    if "://" in source and not source.startswith("hf:"):
+        raise MnemoscopeError(
+            "data.source, which is a URL",
+            expected=f"what is on this machine ({KNOWN})",
+            todo="fetch it and name the file",
+        )
 
 
 @lru_cache(maxsize=4096)

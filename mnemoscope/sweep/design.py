@@ -38,6 +38,9 @@ else:
 LONGEST_NAME = 100
 """Characters of a design's name, which becomes a file's."""
 
+LONGEST_TIMEOUT = 10**9
+"""Seconds, 31 years: timers take ten times as much and no more."""
+
 _VARIED_TABLES = ("grid", "zip", "sample")
 
 
@@ -112,7 +115,12 @@ class Design(CheckedModel, frozen=True, extra="forbid"):
         default=None, description="a whole number, 1 or more, or nothing"
     )
     timeout: float = Field(
-        default=3600.0, strict=True, gt=0, allow_inf_nan=False, description="seconds, more than 0"
+        default=3600.0,
+        strict=True,
+        gt=0,
+        le=LONGEST_TIMEOUT,
+        allow_inf_nan=False,
+        description=f"seconds, more than 0 and at most {LONGEST_TIMEOUT}",
     )
     retries: Whole = Field(default=1, description="a whole number, 0 or more")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="cpu or cuda")
@@ -372,6 +380,11 @@ def _no_toml(
     if isinstance(error, RecursionError):
         return MnemoscopeError(
             f"{path}, whose values nest too deeply", expected="a design", todo="nest less"
+        )
+    if not isinstance(error, tomllib.TOMLDecodeError):
+        # Such as a number of thousands of digits, of which no line is told.
+        return MnemoscopeError(
+            f"{path}, {str(error).partition(';')[0]}", expected="valid TOML", todo="shorten it"
         )
     found = re.search(r"at line (\d+), column (\d+)", str(error))
     lines = text.split("\n")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mnemoscope.errors import DivergenceError, DivergenceWarning, MnemoscopeError
+from mnemoscope.nets import Network
 from mnemoscope.sweep.configuration import DTYPES, Configuration, examples, held_out
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.measurements.measurement import Trained
@@ -96,6 +97,22 @@ def fit(
         seconds_training=between - begun,
         seconds_measuring=time.perf_counter() - between,
     )
+
+
+def network_of(fitted: Fitted, runs: Sequence[Configuration], row: int) -> Network:
+    """The network of a run that did not diverge; its record tells how its examples are loaded.
+
+    Args:
+        fitted: What came of the runs.
+        runs: The runs.
+        row: Which.
+    """
+    assert fitted.replicas is not None
+    network = fitted.replicas[fitted.rows.index(row)]
+    assert network.training_record is not None
+    source = runs[row].data.model_dump(mode="json")
+    network.training_record = network.training_record.model_copy(update={"source": source})
+    return network
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mnemoscope.sweep.needed_memory import memory_of_group, weights_count
 from mnemoscope.sweep.runs import Run
 from mnemoscope.training.group import WORKING_SET
 
@@ -12,8 +13,12 @@ OWN = ("lr", "weight_decay", "init_scale")
 """What replicas of one group may each have for themselves, besides their seeds and examples."""
 
 FEWEST, MOST = 8, 512
-"""A group has at least so many runs if there are, whatever the size of their networks; and at most
-so many, since a group that is lost is run again whole."""
+"""A group has at least so many runs if there are and `ROOM` holds them; and at most so many, since
+a group that is lost is run again whole."""
+
+ROOM = 4 * 2**30
+"""Bytes that the weights, gradients and Adam's state of a group may take: of networks as large as
+this each is alone, so that whoever has the memory for one can train all."""
 
 GROUPS = 32
 """A sweep is cut into at least about so many groups, so that many workers have something to do."""
@@ -34,6 +39,11 @@ class Group:
         """A hash of its runs' keys: equal groups have equal names, whoever plans them."""
         keys = "".join(run.key for run in self.runs)
         return hashlib.sha256(keys.encode()).hexdigest()[:16]
+
+    @property
+    def memory(self) -> int:
+        """Bytes that training it takes at least."""
+        return memory_of_group([run.configuration for run in self.runs])
 
     def halves(self) -> tuple["Group", "Group"]:
         """Two groups of half its runs each."""
@@ -66,8 +76,8 @@ def groups(runs: Sequence[Run], most: int | None = None) -> list[Group]:
 
 
 def _size(run: Run) -> int:
-    entries = run.configuration.spec.parameters_count()
-    return max(FEWEST, min(MOST, WORKING_SET // (16 * max(1, entries))))
+    one = 16 * max(1, weights_count(run.configuration.spec))
+    return max(min(FEWEST, max(1, ROOM // one)), min(MOST, WORKING_SET // one))
 
 
 def _architecture(run: Run) -> object:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import PurePosixPath
 from typing import Any
 
 import polars as pl
@@ -26,13 +27,13 @@ EVERY = 5.0
 
 @dataclass(frozen=True)
 class Failure:
-    """Runs that could not be done.
+    """Runs that could not be done; or a file that should tell of some, and is broken.
 
     Attributes:
-        group: The name of their group; its log has the same.
-        keys: The runs.
-        reason: Why, in a line.
-        attempts: How often it was tried.
+        group: The name of their group; its log has the same. Empty if a plan is broken.
+        keys: The runs; none if a file is broken, since it does not tell them.
+        reason: Why, in a line; of a broken file which it is, and what to do.
+        attempts: How often it was tried; 0 if a file is broken.
     """
 
     group: str
@@ -69,7 +70,7 @@ class Ledger:
         content = io.BytesIO()
         planned_table(runs, self.design).write_parquet(content)
         self.store.write(f"plans/{self.design.name}.parquet", content.getvalue())
-        self.told = {"begun": _now()}
+        self.told = {"begun": _now(), "factors": varied_columns(runs, self.design)}
 
     def note(self, *, last: bool = False, **values: Any) -> None:
         """Notes where the sweep stands, every few seconds or when it ends.
@@ -89,7 +90,6 @@ class Ledger:
             "format": FORMAT,
             "name": self.design.name,
             "design": self.design.to_dict(),
-            "factors": [column(name) for name in self.design.factors],
             "code": self.code,
             "versions": versions(),
             "host": socket.gethostname(),
@@ -114,6 +114,14 @@ class Ledger:
         self.store.write(f"failures/{failure.group}.json", (json.dumps(content) + "\n").encode())
 
 
+def varied_columns(runs: Sequence[Run], design: Design) -> list[str]:
+    """The columns of the rows in which what a design varies is told; `widths` are lists."""
+    listed = {isinstance(run.factors.get("spec.width"), list | tuple) for run in runs}
+    names = (["width"] if False in listed else []) + (["widths"] if True in listed else [])
+    columns = [names if name == "spec.width" else [column(name)] for name in design.factors]
+    return [name for some in columns for name in some]
+
+
 def column(name: str) -> str:
     """The column of a field: `spec.depth` is `depth`."""
     return name.rpartition(".")[2]
@@ -135,32 +143,36 @@ def planned_table(runs: Sequence[Run], design: Design) -> pl.DataFrame:
 
 
 def failures(store: Store) -> list[Failure]:
-    """All failures that are noted.
+    """All failures that are noted; a note that is broken is one itself, which names its file.
 
     Raises:
-        MnemoscopeError: a note is broken.
         StoreError: the store cannot be read.
     """
-    found = []
-    for name, content in store.read_all(store.names("failures")).items():
-        failure = read_failure(content)
-        if failure is None:
-            raise MnemoscopeError(
-                f"{store.place}/{name}, which is broken",
-                expected="the note of a failure that a sweep wrote there",
-                todo="run the sweep again, which tries those runs again",
-            )
-        found.append(failure)
-    return found
+    return [
+        read_failure(content) or _broken_note(store, name)
+        for name, content in store.read_all(store.names("failures")).items()
+    ]
 
 
 def read_failure(content: bytes) -> Failure | None:
     """A failure from its note; None if the note is broken."""
     try:
         told: Mapping[str, Any] = json.loads(content)
-        return Failure(told["group"], tuple(told["keys"]), told["reason"], told["attempts"])
-    except (ValueError, TypeError, KeyError):
+        found = Failure(told["group"], tuple(told["keys"]), told["reason"], told["attempts"])
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    words = (found.group, found.reason, *found.keys)
+    whole = isinstance(told["keys"], list) and isinstance(found.attempts, int) and found.keys
+    return found if whole and all(isinstance(word, str) for word in words) else None
+
+
+def _broken_note(store: Store, name: str) -> Failure:
+    told = MnemoscopeError(
+        f"{store.place}/{name}, which is broken",
+        expected="the note of a failure that a sweep wrote there",
+        todo="run the sweep again, which tries those runs again",
+    )
+    return Failure(PurePosixPath(name).stem, (), str(told), 0)
 
 
 def _plain(value: Any) -> Any:

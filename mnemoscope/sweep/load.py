@@ -4,7 +4,8 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -18,7 +19,20 @@ from mnemoscope.sweep.store import LocalStore, Store, open_store, unreadable
 FUNCTIONS = "-functions"
 """How the name of a layout ends whose columns may differ, since functions of a user give them."""
 
+NOTED = {
+    "name": str, "design": dict, "factors": list, "host": str, "process": int, "planned": int,
+    "seen": str,
+}  # fmt: skip
+"""What every note of a sweep has."""
+
+NOTED_LATER = {"state": str, "begun": str, "running": list, "rate": float}
+"""What it has once groups are given out."""
+
 Found = TypeVar("Found")
+
+
+class BrokenPlan(MnemoscopeError):
+    """What a sweep noted of itself or planned cannot be read, which is no fault of other sweeps."""
 
 
 def load(place: str | os.PathLike[str], sweep: str | None = None) -> pl.LazyFrame:
@@ -34,13 +48,17 @@ def load(place: str | os.PathLike[str], sweep: str | None = None) -> pl.LazyFram
     Returns:
         A lazy table; its columns are told in `docs/sweeps.md`. Of a folder it is read when it is
         collected, and only the columns that are asked for; of a URL it is fetched at once.
+        A file that is damaged inside is met only then: collecting raises polars' own error, or
+        panics, and `naming_broken` tells which file it is. Bytes that changed and still can be
+        decoded are met by nothing: Parquet as polars writes it has no checksums.
 
     Raises:
-        MnemoscopeError: there is no sweep, or none of this name.
+        MnemoscopeError: there is no sweep, or none of this name, or what was planned is broken, or
+            the footer of a file of rows.
         StoreError: the store cannot be read.
     """
     text = os.fspath(place)
-    if text.endswith(".parquet"):
+    if _is_one_file(text):
         return _one_file(text)
     store = open_store(text)
     known = sweeps(store)
@@ -52,6 +70,45 @@ def load(place: str | os.PathLike[str], sweep: str | None = None) -> pl.LazyFram
     return rows.join(planned.lazy(), on="key", how="semi").unique("key", keep="any")
 
 
+def group_rows(place: str | os.PathLike[str], group: str) -> pl.DataFrame:
+    """The rows of the runs that trained together in a group, in their order.
+
+    Args:
+        place: As for `load`.
+        group: The group's name, as the column `group` tells it.
+
+    Raises:
+        MnemoscopeError: as `load`.
+        StoreError: as `load`.
+    """
+    text = os.fspath(place)
+    rows = _one_file(text) if _is_one_file(text) else all_rows(open_store(text))
+    with naming_broken(place):
+        return rows.filter(pl.col("group") == group).collect()
+
+
+@contextmanager
+def naming_broken(place: str | os.PathLike[str]) -> Iterator[None]:
+    """Collect what `load` gave inside, and a file that is broken is named.
+
+    Args:
+        place: As it was given to `load`.
+
+    Raises:
+        MnemoscopeError: polars failed, and a file of rows is broken. If none is, what polars
+            raised goes on.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not _is_of_polars(error):
+            raise
+        broken = _first_broken(os.fspath(place))
+        if broken is None:
+            raise
+        raise broken from error
+
+
 def stored(store: Store, sweep: str) -> pl.DataFrame:
     """The keys and states of the planned runs of a sweep that are stored.
 
@@ -59,12 +116,8 @@ def stored(store: Store, sweep: str) -> pl.DataFrame:
         MnemoscopeError: there is no such sweep, or a file is broken.
         StoreError: the store cannot be read.
     """
-    rows = load(store.place, sweep).select("key", "status")
-    found = _tried(rows.collect)
-    if found is None:
-        names = [name for name in store.names("rows") if name.endswith(".parquet")]
-        raise _broken(store, _first_broken(store, names))
-    return found
+    with naming_broken(store.place):
+        return load(store.place, sweep).select("key", "status").collect()
 
 
 def sweeps(store: Store) -> list[str]:
@@ -93,6 +146,7 @@ def read_note(store: Store, sweep: str | None = None) -> dict[str, Any]:
 
     Raises:
         MnemoscopeError: there is none.
+        BrokenPlan: what it noted is missing or broken.
     """
     known = sweeps(store)
     if sweep is not None:
@@ -100,19 +154,27 @@ def read_note(store: Store, sweep: str | None = None) -> dict[str, Any]:
         known = [sweep]
     notes = []
     for name in known:
-        content = store.read(f"plans/{name}.json") or b""
-        try:
-            note = json.loads(content)
-            datetime.fromisoformat(note["seen"])
-            int(note["planned"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise MnemoscopeError(
+        note = _note(store.read(f"plans/{name}.json") or b"")
+        if note is None or note["name"] != name:
+            raise BrokenPlan(
                 f"{store.place}/plans/{name}.json, which is missing or broken",
                 expected="what `mnemoscope sweep run` wrote there",
                 todo="run the sweep again: what is done is kept",
-            ) from error
+            )
         notes.append(note)
     return max(notes, key=lambda note: note["seen"])
+
+
+def _note(content: bytes) -> dict[str, Any] | None:
+    """A note; None if it is broken."""
+    try:
+        note = json.loads(content)
+        whole = [isinstance(note[name], kind) for name, kind in NOTED.items()]
+        whole += [isinstance(note.get(name, kind()), kind) for name, kind in NOTED_LATER.items()]
+        zoned = datetime.fromisoformat(note["seen"]).tzinfo is not None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return note if zoned and all(whole) else None
 
 
 def planned_keys(store: Store, sweep: str) -> pl.DataFrame:
@@ -124,14 +186,14 @@ def planned(store: Store, sweep: str) -> pl.DataFrame:
     """The planned runs of a sweep: key, seed and what its design varies.
 
     Raises:
-        MnemoscopeError: they are missing or broken.
+        BrokenPlan: they are missing or broken.
     """
     name = f"plans/{sweep}.parquet"
     content = store.read(name) or b""
     found = _tried(lambda: pl.read_parquet(io.BytesIO(content)))
     told = read_note(store, sweep)["planned"]
-    if found is None or "key" not in found.columns or found.height != told:
-        raise MnemoscopeError(
+    if found is None or found.schema.get("key") != pl.Utf8 or found.height != told:
+        raise BrokenPlan(
             f"{store.place}/{name}, which is missing, broken or not that of {sweep}.json",
             expected="the Parquet file that a sweep wrote there",
             todo="run the sweep again: what is done is kept",
@@ -146,17 +208,12 @@ def all_rows(store: Store) -> pl.LazyFrame:
         MnemoscopeError: a file is broken.
         StoreError: a file cannot be read.
     """
-    names = [name for name in store.names("rows") if name.endswith(".parquet")]
     by_layout: dict[str, list[str]] = {}
-    for name in names:
+    for name in _row_files(store):
         by_layout.setdefault(name.split("/")[1], []).append(name)
     empty = pl.LazyFrame(schema=IDENTITY | SETTINGS | OUTCOME)
-    parts = []
-    for files in by_layout.values():
-        part = _tried(lambda files=files: _layout(store, files))
-        if part is None:
-            raise _broken(store, _first_broken(store, files))
-        parts.append(part)
+    with naming_broken(store.place):
+        parts = [_layout(store, files) for files in by_layout.values()]
     return pl.concat([empty, *parts], how="diagonal_relaxed")
 
 
@@ -167,13 +224,15 @@ def stored_keys(store: Store, layout: str) -> frozenset[str]:
         MnemoscopeError: a file is broken.
         StoreError: a file cannot be read.
     """
-    files = [name for name in store.names(f"rows/{layout}") if name.endswith(".parquet")]
+    files = _row_files(store, f"rows/{layout}")
     if not files:
         return frozenset()
-    keys = _tried(lambda: _layout(store, files).select("key").collect()["key"])
-    if keys is None:
-        raise _broken(store, _first_broken(store, files))
-    return frozenset(keys.to_list())
+    with naming_broken(store.place):
+        return frozenset(_layout(store, files).select("key").collect()["key"].to_list())
+
+
+def _row_files(store: Store, folder: str = "rows") -> list[str]:
+    return [name for name in store.names(folder) if name.endswith(".parquet")]
 
 
 def _layout(store: Store, files: list[str]) -> pl.LazyFrame:
@@ -223,22 +282,33 @@ def _tried(read: Callable[[], Found]) -> Found | None:
     """What is read; None if a file is broken."""
     try:
         return read()
-    except pl.exceptions.PolarsError:
-        return None
     except BaseException as error:
-        # Some broken files make polars panic, which is no Exception.
-        if type(error).__name__ == "PanicException":
+        if _is_of_polars(error):
             return None
         raise
 
 
-def _first_broken(store: Store, files: Iterable[str]) -> str:
-    for name in files:
-        content = store.read(name) or b""
+def _is_of_polars(error: BaseException) -> bool:
+    # Some broken files make polars panic, which is no Exception.
+    panic = type(error).__name__ == "PanicException"
+    return panic or isinstance(error, pl.exceptions.PolarsError)
+
+
+def _first_broken(place: str) -> MnemoscopeError | None:
+    """The first file of rows that cannot be read whole, as it is told; None if all can be."""
+    if _is_one_file(place):
+        content = open_store(os.path.dirname(place) or ".").read(os.path.basename(place))
+        whole = content is None or _tried(lambda: pl.read_parquet(io.BytesIO(content))) is not None
+        return None if whole else _unreadable_rows(place, "damaged inside")
+    store = open_store(place)
+    for name in _row_files(store):
+        content = store.read(name)
+        if content is None:
+            continue
         found = _tried(lambda content=content: pl.read_parquet(io.BytesIO(content)))
         if found is None or "key" not in found.columns:
-            return name
-    return "rows"
+            return _broken(store, name)
+    return None
 
 
 def _broken(store: Store, name: str) -> MnemoscopeError:
@@ -249,21 +319,32 @@ def _broken(store: Store, name: str) -> MnemoscopeError:
     )
 
 
+def _is_one_file(place: str) -> bool:
+    """Whether it is a file of rows; a folder may be called like one."""
+    return place.endswith(".parquet") and not os.path.isdir(place)
+
+
 def _one_file(path: str) -> pl.LazyFrame:
     try:
         return pl.read_parquet(path).lazy() if "://" in path else _scanned(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise MnemoscopeError(
-            f"{path}, which cannot be read ({(str(error).splitlines() or [''])[0]})",
-            expected="a Parquet file with the rows of a sweep",
-            todo="check the path",
-        ) from error
+    except BaseException as error:
+        if not isinstance(error, OSError) and not _is_of_polars(error):
+            raise
+        raise _unreadable_rows(path, (str(error).splitlines() or [""])[0]) from error
 
 
 def _scanned(path: str) -> pl.LazyFrame:
-    rows = pl.scan_parquet(path)
+    rows = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     rows.collect_schema()
     return rows
+
+
+def _unreadable_rows(path: str, reason: str) -> MnemoscopeError:
+    return MnemoscopeError(
+        f"{path}, which cannot be read ({reason})",
+        expected="a Parquet file with the rows of a sweep",
+        todo="check the path, or make it again with mnemoscope sweep report --table",
+    )
 
 
 def _check_name(store: Store, known: list[str], sweep: str) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import polars as pl
 
+from mnemoscope.memory import free_memory
 from mnemoscope.nets import save
 from mnemoscope.sweep.code_version import code_version
 from mnemoscope.sweep.configuration import Configuration
@@ -21,8 +23,9 @@ from mnemoscope.sweep.executors import Processes, WorkerLost
 from mnemoscope.sweep.fitting import fit
 from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.load import stored_keys
+from mnemoscope.sweep.needed_memory import machine_memory
 from mnemoscope.sweep.rows import table
-from mnemoscope.sweep.run import check_design, first_seeds, group_cost, layout
+from mnemoscope.sweep.run import check_design, group_cost, layout
 from mnemoscope.sweep.runs import Run, code_of_design, planned_runs
 from mnemoscope.sweep.store import open_store
 
@@ -44,7 +47,9 @@ class Pilot:
         setting: What the design varies, of its first run.
         runs: How many runs were tried.
         stands_for: How many runs it stands for.
-        seconds: What it took; None if it did not end in time.
+        memory: Bytes that these took at least.
+        seconds: What it took; None if it did not end in time, or was not tried.
+        too_large: Whether it was not tried, since so much memory is not free here.
         interpolated: How many of the runs interpolated.
         row_bytes: Of Parquet, for a whole group of its kind, a run.
         weight_bytes: Of a kept network.
@@ -53,6 +58,8 @@ class Pilot:
     setting: dict[str, object]
     runs: int
     stands_for: int
+    memory: int
+    too_large: bool
     seconds: float | None
     interpolated: int
     row_bytes: float
@@ -69,12 +76,17 @@ class Plan:
         groups: How many groups those are that have not been stored.
         present: How many runs are stored.
         largest_group: Runs of the largest group.
+        group_memory: Bytes that training the group that needs most takes at least; measuring may
+            take more.
+        group_setting: What the design varies, of that group's first run.
+        run_memory: What this run alone takes at least.
+        machine_memory: Bytes that this machine has; None if it does not tell.
         pilots: What was tried; empty if nothing was.
         seconds: What one worker will take, of the runs that are missing; None if no pilot ended.
         begin_seconds: What a worker takes before it begins.
         row_bytes: What their rows will take.
         weight_bytes: What the networks take if all are kept that may be.
-        unknown: Runs whose pilots did not end in time: their cost is not in `seconds`.
+        unknown: Runs whose pilots did not end: their cost is not in `seconds`.
     """
 
     design: Design
@@ -82,6 +94,10 @@ class Plan:
     groups: int
     present: int
     largest_group: int
+    group_memory: int
+    group_setting: dict[str, object]
+    run_memory: int
+    machine_memory: int | None
     pilots: tuple[Pilot, ...]
     seconds: float | None
     begin_seconds: float
@@ -120,7 +136,8 @@ def plan(
     cut = groups(missing, design.group_size)
     pilots, begin = [], 0.0
     if pilot_seconds:
-        pilots, begin = _pilots(design, cut, first_seeds(planned), pilot_seconds)
+        pilots, begin = _pilots(design, cut, pilot_seconds)
+    dearest = max(cut, key=attrgetter("memory"), default=None)
     known = [one for one in pilots if one.seconds is not None]
     kept = design.keep_weights != "none"
     return Plan(
@@ -129,6 +146,10 @@ def plan(
         groups=len(cut),
         present=len(planned) - len(missing),
         largest_group=max((len(group.runs) for group in cut), default=0),
+        group_memory=dearest.memory if dearest else 0,
+        group_setting=_setting(dearest.runs[0]) if dearest else {},
+        run_memory=Group(dearest.runs[:1]).memory if dearest else 0,
+        machine_memory=machine_memory(),
         pilots=tuple(pilots),
         seconds=sum((one.seconds or 0) / one.runs * one.stands_for for one in known)
         if known
@@ -140,9 +161,7 @@ def plan(
     )
 
 
-def _pilots(
-    design: Design, cut: Sequence[Group], first: frozenset[str], seconds: float
-) -> tuple[list[Pilot], float]:
+def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[Pilot], float]:
     """The pilots, and how many seconds a process takes to begin."""
     parts = _parts(sorted(cut, key=group_cost))
     found: list[Pilot] = []
@@ -162,12 +181,14 @@ def _pilots(
             stands_for = sum(len(group.runs) for group in part)
             left = until - time.monotonic()
             took, interpolated, row_bytes, weight_bytes = None, 0, 0.0, 0
-            if left > 0:
+            memory = Group(tried).memory
+            too_large = memory > free_memory()
+            if left > 0 and not too_large:
                 try:
                     took, interpolated, row_bytes, weight_bytes = executor.submit(
                         try_runs,
                         tuple(run.configuration for run in tried),
-                        tuple(run.key in first for run in tried),
+                        tuple(run.first for run in tried),
                         design.device,
                         whole,
                     ).result(left)
@@ -176,8 +197,8 @@ def _pilots(
                     executor = Processes(1, seconds)
             found.append(
                 Pilot(
-                    _setting(tried[0]), len(tried), stands_for, took, interpolated, row_bytes,
-                    weight_bytes,
+                    _setting(tried[0]), len(tried), stands_for, memory, too_large, took,
+                    interpolated, row_bytes, weight_bytes,
                 )
             )  # fmt: skip
     finally:

@@ -14,7 +14,7 @@ IDENTITY: dict[str, Any] = {"key": pl.Utf8, "group": pl.Utf8, "code": pl.Utf8, "
 
 SETTINGS: dict[str, Any] = {
     "kind": pl.Utf8, "shape": pl.Utf8, "activation": pl.Utf8, "output_activation": pl.Utf8,
-    "bias": pl.Boolean, "init": pl.Utf8, "width": pl.Int64, "depth": pl.Int64,
+    "bias": pl.Boolean, "init": pl.Utf8, "width": pl.Int64, "widths": pl.Utf8, "depth": pl.Int64,
     "channels": pl.Int64, "kernel_size": pl.Int64, "downsample": pl.Int64, "levels": pl.Int64,
     "source": pl.Utf8, "n": pl.Int64, "offset": pl.Int64, "size": pl.Int64, "gray": pl.Boolean,
     "optimizer": pl.Utf8, "lr": pl.Float64, "schedule": pl.Utf8, "batch_size": pl.Int64,
@@ -84,6 +84,6 @@ def _settings(run: Configuration) -> dict[str, Any]:
         "seed": run.seed,
     }
     told["shape"] = "×".join(map(str, run.spec.shape))
-    if not isinstance(told.get("width"), int):
-        told["width"] = None
+    if isinstance(width := told.get("width"), list | tuple):
+        told |= {"width": None, "widths": "×".join(map(str, width))}
     return {name: told.get(name) for name in SETTINGS}

@@ -9,21 +9,30 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future, wait
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.importing import is_name
+from mnemoscope.nets.checked_model import short
 from mnemoscope.nets.spec import check_device
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
-from mnemoscope.sweep.executors import NoWorkers, WorkerLost, Workers, processes, workers_of
+from mnemoscope.sweep.executors import (
+    NoWorkers,
+    WorkerLost,
+    Workers,
+    available_cores,
+    processes,
+    workers_of,
+)
 from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.ledger import Failure, Ledger, read_failure
 from mnemoscope.sweep.load import FUNCTIONS, stored_keys
 from mnemoscope.sweep.measurements import find_measurement
+from mnemoscope.sweep.needed_memory import machine_memory, memory_of_group
 from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
-from mnemoscope.sweep.runs import Run, code_of_design, measure_of, planned_runs
+from mnemoscope.sweep.runs import code_of_design, measure_of, planned_runs
 from mnemoscope.sweep.store import LocalStore, Store, StoreError, absolute, open_store
 from mnemoscope.sweep.work import TIMED_OUT, Done, OtherCode, RunError, Task, WorkTimeout, work
 
@@ -91,9 +100,10 @@ def run(
     """Does all runs of a design that a store has not; whatever stops it, run it again.
 
     Each group is trained as replicas by one worker, which writes its rows. A group whose worker
-    died or took too long is tried again, `design.retries` times, and then in halves; one that
-    raises an error in halves at once; so that in the end a single run is named with its reason, and
-    all others are stored.
+    died or took too long is tried again, `design.retries` times, and then in halves, once each; one
+    that raises an error in halves at once; so that in the end a single run is named with its
+    reason, and all others are stored. A pool of the standard library is broken as a whole when one
+    of its processes dies, and ends the sweep: ours are not.
 
     Args:
         design: What to run. It is checked whole before anything begins.
@@ -146,12 +156,13 @@ def run(
     with ExitStack() as stack:
         if executor is None:
             check_device(design.device)
-            count = workers or len(os.sched_getaffinity(0))
+            _check_memory(design, todo)
+            count = workers or available_cores()
             count = max(1, min(count, len(todo)))
             found = stack.enter_context(processes(count, design.timeout)) if todo else None
         else:
             found = workers_of(executor)
-        driver = _Driver(design, ledger, code, found, first_seeds(planned), on_progress, on_failure)
+        driver = _Driver(design, ledger, code, found, on_progress, on_failure)
         finished = driver.drive(todo, len(planned), sum(run.key in there for run in planned))
     _check_stored(store, driver.stored)
     return finished
@@ -166,12 +177,23 @@ def layout(design: Design) -> str:
     return hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:8] + ending
 
 
-def first_seeds(runs: Sequence[Run]) -> frozenset[str]:
-    """The keys of the first run of each setting."""
-    seen: dict[str, str] = {}
-    for one in runs:
-        seen.setdefault(json.dumps(one.factors, sort_keys=True, default=str), one.key)
-    return frozenset(seen.values())
+@dataclass(frozen=True)
+class _Try:
+    """A group that is given out.
+
+    Attributes:
+        group: Which.
+        retries: How often it may be given out again whole if its worker is lost.
+        attempt: How often it was before.
+    """
+
+    group: Group
+    retries: int
+    attempt: int = 0
+
+    def again(self) -> "_Try":
+        """The next one of the same group."""
+        return replace(self, attempt=self.attempt + 1)
 
 
 class _Driver:
@@ -183,16 +205,15 @@ class _Driver:
         ledger: Ledger,
         code: str,
         workers: Workers | None,
-        first: frozenset[str],
         on_progress: Callable[[SweepProgress], object] | None,
         on_failure: Callable[[Failure], object] | None,
     ) -> None:
         self.design, self.ledger, self.code = design, ledger, code
-        self.workers, self.first = workers, first
+        self.workers = workers
         self.on_progress, self.on_failure = on_progress, on_failure
         self.layout = layout(design)
-        self.waiting: deque[tuple[Group, int]] = deque()
-        self.running: dict[Future[Done], tuple[Group, int]] = {}
+        self.waiting: deque[_Try] = deque()
+        self.running: dict[Future[Done], _Try] = {}
         self.failures: list[Failure] = []
         self.stored: set[str] = set()
         self.done = self.interpolated = self.diverged = self.retried = 0
@@ -203,7 +224,7 @@ class _Driver:
     def drive(self, todo: Sequence[Group], planned: int, present: int) -> Finished:
         """Works until every run is stored or has failed for good."""
         self.planned, self.present = planned, present
-        self.waiting.extend((group, 0) for group in todo)
+        self.waiting.extend(_Try(group, self.design.retries) for group in todo)
         self.cost_all = sum(map(group_cost, todo))
         state = "stopped"
         try:
@@ -212,7 +233,7 @@ class _Driver:
                 self._give_out()
                 done, _ = wait(self.running, timeout=LOOK, return_when="FIRST_COMPLETED")
                 for future in done:
-                    self._take_back(future, *self.running.pop(future))
+                    self._take_back(future, self.running.pop(future))
                 self._tell("running")
             state = "done"
         except KeyboardInterrupt:
@@ -238,10 +259,11 @@ class _Driver:
         )
 
     def _give_out(self) -> None:
-        while self.waiting and self.workers and len(self.running) < self.workers.slots:
-            group, attempt = self.waiting.popleft()
+        room = self.workers.room if self.workers else 0
+        while self.waiting and self.workers and len(self.running) < room:
+            this = self.waiting.popleft()
             executor = self.workers.for_device(self.design.device)
-            task = self._task(group, attempt, self.workers)
+            task = self._task(this.group, this.attempt, self.workers)
             try:
                 future = executor.submit(work, task)
             except RuntimeError as error:
@@ -251,7 +273,7 @@ class _Driver:
                     expected="one that runs until the sweep has ended",
                     todo="run the sweep again: what is done is kept",
                 ) from error
-            self.running[future] = group, attempt
+            self.running[future] = this
 
     def _task(self, group: Group, attempt: int, workers: Workers) -> Task:
         return Task(
@@ -261,7 +283,7 @@ class _Driver:
             layout=self.layout,
             keys=tuple(one.key for one in group.runs),
             runs=tuple(one.configuration for one in group.runs),
-            first=tuple(one.key in self.first for one in group.runs),
+            first=tuple(one.first for one in group.runs),
             code=self.code,
             keep_weights=self.design.keep_weights,
             device=self.design.device,
@@ -270,36 +292,40 @@ class _Driver:
             attempt=attempt,
         )
 
-    def _take_back(self, future: Future[Done], group: Group, attempt: int) -> None:
+    def _take_back(self, future: Future[Done], this: _Try) -> None:
         try:
             done = future.result()
         except (StoreError, NoWorkers, OtherCode):
             raise
         except Exception as error:
-            self._again(group, attempt, error)
+            self._again(this, error)
         else:
-            self.stored.add(f"rows/{self.layout}/{group.name}.parquet")
+            self.stored.add(f"rows/{self.layout}/{this.group.name}.parquet")
             self.done += done.runs
             self.interpolated += done.interpolated
             self.diverged += done.diverged
             self.computing += done.seconds_computing
-            self.cost_done += group_cost(group)
+            self.cost_done += group_cost(this.group)
 
-    def _again(self, group: Group, attempt: int, error: BaseException) -> None:
+    def _again(self, this: _Try, error: BaseException) -> None:
         """Another try, in halves, or the end of it."""
-        lost = _lost(error)
-        if lost and attempt < self.design.retries:
+        group, lost = this.group, _lost(error)
+        if lost and this.attempt < this.retries:
             self.retried += 1
-            self.waiting.append((group, attempt + 1))
+            self.waiting.append(this.again())
         elif len(group.runs) > 1:
             self.retried += 1
-            self.waiting.extend((half, 0) for half in group.halves())
+            # It was not the worker, so only the run that is left in the end is tried again.
+            self.waiting.extend(
+                _Try(half, self.design.retries if len(half.runs) == 1 else 0)
+                for half in group.halves()
+            )
         else:
             failure = Failure(
                 group.name,
                 tuple(one.key for one in group.runs),
                 self._reason(group, error, lost=lost),
-                attempt + 1,
+                this.attempt + 1,
             )
             self.failures.append(failure)
             self.ledger.fail(failure)
@@ -331,7 +357,7 @@ class _Driver:
             failed=now.failed,
             interpolated=self.interpolated,
             diverged=self.diverged,
-            running=[group.name for group, _ in self.running.values()],
+            running=[this.group.name for this in self.running.values()],
             rate=now.rate,
             seconds=time.monotonic() - self.begun,
             seconds_computing=self.computing,
@@ -384,6 +410,22 @@ def check_design(design: Design) -> None:
             expected="`stored` among the measurements",
             todo="add it to `measure.take`, or keep 'all' or 'none'",
         )
+
+
+def _check_memory(design: Design, todo: Sequence[Group]) -> None:
+    """Refuses runs that the processes of this machine cannot train, even alone."""
+    here = machine_memory()
+    for group in todo:
+        one = group.runs[0]
+        needed = memory_of_group([one.configuration])
+        if here is not None and needed > here:
+            told = ", ".join(f"{path}={short(value)}" for path, value in one.factors.items())
+            raise MnemoscopeError(
+                f"{design.place(*one.factors)}, {told or 'a run'}, which takes at least "
+                f"{needed / 1e9:,.0f} GB",
+                expected=f"at most {here / 1e9:,.0f} GB, what this machine has",
+                todo="choose a smaller network, or workers that have more (--dask, --mpi)",
+            )
 
 
 def _check_place(store: Store) -> None:

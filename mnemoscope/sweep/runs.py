@@ -26,11 +26,13 @@ class Run:
         configuration: All that decides its numbers.
         factors: The values of the varied fields, by their path; not the seed.
         key: What its row is known by.
+        first: Whether it has the first seed of its setting.
     """
 
     configuration: Configuration
     factors: Mapping[str, Any]
     key: str
+    first: bool
 
 
 def measure_of(design: Design) -> Measure:
@@ -90,9 +92,10 @@ def planned_runs(design: Design, code: str) -> list[Run]:
                 run = configuration(**sections, seed=seed)
             except MnemoscopeError as error:
                 raise _with_place(error, design, factors) from error
-            key = run.key(code)
+            first = seed == design.seed_values[0]
+            key = run.key(code, pictured=first and "pictures" in run.measure.take)
             if key not in runs:
-                runs[key] = Run(run, factors, key)
+                runs[key] = Run(run, factors, key, first)
     return list(runs.values())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from mnemoscope.sweep.ledger import EVERY, Failure, failures
-from mnemoscope.sweep.load import planned_keys, read_note, stored, sweeps
+from mnemoscope.sweep.load import BrokenPlan, planned_keys, read_note, stored, sweeps
 from mnemoscope.sweep.rows import STATUS
 from mnemoscope.sweep.store import Store, open_store
 
@@ -24,8 +24,9 @@ class SweepStatus:
 
     Attributes:
         name: The sweep.
-        state: `running`, `done`, `interrupted` (Ctrl-C), `stopped` (the store failed), or `lost`:
-            it was killed, as no note has come for a while.
+        state: `running`, `done`, `interrupted` (Ctrl-C), `stopped` (the store failed), `lost`: it
+            was killed, as no note has come for a while; or `broken`: its plan cannot be read, so
+            that nothing is counted and `failures` has only the file that is to blame.
         planned: Its runs.
         done: Those that are stored.
         interpolated: Those of them that interpolated.
@@ -37,7 +38,8 @@ class SweepStatus:
         rate: Runs a second, of the time it last ran.
         begun: When it last began.
         seen: When it last noted anything.
-        failures: What failed, and why.
+        failures: What failed, and why. A broken note of a failure is one without runs, and is told
+            of every sweep, since it may be of any.
     """
 
     name: str
@@ -63,13 +65,26 @@ def status(place: str | os.PathLike[str], sweep: str | None = None) -> tuple[Swe
         place: The folder or URL.
         sweep: One sweep; all of them if left out.
 
+    Returns:
+        One for each sweep. If the plan of one of all is broken, its state is.
+
     Raises:
-        MnemoscopeError: there is none.
+        MnemoscopeError: there is none; or the plan of the one that is asked for is broken, or a
+            file of rows.
+        StoreError: the store cannot be read.
     """
     store = open_store(place)
     names = sweeps(store) if sweep is None else [sweep]
     failed = failures(store)
-    return tuple(_status(store, name, failed) for name in names)
+    found = []
+    for name in names:
+        try:
+            found.append(_status(store, name, failed))
+        except BrokenPlan as error:
+            if sweep is not None:
+                raise
+            found.append(_broken(name, error))
+    return tuple(found)
 
 
 def _status(store: Store, name: str, failed: list[Failure]) -> SweepStatus:
@@ -78,7 +93,7 @@ def _status(store: Store, name: str, failed: list[Failure]) -> SweepStatus:
     counts = {known: rows.filter(pl.col("status") == known).height for known in STATUS}
     keys = planned_keys(store, name)["key"]
     open_ = set(keys.to_list()) - set(rows["key"].to_list())
-    own = tuple(one for one in failed if open_.intersection(one.keys))
+    own = tuple(one for one in failed if not one.keys or open_.intersection(one.keys))
     lost = sum(len(open_.intersection(one.keys)) for one in own)
     state = note.get("state", "lost")
     age = datetime.now(timezone.utc) - datetime.fromisoformat(note["seen"])
@@ -99,6 +114,25 @@ def _status(store: Store, name: str, failed: list[Failure]) -> SweepStatus:
         begun=note.get("begun", ""),
         seen=note["seen"],
         failures=own,
+    )
+
+
+def _broken(name: str, error: BrokenPlan) -> SweepStatus:
+    return SweepStatus(
+        name=name,
+        state="broken",
+        planned=0,
+        done=0,
+        interpolated=0,
+        not_interpolated=0,
+        diverged=0,
+        failed=0,
+        missing=0,
+        running=(),
+        rate=0.0,
+        begun="",
+        seen="",
+        failures=(Failure("", (), str(error), 0),),
     )
 
 

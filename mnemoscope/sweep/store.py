@@ -204,11 +204,19 @@ class RemoteStore(Store):
             return {}
         places = {f"{self._root}/{name}": name for name in names}
         try:
-            found = self._files.cat(list(places), on_error="omit")
+            found = self._files.cat(list(places), on_error="return")
         except Exception as error:
             raise _remote(self.place, names[0], error) from error
         stripped = {place.lstrip("/"): name for place, name in places.items()}
-        return {stripped[place.lstrip("/")]: content for place, content in found.items()}
+        contents = {}
+        for place, content in found.items():
+            name = stripped[place.lstrip("/")]
+            if isinstance(content, FileNotFoundError):
+                continue
+            if isinstance(content, Exception):
+                raise _remote(self.place, name, content) from content
+            contents[name] = content
+        return contents
 
     def names(self, folder: str) -> list[str]:
         """The files in a folder and those below it, sorted; hidden ones left out."""

@@ -1,5 +1,6 @@
 """On which line of a TOML file each key stands, which no reader of TOML tells."""
 
+import itertools
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,7 +40,8 @@ class TomlPlaces:
     def told(self, paths: Iterable[str]) -> str:
         """The places of keys, such as `design.toml:14 and 15`; the file's name if there are none.
 
-        A key that is not in the file has the place of the table that it would be in.
+        A table that is written only as the first part of its keys has their places; a key that is
+        not in the file that of the table that it would be in.
 
         Args:
             paths: Dotted, such as `grid.spec.depth` or `zip.0.training.lr`.
@@ -51,9 +53,12 @@ class TomlPlaces:
         return f"{self.file}:{', '.join(first)}{' and ' if first else ''}{last}"
 
     def _of(self, path: str) -> tuple[int, ...]:
-        while path not in self.lines and "." in path:
+        while path not in self.lines:
+            below = [at for key, at in self.lines.items() if key.startswith(f"{path}.")]
+            if below or "." not in path:
+                return tuple(itertools.chain.from_iterable(below))
             path = path.rpartition(".")[0]
-        return self.lines.get(path, ())
+        return self.lines[path]
 
 
 def key_lines(text: str) -> dict[str, tuple[int, ...]]:

@@ -23,7 +23,7 @@ from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets import save
 from mnemoscope.sweep.code_version import code_version
 from mnemoscope.sweep.configuration import Configuration
-from mnemoscope.sweep.fitting import Fitted, fit
+from mnemoscope.sweep.fitting import Fitted, fit, network_of
 from mnemoscope.sweep.measurements import code_of
 from mnemoscope.sweep.rows import table
 from mnemoscope.sweep.store import OF_A_DISK, LocalStore, Store, open_store, unwritable
@@ -38,6 +38,10 @@ TIMED_OUT = "Timeout ("
 
 SENDING = 5.0
 """Seconds in which a log reaches a remote store."""
+
+ALONE = threading.RLock()
+"""Held while a group is computed: what is printed, the clock that ends a group, the number of
+threads and what is done with warnings are the whole process's, whichever of its threads works."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ class _Alarm(BaseException):
 def work(task: Task) -> Done:
     """Trains and measures a group and stores its rows, then the driver is told how many.
 
-    Rows are written last: a group whose rows are there is done.
+    Rows are written last: a group whose rows are there is done. Threads of one process work one
+    after the other.
 
     Args:
         task: The group.
@@ -131,7 +136,12 @@ def work(task: Task) -> Done:
     """
     store = open_store(task.store)
     try:
-        with _log(store, task) as log, _watched(store, task, log), _one_thread(task.device):
+        with (
+            ALONE,
+            _log(store, task) as log,
+            _watched(store, task, log),
+            _one_thread(task.device),
+        ):
             return _computed(store, task, log)
     except (Exception, SystemExit, _Alarm) as error:
         told = _told(task, error)
@@ -194,12 +204,12 @@ def _keep_weights(store: Store, task: Task, fitted: Fitted) -> None:
     if task.keep_weights == "none" or fitted.replicas is None:
         return
     stored = fitted.columns.get("stored", [])
-    for place, row in enumerate(fitted.rows):
+    for row in fitted.rows:
         if task.keep_weights == "stored" and not stored[row]:
             continue
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.safetensors"
-            save(fitted.replicas[place], path)
+            save(network_of(fitted, task.runs, row), path)
             store.write(f"weights/{task.keys[row]}.safetensors", path.read_bytes())
 
 

@@ -142,6 +142,22 @@ def test_a_field_without_a_list_is_told(values, words):
     assert words in str(refused(zip_axis, {"spec.depth": values}, 2))
 
 
+@pytest.mark.parametrize("values", [[1, 2, 1], ["relu", "relu"], [[8, 8], [8, 8]], [None, None]])
+def test_a_value_that_comes_twice_is_told(values):
+    error = refused(grid_axes, {"spec.width": values})
+    assert error.at == ("grid.spec.width",)
+    assert f"spec.width={values[0]!r} twice; expected each value once" in str(error)
+
+
+def test_a_combination_that_comes_twice_is_told_and_a_value_may():
+    lists = {"spec.depth": [1, 2, 1], "spec.width": [8, 8, 8]}
+    error = refused(zip_axis, lists, 1)
+    assert error.at == ("zip.1.spec.depth", "zip.1.spec.width")
+    assert "Design.zip[1], spec.depth=1 with spec.width=8 twice; expected each comb" in str(error)
+    axis = zip_axis({"spec.depth": [1, 2], "spec.width": [8, 8]}, 0)
+    assert axis.points == ((1, 8), (2, 8))
+
+
 def test_lists_of_different_lengths_are_told_with_their_lengths():
     error = refused(zip_axis, {"spec.depth": [1, 2, 3], "spec.width": [4]}, 1)
     assert error.at == ("zip.1.spec.depth", "zip.1.spec.width")
@@ -175,6 +191,9 @@ RANGE = {"low": 1, "high": 2}
         ({"count": 4, "spec.depth": {"low": 3, "high": 1}}, "sample.spec.depth", "low=3 with"),
         ({"count": 4, "spec.depth": {"choices": []}}, "sample.spec.depth", "at least one value"),
         ({"count": 4, "spec.depth": {"choices": [1], "low": 2}}, "sample.spec.depth", "no field"),
+        ({"count": 4, "spec.depth": {"low": 1, "high": 3}}, "sample.spec.depth", "whole = true"),
+        ({"cuont": 4, "spec.depth": RANGE}, "sample.cuont", "did you mean `count`?"),
+        ({"count": 4, "sede": 1, "spec.depth": RANGE}, "sample.sede", "did you mean `seed`?"),
     ],
 )  # fmt: skip
 def test_a_sample_that_is_none_is_told(table, at, words):

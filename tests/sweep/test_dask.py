@@ -8,7 +8,7 @@ import pytest
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.sweep import load, run
 from mnemoscope.sweep.executors import dask_workers
-from mnemoscope.sweep.executors.dask import _workers
+from mnemoscope.sweep.executors.dask import ASKED_EVERY, _slots, _workers
 from mnemoscope.sweep.work import Done
 from tests.sweep.designs import diverging, measuring, tiny
 
@@ -52,11 +52,11 @@ def test_a_group_whose_worker_is_killed_is_done_elsewhere(workers, tmp_path):
 
 
 def test_a_group_that_hangs_is_told(workers, tmp_path):
-    design = measuring("by_depth", grid={"spec.depth": [5, 1]}, seeds=1, timeout=3.0, retries=0)
+    design = measuring("by_depth", grid={"spec.depth": [5, 1]}, seeds=1, timeout=10.0, retries=0)
     finished = run(design, tmp_path, executor=workers)
     assert finished.done == 1
     assert [one.reason for one in finished.failures] == [
-        "it took longer than 3 s, where it was ended"
+        "it took longer than 10 s, where it was ended"
     ]
 
 
@@ -111,6 +111,23 @@ def test_groups_that_need_a_gpu_go_where_there_is_one(device, labels, given, tmp
         design = tiny(seeds=24, group_size=1, device=device)
         assert run(design, tmp_path, executor=_workers(client)).done == 24
     assert {path.stem for path in tmp_path.glob("*.worker")} == given
+
+
+def test_workers_that_join_later_get_groups_too():
+    clock, threads = [0.0], {"a": 1}
+
+    class Client:
+        def nthreads(self):
+            return threads
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[_slots.__module__].time, "monotonic", lambda: clock[0])
+        slots = _slots(Client())
+        assert slots() == 8
+        threads.update({str(number): 1 for number in range(99)})
+        assert slots() == 8
+        clock[0] += ASKED_EVERY
+        assert slots() == 200
 
 
 def test_a_scheduler_that_is_not_there():

@@ -209,6 +209,7 @@ HEAD = "name = 'a'\ndata.source = 'digits'\n"
         ("timeout = 0\n", "design.toml:3, timeout=0; expected seconds, more than 0"),
         ("timeout = inf\n", "design.toml:3, timeout=inf; expected seconds"),
         ("timeout = nan\n", "design.toml:3, timeout=nan; expected seconds"),
+        ("timeout = 1e300\n", "timeout=1e+300; expected seconds, more than 0 and at most 10000"),
         ("timeout = '9'\n", "design.toml:3, timeout='9'; expected seconds"),
         ("retries = -1\n", "design.toml:3, retries=-1; expected a whole number, 0 or more"),
         ("group_size = 0\n", "design.toml:3, group_size=0; expected a whole number, 1 or more"),
@@ -237,6 +238,8 @@ HEAD = "name = 'a'\ndata.source = 'digits'\n"
         ("[grid]\nspec.depth = 3", "design.toml:4, spec.depth=3; expected a list"),
         ("[grid]\nspec.depth = []", "design.toml:4, spec.depth=[]; expected a list"),
         ("[grid]\ntraining.lr = [1.0, nan]", "design.toml:4, grid.training.lr.1=nan; expected"),
+        ("[grid]\nspec.depth = [1, 2, 1]", "design.toml:4, spec.depth=1 twice; expected each"),
+        ("[[zip]]\nspec.depth = [1, 1]", "design.toml:4, spec.depth=1 twice"),
         ("[grid]\nmeasure.starts = [1]", "design.toml:4, measure.starts=[1], which is varied"),
         ("[grid]\nseed = [1, 2]", "design.toml:4, seed=[1, 2], which is no field"),
         (
@@ -246,6 +249,11 @@ HEAD = "name = 'a'\ndata.source = 'digits'\n"
         ),
         ("[[zip]]\n[[zip]]\nspec.depth = [1]", "design.toml:3, a zip of no fields"),
         ("[sample]\ncount = 2", "design.toml:3, a sample of 2 points of no fields"),
+        ("[sample]\ncuont = 2\nspec.depth = {low = 1, high = 2}", "design.toml:4, a sample with"),
+        (
+            "[sample]\ncount = 2\nspec.depth = {low = 1, high = 2}",
+            "design.toml:5, spec.depth={'low': 1, 'high': 2}; expected whole numbers; add whole",
+        ),
         ("[sample]\ncount = -2\nspec.depth = {low = 1, high = 2}", "design.toml:4, a sample with"),
         (
             "[sample]\ncount = 2\nspec.depth = {low = 3, high = 2}",
@@ -293,6 +301,7 @@ def test_what_is_wrong_in_a_file_is_told_with_its_line(read, text, words):
         ("name = 'a'\nseeds = [1,, 2]", "design.toml:2:12, Invalid value"),
         ("name = 'a'\nseeds = [1,, 2]", "mend line 2 at column 12"),
         ("name = 'a'\nname = 'b'", "design.toml:2:"),
+        (f"name = 'a'\nseeds = {'9' * 5000}\n[data]", "design.toml, Exceeds the limit (4300 dig"),
         ("name = 'a'\nseeds = [1,", "design.toml:2:12, "),
         ("a = " + "[" * 100_000, "design.toml, whose values nest too deeply"),
         (bytes(range(256)), "design.toml, which is no text (invalid start byte at byte 128)"),

@@ -122,7 +122,6 @@ def test_processes_that_cannot_begin_are_told(monkeypatch):
 @pytest.mark.slow
 def test_what_computes_ends_with_the_sweep():
     futures = []
-    begun = time.monotonic()
 
     def interrupted():
         with processes(1, 600) as workers:
@@ -135,7 +134,6 @@ def test_what_computes_ends_with_the_sweep():
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     *sleeping, process = futures
-    assert time.monotonic() - begun < 300
     with pytest.raises((WorkerLost, CancelledError)):
         sleeping[0].result(timeout=60)
     assert all(future.cancelled() for future in sleeping[1:])

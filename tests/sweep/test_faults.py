@@ -212,7 +212,11 @@ def test_ctrl_c_keeps_what_is_done(to, tmp_path, command):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert out == ""
-    assert err.rstrip("\n").rpartition("\n")[2].startswith("mnemoscope: interrupted")
+    assert (
+        err.rstrip("\n")
+        .rpartition("\n")[2]
+        .startswith("mnemoscope: interrupted; 5 of 6 runs are stored in ")
+    )
     assert "Traceback" not in err
     waited_for(lambda: all(map(is_gone, workers)), seconds=10)
     (one,) = status(tmp_path / "sweep")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnemoscope.sweep.groups import FEWEST, GROUPS, MOST, groups
+from mnemoscope.sweep.groups import FEWEST, GROUPS, MOST, ROOM, Group, groups
 from mnemoscope.sweep.runs import planned_runs
 from tests.sweep.designs import tiny
 
@@ -69,6 +69,14 @@ def test_a_group_fits_a_cache():
     assert max(len(group.runs) for group in groups(runs)) <= MOST
     wide = planned(spec={"width": 4096, "depth": 3}, seeds=10 * FEWEST)
     assert max(len(group.runs) for group in groups(wide)) <= FEWEST
+
+
+@pytest.mark.parametrize(("width", "size"), [(4096, FEWEST), (8_000, 4), (20_000, 1), (200_000, 1)])
+def test_a_network_that_is_large_shares_its_memory_with_few(width, size):
+    runs = planned(spec={"width": width, "depth": 3}, seeds=100 * FEWEST)
+    cut = groups(runs)
+    assert max(len(group.runs) for group in cut) == size
+    assert max(group.memory for group in cut) <= max(2 * ROOM, Group(runs[:1]).memory)
 
 
 def test_equal_groups_have_equal_names():

@@ -1,5 +1,7 @@
 """What a design comes to, from counting and from a timed pilot."""
 
+from importlib import import_module
+
 import pytest
 
 from mnemoscope.errors import MnemoscopeError
@@ -22,6 +24,16 @@ def test_runs_and_groups_are_counted():
     assert (found.runs, found.groups, found.present) == (15, 9, 0)
     assert found.largest_group == 2
     assert (found.pilots, found.seconds) == ((), None)
+
+
+def test_the_group_that_needs_most_memory_is_told():
+    design = tiny(grid={"spec.width": [64, 100_000, 8]}, spec={"depth": 3}, seeds=3)
+    found = counted(design)
+    # 1e10 float32 weights, their gradients and two running means, and in the end the weights again.
+    assert found.group_memory == pytest.approx(1e10 * 4 * 5, rel=0.01)
+    assert found.group_memory == found.run_memory
+    assert found.group_setting == {"spec.width": 100_000}
+    assert found.machine_memory > 0
 
 
 def test_what_is_stored_is_not_counted_again(tmp_path):
@@ -51,6 +63,17 @@ def test_a_pilot_is_timed_here():
     few = try_runs(runs, (True,) * 4, "cpu", 4)[2]
     assert row_bytes < few
     assert weight_bytes > 4 * runs[0].spec.parameters_count()
+
+
+@pytest.mark.slow
+def test_a_pilot_that_would_not_fit_here_is_not_tried(monkeypatch):
+    monkeypatch.setattr(import_module("mnemoscope.sweep.plan"), "free_memory", lambda: 20_000)
+    found = plan(tiny(grid={"spec.width": [1, 60]}, spec={"depth": 2}))
+    assert [(one.too_large, one.seconds is None) for one in found.pilots] == [
+        (False, False),
+        (True, True),
+    ]
+    assert found.unknown == 2
 
 
 @pytest.mark.slow

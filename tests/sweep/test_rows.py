@@ -51,9 +51,11 @@ def test_the_schema_is_that_of_any_group(design):
     assert frame.schema == pl.Schema(IDENTITY | SETTINGS | OUTCOME)
 
 
-def test_widths_that_differ_are_told_by_the_configuration_alone():
+def test_widths_that_differ_have_a_column_of_their_own():
     _, frame = rows(tiny(spec={"width": [3, 5], "depth": 3}))
     assert frame["width"].null_count() == frame.height
+    assert set(frame["widths"]) == {"3×5"}
+    assert rows(tiny())[1]["widths"].null_count() == 2
     assert '"width":[3,5]' in frame["configuration"][0]
 
 

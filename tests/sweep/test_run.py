@@ -177,8 +177,8 @@ def test_then_it_is_tried_in_halves_and_then_named(retries, tmp_path):
     executor = Losing(10**6)
     finished = run(tiny(seeds=4, retries=retries), tmp_path, executor=executor)
     assert [executor.given.count(size) for size in (4, 2, 1)] == [
-        times * (retries + 1) for times in (1, 2, 4)
-    ]
+        retries + 1, 2, 4 * (retries + 1),
+    ]  # fmt: skip
     assert {failure.reason for failure in finished.failures} == {
         "the process that computed it died"
     }
@@ -218,6 +218,22 @@ def test_any_executor_will_do(tmp_path):
         finished = run(tiny(group_size=1, seeds=6), tmp_path, executor=executor)
     assert finished.done == 6
     assert seeds(tmp_path) == list(range(6))
+
+
+def test_threads_of_one_process_do_not_get_in_each_others_way(tmp_path, capsys):
+    design = measuring("printing", group_size=1, seeds=24)
+    with ThreadPoolExecutor(4) as executor:
+        finished = run(design, tmp_path, executor=executor)
+    print("still here")
+    assert (finished.done, finished.failures) == (24, ())
+    assert capsys.readouterr().out == "still here\n"
+
+
+def test_how_many_groups_there_is_room_for_may_change(tmp_path):
+    rooms, told = [7, 2], []
+    workers = Workers(in_process().executor, slots=lambda: rooms.pop())
+    run(tiny(group_size=1, seeds=9), tmp_path, executor=workers, on_progress=told.append)
+    assert [now.done for now in told] == [0, 2, 9, 9]
 
 
 def test_no_more_groups_are_given_out_than_there_are_slots(tmp_path):

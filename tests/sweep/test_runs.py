@@ -3,8 +3,10 @@
 import pytest
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.sweep import configuration as configuration_module
+from mnemoscope.sweep import configured as configured_module
 from mnemoscope.sweep import runs as runs_module
-from mnemoscope.sweep.configured import configuration
+from mnemoscope.sweep.configured import configuration, forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.runs import planned_runs
 
@@ -106,9 +108,30 @@ def test_a_sample_is_run_at_each_point():
             "[grid]\ndata.offset = [0, 1796]",
             "design.toml:3, 4 and 6, data.source='digits' with data.n=4 with data.offset=1796: n=4",
         ),
+        ("[training]\ntol = '1e-8'", "design.toml:6, training.tol='1e-8': tol='1e-8'; expected a"),
+        ("[grid]\ntraining.lr = [true]", "design.toml:6, training.lr=True: lr=True; expected a"),
+        (
+            "[spec]\nactivation = 'tanh'\n[grid]\nspec.width = [8, 1_000_000_000]",
+            "design.toml:8, spec.width=1000000000: width=1000000000, depth=8 for states of 64 "
+            "entries: over 1.1e+12 weights in a layer; expected at most so many, and 70 TB",
+        ),
+        (
+            "[grid]\ntraining.lr = [0.1]\nspec.depth = [8]\nspec.width = [8, 1_000_000]",
+            "design.toml:7 and 8, spec.depth=8 with spec.width=1000000: width=1000000, depth=8 for "
+            "states of 64 entries: 6e+12 weights, which take 96 TB in training; expected",
+        ),
+        (
+            "[spec]\nkind = 'convolutional'\nchannels = 1_000_000\n",
+            "design.toml:7, spec.channels=1000000: depth=8, channels=1000000, kernel_size=3 for",
+        ),
+        ("size = 100_000", "design.toml:3 and 5, data.source='digits' with data.size=100000: "),
         ("[spec]\nshape = [3]\n", "design.toml:6, spec.shape=[3]: spec.shape=(3,) for examples of"),
         ("[measure]\nstarts = 0", "design.toml:6, measure.starts=0: starts=0; expected a whole"),
         ("[measure]\ntake = ['stord']", "design.toml:6, measure.take=['stord']: "),
+        (
+            "[measure]\ntake = ['audit']\naudit.startz = 3",
+            "design.toml:7, measure.audit={'startz': 3}: measure.audit with 'startz'",
+        ),
         ("[measure]\ntake = ['stord']", "did you mean `stored`?"),
         (
             "[measure]\nheld_out = 3\nheld_out_offset = 1\ntake = 'generalization'",
@@ -134,6 +157,50 @@ def test_the_examples_source_is_told_with_its_line(read):
         MnemoscopeError, match=r"design\.toml:3, data\.source='digitz': digitz, whi"
     ):
         planned_runs(design, "code")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("http://127.0.0.1/x.npy", "data.source, which is a URL; expected what is on this machine"),
+        ("https://[bad?n=4&width=3", "data.source, which is a URL"),
+        ("s3://bucket/x.npy", "data.source, which is a URL"),
+        ("./nothing.npy", "data.source, nothing.npy, which does not exist"),
+        ("a//nothing.npy", "data.source, a/nothing.npy, which does not exist"),
+        ("run=3/x.npy", "data.source, run=3/x.npy, which does not exist"),
+        ("", "data.source, an empty source"),
+        ("x\ty", "data.source, 'x\\ty', which is no usable path"),
+    ],
+)  # fmt: skip
+def test_a_source_that_cannot_be_had_is_told_with_its_line(read, source, words):
+    text = f"name = 'a'\n[data]\nn = 4\nsource = '{source}'\n[grid]\nspec.width = [8, 9]"
+    with pytest.raises(MnemoscopeError) as error:
+        planned_runs(read(text), "code")
+    assert str(error.value).startswith(f"design.toml:4, data.source={source!r}: {words}")
+
+
+def test_examples_that_no_memory_holds_are_told_before_they_are_made(read, monkeypatch):
+    monkeypatch.setattr(configured_module, "examples", failing("examples that were loaded"))
+    text = "name = 'a'\n[data]\nsource = 'digits'\nn = 2_000_000_000\nsize = 4096\n"
+    with pytest.raises(MnemoscopeError) as error:
+        planned_runs(read(text), "code")
+    assert str(error.value).startswith(
+        "design.toml:3, 4 and 5, data.source='digits' with data.n=2000000000 with data.size=4096: "
+        "n=2000000000, size=4096 of digits, which do not fit into memory; expected"
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_examples_that_do_not_fit_are_told(read, monkeypatch, error):
+    def load(*_):
+        raise error
+
+    monkeypatch.setattr(configuration_module, "load_data", load)
+    forget_examples()
+    with pytest.raises(MnemoscopeError, match=r"design\.toml:3 and 4, .*: n=4 of digits, which do"):
+        planned_runs(read(HEAD), "code")
 
 
 def test_of_a_design_in_python_the_argument_is_told():

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from mnemoscope.errors import MnemoscopeError
 from mnemoscope.sweep import Failure, run, status
 from mnemoscope.sweep.executors import in_process
 from mnemoscope.sweep.status import SILENT
@@ -98,3 +99,78 @@ def test_a_sweep_that_was_stopped(error, tmp_path):
     assert (one.done, one.missing, one.running) == (1, 2, ())
     assert run(tiny(group_size=1, seeds=3), tmp_path, executor=in_process()).done == 2
     assert told(tmp_path).state == "done"
+
+
+def two_sweeps(folder):
+    run(tiny(), folder, executor=in_process())
+    run(tiny(name="deep", grid={"spec.depth": [2]}), folder, executor=in_process())
+
+
+@pytest.mark.parametrize("name", ["deep.json", "deep.parquet"])
+@pytest.mark.parametrize("content", [None, b"", b"{"], ids=str)
+def test_a_broken_plan_hides_no_other_sweep(name, content, tmp_path):
+    two_sweeps(tmp_path)
+    broken = tmp_path / "plans" / name
+    broken.unlink() if content is None else broken.write_bytes(content)
+    deep, other = status(tmp_path)
+    assert (other.name, other.state, other.planned, other.done) == ("tiny", "done", 2, 2)
+    assert (deep.name, deep.state, deep.planned, deep.done) == ("deep", "broken", 0, 0)
+    (failure,) = deep.failures
+    assert failure.keys == ()
+    assert f"plans/{name}" in failure.reason
+    assert "run the sweep again" in failure.reason
+    assert status(tmp_path, "tiny") == (other,)
+    with pytest.raises(MnemoscopeError, match=name):
+        status(tmp_path, "deep")
+    run(tiny(name="deep", grid={"spec.depth": [2]}), tmp_path, executor=in_process())
+    assert [one.state for one in status(tmp_path)] == ["done", "done"]
+
+
+def test_broken_rows_are_no_fault_of_a_plan(tmp_path):
+    two_sweeps(tmp_path)
+    path = next(tmp_path.glob("rows/*/*.parquet"))
+    path.write_bytes(b"")
+    with pytest.raises(MnemoscopeError, match=path.name):
+        status(tmp_path)
+
+
+WHOLE = {"group": "a", "keys": ["b"], "reason": "c", "attempts": 1}
+BROKEN = {
+    "empty": "", "cut": json.dumps(WHOLE)[:-9], "no object": "[]", "nothing in it": "{}",
+    "nested": "[" * 100_000, "keys": json.dumps(WHOLE | {"keys": "b"}),
+    "a key": json.dumps(WHOLE | {"keys": [["b"]]}), "no key": json.dumps(WHOLE | {"keys": []}),
+    "group": json.dumps(WHOLE | {"group": None}), "reason": json.dumps(WHOLE | {"reason": 1}),
+    "attempts": json.dumps(WHOLE | {"attempts": "often"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_broken_note_of_a_failure_is_told_beside_all_else(text, tmp_path):
+    finished = run(measuring("odd", **ODD), tmp_path, executor=in_process())
+    (tmp_path / "failures/a.json").write_text(text)
+    one = told(tmp_path)
+    assert (one.state, one.done, one.failed, one.missing) == ("done", 2, 1, 0)
+    (broken,) = set(one.failures) - set(finished.failures)
+    assert set(finished.failures) < set(one.failures)
+    assert (broken.group, broken.keys, broken.attempts) == ("a", (), 0)
+    assert f"{tmp_path}/failures/a.json, which is broken" in broken.reason
+    assert "run the sweep again" in broken.reason
+    assert "\n" not in broken.reason
+    run(measuring("odd", **ODD), tmp_path, executor=in_process())
+    assert told(tmp_path).failures == finished.failures
+
+
+def test_the_runs_of_a_broken_note_are_missing(tmp_path):
+    run(measuring("odd", **ODD), tmp_path, executor=in_process())
+    (path,) = (tmp_path / "failures").iterdir()
+    path.write_bytes(path.read_bytes()[:20])
+    one = told(tmp_path)
+    assert (one.done, one.failed, one.missing) == (2, 0, 1)
+    assert [part.group for part in one.failures] == [path.stem]
+
+
+def test_a_note_that_tells_of_other_runs_is_not_of_this_sweep(tmp_path):
+    run(tiny(), tmp_path, executor=in_process())
+    (tmp_path / "failures").mkdir(exist_ok=True)
+    (tmp_path / "failures/a.json").write_text(json.dumps(WHOLE))
+    assert told(tmp_path).failures == ()

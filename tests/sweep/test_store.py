@@ -122,6 +122,24 @@ def test_a_file_system_that_is_not_known():
         open_store("nosuch://a")
 
 
+def test_what_cannot_be_read_now_is_not_taken_for_missing(monkeypatch):
+    pytest.importorskip("fsspec")
+    store = open_store("memory://forgetful")
+    store.write("rows/a", b"1")
+    store.write("rows/b", b"2")
+    read = store._files.cat_file
+
+    def forbidden(path, **options):
+        if path.endswith("/b"):
+            raise PermissionError("not now")
+        return read(path, **options)
+
+    monkeypatch.setattr(store._files, "cat_file", forbidden)
+    assert store.read_all(["rows/a", "rows/none"]) == {"rows/a": b"1"}
+    with pytest.raises(StoreError, match=r"forgetful/rows/b \(PermissionError: not now\)"):
+        store.read_all(["rows/a", "rows/b"])
+
+
 def test_an_error_of_a_remote_place_is_told_in_a_line(monkeypatch):
     pytest.importorskip("fsspec")
     store = open_store("memory://sweep")

@@ -113,6 +113,8 @@ LINES = key_lines("name = 'a'\n[grid]\nspec.depth = [1]\n'spec.width' = [2]\n[da
         (["grid.spec.depth.low"], "d.toml:3"),
         (["data.source"], "d.toml:5"),
         (["training.lr"], "d.toml"),
+        (["grid.spec"], "d.toml:3 and 4"),
+        (["grid.spec.depths"], "d.toml:3 and 4"),
         ([], "d.toml"),
     ],
 )

@@ -1,6 +1,6 @@
 """`mnemoscope sweep plan`: what a design comes to, before anything is run."""
 
-import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -34,6 +34,7 @@ def plan(
     import_libraries()
     from mnemoscope.sweep import plan as planned
     from mnemoscope.sweep.designs import find_design
+    from mnemoscope.sweep.executors import available_cores
 
     if not 0 <= pilot < float("inf"):
         raise MnemoscopeError(
@@ -45,7 +46,7 @@ def plan(
         )
     known = find_design(design)
     found = planned(known, stored_at(out, known.name), pilot_seconds=pilot)
-    many = workers or len(os.sched_getaffinity(0))
+    many = workers or available_cores()
     if json:
         print_json(_values(found, many))
     else:
@@ -60,6 +61,10 @@ def _values(found: "Plan", workers: int) -> dict[str, object]:
         "present": found.present,
         "groups": found.groups,
         "largest_group": found.largest_group,
+        "group_memory": found.group_memory,
+        "group_setting": found.group_setting,
+        "run_memory": found.run_memory,
+        "machine_memory": found.machine_memory,
         "workers": workers,
         "seconds_computing": found.seconds,
         "seconds": None if found.seconds is None else found.begin_seconds + found.seconds / workers,
@@ -84,18 +89,42 @@ def _lines(found: "Plan", workers: int) -> list[str]:
             f"worker{'' if workers == 1 else 's'} ({duration(found.seconds)} of computing), "
             f"{size(found.row_bytes)} of rows{kept}"
         )
-    if found.unknown:
+    lines += _memory(found, workers)
+    large = sum(one.stands_for for one in found.pilots if one.too_large)
+    if large:
+        lines.append(f"unknown: {large:,} runs, which take more memory than is free here")
+    if late := found.unknown - large:
         lines.append(
-            f"unknown: {found.unknown:,} runs, whose pilots did not end in time; allow more with "
+            f"unknown: {late:,} runs, whose pilots did not end in time; allow more with "
             "--pilot SECONDS"
         )
     for one in found.pilots:
-        setting = ", ".join(f"{name} {value}" for name, value in one.setting.items())
         took = "did not end in time"
-        if one.seconds is not None:
+        if one.too_large:
+            took = f"not tried, since it takes {size(one.memory)}"
+        elif one.seconds is not None:
             took = f"{one.seconds:.2f} s, {one.interpolated} interpolated"
         lines.append(
-            f"  pilot of {one.runs} runs ({setting or 'one setting'}), for {one.stands_for:,}: "
-            f"{took}"
+            f"  pilot of {one.runs} runs ({_setting(one.setting)}), for {one.stands_for:,}: {took}"
         )
     return lines
+
+
+def _memory(found: "Plan", workers: int) -> list[str]:
+    """What the largest group takes, and what to do where this machine has not so much."""
+    one, here = found.group_memory, found.machine_memory
+    if not one:
+        return []
+    line = f"memory: at least {size(one)} for the largest group ({_setting(found.group_setting)})"
+    if here is None or one * workers <= here:
+        return [line]
+    there = f"this machine has {size(here)}"
+    if found.run_memory > here:
+        return [f"{line}; {there}: make the network smaller, or run it where workers have more"]
+    if one > here:
+        return [f"{line}; {there}: set a smaller group_size"]
+    return [f"{line}, {size(one * workers)} for {workers} workers; {there}: allow fewer --workers"]
+
+
+def _setting(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "one setting"

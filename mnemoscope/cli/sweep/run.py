@@ -14,7 +14,7 @@ from mnemoscope.cli.sweep.arguments import DesignName, stored_at
 from mnemoscope.errors import MnemoscopeError
 
 if TYPE_CHECKING:
-    from mnemoscope.sweep import Finished
+    from mnemoscope.sweep import Finished, SweepProgress
     from mnemoscope.sweep.executors import Workers
 
 FAILED = 1
@@ -83,9 +83,25 @@ def run(
         chosen = _workers(in_process, dask, mpi, workers)
         executor = None if chosen is None else stack.enter_context(chosen)
         show, fail = stack.enter_context(sweep_progress(known.name))
-        finished = run_design(
-            known, place, executor=executor, workers=workers, on_progress=show, on_failure=fail
-        )
+        now: SweepProgress | None = None
+
+        def remember(progress: "SweepProgress") -> None:
+            nonlocal now
+            now = progress
+            show(progress)
+
+        try:
+            finished = run_design(
+                known, place, executor=executor, workers=workers, on_progress=remember,
+                on_failure=fail,
+            )  # fmt: skip
+        except KeyboardInterrupt as error:
+            if now is None:
+                raise
+            raise KeyboardInterrupt(
+                f"interrupted; {now.done:,} of {now.planned:,} runs are stored in {place}, "
+                "the groups in work are not; to go on, run the same command again"
+            ) from error
     if json:
         told = {**vars(finished), "failures": [vars(one) for one in finished.failures]}
         print_json({"name": known.name, "place": place, **told})

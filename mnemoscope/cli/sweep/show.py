@@ -1,6 +1,7 @@
 """`mnemoscope sweep show`: one run of a sweep, and its network trained again."""
 
-from typing import Annotated
+from math import isclose
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
 from cyclopts import Parameter
@@ -9,7 +10,19 @@ from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.options import Json, Place
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import StorePlace
+from mnemoscope.cli.threads import one_thread
 from mnemoscope.errors import MnemoscopeError
+
+if TYPE_CHECKING:
+    from mnemoscope.nets import Network
+
+SAME_LOSS = 0.01
+"""How far two losses may lie apart that are taken for those of one network."""
+
+OTHER_LOSS = (
+    "the network came to another loss than its row tells: another machine, version or number of "
+    "threads rounds differently"
+)
 
 
 def show(
@@ -19,8 +32,8 @@ def show(
     out: Annotated[
         Place,
         Parameter(
-            help="Train the run again and write its network to this file (then: mnemoscope audit "
-            "FILE --data ...); not trained if left out."
+            help="Train the run again, with all of its group, and write its network to this file "
+            "(then: mnemoscope audit FILE); not trained if left out."
         ),
     ] = None,
     json: Json = False,
@@ -31,9 +44,12 @@ def show(
             "an empty key", expected="the key of a run, or its beginning", todo="see the report"
         )
     import_libraries()
-    from mnemoscope.sweep import load, train_again
+    from mnemoscope.nets import save as save_network
+    from mnemoscope.sweep import load
+    from mnemoscope.sweep.load import naming_broken
 
-    found = load(place).filter(pl.col("key").str.starts_with(key.strip())).head(2).collect()
+    with naming_broken(place):
+        found = load(place).filter(pl.col("key").str.starts_with(key.strip())).head(2).collect()
     if found.height != 1:
         raise MnemoscopeError(
             f"{key!r}, with which {'no' if found.is_empty() else 'more than one'} key begins",
@@ -45,15 +61,29 @@ def show(
     )
     known = {name: value for name, value in row.items() if value is not None}
     if out is not None:
-        from mnemoscope.cli.threads import one_thread
-        from mnemoscope.nets import save
-
-        with one_thread():
-            save(train_again(row["configuration"]), out)
-        known["network"] = out
+        network = _again(place, row)
+        save_network(network, out)
+        record = network.training_record
+        assert record is not None
+        known |= {"network": out, "network_loss": record.loss, "network_steps": record.steps}
     if json:
         print_json(known)
-    else:
-        wide = max(map(len, known))
-        print_lines(*(f"{name:<{wide}}  {value}" for name, value in known.items()))
+        return 0
+    wide = max(map(len, known))
+    lines = [f"{name:<{wide}}  {value}" for name, value in known.items()]
+    if out is not None:
+        if not isclose(known["network_loss"], row["loss"], rel_tol=SAME_LOSS):
+            lines.append(OTHER_LOSS)
+        lines.append(f"see mnemoscope audit {out}")
+    print_lines(*lines)
     return 0
+
+
+def _again(place: str, row: dict[str, Any]) -> "Network":
+    """The network of a row, trained with its whole group."""
+    from mnemoscope.sweep import train_again
+    from mnemoscope.sweep.load import group_rows
+
+    group = group_rows(place, row["group"])["configuration"].to_list()
+    with one_thread():
+        return train_again(row["configuration"], group=group)

@@ -1,8 +1,10 @@
 """`mnemoscope sweep status`: where a sweep stands."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from mnemoscope.cli.importing import import_libraries
+from mnemoscope.cli.main import WRONG_INPUT
 from mnemoscope.cli.options import Json
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import StorePlace
@@ -16,6 +18,7 @@ STATES = {
     "interrupted": "interrupted: run it again to go on",
     "stopped": "stopped by an error: run it again to go on",
     "lost": "not running, without having ended: run it again to go on",
+    "broken": "its plan cannot be read: run it again to go on",
 }
 """The states in words."""
 
@@ -24,7 +27,10 @@ SHOWN = 20
 
 
 def status(place: StorePlace, *, json: Json = False) -> int:
-    """Tell what is done, running, failed and missing, and the rate."""
+    """Tell what is done, running, failed and missing, and the rate.
+
+    Exits with 2 if the plan of a sweep cannot be read; the others are told all the same.
+    """
     import_libraries()
     from mnemoscope.sweep import status as statuses
 
@@ -34,13 +40,23 @@ def status(place: StorePlace, *, json: Json = False) -> int:
             [{**vars(one), "failures": [vars(part) for part in one.failures]} for one in found]
         )
     else:
-        print_lines(*(line for one in found for line in _lines(one)))
-    return 0
+        told = [one for one in found if one.state != "broken"]
+        # A broken note may be of any of them, and is told once.
+        notes = dict.fromkeys(part.reason for one in told for part in one.failures if not part.keys)
+        print_lines(*(line for one in found for line in _lines(one)), *notes)
+    broken = [part.reason for one in found if one.state == "broken" for part in one.failures]
+    for reason in broken:
+        print(f"mnemoscope: {reason}", file=sys.stderr)
+    return WRONG_INPUT if broken else 0
 
 
 def _lines(one: "SweepStatus") -> list[str]:
+    head = f"{one.name}: {STATES.get(one.state, one.state)}"
+    if one.state == "broken":
+        return [head]
+    failures = [part for part in one.failures if part.keys]
     lines = [
-        f"{one.name}: {STATES[one.state]}",
+        head,
         f"  done      {one.done:>9,} of {one.planned:,}: {one.interpolated:,} interpolated, "
         f"{one.not_interpolated:,} did not, {one.diverged:,} diverged",
         f"  running   {len(one.running):>9,} groups",
@@ -50,8 +66,8 @@ def _lines(one: "SweepStatus") -> list[str]:
     ]
     lines += [
         f"  {part.keys[0]}: {part.reason} (tried {part.attempts} times; logs/{part.group}.log)"
-        for part in one.failures[:SHOWN]
+        for part in failures[:SHOWN]
     ]
-    if len(one.failures) > SHOWN:
-        lines.append(f"  and {len(one.failures) - SHOWN:,} more; see --json")
+    if len(failures) > SHOWN:
+        lines.append(f"  and {len(failures) - SHOWN:,} more; see --json")
     return lines

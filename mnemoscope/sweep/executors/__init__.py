@@ -4,13 +4,20 @@ from mnemoscope.sweep.executors.dask import dask_workers
 from mnemoscope.sweep.executors.in_process import in_process
 from mnemoscope.sweep.executors.mpi import mpi_workers
 from mnemoscope.sweep.executors.processes import Processes, processes
-from mnemoscope.sweep.executors.workers import NoWorkers, WorkerLost, Workers, workers_of
+from mnemoscope.sweep.executors.workers import (
+    NoWorkers,
+    WorkerLost,
+    Workers,
+    available_cores,
+    workers_of,
+)
 
 __all__ = [
     "NoWorkers",
     "Processes",
     "WorkerLost",
     "Workers",
+    "available_cores",
     "dask_workers",
     "in_process",
     "mpi_workers",

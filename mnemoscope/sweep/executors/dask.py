@@ -1,13 +1,17 @@
 """Workers of a Dask cluster: one that runs, or one that is started here."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.sweep.executors.workers import Workers
 
 LOCAL = "local"
+
+ASKED_EVERY = 5.0
+"""Seconds between two questions to the scheduler for how many workers there are."""
 
 
 @contextmanager
@@ -16,6 +20,8 @@ def dask_workers(address: str, *, workers: int | None = None) -> Iterator[Worker
 
     Groups whose `device` is not `cpu` go to workers that were started with `--resources "GPU=1"`,
     one at a time each. A worker that is lost is Dask's to notice; its group goes to another one.
+    Workers that join later get groups too. The threads of one worker work one after the other, so
+    start workers with one thread.
 
     Args:
         address: `tcp://host:port` of a scheduler; `local` starts a cluster on this machine.
@@ -63,14 +69,29 @@ def dask_workers(address: str, *, workers: int | None = None) -> Iterator[Worker
 
 def _workers(client: Any) -> Workers:
     known = client.scheduler_info(n_workers=-1)["workers"].values()
-    slots = sum(one["nthreads"] for one in known)
     labelled = not known or any("GPU" in one["resources"] for one in known)
     return Workers(
         # Not `pure`: a group that is tried again is to be computed again.
         client.get_executor(pure=False),
-        # So many that no worker waits for the driver, and a worker that joins later has something.
-        slots=max(2 * slots, 8),
+        slots=_slots(client),
         watch="exit",
         # Without such workers they would wait forever; any other one can at least tell why not.
         gpu=client.get_executor(pure=False, resources={"GPU": 1}) if labelled else None,
     )
+
+
+def _slots(client: Any) -> Callable[[], int]:
+    """Tells how many groups the cluster is given: so many that no worker waits for the driver."""
+    asked, found = float("-inf"), 0
+
+    def slots() -> int:
+        nonlocal asked, found
+        if time.monotonic() - asked >= ASKED_EVERY:
+            # Of a scheduler that is gone the groups it was given tell.
+            with suppress(Exception):
+                found = sum(client.nthreads().values())
+            asked = time.monotonic()
+        # A first worker that joins has something at once.
+        return max(2 * found, 8)
+
+    return slots

@@ -1,5 +1,7 @@
 """What the driver knows of those who do the work."""
 
+import os
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -21,15 +23,21 @@ class Workers:
 
     Attributes:
         executor: Any of `concurrent.futures`.
-        slots: Groups that are given to it at a time; more only wait there.
+        slots: Groups that are given to it at a time, more only wait there; or what tells how many
+            these are by now, where workers come and go.
         watch: How a worker that takes too long is ended.
         gpu: An executor for groups that need an accelerator; the same one if None.
     """
 
     executor: Executor
-    slots: int
+    slots: int | Callable[[], int]
     watch: Watch = "alarm"
     gpu: Executor | None = None
+
+    @property
+    def room(self) -> int:
+        """The groups that it may have at this moment."""
+        return self.slots() if callable(self.slots) else self.slots
 
     def for_device(self, device: str) -> Executor:
         """The executor for groups of a device."""
@@ -42,3 +50,10 @@ def workers_of(executor: "Executor | Workers") -> Workers:
         return executor
     known = getattr(executor, "_max_workers", None)
     return Workers(executor, slots=2 * known if isinstance(known, int) else 64)
+
+
+def available_cores() -> int:
+    """The cores that this process may use: a batch system often gives fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,144 @@
+"""The memory that training takes, told before anything is trained.
+
+Counted is what is certain to be needed. What kernels take while they run, and measuring, comes on
+top: at peak it was up to two thirds more.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.nets import FullyConnected, Spec
+from mnemoscope.nets.layers import MOST_WEIGHTS
+from mnemoscope.sweep.configuration import DTYPES, Configuration, Training
+from mnemoscope.training.group import FEWEST, WORKING_SET
+
+MOST_MEMORY = 2**46
+"""Bytes, 64 TiB: the physical memory that x86-64 addresses by page tables of four levels. Workers
+may have more than the machine that plans, but no machine that is sold has more than this."""
+
+_STATE = {"adam": 2, "gradient_descent": 1, "rmsprop": 1}
+"""Numbers that an optimizer keeps for each weight; the others keep more, but not at once."""
+
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def check_memory(spec: Spec, training: Training, examples: int) -> None:
+    """Refuses a network that no machine can train, even alone.
+
+    Args:
+        spec: What it is built from.
+        training: How it would be trained.
+        examples: On how many.
+
+    Raises:
+        MnemoscopeError: it needs more than `MOST_MEMORY`.
+    """
+    try:
+        weights = weights_count(spec)
+        needed = _itemsize(training) * (weights * _copies(training) + examples * _entries(spec))
+        if needed <= MOST_MEMORY:
+            return
+        told = f"{weights:.3g} weights, which take {_tb(needed)} in training"
+    except MnemoscopeError:
+        told = f"over {MOST_WEIGHTS:.1e} weights in a layer"
+    sizes = {
+        name: value
+        for name in ("width", "depth", "channels", "kernel_size", "levels")
+        if (value := getattr(spec, name, None)) is not None
+    }
+    raise MnemoscopeError(
+        f"{', '.join(f'{name}={value}' for name, value in sizes.items())} for states of "
+        f"{_entries(spec):,} entries: {told}",
+        expected=f"at most so many, and {_tb(MOST_MEMORY)} of memory, the most that machines have",
+        todo=f"lower {' or '.join(f'`{name}`' for name in sizes)}, or choose smaller examples "
+        "(`source`, `size`)",
+    )
+
+
+def memory_of_group(runs: Sequence[Configuration]) -> int:
+    """Bytes that training some runs as replicas takes at least.
+
+    All weights; of as many replicas as are trained at a time, what a step needs; the examples, and
+    what a pass over them leaves behind in each layer.
+
+    Args:
+        runs: Of one architecture; see `mnemoscope.sweep.groups`.
+    """
+    known = runs[0]
+    assert known.data.n is not None
+    size = _itemsize(known.training)
+    weights = weights_count(known.spec)
+    together = min(len(runs), max(FEWEST, WORKING_SET // max(1, 4 * size * weights)))
+    examples = known.data.n * _entries(known.spec)
+    sets = len({run.data_checksum for run in runs})
+    batch = known.training.batch_size or known.data.n
+    entries = weights * (len(runs) + together * _copies(known.training))
+    entries += examples * (together + (len(runs) if sets > 1 else 1))
+    entries += 3 * together * batch * _outputs(known.spec)
+    return size * entries
+
+
+def machine_memory() -> int | None:
+    """Bytes that this machine has, or its container may take; None if the system does not tell."""
+    try:
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        return min(found, int(_CGROUP.read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        return found
+
+
+@lru_cache(maxsize=4096)
+def weights_count(spec: Spec) -> int:
+    """Weights and biases of a network.
+
+    Raises:
+        MnemoscopeError: a layer is too large for any memory.
+    """
+    return spec.parameters_count()
+
+
+@lru_cache(maxsize=4096)
+def _outputs(spec: Spec) -> int:
+    """Entries that all weight layers give for one state."""
+    if isinstance(spec, FullyConnected):
+        return sum(spec.widths) + _entries(spec)
+    network = spec.outline()
+    found = 0
+
+    def count(layer: nn.Module, given: Any, output: Tensor) -> None:
+        nonlocal found
+        found += output.numel()
+
+    for module in network.modules():
+        if next(module.parameters(recurse=False), None) is not None:
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        network(torch.empty(1, *spec.shape, device="meta"))
+    return found
+
+
+def _copies(training: Training) -> int:
+    """Numbers for each weight: itself, its gradient, the optimizer's."""
+    return 2 + _STATE.get(training.optimizer, 0)
+
+
+def _itemsize(training: Training) -> int:
+    return DTYPES[training.dtype].itemsize
+
+
+def _entries(spec: Spec) -> int:
+    return torch.Size(spec.shape).numel()
+
+
+def _tb(count: int) -> str:
+    return f"{count / 1e12:,.0f} TB"
