@@ -81,6 +81,28 @@ def dual_activation(activation: str) -> Expectations:
         >>> float(value), float(slope)
         (0.5, 0.5)
     """
+    closed = _closed_form(activation)
+    return closed or (lambda p, q, c: _series(activation, p, q, c))
+
+
+def second_moment(activation: str, p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """`E[phi(u)^2]` for each variance `p`: the closed form at `u = v`, otherwise by quadrature.
+
+    Example:
+        >>> import torch
+        >>> round(float(second_moment("relu", torch.tensor([3.0], dtype=torch.float64))), 12)
+        1.5
+    """
+    closed = _closed_form(activation)
+    if closed is not None:
+        return closed(p, p, p)[0]
+    nodes, table = _hermite()
+    phi = activation_function(activation)
+    return phi(_root(p)[..., None] * nodes).square() @ table[:, 0]
+
+
+def _closed_form(activation: str) -> Expectations | None:
+    """The two expectations of an activation that has them in closed form; None of the others."""
     name, slope = parse_activation(activation)
     if name == "leaky_relu":
         assert slope is not None
@@ -92,20 +114,7 @@ def dual_activation(activation: str) -> Expectations:
         "sin": _sin,
         "cosid": _cosid,
     }
-    return known[name] if name in known else lambda p, q, c: _series(activation, p, q, c)
-
-
-def second_moment(activation: str, p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """`E[phi(u)^2]` for each variance `p`, by quadrature.
-
-    Example:
-        >>> import torch
-        >>> round(float(second_moment("relu", torch.tensor([3.0], dtype=torch.float64))), 12)
-        1.5
-    """
-    nodes, table = _hermite()
-    phi = activation_function(activation)
-    return phi(_root(p)[..., None] * nodes).square() @ table[:, 0]
+    return known.get(name)
 
 
 def _root(p: Tensor) -> Tensor:

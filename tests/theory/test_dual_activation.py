@@ -48,6 +48,26 @@ def test_where_both_are_one_it_is_the_second_moment(activation):
     p = torch.tensor([[0.5], [2.0], [6.0]], dtype=torch.float64)
     value, _ = dual_activation(activation)(p[:1], p[:1], p[:1])
     assert float(value) == pytest.approx(float(second_moment(activation, p)[0]), rel=1e-7)
+    # Closed forms are both; so against a sum, whose steps a kink costs about their square.
+    x = torch.linspace(-9, 9, 18001, dtype=torch.float64)
+    weight = torch.exp(-(x**2) / 2) / math.sqrt(2 * math.pi) * (x[1] - x[0])
+    expected = activation_function(activation)(p.sqrt() * x).square() @ weight
+    torch.testing.assert_close(second_moment(activation, p)[:, 0], expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        ("relu", 5e3),
+        ("leaky_relu(0.5)", 1.25 * 5e3),
+        ("sin", 0.5),
+        ("cosid", 0.5 + 1e4),
+        ("erf", 2 / math.pi * math.asin(2e4 / (1 + 2e4))),
+    ],
+)
+def test_a_closed_form_holds_for_the_largest_variances(activation, expected):
+    p = torch.tensor([1e4], dtype=torch.float64)
+    assert float(second_moment(activation, p)) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("activation", NAMES)
