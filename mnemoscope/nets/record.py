@@ -71,7 +71,7 @@ class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
     targets: bool = Field(default=False, description="True or False")
     versions: dict[str, str] = Field(description="a dictionary from names to versions, all text")
     history: tuple[HistoryRow, ...] = Field(
-        default=(), description="rows with step, seconds, loss and lr, all numbers"
+        default=(), repr=False, description="rows with step, seconds, loss and lr, all numbers"
     )
     source: dict[str, JsonValue] | None = Field(
         default=None, description="a dictionary of plain JSON values, or None"

@@ -225,7 +225,9 @@ def check_plain(path: str, value: Any) -> None:
             [path],
             f"{path}={short(value)}",
             expected="finite numbers, texts, truth values, or lists of them",
-            todo="change it",
+            todo="name a function as 'package.module:function', so that workers can import it"
+            if callable(value)
+            else "change it",
         )
 
 

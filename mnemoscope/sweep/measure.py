@@ -42,7 +42,7 @@ class Measure(CheckedModel, frozen=True, extra="forbid"):
     )
     orbit_steps: Count = Field(default=2_000, description="a whole number, 1 or more")
     trials: Count = Field(default=5, description="a whole number, 1 or more")
-    noise: float = Field(default=0.1, gt=0, description="a number above 0")
+    noise: float = Field(default=0.1, strict=True, gt=0, description="a number above 0")
     held_out: Whole = Field(default=0, description="a whole number, 0 or more")
     held_out_offset: Whole | None = Field(
         default=None, description="a whole number, 0 or more, or nothing"

@@ -35,6 +35,17 @@ class NTK:
 
     Attributes:
         spec: The networks, but for their width.
+
+    Example:
+        >>> import mnemoscope as mn
+        >>> X = mn.load_data("digits", n=3)
+        >>> spec = mn.nets.FullyConnected(
+        ...     shape=(1, 8, 8), depth=2, activation="erf", init="ntk", width=64
+        ... )
+        >>> limit = NTK(spec)
+        >>> f = limit.predict(X)
+        >>> bool((f(X.double()) - X).abs().max() < 1e-9), limit.spectral_radius(X).shape
+        (True, torch.Size([3]))
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -57,6 +68,10 @@ class NTK:
             )
         self.spec = spec
         self._expectations = dual_activation(spec.activation)
+
+    def __repr__(self) -> str:
+        """Like `NTK(FullyConnected(...))`."""
+        return f"NTK({self.spec!r})"
 
     def kernel(self, Z: Float[Tensor, "m *shape"], X: Float[Tensor, "n *shape"]) -> Tensor:
         """`Theta(z, x)` for each pair, `(m, n)`; PyTorch differentiates it in both.

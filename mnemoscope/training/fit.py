@@ -1,6 +1,6 @@
 """What a training gives back, and what it tells on the way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mnemoscope.nets import HistoryRow, TrainingRecord
 
@@ -39,5 +39,5 @@ class Fit:
     steps: int
     converged: bool
     seconds: float
-    history: tuple[HistoryRow, ...]
-    record: TrainingRecord
+    history: tuple[HistoryRow, ...] = field(repr=False)
+    record: TrainingRecord = field(repr=False)

@@ -49,10 +49,11 @@ def show(
     from mnemoscope.sweep.load import naming_broken
 
     with naming_broken(place):
-        found = load(place).filter(pl.col("key").str.starts_with(key.strip())).head(2).collect()
+        found = load(place).filter(pl.col("key").str.starts_with(key.strip())).head(4).collect()
     if found.height != 1:
+        several = ", ".join(found["key"].sort().head(3)) + (", ..." if found.height > 3 else "")
         raise MnemoscopeError(
-            f"{key!r}, with which {'no' if found.is_empty() else 'more than one'} key begins",
+            f"{key!r}, with which {several or 'no key'} {'begin' if several else 'begins'}",
             expected="the key of a run, or enough of its beginning",
             todo="look it up in the report",
         )
