@@ -4,6 +4,7 @@ python benchmarks/sweep.py [overhead tiny dask million faults cost storage ...]
 """
 
 import os
+import pickle
 import random
 import signal
 import statistics
@@ -22,8 +23,9 @@ from timing import table
 
 from mnemoscope.report.sweep import write_sweep_page
 from mnemoscope.sweep import Design, load, run, status
+from mnemoscope.sweep.code_version import code_version
 from mnemoscope.sweep.configuration import Configuration
-from mnemoscope.sweep.executors import Workers, dask_workers, processes
+from mnemoscope.sweep.executors import Workers, available_cores, dask_workers, processes
 from mnemoscope.sweep.fitting import fit
 from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.ledger import Ledger
@@ -31,8 +33,9 @@ from mnemoscope.sweep.rows import table as rows_table
 from mnemoscope.sweep.run import layout
 from mnemoscope.sweep.runs import code_of_design, planned_runs
 from mnemoscope.sweep.store import open_store
+from mnemoscope.sweep.work import Task
 
-CORES = len(os.sched_getaffinity(0))
+CORES = available_cores()
 
 TINY = {
     "data": {"source": "photos", "size": 4, "gray": True, "n": 4},
@@ -303,12 +306,36 @@ def storage() -> str:
         size = path.stat().st_size
     took = statistics.median(times)
     return table(
-        ["rows a group", "ms a group", "rows a second", "bytes a row", "runs planned a second"],
+        [
+            "rows a group", "ms a group", "rows a second", "bytes a row", "bytes a run to a worker",
+            "runs planned a second", "s until a worker has begun",
+        ],
         [
             [f"{len(configurations)}", f"{1e3 * took:.1f}", f"{len(configurations) / took:,.0f}",
-             f"{size / len(configurations):.0f}", f"{len(planned) / planning:,.0f}"],
+             f"{size / len(configurations):.0f}", f"{_sent(group):.0f}",
+             f"{len(planned) / planning:,.0f}", f"{_beginning():.1f}"],
         ],
     )  # fmt: skip
+
+
+def _sent(group: Group) -> float:
+    """Bytes of a group, for each of its runs, as it travels to a worker."""
+    task = Task(
+        store="runs/tiny", group=group.name, layout="00000000",
+        keys=tuple(one.key for one in group.runs),
+        runs=tuple(one.configuration for one in group.runs),
+        first=tuple(one.first for one in group.runs),
+        code="", keep_weights="none", device="cpu", timeout=600, watch="exit",
+    )  # fmt: skip
+    return len(pickle.dumps(task)) / len(group.runs)
+
+
+def _beginning() -> float:
+    """Seconds that a process takes to import what it needs."""
+    begun = time.perf_counter()
+    with processes(1, 600) as workers:
+        workers.executor.submit(code_version).result()
+        return time.perf_counter() - begun
 
 
 def _command(*arguments: str) -> subprocess.Popen[bytes]:

@@ -151,12 +151,13 @@ def run(
     ]
     # The dearest first, so that no worker is left alone with it in the end.
     todo.sort(key=group_cost, reverse=True)
+    if executor is None:
+        check_device(design.device)
+        _check_memory(design, todo)
     ledger = Ledger(store, design, code, len(planned))
     ledger.begin(planned)
     with ExitStack() as stack:
         if executor is None:
-            check_device(design.device)
-            _check_memory(design, todo)
             count = workers or available_cores()
             count = max(1, min(count, len(todo)))
             found = stack.enter_context(processes(count, design.timeout)) if todo else None

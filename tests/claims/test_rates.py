@@ -30,6 +30,14 @@ def test_groups_are_pooled_by_their_counts():
     assert rows["runs"].to_list() == [2, 1]
 
 
+def test_networks_are_counted_and_not_their_starts():
+    two = pl.DataFrame({"kind": ["a", "a"], "hits": [0, 1000], "of": [1000, 1000]})
+    row = pooled(two, ["kind"], "hits", "of", "rate").row(0, named=True)
+    low, high = wilson(1, 2)
+    assert row["rate"] == 0.5
+    assert (row["rate_low"], row["rate_high"]) == pytest.approx((float(low), float(high)))
+
+
 def test_nothing_to_count_is_not_a_number():
     assert share(FRAME.head(1), "hits", "of") == 0.5
     assert math.isnan(share(FRAME.head(0), "hits", "of"))

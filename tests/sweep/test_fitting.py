@@ -108,6 +108,19 @@ def test_a_network_is_trained_again():
         torch.testing.assert_close(mine, parameter, rtol=1e-3, atol=1e-4)
 
 
+def test_with_its_group_it_is_the_same_network():
+    runs, found = fitted(tiny(training={"max_steps": 40}, seeds=5))
+    group = [run.to_json() for run in runs]
+    again = train_again(runs[3].to_json(), group=group)
+    for mine, parameter in zip(again.parameters(), found.replicas[3].parameters(), strict=True):
+        assert torch.equal(mine, parameter)
+    assert again.training_record.source == {
+        "source": "digits", "n": 2, "offset": 0, "size": 4, "gray": False,
+    }  # fmt: skip
+    with pytest.raises(MnemoscopeError, match="not in its group"):
+        train_again(runs[3].to_json(), group=group[:3])
+
+
 def test_a_run_that_diverges_cannot_be_trained_again():
     runs, _ = fitted(diverging(grid={"training.lr": [1e6]}, seeds=1))
     with pytest.raises(MnemoscopeError, match="diverges"):

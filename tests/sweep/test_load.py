@@ -316,6 +316,15 @@ def test_the_note_tells_the_design(stored):
     assert note["design"]["grid"] == {"spec.depth": [1, 2]}
 
 
+def test_widths_that_are_lists_are_a_factor(tmp_path):
+    design = tiny(grid={"spec.width": [[4, 8], [8, 4], 4]}, spec={"depth": 3}, seeds=1)
+    run(design, tmp_path, executor=in_process())
+    note = json.loads((tmp_path / "plans/tiny.json").read_text())
+    assert note["factors"] == ["width", "widths"]
+    rows = load(tmp_path).select("width", "widths").collect()
+    assert set(rows.iter_rows()) == {(4, None), (None, "4×8"), (None, "8×4")}
+
+
 def with_code(code, monkeypatch):
     """Workers that have other code."""
     monkeypatch.setattr(work_module, "code_version", lambda: code)

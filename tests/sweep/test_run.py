@@ -1,9 +1,11 @@
 """Running a design: what is missing is done, what is there is kept, what fails is named."""
 
 import json
+import sys
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
+import polars as pl
 import pytest
 
 from mnemoscope.errors import MnemoscopeError
@@ -11,6 +13,7 @@ from mnemoscope.sweep import load, run, status
 from mnemoscope.sweep import runs as runs_module
 from mnemoscope.sweep import work as work_module
 from mnemoscope.sweep.executors import NoWorkers, WorkerLost, Workers, in_process
+from mnemoscope.sweep.run import _check_memory
 from mnemoscope.sweep.store import StoreError
 from mnemoscope.sweep.work import OtherCode
 from tests.sweep import functions
@@ -296,6 +299,25 @@ def test_a_wrong_design_begins_nothing(tmp_path):
         done(tiny(keep_weights="stored"), tmp_path / "sweep")
     with pytest.raises(MnemoscopeError, match=r"spec\.depth=0"):
         done(tiny(grid={"spec.depth": [1, 0]}), tmp_path / "sweep")
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_setting_that_another_sweep_began_gets_its_picture(tmp_path):
+    pictured = {"measure": {"take": ["pictures"]}}
+    done(tiny(name="a", seeds=3, **pictured), tmp_path)
+    assert done(tiny(name="b", seeds=[0, 1], **pictured), tmp_path).done == 0
+    assert done(tiny(name="c", seeds=[1, 2], **pictured), tmp_path).done == 1
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        rows = load(tmp_path, name).collect()
+        assert rows.filter(pl.col("picture").is_not_null())["seed"].to_list() == [seed]
+
+
+def test_what_this_machine_cannot_hold_is_refused_before_anything_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[_check_memory.__module__], "machine_memory", lambda: 10**9)
+    design = tiny(grid={"spec.width": [4, 20_000]}, spec={"depth": 3})
+    with pytest.raises(MnemoscopeError, match=r"width=20000, which takes at least 8 GB") as caught:
+        run(design, tmp_path / "sweep", workers=1)
+    assert "at most 1 GB" in str(caught.value)
     assert not (tmp_path / "sweep").exists()
 
 
