@@ -147,7 +147,9 @@ def million() -> str:
             part.write_parquet(path)
         Path(folder, "plans").mkdir()
         frame.select("key", "depth", "width", "seed").write_parquet(f"{folder}/plans/tiny.parquet")
-        Ledger(store, design, "", frame.height).note(last=True, state="done")
+        Ledger(store, design, "", frame.height).note(
+            last=True, state="done", factors=["depth", "width"]
+        )
         del frame
         code = (
             "import sys, time; begun = time.perf_counter(); import mnemoscope as mn; "

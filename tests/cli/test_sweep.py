@@ -54,12 +54,17 @@ def test_from_a_design_to_a_page(run, here, design):
     assert (told["state"], told["missing"], told["failed"]) == ("done", 0, 0)
 
     page = run(
-        "sweep", "report", "runs/small", "--charts", "charts", "--table", "rows.parquet", "--json"
-    )
+        "sweep", "report", "runs/small", "--charts", "charts", "--table", "rows.parquet",
+        "--settings", "settings.csv", "--json",
+    )  # fmt: skip
     assert "runs/small/report.html" in page.json["written"]
     assert "Depth, and what it does" in (here / "runs/small/report.html").read_text()
     assert (here / "charts/stored-depth.svg").exists() or list((here / "charts").glob("*.svg"))
     assert pl.read_parquet(here / "rows.parquet").height == 4
+    assert "settings.csv" in page.json["written"]
+    settings = pl.read_csv(here / "settings.csv").filter(of="stored")
+    assert settings["depth"].to_list() == ["all", "2", "3"]
+    assert settings["runs"].to_list() == [4, 2, 2]
     assert run("sweep", "report", "rows.parquet").out == "rows.html\n"
 
 
@@ -118,6 +123,7 @@ def test_a_design_in_python(run, here, monkeypatch):
         ("status taken", "where no sweep is"),
         ("report taken", "where no sweep is"),
         ("report none.parquet", "none.parquet, which cannot be read"),
+        ("report foreign.parquet", "without the columns key, status, seed"),
         ("report small.toml --format png", "--format png without --charts"),
         ("show taken x", "where no sweep is"),
     ],
@@ -126,6 +132,7 @@ def test_wrong_input_is_one_line(run, here, design, line, says):
     (here / "taken").mkdir()
     (here / "taken" / "a").write_text("")
     (here / "broken.toml").write_text("name = \n")
+    pl.DataFrame({"a": [1]}).write_parquet(here / "foreign.parquet")
     done = run("sweep", *line.split())
     assert done.code == 2
     assert done.out == ""

@@ -79,11 +79,11 @@ def test_levels_are_sorted_by_value_and_what_is_missing_comes_last():
         }
     )
     numeric, bias, kind = read_factors(frame, ["bias", "lr", "kind", "none_such"])
-    assert (numeric.name, numeric.labels) == ("lr", ("10⁻⁵", "0.1", "10", "–"))
+    assert (numeric.name, numeric.labels) == ("lr", ("1e-5", "0.1", "10", "–"))
     assert bias.labels == ("false", "true", "–")
     assert kind.labels == ('""', "a", "b", "–", "– (2)")
     told = levels(frame, "lr", "kind")
-    assert told["lr"] == ["0.1", "–", "10⁻⁵", "–", "10"]
+    assert told["lr"] == ["0.1", "–", "1e-5", "–", "10"]
     assert told["kind"] == ["b", '""', "– (2)", "a", "–"]
 
 
@@ -194,22 +194,84 @@ def test_a_cell_without_a_run_that_interpolated_is_a_cross_and_not_a_zero():
     (row,) = [row for row in marks(chart) if row["x"] == "2" and row["y"] == "1024"]
     assert (row["rate"], row["low"], row["runs"]) == (None, None, 0)
     assert row["not_interpolated"] == 11 * len(ACTIVATIONS) * 3
-    filled, crosses = chart.to_dict()["layer"]
+    filled, crosses, numbers = chart.to_dict()["layer"]
     assert filled["transform"] == [{"filter": "isValid(datum.rate)"}]
     assert (crosses["mark"]["type"], crosses["mark"]["text"]) == ("text", "×")
     assert crosses["transform"] == [{"filter": "!isValid(datum.rate)"}]
+    assert numbers["transform"][0] == {"filter": "isValid(datum.rate)"}
     assert len(marks(chart)) == len(DEPTHS) * len(EXAMPLES)
 
 
+@pytest.mark.parametrize(("columns", "numbered"), [(8, True), (9, False)])
+def test_cells_that_are_wide_enough_tell_their_share(columns, numbered):
+    table = runs(*((depth, "interpolated", depth % 4) for depth in range(columns)))
+    table = table.join(pl.LazyFrame({"width": [8, 16]}), how="cross")
+    (chart,) = [chart for name, chart in sweep_charts(table, ["depth", "width"]).items()
+                if name == "stored-depth-width"]  # fmt: skip
+    texts = [layer for layer in chart.to_dict()["layer"] if "text" in layer["encoding"]]
+    assert len(texts) == numbered
+    assert ("in percent" in chart.to_dict()["title"]) == numbered
+
+
+def test_numbers_grow_upwards_and_names_are_read_downwards():
+    charts = sweep_charts(sweep_rows(seeds=2).lazy(), FACTORS)
+    upwards = charts["stored-depth-n"].to_dict()["layer"][0]["encoding"]["y"]["sort"]
+    assert upwards == [str(n) for n in reversed(EXAMPLES)]
+    downwards = charts["stored-depth-activation"].to_dict()["layer"][0]["encoding"]["y"]["sort"]
+    assert downwards == sorted(ACTIVATIONS)
+
+
+def test_texts_are_sorted_by_the_numbers_in_them():
+    frame = pl.LazyFrame({"shape": ["1×12×12", "1×8×8", "3×4×4", "1×4×4"]})
+    (factor,) = read_factors(frame, ["shape"])
+    assert factor.labels == ("1×4×4", "1×8×8", "1×12×12", "3×4×4")
+
+
+def test_every_panel_stands_under_its_own_heading():
+    """Vega lays panels out one after the other, and would close the gap of a missing one."""
+    good, bad = "interpolated", "not_interpolated"
+    table = runs((1, good, 1), (2, good, 2), (3, bad, 0))
+    table = table.join(pl.LazyFrame({"width": [8, 16]}), how="cross")
+    table = table.join(pl.LazyFrame({"activation": ["relu", "sin", "tanh"]}), how="cross")
+    table = table.filter((pl.col("activation") != "sin") | (pl.col("depth") > 1))
+    chart = sweep_charts(table, ["width", "depth", "activation"])["multiples"]
+    panels = {(row["column"], row["row"]): row["rate"] for row in marks(chart)}
+    assert set(panels) == {(d, a) for d in "123" for a in ("relu", "sin", "tanh")}
+    empty = {panel for panel, rate in panels.items() if rate is None}
+    assert empty == {("1", "sin"), *(("3", a) for a in ("relu", "sin", "tanh"))}
+
+
+@pytest.mark.parametrize(("lines", "bands"), [(4, True), (5, False)])
+def test_bands_that_cannot_be_told_apart_are_not_drawn(lines, bands):
+    table = runs((1, "interpolated", 1), (2, "interpolated", 2))
+    table = table.join(pl.LazyFrame({"width": range(lines)}), how="cross")
+    chart = sweep_charts(table, ["depth", "width"])["curve-depth-by-width"].to_dict()
+    assert ("area" in [layer["mark"]["type"] for layer in chart["layer"]]) == bands
+
+
+def test_the_ticks_of_a_curve_are_written_as_the_levels_of_a_map():
+    rates = pl.LazyFrame({"lr": [1.5e-4, 0.001, 1.0]})
+    table = runs((1, "interpolated", 1), (2, "interpolated", 2)).join(rates, how="cross")
+    chart = sweep_charts(table, ["lr", "depth"])["curve-lr-by-depth"].to_dict()
+    axis = chart["layer"][0]["encoding"]["x"]["axis"]
+    labels, _, _ = axis["labelExpr"].partition("[indexof(")
+    (factor,) = read_factors(rates, ["lr"])
+    assert tuple(json.loads(labels)) == factor.labels
+    assert axis["values"] == list(factor.positions)
+
+
 def test_the_largest_share_names_a_cell_unless_it_is_below_one_half():
-    def cell(depth, stored, spurious):
-        return {"key": str(depth), "seed": 0, "status": "interpolated", "depth": depth, "width": 8,
-                "n": 100, "stored": stored, "starts": 100, "spurious": spurious}  # fmt: skip
+    def cell(depth, stored, spurious, width=8):
+        return {"key": str(depth), "seed": 0, "status": "interpolated", "depth": depth,
+                "width": width, "n": 100, "stored": stored, "starts": 100,
+                "spurious": spurious}  # fmt: skip
 
     table = pl.LazyFrame([cell(1, 90, 60), cell(2, 10, 60), cell(3, 50, 50), cell(4, 49, 49),
-                          cell(5, 0, 0) | {"width": 9}])  # fmt: skip
+                          cell(5, 0, 0), cell(1, 0, 0, width=9)])  # fmt: skip
     cells = {
-        row["x"]: row for row in marks(sweep_charts(table, ["depth", "width"])["what-happens"])
+        row["x"]: row
+        for row in marks(sweep_charts(table, ["depth", "width"])["what-happens"])
+        if row["y"] == "8"
     }
     what = {x: (row["what"], row["rate"]) for x, row in cells.items()}
     assert what == {"1": ("stored", 0.9), "2": ("spurious", 0.6), "3": ("stored", 0.5),

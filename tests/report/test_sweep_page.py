@@ -14,8 +14,8 @@ from mnemoscope.report.sweep.troubles import troubles
 from .example_sweep import FACTORS, png, sweep_rows
 
 HOSTILE = "</script><img src=x onerror=alert(1)>{{7*7}}"
-HEADINGS = ["reading", "happenings", "pairs", "curves", "multiples", "pictures", "runs", "failures",
-            "provenance"]  # fmt: skip
+HEADINGS = ["reading", "happenings", "pairs", "curves", "multiples", "numbers", "pictures", "runs",
+            "failures", "provenance"]  # fmt: skip
 
 
 def written(folder, rows=None, factors=FACTORS, **fields):
@@ -54,7 +54,8 @@ def test_every_link_has_its_anchor_once(full):
     assert len(anchors) == len(set(anchors)) == 180
     assert links <= set(anchors)
     assert len(links) > 50
-    assert f"mnemoscope sweep show &#39;runs/my sweep&#39; {anchors[0][4:]}" in text
+    assert "<code>mnemoscope sweep show &#39;runs/my sweep&#39; KEY</code>" in text
+    assert f"<code>{anchors[0][4:]}</code>" in text
 
 
 @pytest.mark.parametrize("where", ["factor", "name", "about", "reason", "provenance", "status"])
@@ -100,6 +101,31 @@ def test_a_factor_with_one_value_is_told_and_not_drawn(tmp_path):
     text = text_of(tmp_path, sweep_rows(depths=(3,), seeds=2))
     assert "The factor depth has one value so far, 3." in text
     assert "-depth-" not in "".join(re.findall('data-chart="[^"]*"', text))
+
+
+def test_what_did_not_occur_is_not_told(tmp_path):
+    rows = sweep_rows(activations=("tanh",), seeds=1).filter(pl.col("status") == "interpolated")
+    text = text_of(tmp_path, rows, planned=rows.height)
+    heading = f"All {rows.height} runs are done: {rows.height} interpolated."
+    assert f'<h1 class="long">{heading}</h1>' in text
+
+
+def test_factors_that_go_together_are_told_and_listed_each_by_itself(tmp_path):
+    rows = sweep_rows(seeds=2).with_columns(
+        batch_size="n",
+        optimizer=pl.when(pl.col("lr").is_null()).then(pl.lit("lbfgs")).otherwise(pl.lit("adam")),
+    )
+    text = text_of(tmp_path, rows, ("depth", "n", "batch_size", "optimizer", "lr"))
+    assert "In these runs batch size goes with n:" in text
+    assert "In these runs each lr belongs to one optimizer, so they are named together" in text
+    assert "“adam, 0.001”" in text
+    charts = re.findall('data-chart="([^"]*)"', text)
+    assert not any("batch_size" in name for name in charts)
+    assert "stored-depth-lr" in charts
+    assert not {"stored-lr-optimizer", "stored-optimizer-lr"} & set(charts)
+    head = re.search(r'<section id="runs">.*?<thead><tr>(.*?)</tr>', text, re.DOTALL)
+    columns = re.findall(r'class="words">([^<]*)</th>', head.group(1))
+    assert columns[:5] == ["depth", "n", "batch size", "lr", "optimizer"]
 
 
 def test_finely_sampled_and_rare_values_are_told_to_be_pooled(tmp_path):

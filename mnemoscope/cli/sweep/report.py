@@ -1,14 +1,14 @@
-"""`mnemoscope sweep report`: the page of a sweep, its charts as files, its rows as one table."""
+"""`mnemoscope sweep report`: the page of a sweep, its charts as files, its rows as tables."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import polars as pl
 from cyclopts import Parameter
 
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.invocation import command
-from mnemoscope.cli.options import Json, Place
+from mnemoscope.cli.options import Charts, Format, Json, Place, check_format
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import SweepName
 from mnemoscope.errors import MnemoscopeError
@@ -29,43 +29,49 @@ def report(
             "a file."
         ),
     ] = None,
-    charts: Annotated[
-        Place, Parameter(help="A folder to write each chart to; no charts if left out.")
-    ] = None,
-    format: Annotated[
-        Literal["svg", "pdf", "png", "html"] | None,
-        Parameter(help="Of the charts; svg if left out."),
-    ] = None,
+    charts: Charts = None,
+    format: Format = None,
     table: Annotated[
         Place,
         Parameter(help="A Parquet file to write all rows to; not written if left out."),
     ] = None,
+    settings: Annotated[
+        Place,
+        Parameter(
+            help="A file to write each share and mean to, with its 95% interval and its runs: of "
+            "each value of a factor and of each combination; CSV, or Parquet if it ends so. Not "
+            "written if left out."
+        ),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Write a page of phase diagrams: heat maps, curves, pictures, each point with its run."""
-    if format is not None and charts is None:
-        raise MnemoscopeError(
-            f"--format {format} without --charts",
-            expected="a folder to write the charts to",
-            todo="pass --charts FOLDER",
-        )
+    chosen = check_format(format, charts)
     import_libraries()
-    from mnemoscope.report.sweep import write_sweep_charts, write_sweep_page
+    from mnemoscope.report.sweep import (
+        write_sweep_charts,
+        write_sweep_page,
+        write_sweep_settings,
+    )
     from mnemoscope.sweep import load
+    from mnemoscope.sweep.load import naming_broken
 
-    known = _of_file(place) if place.endswith(".parquet") else _of_store(place, sweep)
-    name, factors = known["name"], known["factors"]
-    rows = load(place, None if place.endswith(".parquet") else name)
-    if out is None:
-        inside = "://" not in place and Path(place).is_dir()
-        out = str(Path(place) / "report.html") if inside else f"{name}.html"
-    written = [write_sweep_page(rows, out, **known)]
-    if charts is not None:
-        written += write_sweep_charts(rows, factors, charts, format=format or "svg")
-    if table is not None:
-        with replacing(table) as temporary:
-            rows.sort(*factors, "seed").collect().write_parquet(temporary, compression="zstd")
-        written.append(Path(table))
+    with naming_broken(place):
+        known = _of_file(place) if place.endswith(".parquet") else _of_store(place, sweep)
+        name, factors = known["name"], known["factors"]
+        rows = load(place, None if place.endswith(".parquet") else name)
+        if out is None:
+            inside = "://" not in place and Path(place).is_dir()
+            out = str(Path(place) / "report.html") if inside else f"{name}.html"
+        written = [write_sweep_page(rows, out, **known)]
+        if charts is not None:
+            written += write_sweep_charts(rows, factors, charts, format=chosen)
+        if table is not None:
+            with replacing(table) as temporary:
+                rows.sort(*factors, "seed").collect().write_parquet(temporary, compression="zstd")
+            written.append(Path(table))
+        if settings is not None:
+            written.append(write_sweep_settings(rows, factors, settings))
     if json:
         print_json({"written": [str(path) for path in written]})
     else:
@@ -103,12 +109,20 @@ def _of_file(place: str) -> dict[str, Any]:
     from mnemoscope.sweep.rows import SETTINGS
 
     rows = load(place)
-    counted = rows.select(pl.len(), pl.col(*SETTINGS).n_unique().name.prefix("of_")).collect()
+    columns = rows.collect_schema().names()
+    if lacking := [name for name in ("key", "status", "seed") if name not in columns]:
+        raise MnemoscopeError(
+            f"{place}, a table without the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}",
+            expected="the rows of a sweep",
+            todo="pass a sweep's folder, or a file that `--table` wrote",
+        )
+    fields = [name for name in SETTINGS if name in columns]
+    counted = rows.select(pl.len(), pl.col(*fields).n_unique().name.prefix("of_")).collect()
     found = counted.row(0, named=True)
     return {
         "name": Path(place).stem,
         "about": "",
-        "factors": [name for name in SETTINGS if name != "seed" and found[f"of_{name}"] > 1],
+        "factors": [name for name in fields if name != "seed" and found[f"of_{name}"] > 1],
         "planned": found["len"],
         "failures": [],
         "provenance": {"command": command(), "store": place},

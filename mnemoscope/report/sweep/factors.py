@@ -1,6 +1,7 @@
 """What a sweep varies: the levels of each factor, in order, and where a run stands among them."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from mnemoscope.report.numbers import MISSING, setting
 MOST_LEVELS = 30
 """More distinct values than these are put into ranges, or, if they are texts, pooled."""
 
-BINS = 10
+BINS = 8
 LOG_RATIO = 50
 """Ranges are of equal ratio, not of equal width, where the largest is so many times the least."""
 
@@ -35,6 +36,10 @@ class Factor:
         level: A run's place among the labels.
         binned: Whether its levels are ranges.
         pooled: Whether its last level but null is all rare texts together.
+        edges: The ends of these ranges, in order.
+        whole: Whether only whole numbers fall into them.
+        heading: Its title, where its labels tell of other factors, too.
+        within: Names of those of them, texts, beside which alone its numbers can be compared.
     """
 
     name: str
@@ -44,16 +49,25 @@ class Factor:
     level: pl.Expr
     binned: bool = False
     pooled: bool = False
+    edges: tuple[float, ...] = ()
+    whole: bool = False
+    heading: str = ""
+    within: tuple[str, ...] = ()
 
     @property
-    def title(self) -> str:
+    def words(self) -> str:
         """Its name as words."""
         return self.name.replace("_", " ")
 
     @property
+    def title(self) -> str:
+        """What its labels tell."""
+        return self.heading or self.words
+
+    @property
     def on_an_axis(self) -> bool:
-        """Whether at least two levels are numbers."""
-        return sum(place is not None for place in self.positions) > 1
+        """Whether at least two levels are numbers, and these can be compared."""
+        return not self.within and sum(place is not None for place in self.positions) > 1
 
     @property
     def logarithmic(self) -> bool:
@@ -149,16 +163,26 @@ def _factor(
     values = [value for value in commonest or [] if value is not None]
     nulls = commonest is not None and len(values) < len(commonest)
     if commonest is not None and len(values) <= MOST_LEVELS:
-        return _listed(name, limits is not None, column, sorted(values), nulls, False)
+        numeric = limits is not None
+        ordered = sorted(values) if numeric else sorted(values, key=_natural)
+        return _listed(name, numeric, column, ordered, nulls, False)
     if limits is not None:
         return _in_ranges(name, whole, column, limits)
-    return _listed(name, False, column, sorted(values[: MOST_LEVELS - 1]), nulls, True)
+    ordered = sorted(values[: MOST_LEVELS - 1], key=_natural)
+    return _listed(name, False, column, ordered, nulls, True)
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """What texts are sorted by: `1×4×4` is before `1×12×12`."""
+    parts = re.split(r"([0-9]+)", text)
+    numbers = [part.lstrip("0") if place % 2 else part for place, part in enumerate(parts)]
+    return [(len(part) if place % 2 else -1, part) for place, part in enumerate(numbers)]
 
 
 def _listed(
     name: str, numeric: bool, column: pl.Expr, values: list[Any], nulls: bool, others: bool
 ) -> Factor:
-    labels = [setting(value) if numeric else value or '""' for value in values]
+    labels = [written(value) if numeric else value or '""' for value in values]
     if numeric and len(set(labels)) < len(labels):
         labels = [repr(value) for value in values]
     labels += [OTHER] * others + [MISSING] * nulls
@@ -171,7 +195,7 @@ def _listed(
     return Factor(
         name,
         numeric,
-        _apart(labels),
+        apart(labels),
         tuple(float(value) if numeric else None for value in values)
         + (None,) * (len(labels) - len(values)),
         pl.when(column.is_null()).then(pl.lit(len(labels) - 1, pl.Int32)).otherwise(level),
@@ -182,31 +206,61 @@ def _listed(
 def _in_ranges(name: str, whole: bool, column: pl.Expr, limits: dict[str, Any]) -> Factor:
     low, high = float(limits["least"]), float(limits["largest"])
     log = low > 0 and high / low > LOG_RATIO
-    parts = [part / BINS for part in range(BINS + 1)]
-    edges = [low * (high / low) ** part if log else low + (high - low) * part for part in parts]
-    edges[-1] = high
-    if whole:
-        edges = sorted({float(round(edge)) for edge in edges})
-    labels = list(_ranges(edges, whole))
-    middles = [math.sqrt(a * b) if log else (a + b) / 2 for a, b in pairwise(edges)]
+    edges = edges_of(low, high, BINS, log=log, whole=whole)
+    labels = list(ranges(edges, whole))
     level = reduce(add, ((column >= edge).cast(pl.Int32) for edge in edges[1:-1]))
     nulls = bool(limits["nulls"])
     return Factor(
         name,
         True,
-        _apart([*labels, *[MISSING] * nulls]),
-        (*middles, *[None] * nulls),
+        apart([*labels, *[MISSING] * nulls]),
+        (*middles(edges), *[None] * nulls),
         level.fill_null(len(labels)),
         binned=True,
+        edges=tuple(edges),
+        whole=whole,
     )
 
 
-def _ranges(edges: list[float], whole: bool) -> Iterable[str]:
-    """Each range as text: whole numbers with both ends in it, others with as few digits as do."""
+def edges_of(low: float, high: float, count: int, *, log: bool, whole: bool) -> list[float]:
+    """The ends of ranges of equal width, or of equal ratio; of whole numbers, each a whole number.
+
+    Args:
+        low: The least value.
+        high: The largest.
+        count: How many ranges there are; fewer of a few whole numbers.
+        log: Whether they are of equal ratio.
+        whole: Whether only whole numbers fall into them.
+    """
+    parts = [part / count for part in range(count + 1)]
+    edges = [low * (high / low) ** part if log else low + (high - low) * part for part in parts]
+    edges[-1] = high
+    return sorted({float(round(edge)) for edge in edges}) if whole else edges
+
+
+def middles(edges: Sequence[float]) -> list[float]:
+    """Where each range stands on an axis: half-way, in ratios if the ranges are of equal ratio.
+
+    Args:
+        edges: The ends, in order.
+    """
+    pairs = list(pairwise(edges))
+    widths = [b - a for a, b in pairs]
+    log = edges[0] > 0 and edges[-1] / edges[0] > 2 and widths[-1] > 2 * widths[0]
+    return [math.sqrt(a * b) if log else (a + b) / 2 for a, b in pairs]
+
+
+def ranges(edges: list[float], whole: bool) -> Iterable[str]:
+    """Each range as text: whole numbers with both ends in it, others with as few digits as do.
+
+    Args:
+        edges: The ends, in order.
+        whole: Whether only whole numbers fall into them.
+    """
     if whole:
         ends = [edge - 1 for edge in edges[1:-1]] + [edges[-1]]
         return (
-            setting(a) if a == b else f"{setting(a)} to {setting(b)}"
+            written(a) if a == b else f"{written(a)} to {written(b)}"
             for a, b in zip(edges, ends, strict=False)
         )
     texts = [repr(edge) for edge in edges]
@@ -218,14 +272,28 @@ def _ranges(edges: list[float], whole: bool) -> Iterable[str]:
     return (f"{a} to {b}" for a, b in pairwise(texts))
 
 
+def written(value: float) -> str:
+    """A level as text: `0.25`, `5e-5`; not all fonts of charts have superscripts.
+
+    Args:
+        value: A finite number.
+    """
+    plain = value == 0 or 1e-3 <= abs(value) < 1e6
+    return setting(value) if plain else _short(value, 3)
+
+
 def _short(value: float, digits: int) -> str:
     """As `1.6e-5`, since two powers of ten with a word between them fit no axis."""
     mantissa, *exponent = f"{value:.{digits}g}".split("e")
     return f"{mantissa}e{int(exponent[0])}" if exponent else mantissa
 
 
-def _apart(labels: list[str]) -> tuple[str, ...]:
-    """The labels, with a number after one that was there before."""
+def apart(labels: list[str]) -> tuple[str, ...]:
+    """The labels, with a number after one that was there before.
+
+    Args:
+        labels: Of levels, in order.
+    """
     seen: Counter[str] = Counter()
     told = []
     for label in labels:

@@ -8,11 +8,14 @@ from mnemoscope.report.charts.theme import COLOURS, theme
 from mnemoscope.report.pictures import spread
 from mnemoscope.report.sweep.curves import share_curves
 from mnemoscope.report.sweep.factors import Factor
-from mnemoscope.report.sweep.heat import cell_layers, cells, share_map
+from mnemoscope.report.sweep.heat import cell_layers, cells, share_map, stars
 from mnemoscope.report.sweep.marks import (
     ANYWHERE,
+    STAR,
     across,
+    few_of,
     inline,
+    key_of_few,
     labelled,
     linked,
     upwards,
@@ -23,6 +26,9 @@ from mnemoscope.report.sweep.tables import SweepTables, rated
 NONE = "none of them"
 HALF = 0.5
 MOST_PANELS = 12
+TOLD = ("rate", "low", "high", "runs")
+SHADES = (0.25, 0.5, 1.0)
+"""Shares whose shade the key shows."""
 
 
 def happenings_charts(tables: SweepTables) -> dict[str, ChartType]:
@@ -76,7 +82,7 @@ def _largest_map(pool: pl.DataFrame, shares: list[Share], x: Factor, y: Factor) 
         y,
         420,
         height=height,
-        fillOpacity=_opacity(),
+        opacity=_opacity(legend=True),
     )
 
 
@@ -93,12 +99,19 @@ def _panels(
         tooltip=_tooltip(shares, placed),
         **linked(marks),
     )
-    layers = cell_layers(base, marks, _colour(shares), fillOpacity=_opacity())
-    facet = alt.Facet("panel:N", sort=kept, title=third.title, header=alt.Header(labelLimit=180))
+    opacity = _opacity(legend=False)
+    layers = cell_layers(base, marks, _colour(shares), opacity=opacity) + stars(base, marks)
+    facet = alt.Facet(
+        "panel:N",
+        sort=kept,
+        title=third.title,
+        header=alt.Header(labelLimit=180, titleAnchor="start"),
+    )
     return (
         alt.layer(*layers, data=inline(marks))
         .properties(width=190, height=max(96, 16 * len(y.labels)))
         .facet(facet, columns=4)
+        .properties(**key_of_few(marks, None, STAR))
         .resolve_axis(x="independent")
         .configure(**theme())
     )
@@ -107,14 +120,15 @@ def _panels(
 def _largest(pool: pl.DataFrame, shares: list[Share], placed: dict[str, Factor]) -> pl.DataFrame:
     """Each cell with all shares, the largest as `rate`, and which it is as `what`."""
     for share in shares:
-        pool = rated(pool, share.name).rename(
-            {name: f"{share.name}_{name}" for name in ("rate", "low", "high", "runs")}
-        )
+        pool = rated(pool, share.name).rename({name: f"{share.name}_{name}" for name in TOLD})
     rates = [pl.col(f"{share.name}_rate") for share in shares]
     pool = pool.with_columns(
         rate=pl.max_horizontal(rates),
         not_interpolated=pl.col("count:not_interpolated"),
         all_runs=pl.col("count:runs"),
+        few=few_of(
+            pl.min_horizontal([f"{share.name}_runs" for share in shares]), pl.col("count:runs")
+        ),
     )
     # The first share that reaches the largest rate tells a tie.
     what = pl.coalesce(
@@ -125,19 +139,26 @@ def _largest(pool: pl.DataFrame, shares: list[Share], placed: dict[str, Factor])
         pl.lit(NONE),
     )
     links = [pl.col("href").fill_null(ANYWHERE)] * ("href" in pool.columns)
-    told = [f"{share.name}_{name}" for share in shares for name in ("rate", "low", "high")]
+    told = [f"{share.name}_{name}" for share in shares for name in TOLD]
     return labelled(pool, placed).select(
-        *placed, "rate", what.alias("what"), *told, "all_runs", "not_interpolated", *links
+        *placed, "rate", what.alias("what"), *told, "all_runs", "not_interpolated", "few", *links
     )
 
 
 def _colour(shares: list[Share]) -> alt.Color:
     colours = {share.name: share.colour for share in shares} | {NONE: COLOURS["none"]}
-    return alt.Color("what:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())))
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    return alt.Color("what:N", scale=scale, legend=alt.Legend(title="largest share"))
 
 
-def _opacity() -> alt.FillOpacity:
-    return alt.FillOpacity("rate:Q", scale=alt.Scale(domain=[0, 1], range=[0.08, 1]), legend=None)
+def _opacity(*, legend: bool) -> alt.Opacity:
+    key = alt.Legend(
+        title="how large", format="%", values=list(SHADES), symbolType="square",
+        symbolFillColor=COLOURS["none"], symbolStrokeWidth=0, columns=len(SHADES),
+    )  # fmt: skip
+    return alt.Opacity(
+        "rate:Q", scale=alt.Scale(domain=[0, 1], range=[0.08, 1]), legend=key if legend else None
+    )
 
 
 def _tooltip(shares: list[Share], placed: dict[str, Factor]) -> list[alt.Tooltip]:
@@ -148,9 +169,10 @@ def _tooltip(shares: list[Share], placed: dict[str, Factor]) -> list[alt.Tooltip
             alt.Tooltip(f"{share.name}_rate:Q", title=share.title, format=".1%"),
             alt.Tooltip(f"{share.name}_low:Q", title=f"{share.name}, 95% from", format=".1%"),
             alt.Tooltip(f"{share.name}_high:Q", title=f"{share.name}, to", format=".1%"),
+            alt.Tooltip(f"{share.name}_runs:Q", title=f"{share.name}, runs that count"),
         ]
     return [
         *told,
-        alt.Tooltip("all_runs:Q", title="runs"),
+        alt.Tooltip("all_runs:Q", title="of all runs here"),
         alt.Tooltip("not_interpolated:Q", title="did not interpolate"),
     ]

@@ -1,24 +1,28 @@
 """A share against two factors as a heat map, all others pooled."""
 
 from itertools import combinations
+from typing import Any
 
 import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
 from mnemoscope.report.charts.theme import theme
+from mnemoscope.report.sweep.curves import logarithmic
 from mnemoscope.report.sweep.factors import Factor
 from mnemoscope.report.sweep.marks import (
     NO_RUN,
+    STAR,
     across,
     inline,
+    key_of_few,
     linked,
     pointed,
     share_marks,
     share_tooltip,
     upwards,
 )
-from mnemoscope.report.sweep.shares import Share
+from mnemoscope.report.sweep.measured import Number, Quantity
 from mnemoscope.report.sweep.tables import SweepTables
 
 OF_PAIRS = ("stored", "contractive", "interpolated")
@@ -26,6 +30,11 @@ OF_PAIRS = ("stored", "contractive", "interpolated")
 
 CELL_HEIGHT = 24
 SHORTEST = 96
+MOST_NUMBERED = 8
+"""Columns whose cells are wide enough for a percentage."""
+
+MOST_LONG_NUMBERED = 5
+"""Those that are wide enough for any number."""
 
 
 def pair_maps(tables: SweepTables) -> dict[tuple[str, str], dict[str, ChartType]]:
@@ -41,13 +50,16 @@ def pair_maps(tables: SweepTables) -> dict[tuple[str, str], dict[str, ChartType]
             if name in tables.shares
         }
         for x, y in combinations(tables.factors, 2)
+        if tables.crossed(x, y)
     }
 
 
 def share_map(
-    pool: pl.DataFrame, share: Share, x: Factor, y: Factor, *, width: int = 240
+    pool: pl.DataFrame, share: Quantity, x: Factor, y: Factor, *, width: int = 240
 ) -> ChartType:
-    """A heat map of one share; a cross where no run counts, and nothing where nothing was run.
+    """A heat map of one share or number; a cross where no run counts, nothing where none was run.
+
+    A star marks a cell of few of its runs.
 
     Args:
         pool: Counts by both factors.
@@ -58,23 +70,80 @@ def share_map(
     """
     placed = {"x": x, "y": y}
     marks = share_marks(pool, share, placed).drop("x_at", "y_at")
+    number = isinstance(share, Number)
+    scale, legend = _of_numbers(marks) if number else _of_shares()
     # The paper shows through a small share, so that one scale is right in the light and the dark.
     red, green, blue = (int(share.colour[at : at + 2], 16) for at in (1, 3, 5))
-    ends = [f"rgba({red},{green},{blue},{opacity})" for opacity in (0.04, 1)]
-    colour = alt.Color(
-        "rate:Q",
-        scale=alt.Scale(domain=[0, 1], range=ends),
-        legend=alt.Legend(format="%", values=[0, 0.5, 1], gradientLength=140, gradientThickness=8),
-    )
+    scale.range = [f"rgba({red},{green},{blue},{opacity})" for opacity in (0.04, 1)]
+    colour = alt.Color("rate:Q", scale=scale, legend=legend)
     data, tooltip = inline(marks), share_tooltip(share, placed)
     height = max(SHORTEST, CELL_HEIGHT * len(y.labels))
-    title = share.title.capitalize()
-    return cells(data, marks, colour, tooltip, x, y, width, height=height, title=title)
+    base = alt.Chart(data).encode(
+        x=across("x", x), y=upwards("y", y), tooltip=tooltip, **linked(marks)
+    )
+    layers, title = cell_layers(base, marks, colour), share.title.capitalize()
+    if len(x.labels) <= (MOST_LONG_NUMBERED if number else MOST_NUMBERED):
+        told = "format(datum.rate, '.3~g')" if number else "format(100 * datum.rate, '.0f')"
+        layers.append(_numbers(base, marks, told))
+        title += "" if number else ", in percent"
+    else:
+        layers += stars(base, marks)
+    chart = alt.layer(*layers).properties(
+        width=width, height=height, **key_of_few(marks, title, STAR)
+    )
+    return chart.configure(**theme())
+
+
+def _of_shares() -> tuple[alt.Scale, alt.Legend]:
+    return alt.Scale(domain=[0, 1]), _ramp_legend(format="%", values=[0, 0.5, 1])
+
+
+def _of_numbers(marks: pl.DataFrame) -> tuple[alt.Scale, alt.Legend]:
+    """From the least mean to the largest, in ratios where these span decades."""
+    known = marks["rate"].drop_nulls().to_list() or [0.0]
+    least, most = min(known), max(known)
+    log = logarithmic(least, most)
+    if least == most:
+        most += abs(most) or 1
+    values = [least, (least * most) ** 0.5 if log else (least + most) / 2, most]
+    scale = alt.Scale(type="log" if log else "linear", domain=[least, most])
+    return scale, _ramp_legend(format=".3~g", values=values)
+
+
+def _ramp_legend(**told: Any) -> alt.Legend:
+    return alt.Legend(gradientLength=140, gradientThickness=8, **told)
+
+
+def _numbers(base: alt.Chart, marks: pl.DataFrame, told: str) -> alt.Chart:
+    """The rate in each cell; ink stands on the darkest of them, and it fits the dark page too."""
+    if marks["few"].null_count() < marks.height:
+        told += f" + (datum.few ? '{STAR}' : '')"
+    numbers = base.transform_filter("isValid(datum.rate)").transform_calculate(number=told)
+    return numbers.mark_text(
+        style="reference-label", fillOpacity=1, fontSize=10, **pointed(marks)
+    ).encode(text=alt.Text("number:N"))
+
+
+def stars(base: alt.Chart, marks: pl.DataFrame) -> list[alt.Chart]:
+    """A star in each cell of few of its runs, if there are any.
+
+    Args:
+        base: With its axes, and the marks as data unless a facet has them.
+        marks: As a table.
+    """
+    if marks["few"].null_count() == marks.height:
+        return []
+    few = base.transform_filter("datum.few && isValid(datum.rate)")
+    return [
+        few.mark_text(
+            style="reference-label", text=STAR, fillOpacity=1, fontSize=12, dy=2, **pointed(marks)
+        )
+    ]
 
 
 def cells(
     data: alt.InlineData, marks: pl.DataFrame, colour: alt.Color, tooltip: list[alt.Tooltip],
-    x: Factor, y: Factor, width: int, *, height: int, title: str = "", **channels: alt.FillOpacity,
+    x: Factor, y: Factor, width: int, *, height: int, **channels: alt.Opacity,
 ) -> ChartType:  # fmt: skip
     """Cells with their colour, and crosses where the rate is not known.
 
@@ -87,19 +156,21 @@ def cells(
         y: The vertical one.
         width: In pixels.
         height: In pixels.
-        title: Above the chart.
         channels: More that a cell tells.
     """
     base = alt.Chart(data).encode(
         x=across("x", x), y=upwards("y", y), tooltip=tooltip, **linked(marks)
     )
-    layers = cell_layers(base, marks, colour, **channels)
-    chart = alt.layer(*layers).properties(width=width, height=height)
-    return (chart.properties(title=title) if title else chart).configure(**theme())
+    layers = [*cell_layers(base, marks, colour, **channels), *stars(base, marks)]
+    return (
+        alt.layer(*layers)
+        .properties(width=width, height=height, **key_of_few(marks, None, STAR))
+        .configure(**theme())
+    )
 
 
 def cell_layers(
-    base: alt.Chart, marks: pl.DataFrame, colour: alt.Color, **channels: alt.FillOpacity
+    base: alt.Chart, marks: pl.DataFrame, colour: alt.Color, **channels: alt.Opacity
 ) -> list[alt.Chart]:
     """Filled cells, and crosses where the rate is not known.
 

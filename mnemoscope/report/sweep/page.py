@@ -1,5 +1,6 @@
 """A sweep as one HTML file that opens with no network: maps, curves, pictures and runs."""
 
+import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,13 @@ from markupsafe import Markup
 
 from mnemoscope.files import replacing
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
-from mnemoscope.report.numbers import number, percent, pretty, setting
+from mnemoscope.report.numbers import number, percent, pretty
 from mnemoscope.report.page import Figure
 from mnemoscope.report.rates import Rate
-from mnemoscope.report.sweep.charts import curve_name, has_charts, pair_name
-from mnemoscope.report.sweep.curves import curves
+from mnemoscope.report.sweep.binning import binned_tables, in_bins
+from mnemoscope.report.sweep.charts import curve_name, fit, has_charts, pair_name
+from mnemoscope.report.sweep.curves import MOST_BANDS, curves
+from mnemoscope.report.sweep.factors import written
 from mnemoscope.report.sweep.happenings import (
     NONE,
     happenings_charts,
@@ -25,9 +28,13 @@ from mnemoscope.report.sweep.happenings import (
     panels_left_out,
 )
 from mnemoscope.report.sweep.heat import pair_maps
+from mnemoscope.report.sweep.measured import Number, Quantity
 from mnemoscope.report.sweep.multiples import MOST_COLUMNS, MOST_ROWS, multiples_chart
+from mnemoscope.report.sweep.nesting import drawn_tables, gaps, leading
+from mnemoscope.report.sweep.number_charts import number_charts
 from mnemoscope.report.sweep.pictures import picked_runs
 from mnemoscope.report.sweep.runs import representatives, run_details, with_links
+from mnemoscope.report.sweep.settings import answers
 from mnemoscope.report.sweep.shares import leading_share
 from mnemoscope.report.sweep.tables import SweepTables, rated, sweep_tables
 from mnemoscope.report.sweep.troubles import troubles
@@ -66,7 +73,7 @@ def write_sweep_page(
         factors: Columns that the design varies, without the seed.
         planned: How many runs the design has.
         failures: What failed: a `reason`, and `runs`, a count or a sequence.
-        provenance: As told at the end; its `store` is named in the commands that show a run.
+        provenance: As told at the end; its `store` is named in the command that shows a run.
 
     Returns:
         The path.
@@ -75,15 +82,17 @@ def write_sweep_page(
         MnemoscopeError: the file cannot be written.
     """
     tables = sweep_tables(rows, factors)
+    place = shlex.quote(str(provenance.get("store", STORE)))
     env = environment()
-    env.filters.update(number=number, percent=percent, pretty=pretty, setting=setting)
+    env.filters.update(number=number, percent=percent, pretty=pretty)
     text = env.get_template("sweep.html.jinja").render(
         style=Markup(source(env, "page.css")),
         script=Markup(source(env, "charts.js")),
         name=name,
         about=about,
         provenance=provenance,
-        command=f"mnemoscope sweep show {shlex.quote(str(provenance.get('store', STORE)))}",
+        command=f"mnemoscope sweep show {place}",
+        settings_command=f"mnemoscope sweep report {place} --settings FILE",
         statuses=STATUSES,
         **_counts(tables, planned, failures),
         **_contents(tables),
@@ -116,19 +125,28 @@ def _count(runs: Any) -> int:
 
 
 def _contents(tables: SweepTables) -> dict[str, Any]:
-    runs = representatives(tables)
-    linked = replace(tables, pools=with_links(tables.pools, runs))
+    drawn, bonds = drawn_tables(tables)
+    runs = representatives(drawn)
+    binned, bins = binned_tables(drawn)
+    linked = replace(binned, pools=with_links(binned.pools, in_bins(runs, bins)))
+    first = leading(linked)
+    third = first.factors[2] if first.factors[2:] else None
     worst, troubled = troubles(tables)
     return {
         "factors": [factor.title for factor in tables.factors],
-        "binned": [factor.title for factor in tables.factors if factor.binned],
+        "bonds": bonds,
+        "gaps": gaps(binned),
+        "first": [factor.words for factor in first.factors],
+        "binned": [factor.title for factor in binned.factors if factor.binned],
         "pooled": [factor.title for factor in tables.factors if factor.pooled],
         "constant": {factor.title: factor.labels[0] for factor in tables.constant},
         "missing": tables.missing,
         "overall": _overall(tables),
-        **(_charts(linked) if has_charts(linked) else _NO_CHARTS),
-        "third": tables.factors[2].title if tables.factors[2:] else "",
-        "panels_left_out": panels_left_out(tables.factors[2]) if tables.factors[2:] else [],
+        "answers": answers(binned),
+        **(_charts(linked, first) if has_charts(linked) else _NO_CHARTS),
+        "panels_left_out": [] if third is None else panels_left_out(third),
+        "pooled_rest": len(drawn.factors) > len(first.factors),
+        "most_banded": MOST_BANDS,
         "leading": leading_share(tables.shares),
         "none": NONE,
         "pick": picked_runs(tables),
@@ -141,41 +159,69 @@ def _contents(tables: SweepTables) -> dict[str, Any]:
 
 _NO_CHARTS: dict[str, Any] = {
     "happenings": [], "happening_names": [], "pairs": [], "curves": [], "multiples": None,
-    "multiples_left_out": [],
+    "multiples_left_out": [], "measured": [], "undrawn": None,
 }  # fmt: skip
 
 
-def _charts(tables: SweepTables) -> dict[str, Any]:
-    multiples = multiples_chart(tables)
+def _charts(tables: SweepTables, first: SweepTables) -> dict[str, Any]:
+    multiples = multiples_chart(first)
+    titles = {factor.name: factor.title for factor in tables.factors}
+    words = {factor.name: factor.words for factor in tables.factors}
+    measured, undrawn = number_charts(tables)
     return {
         "happenings": [
             _figure(name, chart, "What happens: " + name.replace("-", " "))
-            for name, chart in happenings_charts(tables).items()
+            for name, chart in happenings_charts(first).items()
         ],
-        "happening_names": [share.name for share in measured_happenings(tables)],
+        "happening_names": [share.name for share in measured_happenings(first)],
         "pairs": [
             {
-                "title": f"{x.replace('_', ' ')} and {y.replace('_', ' ')}",
+                "title": f"{words[x]} and {words[y]}",
                 "figures": [
-                    _figure(pair_name(share, x, y), chart, f"The {share} share against {x} and {y}")
+                    _figure(
+                        pair_name(share, x, y),
+                        chart,
+                        f"The {tables.shares[share].title} against {titles[x]} and {titles[y]}",
+                    )
                     for share, chart in maps.items()
                 ],
             }
             for (x, y), maps in pair_maps(tables).items()
         ],
         "curves": [
-            _figure(curve_name(x, by), chart, f"Against {x}, coloured by {by}")
+            _figure(curve_name(x, by), chart, f"Against {words[x]}, colored by {titles[by]}")
             for (x, by), chart in curves(tables).items()
         ],
         "multiples": None
         if multiples is None
-        else _figure("multiples", multiples, f"Against {tables.factors[0].title}, in panels"),
+        else _figure("multiples", multiples, f"Against {first.factors[0].words}, in panels"),
         "multiples_left_out": [
             f"{factor.title} {label}"
-            for factor, most in zip(tables.factors[1:3], (MOST_COLUMNS, MOST_ROWS), strict=False)
+            for factor, most in zip(first.factors[1:3], (MOST_COLUMNS, MOST_ROWS), strict=False)
             for label in panels_left_out(factor, most)
         ],
+        "measured": [
+            {
+                **_headed(one.quantity),
+                "curves": [_figure(fit(name), *told) for name, told in one.curves.items()],
+                "maps": [_figure(fit(name), *told) for name, told in one.maps.items()],
+            }
+            for one in measured
+        ],
+        "undrawn": undrawn,
     }
+
+
+def _headed(quantity: Quantity) -> dict[str, str]:
+    """The heading of a quantity, a function of the user's own by its column, and what it tells."""
+    if isinstance(quantity, Number):
+        own = quantity.own
+        return {"title": quantity.name if own else _capital(quantity.title), "words": ""}
+    return {"title": _capital(quantity.title), "words": _capital(quantity.words)}
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _figure(name: str, chart: ChartType, words: str) -> Figure:
@@ -216,4 +262,4 @@ def _value(value: Any, numeric: bool) -> str:
         return "–"
     if isinstance(value, bool):
         return str(value).lower()
-    return setting(value) if numeric else str(value)
+    return written(value) if numeric and math.isfinite(value) else str(value)

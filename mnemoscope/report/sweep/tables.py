@@ -1,6 +1,6 @@
 """What a sweep's charts are drawn from: its runs counted by setting, and pooled from there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -9,6 +9,7 @@ import torch
 
 from mnemoscope.intervals import wilson
 from mnemoscope.report.sweep.factors import Factor, read_factors
+from mnemoscope.report.sweep.measured import Number, Quantity, measured_quantities
 from mnemoscope.report.sweep.shares import DIVERGED, INTERPOLATED, Share, measured_shares
 
 FIXED = {"key": pl.String, "status": pl.String, "seed": pl.Int64}
@@ -24,10 +25,12 @@ class SweepTables:
         factors: Those with at least two levels, those with an axis of numbers first.
         constant: Factors with one level.
         missing: Names of factors that have no column.
-        shares: What was measured, by name.
+        shares: The headline shares that were measured, by name.
+        measured: All else that was, by name, in the order in which it is drawn.
         settings: The counts of each combination of levels.
         overall: The counts of all runs: one row.
         pools: The counts by one, two or three factors, all others pooled.
+        apart: The names of factors that are not drawn against each other.
     """
 
     rows: pl.LazyFrame
@@ -35,9 +38,15 @@ class SweepTables:
     constant: tuple[Factor, ...]
     missing: tuple[str, ...]
     shares: dict[str, Share]
+    measured: dict[str, Quantity]
     settings: pl.DataFrame
     overall: pl.DataFrame
     pools: dict[tuple[str, ...], pl.DataFrame]
+    apart: frozenset[frozenset[str]] = frozenset()
+
+    def crossed(self, x: Factor, y: Factor) -> bool:
+        """Whether two factors are drawn against each other."""
+        return frozenset((x.name, y.name)) not in self.apart
 
     def leveled(self) -> pl.LazyFrame:
         """Each run with its levels, status and shares; see `leveled`."""
@@ -59,57 +68,81 @@ def sweep_tables(rows: pl.LazyFrame, names: Sequence[str]) -> SweepTables:
     found = read_factors(rows, names)
     factors = tuple(factor for factor in found if len(factor.labels) > 1)
     shares = measured_shares(columns)
-    settings = counted(leveled(rows, factors, shares), [f.name for f in factors], shares).collect()
-    wanted = _wanted([factor.name for factor in factors])
-    pooled = pl.collect_all([_pooled(settings.lazy(), names) for names in wanted])
-    overall, *pools = pooled
+    measured = measured_quantities(rows.collect_schema(), names)
+    told = shares | measured
+    settings = counted(leveled(rows, factors, told), [f.name for f in factors], told).collect()
+    overall, pools = pooled_counts(settings, [factor.name for factor in factors])
     return SweepTables(
         rows=rows,
         factors=factors,
         constant=tuple(factor for factor in found if len(factor.labels) == 1),
         missing=tuple(name for name in dict.fromkeys(names) if name not in columns),
         shares=shares,
+        measured=measured,
         settings=settings,
         overall=overall,
-        pools=dict(zip(wanted[1:], pools, strict=True)),
+        pools=pools,
     )
 
 
+def pooled_counts(
+    settings: pl.DataFrame, names: list[str]
+) -> tuple[pl.DataFrame, dict[tuple[str, ...], pl.DataFrame]]:
+    """The counts of all runs in one row, and those by one, two or three factors.
+
+    Args:
+        settings: The counts by all of them.
+        names: Of the factors, in order.
+    """
+    wanted = _wanted(names)
+    overall, *pools = pl.collect_all([_pooled(settings.lazy(), some) for some in wanted])
+    return overall, dict(zip(wanted[1:], pools, strict=True))
+
+
 def leveled(
-    rows: pl.LazyFrame, factors: Sequence[Factor], shares: dict[str, Share]
+    rows: pl.LazyFrame, factors: Sequence[Factor], told: Mapping[str, Quantity]
 ) -> pl.LazyFrame:
     """Each run's key, seed and status; its level under each factor's name; `share:` and its name.
 
     Args:
         rows: The table of a sweep.
         factors: What is varied.
-        shares: What was measured.
+        told: The shares and numbers.
     """
     return rows.select(
         *(factor.level.cast(pl.Int8).alias(factor.name) for factor in factors),
-        *(share.value.alias(f"share:{name}") for name, share in shares.items()),
+        *(one.value.alias(f"share:{name}") for name, one in told.items()),
         *(pl.col(name).alias(f"run:{name}") for name in FIXED),
     )
 
 
-def counted(runs: pl.LazyFrame, names: Sequence[str], shares: dict[str, Share]) -> pl.LazyFrame:
-    """Counts by levels: of runs, of those that did not interpolate, of each share.
+def counted(runs: pl.LazyFrame, names: Sequence[str], told: Mapping[str, Quantity]) -> pl.LazyFrame:
+    """Counts by levels: of runs, of those that did not interpolate, of each share and number.
 
     Args:
         runs: As `leveled` gives them.
         names: Of the factors.
-        shares: What was measured.
+        told: The shares and numbers.
+
+    Returns:
+        `count:` of each and `sum:` of a share; of a number `mean:` and `square:`, the sum of the
+        squared distances to the mean, of which those of more runs follow without cancellation.
     """
     status = pl.col("run:status").alias("status")
     runs = runs.with_columns(status)
+    numbers = [name for name, one in told.items() if isinstance(one, Number)]
     return runs.group_by(pl.lit(0).alias("all"), *names).agg(
         pl.len().alias("count:runs"),
         (~INTERPOLATED).sum().alias("count:not_interpolated"),
         DIVERGED.sum().alias("count:diverged"),
         pl.col("run:key").min().alias("first_key"),
-        *(pl.col(f"share:{name}").sum().alias(f"sum:{name}") for name in shares),
-        *(pl.col(f"share:{name}").count().alias(f"count:{name}") for name in shares),
-    )
+        *(pl.col(f"share:{name}").sum().alias(f"sum:{name}") for name in told
+          if name not in numbers),
+        *(pl.col(f"share:{name}").count().alias(f"count:{name}") for name in told),
+        *(pl.col(f"share:{name}").mean().alias(f"mean:{name}") for name in numbers),
+        *((pl.col(f"share:{name}").var(ddof=0) * pl.col(f"share:{name}").count())
+          .alias(f"square:{name}") for name in numbers),
+    )  # fmt: skip
 
 
 def rated(counts: pl.DataFrame, share: str) -> pl.DataFrame:
@@ -155,6 +188,30 @@ def _wanted(names: list[str]) -> list[tuple[str, ...]]:
     return [(), *singles, *combinations(names, 2), *([tuple(names[:3])] if names[2:] else [])]
 
 
+def merged(settings: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The counts of settings whose levels have become fewer.
+
+    Args:
+        settings: As `counted` gives them, with the new levels.
+        names: Of the factors.
+    """
+    sums = _sums(settings.columns)
+    return settings.group_by("all", *names).agg(*sums, pl.col("first_key").min())
+
+
 def _pooled(settings: pl.LazyFrame, names: tuple[str, ...]) -> pl.LazyFrame:
-    sums = pl.col("^(sum|count):.*$").sum()
+    sums = _sums(settings.collect_schema().names())
     return settings.group_by(names).agg(sums).sort(names) if names else settings.select(sums)
+
+
+def _sums(columns: Sequence[str]) -> list[pl.Expr]:
+    """The counts of several settings together."""
+    numbers = [name.removeprefix("mean:") for name in columns if name.startswith("mean:")]
+    sums = [pl.col("^(sum|count):.*$").sum()]
+    for name in numbers:
+        count, mean = pl.col(f"count:{name}"), pl.col(f"mean:{name}")
+        whole = pl.when(count.sum() > 0).then((count * mean).sum() / count.sum())
+        away = (count * (mean - whole) ** 2).sum()
+        sums += [whole.alias(f"mean:{name}"),
+                 (pl.col(f"square:{name}").sum() + away).alias(f"square:{name}")]  # fmt: skip
+    return sums
