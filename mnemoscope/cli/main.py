@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             warnings.showwarning = _tell_warning
             status = _run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt as error:
-        print(f"mnemoscope: {error or INTERRUPTED}", file=sys.stderr, flush=True)
+        print(f"mnemoscope: {str(error) or INTERRUPTED}", file=sys.stderr, flush=True)
         _forget_semaphores()
         # Python ends itself by SIGINT, whatever is raised here, if some code that a library ran
         # from C was what Ctrl-C met. All that had to be put right has been.
