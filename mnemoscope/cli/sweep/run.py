@@ -99,8 +99,8 @@ def run(
             if now is None:
                 raise
             raise KeyboardInterrupt(
-                f"interrupted; {now.done:,} of {now.planned:,} runs are stored in {place}, "
-                "the groups in work are not; to go on, run the same command again"
+                f"interrupted; {now.done:,} of {now.planned:,} runs are done and kept in {place}; "
+                "to go on, run the same command again"
             ) from error
     if json:
         told = {**vars(finished), "failures": [vars(one) for one in finished.failures]}
