@@ -1,7 +1,7 @@
 """Wilson's interval: what a count out of a total says about a rate."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Num
 from torch import Tensor
 
 Z95 = 1.959963984540054
@@ -9,12 +9,13 @@ Z95 = 1.959963984540054
 
 
 def wilson(
-    count: Int[Tensor, "..."] | int, total: Int[Tensor, "..."] | int
+    count: Num[Tensor, "..."] | float, total: Num[Tensor, "..."] | int
 ) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
     """The 95% score interval of a rate, `count` of `total` (E. B. Wilson, JASA 22, 1927).
 
     `(p + z²/2N ± z √(p(1 − p)/N + z²/4N²)) / (1 + z²/N)` with `p = count/total`, `N = total`.
-    With no trials at all it is (0, 1). float64.
+    With no trials at all it is (0, 1). float64. Trials may be numbers in [0, 1] instead of yes or
+    no, and the count their sum: their variance is at most `p(1 − p)`, so it is conservative.
 
     Example:
         >>> low, high = wilson(10, 10)

@@ -116,7 +116,7 @@ def test_recall_is_a_share_of_trials_of_runs_that_interpolated():
     )
     tables = sweep_tables(table, ["depth"])
     (row,) = estimated(tables.overall, tables.shares["recalled"]).to_dicts()
-    low, high = wilson(1.5, 2)  # pyright: ignore[reportArgumentType]
+    low, high = wilson(1.5, 2)
     assert (row["rate"], row["runs"]) == (pytest.approx(0.75), 2)
     assert (row["low"], row["high"]) == pytest.approx((float(low), float(high)))
 
