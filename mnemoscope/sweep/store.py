@@ -20,13 +20,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import replacing
+from mnemoscope.files import FULL, replacing
+from mnemoscope.writers import SILENT, is_left_behind, writer_of
 
 FOLDERS = ("plans", "rows", "failures", "weights")
 """Where files are written."""
 
-LEFT_BEHIND = 3600.0
-"""Seconds after which a hidden file is nobody's."""
+LEFT_BEHIND = SILENT
+"""Age after which a hidden file of an unknown writer is considered orphaned (s)."""
 
 
 class StoreError(MnemoscopeError):
@@ -148,12 +149,12 @@ class LocalStore(Store):
             raise unwritable(self.root / name, error) from error
 
     def tidy(self) -> None:
-        """Removes hidden files of an hour ago and more: nobody writes one for so long."""
+        """Removes hidden files whose writers are gone; of unknown writers, once they are old."""
         for folder in FOLDERS:
             for path in (self.root / folder).rglob(".*"):
                 # Another sweep may tidy at the same time.
                 with suppress(OSError):
-                    if path.is_file() and time.time() - path.stat().st_mtime > LEFT_BEHIND:
+                    if path.is_file() and _is_orphaned(path):
                         path.unlink()
 
 
@@ -246,6 +247,12 @@ class RemoteStore(Store):
         """Does nothing: to look for them would list everything there is, at a price."""
 
 
+def _is_orphaned(path: Path) -> bool:
+    if writer_of(path.name) is not None:
+        return is_left_behind(path)
+    return time.time() - path.stat().st_mtime > LEFT_BEHIND
+
+
 def open_store(place: str | os.PathLike[str]) -> Store:
     """The store at a folder or URL; nothing is made or read yet.
 
@@ -260,9 +267,6 @@ def absolute(store: Store) -> str:
     """Its folder or URL, as a process in another folder has it."""
     return os.path.abspath(store.place) if isinstance(store, LocalStore) else store.place
 
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a disk without room."""
 
 OF_A_DISK = (*FULL, errno.EROFS)
 """Errors of a disk, not of a run."""

@@ -13,6 +13,7 @@ from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import SweepName
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import replacing
+from mnemoscope.publishing import publishing
 
 
 def report(
@@ -63,15 +64,26 @@ def report(
         if out is None:
             inside = "://" not in place and Path(place).is_dir()
             out = str(Path(place) / "report.html") if inside else f"{name}.html"
-        written = [write_sweep_page(rows, out, **known)]
-        if charts is not None:
-            written += write_sweep_charts(rows, factors, charts, format=chosen)
-        if table is not None:
-            with replacing(table) as temporary:
-                rows.sort(*factors, "seed").collect().write_parquet(temporary, compression="zstd")
-            written.append(Path(table))
-        if settings is not None:
-            written.append(write_sweep_settings(rows, factors, settings))
+        written = [Path(out)]
+        # Everything is written aside before anything is replaced.
+        with publishing() as new:
+            # Each of them refuses what cannot be written to before the work of them all.
+            page = new.file(out)
+            drawn = None if charts is None else new.folder(charts)
+            copied = None if table is None else new.file(table)
+            told = None if settings is None else new.file(settings)
+            write_sweep_page(rows, page, **known)
+            if charts is not None and drawn is not None:
+                files = write_sweep_charts(rows, factors, drawn, format=chosen)
+                written += [Path(charts) / file.name for file in files]
+            if table is not None and copied is not None:
+                with replacing(copied) as temporary:
+                    every = rows.sort(*factors, "seed").collect()
+                    every.write_parquet(temporary, compression="zstd")
+                written.append(Path(table))
+            if settings is not None and told is not None:
+                write_sweep_settings(rows, factors, told)
+                written.append(Path(settings))
     if json:
         print_json({"written": [str(path) for path in written]})
     else:
