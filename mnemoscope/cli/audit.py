@@ -259,7 +259,7 @@ def _known_data(
             expected="its training examples",
             todo="pass --data",
         )
-    if not isinstance(known, dict) or not {"source"} <= set(known) <= set(given):
+    if not _is_selection(known, given):
         raise MnemoscopeError(
             f"{target}, which says of its training examples {known}",
             expected="source, n, offset, size and gray, as mnemoscope train writes them",
@@ -277,6 +277,18 @@ def _known_data(
             todo="train again, or pass --data to audit with those there are now",
         )
     return known, X
+
+
+def _is_selection(known: Any, given: dict[str, Any]) -> bool:
+    """Whether this is how data were loaded: the arguments of `load_data`, each of its type."""
+    if not isinstance(known, dict) or not {"source"} <= set(known) <= set(given):
+        return False
+    types = {"source": str, "n": int, "offset": int, "size": int, "gray": bool}
+    return all(
+        (value is None and name in ("n", "size"))
+        or (isinstance(value, types[name]) and isinstance(value, bool) == (name == "gray"))
+        for name, value in known.items()
+    )
 
 
 def _held_out(source: str, shape: tuple[int, ...], X: "Tensor") -> "Tensor":

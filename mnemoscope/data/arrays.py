@@ -13,6 +13,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.small_files import check_regular
+from mnemoscope.stored_tensors import computable
 
 NAMES = ("X", "x", "images", "data")
 """Of several arrays in a file, the one with the first of these names is taken."""
@@ -26,6 +28,7 @@ def read_array(path: Path) -> Tensor | np.ndarray:
             several arrays of which none has a known name.
     """
     try:
+        check_regular(path)
         if path.stat().st_size == 0:
             raise MnemoscopeError(
                 f"{path}, which is empty (0 bytes)",
@@ -101,16 +104,16 @@ def _pt(path: Path) -> Tensor:
         warnings.simplefilter("ignore")
         content = torch.load(path, weights_only=True, map_location="cpu")
     if isinstance(content, Tensor):
-        return content
+        return computable(content, str(path))
     if not isinstance(content, Mapping):
         raise ValueError(f"it holds a {type(content).__name__}, not a tensor")
     tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
-    return tensors[_chosen(tensors, path)]
+    return computable(tensors[_chosen(tensors, path)], str(path))
 
 
 def _safetensors(path: Path) -> Tensor:
     with safe_open(path, framework="pt") as file:
-        return file.get_tensor(_chosen(file.keys(), path))
+        return computable(file.get_tensor(_chosen(file.keys(), path)), str(path))
 
 
 READERS: dict[str, Callable[[Path], Tensor | np.ndarray]] = {

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.data.whole_numbers import whole_number
+from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
@@ -123,7 +123,9 @@ class Monitor:
                     expected="a number above 0" + (f" and below {most:g}" if most == 1 else ""),
                     todo="leave it out for the default",
                 )
-        generator = torch.Generator().manual_seed(whole_number("seed", seed, least=0))
+        generator = torch.Generator().manual_seed(
+            whole_number("seed", seed, least=0, most=LARGEST_SEED)
+        )
         chosen = torch.randperm(len(X), generator=generator)[:states]
         self._X = X.detach()[chosen.to(X.device)].clone()
         self._every = whole_number("every", every, least=1)

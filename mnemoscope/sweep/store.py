@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import FULL, replacing
+from mnemoscope.small_files import check_regular
 from mnemoscope.writers import SILENT, is_left_behind, writer_of
 
 FOLDERS = ("plans", "rows", "failures", "weights")
@@ -115,9 +116,12 @@ class LocalStore(Store):
     def read(self, name: str) -> bytes | None:
         """A file's content; None if there is none."""
         try:
+            check_regular(self.root / name)
             return (self.root / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except MnemoscopeError as error:
+            raise StoreError(error.given, expected=error.expected, todo=error.todo) from error
         except OSError as error:
             raise unreadable(self.root / name, error) from error
 

@@ -1,5 +1,6 @@
 """`mnemoscope sweep report`: the page of a sweep, its charts as files, its rows as tables."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -128,6 +129,7 @@ def _of_file(place: str) -> dict[str, Any]:
             expected="the rows of a sweep",
             todo="pass a sweep's folder, or a file that `--table` wrote",
         )
+    _check_types(place, rows.collect_schema())
     fields = [name for name in SETTINGS if name in columns]
     counted = rows.select(pl.len(), pl.col(*fields).n_unique().name.prefix("of_")).collect()
     found = counted.row(0, named=True)
@@ -139,3 +141,26 @@ def _of_file(place: str) -> dict[str, Any]:
         "failures": [],
         "provenance": {"command": command(), "store": place},
     }
+
+
+def _check_types(place: str, schema: Mapping[str, pl.DataType]) -> None:
+    """Refuses a table whose columns have the names of a sweep's and other types."""
+    from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
+
+    for name, kind in (IDENTITY | SETTINGS | OUTCOME).items():
+        if name in schema and not _alike(schema[name], kind):
+            raise MnemoscopeError(
+                f"{place}, whose column {name} is of {schema[name]}",
+                expected=f"{kind}, as in the rows of a sweep",
+                todo="pass a sweep's folder, or a file that `--table` wrote",
+            )
+
+
+def _alike(kind: pl.DataType, wanted: pl.DataType | type[pl.DataType]) -> bool:
+    """Whether a column may have this type: other tools write other widths, and no values none."""
+    return (
+        kind == wanted
+        or kind == pl.Null
+        or (kind.is_integer() and wanted.is_integer())
+        or (kind.is_numeric() and wanted.is_float())
+    )
