@@ -83,7 +83,7 @@ def check_depth(value: Any, deepest: int = DEEPEST) -> None:
         MnemoscopeError: they do.
     """
     level = [value]
-    for _ in range(deepest + 1):
+    for _ in range(deepest):
         level = [
             below
             for one in level
