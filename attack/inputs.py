@@ -311,7 +311,7 @@ OPTIONS = {
     "sweep show sweep": ("--out",),
     "compare run other": ("--out",),
     "report run": ("--out", "--charts", "--format"),
-    "claims": ("--seeds", "--seed", "--device"),
+    "claims projection --quick": ("--seeds", "--seed", "--device"),
     "": ("train", "audit", "report", "compare", "extract", "sweep", "claims"),
 }
 """Options that are given hostile words, by the command."""

@@ -222,9 +222,9 @@ def check_targets(folder: Path, names: Iterable[str | os.PathLike[str]]) -> None
             if parent in seen:
                 break
             seen.add(parent)
-            if parent.exists() and not parent.is_dir():
+            if os.path.lexists(parent) and not parent.is_dir():
                 raise MnemoscopeError(
-                    f"cannot write to {parent}, which is a file",
+                    f"cannot write to {parent}, which is a file or a link to nowhere",
                     expected=f"a folder, for {target.name}",
                     todo="move it away, or choose another folder",
                 )
