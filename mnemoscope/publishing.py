@@ -80,6 +80,7 @@ class Publication:
         """
         key = os.path.realpath(target)
         if key not in self._stages:
+            check_name(Path(target))
             folder = self._stack.enter_context(made(target))
             self._stages[key] = _Stage(folder, self._stack.enter_context(_stage(folder)))
         return self._stages[key].files
@@ -234,19 +235,26 @@ def check_targets(folder: Path, names: Iterable[str | os.PathLike[str]]) -> None
 
 
 def check_name(path: Path) -> None:
-    """Makes sure that all libraries that write files can write to a path.
+    """Makes sure that libraries can write to a path: some take only text.
 
     Raises:
-        MnemoscopeError: its name is not UTF-8.
+        MnemoscopeError: it is not UTF-8.
     """
-    try:
-        os.path.abspath(path).encode()
-    except UnicodeEncodeError:
+    if not is_utf_8(os.fspath(path)):
         raise MnemoscopeError(
             f"{os.fsencode(path).decode(errors='backslashreplace')}, whose name is not UTF-8",
-            expected="a folder with a name in UTF-8, as all of its parents",
+            expected="a path in UTF-8",
             todo="rename it, or choose another one",
-        ) from None
+        )
+
+
+def is_utf_8(text: str) -> bool:
+    """Whether a text can be written: a path of other bytes has characters that cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Stage:

@@ -17,7 +17,7 @@ from torch import Tensor
 from mnemoscope.auditing.tables import SCHEMAS
 from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.files import replacing
-from mnemoscope.publishing import finish, publishing
+from mnemoscope.publishing import check_name, finish, publishing
 from mnemoscope.small_files import check_regular, read_json
 
 FORMAT = "mnemoscope-audit/2"
@@ -116,6 +116,7 @@ class Audit:
         """
         folder = Path(folder)
         try:
+            check_name(folder)
             finish(folder)
             index = read_json(folder / INDEX)
             if index["format"] != FORMAT:

@@ -111,6 +111,7 @@ def audit(
     held_out = None if held_out is None else _checked(f, held_out, "the held-out data")
     _check_options(starts, trials, seed, spectrum_size, batch_size, match_tol)
     whole_number("max_products", max_products, least=1)
+    whole_number("max_steps", max_steps, least=1)
     whole_number("certificates", certificates, least=0)
     span = Range.of(X)
     corruptions = _admitted(X) if corruptions is None else _tried(X, corruptions)

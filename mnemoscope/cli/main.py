@@ -15,10 +15,14 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TextIO
 
+from mnemoscope.errors import shortened
 from mnemoscope.interruption import raising_once
 
 WRONG_INPUT = 2
 """Exit status where the input was wrong: one line on standard error tells what and what to do."""
+
+LONGEST_LINE = 2000
+"""Characters of a line on standard error."""
 
 INTERRUPTED = (
     "interrupted; expected the command to end; "
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             if error.errno == errno.ENOMEM:
                 _refuse(_too_large(error.strerror or "it"))
             _refuse(
-                f"{error.filename or 'a file'}, which cannot be read or written "
+                f"{shortened(str(error.filename or 'a file'))}, which cannot be read or written "
                 f"({error.strerror or error}); expected a usable path on a disk with room; "
                 "check the path, its permissions and the disk"
             )
@@ -62,7 +66,8 @@ def _end_interrupted(told: str) -> NoReturn:
 def _say(message: str) -> None:
     """Writes a line to standard error; where that cannot be written, the exit status has to do."""
     try:
-        print(f"mnemoscope: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        told = shortened(message, LONGEST_LINE, word=LONGEST_LINE // 2)
+        print(f"mnemoscope: {told}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         # What is still buffered would fail once more when Python exits, with another status.
         with suppress(OSError, ValueError):
@@ -101,13 +106,15 @@ def _run(arguments: list[str]) -> int:
         if type(error).__name__ == "OutOfMemoryError" or _is_full_memory(error):
             _refuse(_too_large(str(error).splitlines()[0]))
         raise
-    except ImportError as error:
+    except (ImportError, SystemError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if _is_full_memory(error):
+        if _is_full_memory(error) or "unreported exception" in reason:
             _refuse(
                 f"out of memory while libraries are loaded ({reason}); expected room for them, "
                 "2 GB of address space; raise the limit (ulimit -v)"
             )
+        if isinstance(error, SystemError):
+            raise
         _refuse(
             f"a library that cannot be imported ({reason}); expected an installation that is "
             "whole; install mnemoscope again"

@@ -28,7 +28,7 @@ from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import training_progress
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed, training_in
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.publishing import check_targets, publishing
+from mnemoscope.publishing import check_targets, is_utf_8, publishing
 from mnemoscope.small_files import read_text
 
 if TYPE_CHECKING:
@@ -213,7 +213,9 @@ def anchored(source: dict[str, Any]) -> dict[str, Any]:
     name = source["source"]
     if name in BUNDLED or name.startswith("hf:"):
         return source
-    return {**source, "source": os.path.abspath(Path(name).expanduser())}
+    path = os.path.abspath(Path(name).expanduser())
+    # JSON holds no other names: such data are found again from the same folder only.
+    return {**source, "source": path} if is_utf_8(path) else source
 
 
 def told_duplicates(X: "Tensor") -> list[str]:

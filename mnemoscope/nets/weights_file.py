@@ -15,6 +15,7 @@ from mnemoscope.nets.network import Network
 from mnemoscope.nets.record import TrainingRecord
 from mnemoscope.nets.spec import check_device
 from mnemoscope.nets.spec_reader import spec_from_json
+from mnemoscope.publishing import check_name
 from mnemoscope.small_files import check_regular
 from mnemoscope.stored_tensors import computable
 
@@ -144,6 +145,7 @@ def _read(
     path: str | os.PathLike[str], *, with_tensors: bool
 ) -> tuple[dict[str, str], dict[str, Tensor]]:
     source = Path(path)
+    check_name(source)
     check_regular(source)
     try:
         with source.open("rb") as file:

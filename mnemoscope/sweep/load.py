@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.publishing import check_name
 from mnemoscope.small_files import check_regular, parse_json
 from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
 from mnemoscope.sweep.store import LocalStore, Store, open_store, unreadable
@@ -334,6 +335,7 @@ def _one_file(path: str) -> pl.LazyFrame:
 
 
 def _scanned(path: str) -> pl.LazyFrame:
+    check_name(Path(path))
     check_regular(path)
     rows = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     rows.collect_schema()

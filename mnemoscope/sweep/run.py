@@ -16,7 +16,7 @@ from mnemoscope.errors import MnemoscopeError
 from mnemoscope.importing import is_name
 from mnemoscope.nets.checked_model import short
 from mnemoscope.nets.spec import check_device
-from mnemoscope.publishing import check_name, check_targets
+from mnemoscope.publishing import check_targets
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import (
@@ -447,7 +447,6 @@ def _check_place(store: Store, design: Design) -> None:
                 expected="a new or empty folder, or one of a sweep",
                 todo="choose another one",
             )
-    check_name(root)
     plans = [f"plans/{design.name}.{kind}" for kind in ("json", "parquet")]
     # What cannot be written is refused before anything is trained.
     below = [f"{folder}/any" for folder in (*FOLDERS, "logs", f"rows/{layout(design)}")]

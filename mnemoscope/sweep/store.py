@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import FULL, replacing
+from mnemoscope.publishing import check_name
 from mnemoscope.small_files import check_regular
 from mnemoscope.writers import SILENT, is_left_behind, writer_of
 
@@ -96,6 +97,10 @@ class LocalStore(Store):
         self.place = os.fspath(folder)
         # A folder may be called ~, which others would take for the user's.
         self.root = Path(os.path.abspath(folder))
+        try:
+            check_name(self.root)
+        except MnemoscopeError as error:
+            raise StoreError(error.given, expected=error.expected, todo=error.todo) from None
 
     def path(self, name: str) -> Path:
         """Where a file is."""
