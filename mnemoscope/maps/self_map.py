@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from mnemoscope.memory import batch_size_within, free_share
 from mnemoscope.nets.modes import eval_mode
 from mnemoscope.nets.network import Network
 from mnemoscope.nets.plain import PlainLayer, plain_layers
+from mnemoscope.unit import checked_unit, unit_of, unit_of_starts
 
 Stage = Callable[[Tensor], Tensor]
 
@@ -51,9 +52,11 @@ class SelfMap:
         device: Likewise (default `cpu`).
         budget: Bytes of memory that evaluating and linearizing may take (default: a quarter of what
             is free).
+        unit: The scale of the data, of which tolerances and distances are shares (default: that
+            of the data which a measurement is given; see `mnemoscope.unit`).
 
     Raises:
-        MnemoscopeError: the budget is too small for one state, the shape is not known, the output's
+        MnemoscopeError: the unit is not above 0, the budget is too small for one state, the shape is not known, the output's
             shape, dtype or device differs from the input's, or a dropout or batch-norm layer is in
             training mode.
 
@@ -72,13 +75,16 @@ class SelfMap:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         budget: int | None = None,
+        unit: float | None = None,
     ) -> None:
         self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (f,)
         self.shape = _state_shape(f, shape)
         like = next((p for m in self.modules for p in m.parameters()), None)
         if isinstance(f, SelfMap):
             dtype, device, budget = dtype or f.dtype, device or f.device, budget or f.budget
+            unit = f.known_unit if unit is None else unit
         self.budget = budget
+        self.known_unit = None if unit is None else checked_unit(unit)
         self.dtype = like.dtype if like is not None else dtype or torch.float32
         self.device = like.device if like is not None else torch.device(device or "cpu")
         self._evaluating = False
@@ -100,6 +106,22 @@ class SelfMap:
     def size(self) -> int:
         """Entries of one state, the `d` of the theory."""
         return torch.Size(self.shape).numel()
+
+    @property
+    def unit(self) -> float:
+        """The scale of the data, of which tolerances and distances are shares; 1 if unknown."""
+        return 1.0 if self.known_unit is None else self.known_unit
+
+    def with_unit(self, unit: float) -> "SelfMap":
+        """The same map of data of another scale.
+
+        Raises:
+            MnemoscopeError: the unit is not a finite number above 0.
+        """
+        other = copy(self)
+        other.known_unit = checked_unit(unit)
+        other._evaluating = False
+        return other
 
     @property
     def differentiable(self) -> bool:
@@ -292,6 +314,7 @@ class SelfMap:
         other.dtype = place.get("dtype", self.dtype)
         other.device = place.get("device", self.device)
         other.budget = self.budget
+        other.known_unit = self.known_unit
         other._footprint = None
         other._evaluating = False
         return other
@@ -336,6 +359,16 @@ def _failed(shape: tuple[int, ...], error: BaseException) -> MnemoscopeError:
 def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> SelfMap:
     """`f` itself if it is a `SelfMap`, else one made of it."""
     return f if isinstance(f, SelfMap) else SelfMap(f, shape)
+
+
+def in_unit_of_data(f: SelfMap, X: Float[Tensor, "n *shape"]) -> SelfMap:
+    """The map with the unit of these data, unless it has one."""
+    return f if f.known_unit is not None else f.with_unit(unit_of(X))
+
+
+def in_unit_of_starts(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> SelfMap:
+    """The map with a unit judged by these starts, unless it has one."""
+    return f if f.known_unit is not None else f.with_unit(unit_of_starts(Z))
 
 
 def _state_shape(f: object, shape: Sequence[int] | None) -> tuple[int, ...]:
