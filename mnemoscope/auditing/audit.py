@@ -19,7 +19,7 @@ from mnemoscope.auditing.tables import SCHEMAS
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import make_folder, replacing
 
-FORMAT = "mnemoscope-audit/2"
+FORMAT = "mnemoscope-audit/3"
 """What `audit.json` says of itself."""
 
 INDEX = "audit.json"

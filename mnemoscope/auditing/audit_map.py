@@ -1,6 +1,5 @@
 """`audit`: what a map has memorized, measured in one go."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -16,7 +15,7 @@ from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.basins import basins_table, from_noise, starts_table
 from mnemoscope.auditing.certificates import certify_examples
 from mnemoscope.auditing.controls import EACH, TRIALS, controls
-from mnemoscope.auditing.examples import examine, examples_table
+from mnemoscope.auditing.examples import disclose, examine, examples_table
 from mnemoscope.auditing.frames import noise_strips, recall_strips
 from mnemoscope.auditing.membership import membership
 from mnemoscope.auditing.plane import map_plane, three_examples
@@ -31,9 +30,10 @@ from mnemoscope.dynamics.census import representatives
 from mnemoscope.dynamics.ended import from_blocks
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions
 from mnemoscope.dynamics.starts import STARTS, Range, Starts, block_size
+from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.nets import Network, TrainingRecord
 from mnemoscope.provenance import checksum, versions, weights_checksum
 
@@ -51,7 +51,7 @@ def audit(
     *,
     starts: int = 1000,
     seed: int = 0,
-    match_tol: float = 1e-2,
+    match_tol: float = MATCH_TOL,
     tol: float = TOL,
     max_steps: int = MAX_STEPS,
     trials: int = 10,
@@ -62,6 +62,7 @@ def audit(
     max_products: int = 2_000,
     certificates: int = 100,
     batch_size: int | None = None,
+    unit: float | None = None,
     name: str | None = None,
     source: Mapping[str, Any] | None = None,
     command: str | None = None,
@@ -80,8 +81,9 @@ def audit(
         X: `(n, *shape)`, the training examples.
         starts: Starts of each distribution.
         seed: Of all that is drawn.
-        match_tol: An attractor within this RMS distance of an example stores it.
-        tol: An orbit has converged when a step moves it by at most this (RMS).
+        match_tol: The largest distance (RMS, in units) at which an attractor stores or discloses
+            an example; see `mnemoscope.dynamics.stored`.
+        tol: An orbit has converged when it is within this of its limit (RMS, in units).
         max_steps: Applications of `f` after which an orbit counts as unsettled.
         trials: Corrupted copies of each example for each corruption and strength.
         corruptions: The strengths of each corruption to try; by default those of
@@ -95,6 +97,8 @@ def audit(
         certificates: Stored examples whose attractors are to be proved, at most; 0 for none. Takes
             about a second for each.
         batch_size: States worked on at once; by default what is fast and fits into memory.
+        unit: The scale of the data, of which tolerances, distances and noise are shares (default:
+            the map's, else that of `X`; see `mnemoscope.unit`).
         name: What to call the map in the report.
         source: How the data were loaded, for the provenance; JSON values.
         command: The command that asked for this audit, for the provenance.
@@ -108,6 +112,7 @@ def audit(
     tell = on_progress or (lambda _: None)
     f = as_self_map(f, X.shape[1:])
     X = _checked(f, X, "the examples").clone()
+    f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
     held_out = None if held_out is None else _checked(f, held_out, "the held-out data")
     _check_options(starts, trials, seed, spectrum_size, batch_size, match_tol)
     whole_number("max_products", max_products, least=1)
@@ -145,8 +150,10 @@ def audit(
             atlas, plane = map_plane(f, X, three, atlas, **options)
 
         states, nearest_example, distance = representatives(atlas, X)
-        stores = distance <= match_tol
-        example_of = torch.where(stores, nearest_example, -1)
+        distance = distance / f.unit
+        matches = distance <= match_tol
+        example_of = torch.where(matches, nearest_example, -1)
+        disclosure = disclose(f, X, atlas, match_tol)
         tell("pictures")
         shown = recall_strips(f, X, atlas, examined, corruptions, seed=seed, **options)
         pulled = noise_strips(f, atlas, example_of, noise, **options)
@@ -172,16 +179,17 @@ def audit(
     network = next((m for m in f.modules if isinstance(m, Network)), None)
     record = None if network is None else network.training_record
     curves = recall_curves(recalled.table)
-    attractors = attractors_table(atlas, nearest_example, distance, ~stores, noise)
+    attractors = attractors_table(atlas, nearest_example, distance, ~matches, noise)
     summary = {
         "name": name or _name(f),
-        **summarize(X, outputs, examined, curves, attractors, noise, record),
+        **summarize(X, outputs, examined, curves, attractors, noise, record, disclosure, f.unit),
         **proved.summary(),
         "membership": None if told is None else told.summary(),
         "controls": control.summary(),
         "black_box": not f.differentiable,
         "match_tol": match_tol,
         "tol": tol,
+        "unit": f.unit,
         "recall_frames": None if shown is None else shown.caption,
         "noise_frames": None if pulled is None else pulled.caption,
         "plane": None if plane is None else plane.place,
@@ -195,7 +203,12 @@ def audit(
     }
     return Audit(
         examples=examples_table(
-            examined, atlas, attractors, recalled.table, torch.stack([proved.radius, proved.rate])
+            examined,
+            atlas,
+            attractors,
+            recalled.table,
+            torch.stack([proved.radius, proved.rate]),
+            disclosure,
         ),
         attractors=attractors,
         recall=recalled.table,
@@ -228,6 +241,7 @@ def audit(
                 "match_tol": match_tol,
                 "tol": tol,
                 "max_steps": max_steps,
+                "unit": f.unit,
                 "max_products": max_products,
                 "certificates": certificates,
                 "budget": f.budget,
@@ -279,10 +293,7 @@ def _check_options(
     whole_number("seed", seed, least=0, most=2**63 - 1)
     if batch_size is not None:
         whole_number("batch_size", batch_size, least=1)
-    if not 0 < match_tol < math.inf:
-        raise MnemoscopeError(
-            f"match_tol={match_tol}", expected="a distance above 0", todo="leave it out for 1e-2"
-        )
+    checked_match_tol(match_tol)
 
 
 def _admitted(X: Tensor) -> dict[str, tuple[float, ...]]:

@@ -26,9 +26,10 @@ from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.ended import Ended, reached_by
 from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.starts import STARTS, Range
+from mnemoscope.dynamics.stored import MATCH_TOL
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.maps.untrained import untrained
 
 EXAMPLES = 100
@@ -132,7 +133,7 @@ def controls(
     held_out: Float[Tensor, "h *shape"] | None = None,
     *,
     seed: int = 0,
-    match_tol: float = 1e-2,
+    match_tol: float = MATCH_TOL,
     starts: int = EACH,
     trials: int = TRIALS,
     max_products: int = 2_000,
@@ -151,7 +152,7 @@ def controls(
         held_out: `(h, *shape)`, what it was not.
         seed: Of the untrained network, the starts, the corruptions, and the choice among more than
             `EXAMPLES` states.
-        match_tol: An attractor within this RMS distance of an example stores it.
+        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
         starts: Starts of each kind of noise.
         trials: Copies of each example with Gaussian noise of standard deviation 0.1.
         max_products: Jacobian-vector products at each state, at most.
@@ -172,7 +173,7 @@ def controls(
     for name, value in (("starts", starts), ("trials", trials), ("max_products", max_products)):
         whole_number(name, value, least=1)
     whole_number("seed", seed, least=0)
-    f = as_self_map(f, X.shape[1:])
+    f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     X = f.batch(X)
     held_out = None if held_out is None else f.batch(held_out)
     span = Range.of(X)
@@ -220,11 +221,12 @@ def _measure(
         _, recalled = measure_recall(
             f, Z, atlas, examined, {NOISE[0]: [NOISE[1]]}, trials=trials, seed=seed, **options
         )
+    radii = examined.radii
     counts = {
-        "stored": (int(examined.stored.sum()), len(Z)),
+        "stored": (radii.count(examined.stored), radii.total),
         **_contractive(examined),
         "recalled": (int(recalled.table["recalled"].sum()), int(recalled.table["trials"].sum())),
-        "reached_from_noise": (examined.reached(reached_by(noise)), len(Z)),
+        "reached_from_noise": (examined.reached(reached_by(noise)), radii.total),
         "settled": (int((labels >= 0).sum()), len(labels)),
     }
     return Measured(

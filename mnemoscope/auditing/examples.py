@@ -1,5 +1,6 @@
 """What the map does at each training example: reproduce it, contract there, store it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,14 @@ from mnemoscope.auditing.tables import EXAMPLES, NOISE, SPECTRA
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
 from mnemoscope.dynamics.contraction import contraction
-from mnemoscope.dynamics.orbits import OrbitOptions
-from mnemoscope.dynamics.states import rms
+from mnemoscope.dynamics.orbits import TOL, OrbitOptions
+from mnemoscope.dynamics.states import nearest, rms
+from mnemoscope.dynamics.stored import (
+    MatchRadii,
+    disclosed,
+    distance_to_attractor,
+    match_radii,
+)
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.linalg import distance_to_span, jacobian_spectrum, operator_norm
 from mnemoscope.maps import SelfMap
@@ -25,16 +32,18 @@ class Examined:
     """Every example, measured.
 
     Attributes:
-        residual: `(n,)`, RMS of `f(x) - x`.
+        residual: `(n,)`, RMS of `f(x) - x`, in units.
         spectral_radius: `(n,)`, of the Jacobian at the example; of a map without derivatives the
             growth of small differences there.
         spectral_radius_interval: `(n, 2)`, the 95% interval of that growth; None where derivatives
             were taken.
         operator_norm: `(n,)`, of the Jacobian; None where it cannot be multiplied from the left.
         attractor: `(n,)`, where the example's own orbit ends, an index of the atlas; -1: none.
-        attractor_distance: `(n,)`, RMS from the example to the nearest state of it; NaN: none.
-        stored: `(n,)`, whether that is at most `match_tol`.
-        span_distance: `(n,)`, RMS distance of `f(x)` to the span of the examples.
+        attractor_distance: `(n,)`, RMS from the example to the nearest state of it, in units; NaN:
+            none.
+        radii: How near an attractor must lie to each example to store it.
+        stored: `(n,)`, whether that attractor stores the example (`mnemoscope.dynamics.stored`).
+        span_distance: `(n,)`, RMS distance of `f(x)` to the span of the examples, in units.
         spectra: Leading eigenvalues, the table `SPECTRA`.
     """
 
@@ -44,13 +53,14 @@ class Examined:
     operator_norm: Float[Tensor, " n"] | None
     attractor: Int[Tensor, " n"]
     attractor_distance: Float[Tensor, " n"]
+    radii: MatchRadii
     stored: Bool[Tensor, " n"]
     span_distance: Float[Tensor, " n"]
     spectra: pl.DataFrame
 
     def reached(self, attractors: Int[Tensor, " r"]) -> int:
-        """How many examples are stored at one of these attractors."""
-        return int((self.stored & torch.isin(self.attractor, attractors)).sum())
+        """The number of distinct examples that are stored at one of these attractors."""
+        return self.radii.count(self.stored & torch.isin(self.attractor, attractors))
 
 
 def examine(
@@ -78,19 +88,21 @@ def examine(
         )
     atlas, labels, _ = survey(f, X, atlas, **options)
     distance = distance_to_attractor(X, labels, atlas)
+    radii = match_radii(X, unit=f.unit, match_tol=match_tol, tol=options.get("tol", TOL))
     radius, interval, spectra = _spectra(f, X, min(spectrum_size, f.size), max_products)
     norm = None
     if f.reversible:
         norm, _ = operator_norm(f, X, return_info=True, max_products=max_products)
     return atlas, Examined(
-        residual=rms(images - X),
+        residual=rms(images - X) / f.unit,
         spectral_radius=radius,
         spectral_radius_interval=interval,
         operator_norm=norm,
         attractor=labels,
-        attractor_distance=distance,
-        stored=(labels >= 0) & (distance <= match_tol),
-        span_distance=distance_to_span(images, X),
+        attractor_distance=distance / f.unit,
+        radii=radii,
+        stored=radii.stored(labels, distance),
+        span_distance=distance_to_span(images, X) / f.unit,
         spectra=spectra,
     )
 
@@ -128,15 +140,31 @@ def _spectra(
     return values.abs()[:, 0], None, table
 
 
-def distance_to_attractor(
-    X: Float[Tensor, "n *shape"], labels: Int[Tensor, " n"], atlas: Atlas
-) -> Float[Tensor, " n"]:
-    """RMS from each state to the nearest state of its attractor; NaN where it has none."""
-    distance = X.new_full((len(X),), torch.nan)
-    for row in (labels >= 0).nonzero()[:, 0].tolist():
-        own = atlas.states[atlas.owner == labels[row]]
-        distance[row] = rms(own - X[row]).min()
-    return distance
+@dataclass(frozen=True)
+class Disclosure:
+    """The attractor nearest to each example, whichever orbit found it.
+
+    Attributes:
+        attractor: `(n,)`, its index in the atlas; -1 where there is none.
+        distance: `(n,)`, RMS distance to its nearest state, in units; infinite where there is none.
+        disclosed: `(n,)`, whether that is at most `match_tol`.
+    """
+
+    attractor: Int[Tensor, " n"]
+    distance: Float[Tensor, " n"]
+    disclosed: Bool[Tensor, " n"]
+
+
+def disclose(
+    f: SelfMap, X: Float[Tensor, "n *shape"], atlas: Atlas, match_tol: float
+) -> Disclosure:
+    """Finds the attractor nearest to each example, and which examples are disclosed."""
+    index, distance = nearest(X, atlas.states)
+    return Disclosure(
+        attractor=atlas.owner[index] if len(atlas) else index,
+        distance=distance / f.unit,
+        disclosed=disclosed(X, atlas.states, unit=f.unit, match_tol=match_tol),
+    )
 
 
 def examples_table(
@@ -145,6 +173,7 @@ def examples_table(
     attractors: pl.DataFrame,
     recall: pl.DataFrame,
     certified: Float[Tensor, "2 n"],
+    disclosure: Disclosure,
 ) -> pl.DataFrame:
     """A row for each example: `EXAMPLES`; what does not apply to one that is not stored is null.
 
@@ -154,6 +183,7 @@ def examples_table(
         attractors: Their table.
         recall: The table of recall.
         certified: Radius and rate that are proved; NaN where nothing is.
+        disclosure: Which attractor lies nearest to each example, and which are disclosed.
     """
     n = len(examined.residual)
     residual = examined.residual.double()
@@ -188,6 +218,12 @@ def examples_table(
         "attractor": labels,
         "certified_radius": certified[0].tolist(),
         "certified_rate": certified[1].tolist(),
+        "disclosed": disclosure.disclosed.tolist(),
+        "indistinguishable": examined.radii.indistinguishable.tolist(),
+        "nearest_attractor": disclosure.attractor.tolist(),
+        "nearest_attractor_distance": [
+            d if math.isfinite(d) else None for d in disclosure.distance.double().tolist()
+        ],
     }
     for column, name in (("recall_rate", "rate"), ("recall_low", "low"), ("recall_high", "high")):
         columns[column] = [None] * n if at_noise.is_empty() else at_noise[name].to_list()

@@ -142,6 +142,10 @@ class Summary(_Part):
     name: str | None = None
     examples: int | None = None
     stored: Rate | None = None
+    disclosed: Rate | None = Field(None, description="Examples that some attractor lies near.")
+    indistinguishable: int | None = Field(
+        None, description="Examples too close to another to be told from it."
+    )
     certified: Rate | None = Field(None, description="Training examples proved to be stored.")
     contractive: Rate | None = Field(None, description="Spectral radius below 1 at the example.")
     contractive_in_norm: Rate | None = Field(None, description="Operator norm below 1.")
@@ -162,6 +166,7 @@ class Summary(_Part):
     black_box: bool = Field(False, description="The map gives no derivatives.")
     match_tol: float | None = None
     tol: float | None = None
+    unit: float | None = Field(None, description="The scale that distances are shares of.")
     seconds: float | None = None
 
 

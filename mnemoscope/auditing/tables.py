@@ -30,8 +30,15 @@ EXAMPLES: dict[str, pl.DataType] = {
     "spectral_radius_high": pl.Float64(),
     "certified_radius": pl.Float64(),
     "certified_rate": pl.Float64(),
+    "disclosed": pl.Boolean(),
+    "indistinguishable": pl.Boolean(),
+    "nearest_attractor": pl.Int64(),
+    "nearest_attractor_distance": pl.Float64(),
 }
-"""A row for each training example; `attractor` is the id where its own orbit ends (-1: none).
+"""A row for each training example; `attractor` is the id where its own orbit ends (-1: none),
+`nearest_attractor` that of the attractor nearest to it, whichever orbit found it (-1: none found).
+Distances and residuals are RMS over entries, in units; `loss` is in squared units. `stored`,
+`disclosed` and `indistinguishable` are defined in `mnemoscope.dynamics.stored`.
 
 `spectral_radius_low` and `_high` are there for maps without derivatives, `certified_radius` and
 `_rate` where the attractor is proved to be one."""

@@ -102,6 +102,7 @@ def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:
     summary = audit.summary
     rows = [
         ("examples stored", summary["stored"]),
+        ("examples disclosed", summary["disclosed"]),
         ("contractive: spectral radius < 1", summary["contractive"]),
         ("contractive: operator norm < 1", summary["contractive_in_norm"]),
         ("proved to be attractors", summary["certified"]),

@@ -56,9 +56,9 @@ class SelfMap:
             of the data which a measurement is given; see `mnemoscope.unit`).
 
     Raises:
-        MnemoscopeError: the unit is not above 0, the budget is too small for one state, the shape is not known, the output's
-            shape, dtype or device differs from the input's, or a dropout or batch-norm layer is in
-            training mode.
+        MnemoscopeError: the unit is not above 0, the budget is too small for one state, the shape
+            is not known, the output's shape, dtype or device differs from the input's, or a dropout
+            or batch-norm layer is in training mode.
 
     Example:
         >>> import torch
@@ -224,9 +224,9 @@ class SelfMap:
         return self.linearize(Z).vjp(self.batch(U))
 
     def residual(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
-        """Root mean square of `f(z) - z` for each state."""
+        """Root mean square of `f(z) - z` for each state, in units."""
         Z = self.batch(Z)
-        return (self(Z) - Z).flatten(1).square().mean(1).sqrt()
+        return (self(Z) - Z).flatten(1).square().mean(1).sqrt() / self.unit
 
     def __pow__(self, p: int) -> "SelfMap":
         """The map applied `p` times."""

@@ -34,6 +34,7 @@ def key_figures(audit: Audit) -> list[KeyFigure]:
     summary = audit.summary
     found = (
         _stored(summary),
+        _disclosed(summary),
         _recalled(summary),
         _reached(summary),
         _spurious(summary),
@@ -49,6 +50,17 @@ def _stored(summary: dict[str, Any]) -> KeyFigure | None:
         return None
     return KeyFigure(
         "training examples stored", f"{rate.count:,}", f"of {rate.total:,}", rate, "stored"
+    )
+
+
+def _disclosed(summary: dict[str, Any]) -> KeyFigure | None:
+    """How many examples an attractor lies near, where that is more than are stored."""
+    rate = rate_of_summary(summary.get("disclosed"))
+    stored = rate_of_summary(summary.get("stored"))
+    if rate is None or stored is None or rate.count <= stored.count:
+        return None
+    return KeyFigure(
+        "training examples disclosed", f"{rate.count:,}", f"of {rate.total:,}", rate, "spurious"
     )
 
 
