@@ -187,16 +187,16 @@ def controls(
 
     examples = _some(X, seed)
     drawn = from_noise_of(f)
-    trained = _measure(f, examples, drawn, settings, **options)
+    trained = _measure(f, (examples, X), drawn, settings, **options)
     unseen = None
     if held_out is not None:
-        unseen = _measure(f, _some(held_out, seed), drawn, settings, **options)
+        unseen = _measure(f, (_some(held_out, seed), held_out), drawn, settings, **options)
         # Noise is the same whatever states are looked at: of this there is no such control.
         del unseen.rates["settled"]
     fresh: Measured | str
     try:
         g = untrained(f, seed)
-        fresh = _measure(g, examples, from_noise_of(g), settings, **options)
+        fresh = _measure(g, (examples, X), from_noise_of(g), settings, **options)
     except MnemoscopeError as error:
         # No weights to be had, or outputs that are not finite. What was given is checked by now.
         fresh = str(error)
@@ -205,19 +205,21 @@ def controls(
 
 def _measure(
     f: SelfMap,
-    Z: Tensor,
+    states: tuple[Tensor, Tensor],
     drawn: tuple[Atlas, list[Ended]],
     settings: tuple[float, int, int, int],
     **options: Unpack[OrbitOptions],
 ) -> Measured:
-    """Measures a map at some states, given what noise has found."""
+    """Measures a map at some states of all of their kind, given what noise has found."""
+    Z, every = states
     (atlas, noise), (match_tol, trials, max_products, seed) = drawn, settings
     attractors, fixed_points = len(atlas), int((atlas.period == 1).sum())
     labels = torch.cat([atlas.owner[:0], *(p.labels for p in noise if p.kind != "bred")])
     with f.evaluating():
         atlas, examined = examine(
-            f, Z, atlas, match_tol=match_tol, spectrum_size=1, max_products=max_products, **options
-        )
+            f, Z, atlas, match_tol=match_tol, spectrum_size=1, max_products=max_products,
+            among=every, **options,
+        )  # fmt: skip
         _, recalled = measure_recall(
             f, Z, atlas, examined, {NOISE[0]: [NOISE[1]]}, trials=trials, seed=seed, **options
         )

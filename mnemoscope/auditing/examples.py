@@ -71,9 +71,20 @@ def examine(
     match_tol: float,
     spectrum_size: int,
     max_products: int,
+    among: Float[Tensor, "m *shape"] | None = None,
     **options: Unpack[OrbitOptions],
 ) -> tuple[Atlas, Examined]:
     """Measures every example; attractors where their orbits end are added to the atlas.
+
+    Args:
+        f: The map.
+        X: `(n, *shape)`, the examples.
+        atlas: The attractors known so far.
+        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
+        spectrum_size: Eigenvalues to compute at each example.
+        max_products: Maximum number of Jacobian-vector products at each example.
+        among: `(m, *shape)`, all examples, where `X` is a part of them.
+        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
 
     Raises:
         MnemoscopeError: the map makes NaN or infinity of an example.
@@ -88,7 +99,9 @@ def examine(
         )
     atlas, labels, _ = survey(f, X, atlas, **options)
     distance = distance_to_attractor(X, labels, atlas)
-    radii = match_radii(X, unit=f.unit, match_tol=match_tol, tol=options.get("tol", TOL))
+    radii = match_radii(
+        X, unit=f.unit, match_tol=match_tol, tol=options.get("tol", TOL), among=among
+    )
     radius, interval, spectra = _spectra(f, X, min(spectrum_size, f.size), max_products)
     norm = None
     if f.reversible:

@@ -28,11 +28,16 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from typing_extensions import Unpack
 
 from mnemoscope.dynamics.atlas import RESOLUTION, Atlas
-from mnemoscope.dynamics.orbits import TOL
+from mnemoscope.dynamics.census import survey
+from mnemoscope.dynamics.orbits import TOL, OrbitOptions
+from mnemoscope.dynamics.starts import block_size
 from mnemoscope.dynamics.states import nearest, rms
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps import SelfMap
+from mnemoscope.maps.self_map import in_unit_of_data
 
 MATCH_TOL = 1e-2
 """An attractor further (RMS, in units) than this from an example neither stores nor discloses it,
@@ -69,7 +74,11 @@ class MatchRadii:
 
     def head(self, n: int) -> "MatchRadii":
         """The radii of the first `n` examples."""
-        return MatchRadii(self.tau[:n], self.first[:n], self.indistinguishable[:n])
+        return self.at(torch.arange(n, device=self.first.device))
+
+    def at(self, rows: Int[Tensor, " r"]) -> "MatchRadii":
+        """The radii of some examples."""
+        return MatchRadii(self.tau[rows], self.first[rows], self.indistinguishable[rows])
 
     def count(self, mask: Bool[Tensor, " n"]) -> int:
         """The number of distinct examples in a mask."""
@@ -98,9 +107,17 @@ class MatchRadii:
 
 
 def match_radii(
-    X: Float[Tensor, "n *shape"], *, unit: float, match_tol: float = MATCH_TOL, tol: float = TOL
+    X: Float[Tensor, "n *shape"],
+    *,
+    unit: float,
+    match_tol: float = MATCH_TOL,
+    tol: float = TOL,
+    among: Float[Tensor, "m *shape"] | None = None,
 ) -> MatchRadii:
     """Computes how near to each example an attractor must lie to store it.
+
+    Time: the distances of all `X` to all examples, `n m d` products; they are held in parts of
+    `NEAREST_CHUNK`.
 
     Args:
         X: `(n, *shape)`, the examples.
@@ -108,14 +125,39 @@ def match_radii(
         match_tol: The largest radius (RMS, in units).
         tol: The tolerance of the orbits (in units): attractors within `RESOLUTION tol` of each
             other count as one.
+        among: `(m, *shape)`, all examples, where `X` is a part of them.
     """
-    group, distinct = _groups_of_equal(X)
-    quarter = (_to_nearest_other(X[distinct]) / 4)[group].to(X.dtype)
+    every = X if among is None else torch.cat([X, among])
+    group, leaders = _groups_of_equal(every)
+    quarter = (_to_nearest_other(X, every[leaders], group[: len(X)]) / 4).to(X.dtype)
     return MatchRadii(
         tau=quarter.clamp_max(match_tol * unit),
-        first=distinct[group],
+        first=leaders[group[: len(X)]],
         indistinguishable=quarter < RESOLUTION * tol * unit / 2,
     )
+
+
+def stored_examples(
+    f: SelfMap,
+    X: Float[Tensor, "n *shape"],
+    *,
+    match_tol: float = MATCH_TOL,
+    **options: Unpack[OrbitOptions],
+) -> Bool[Tensor, " n"]:
+    """Decides which examples a map stores; of equal examples the first one counts.
+
+    Args:
+        f: The map.
+        X: `(n, *shape)`, the examples, which also give the unit if the map has none.
+        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
+        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
+    """
+    f = in_unit_of_data(f, X)
+    X = f.batch(X)
+    with f.evaluating():
+        atlas, labels, _ = survey(f, X, Atlas.empty(f), **options)
+    radii = match_radii(X, unit=f.unit, match_tol=match_tol, tol=options.get("tol", TOL))
+    return radii.stored(labels, distance_to_attractor(X, labels, atlas)) & radii.distinct
 
 
 def disclosed(
@@ -159,6 +201,30 @@ def recalled(
     return (labels >= 0) & torch.isin(mine, pairs)
 
 
+def recalled_copies(
+    f: SelfMap,
+    copies: Float[Tensor, "t n *shape"],
+    X: Float[Tensor, "n *shape"],
+    **options: Unpack[OrbitOptions],
+) -> Bool[Tensor, "t n"]:
+    """Decides from which corrupted copies of its examples a map recalls the example.
+
+    Args:
+        f: The map.
+        copies: `(t, n, *shape)`, copies of each example.
+        X: `(n, *shape)`, the examples, which also give the unit if the map has none.
+        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
+    """
+    f = in_unit_of_data(f, X)
+    X, atlas, labels = f.batch(X), Atlas.empty(f), []
+    with f.evaluating():
+        for block in f.batch(copies.flatten(0, 1)).split(block_size(f.size)):
+            atlas, found, _ = survey(f, block, atlas, **options)
+            labels.append(found)
+    radii = match_radii(X, unit=f.unit, tol=options.get("tol", TOL))
+    return recalled(torch.cat(labels).reshape(copies.shape[:2]), atlas, radii, X)
+
+
 def checked_match_tol(match_tol: float) -> float:
     """Returns a tolerance that a caller passed.
 
@@ -182,19 +248,22 @@ def _groups_of_equal(X: Tensor) -> tuple[Int[Tensor, " n"], Int[Tensor, " g"]]:
     return group, first.scatter_reduce(0, group, index, "amin")
 
 
-def _to_nearest_other(X: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
-    """RMS distance of each of distinct states to the nearest other; infinite for a single one."""
-    n = len(X)
+def _to_nearest_other(
+    X: Float[Tensor, "n *shape"], distinct: Float[Tensor, "g *shape"], own: Int[Tensor, " n"]
+) -> Float[Tensor, " n"]:
+    """RMS distance of each state to the nearest of some distinct ones but its own; inf: none."""
+    n, g = len(X), len(distinct)
     apart = torch.full((n,), torch.inf, dtype=torch.float64, device=X.device)
-    if n < 2:
+    if g < 2:
         return apart
     # float64, since a distance by matrix products loses half the digits of what is near.
     on = X.device if X.device.type != "mps" else torch.device("cpu")
-    flat = X.flatten(1).to(on).double()
-    flat = flat - flat.mean(0)
-    for rows in torch.arange(n, device=on).split(max(1, NEAREST_CHUNK // n)):
-        squares = torch.cdist(flat[rows], flat)
-        squares[torch.arange(len(rows), device=on), rows] = torch.inf
-        index = squares.argmin(1)
-        apart[rows.to(X.device)] = rms(flat[rows] - flat[index]).to(X.device)
+    others = distinct.flatten(1).to(on).double()
+    middle = others.mean(0)
+    others = others - middle
+    for rows in torch.arange(n, device=X.device).split(max(1, NEAREST_CHUNK // g)):
+        states = X[rows].flatten(1).to(on).double() - middle
+        distance = torch.cdist(states, others)
+        distance[torch.arange(len(rows), device=on), own[rows].to(on)] = torch.inf
+        apart[rows] = rms(states - others[distance.argmin(1)]).to(X.device)
     return apart

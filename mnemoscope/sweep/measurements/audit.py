@@ -22,16 +22,17 @@ CONTROLS = ("trained", "untrained", "held_out")
 """What an audit holds its measurements against; the first is the network at its own examples."""
 
 RATES = (
-    "stored", "disclosed", "contractive", "contractive_in_norm", "recalled", "reached_from_noise", "unsettled",
-    "certified",
+    "stored", "disclosed", "contractive", "contractive_in_norm", "recalled", "reached_from_noise",
+    "unsettled", "certified",
     *(f"controls_{on}_{rate}" for on in CONTROLS for rate in MEASUREMENTS),
 )  # fmt: skip
 """Entries of the summary with a count and a total."""
 
 COUNTS = (
-    "examples", "indistinguishable", "reached_from_noise_starts", "attractors", "spurious", "cycles",
-    "span_distance_inputs", "effective_rank_examples_count", "effective_rank_outputs_count",
-    "membership_members", "membership_held_out", "membership_overlap",
+    "examples", "indistinguishable", "reached_from_noise_starts", "attractors", "spurious",
+    "cycles", "span_distance_inputs", "effective_rank_examples_count",
+    "effective_rank_outputs_count", "membership_members", "membership_held_out",
+    "membership_overlap",
     *(
         f"controls_{on}_{count}"
         for on in CONTROLS
