@@ -187,9 +187,8 @@ class _Solutions:
             # NaN compares as False.
             alive = (gap < bound) & (rms(x) < bound)
             mask = observed | ((x - y).abs() <= near)
-            still = (
-                alive & (mask == h).flatten(1).all(1) & (gap <= tol * unit) & (moved <= tol * unit)
-            )
+            settled = torch.maximum(gap, moved) <= tol * unit
+            still = alive & (mask == h).flatten(1).all(1) & settled
             out = rows[alive]
             self.estimate[out], self.mask[out] = x[alive], mask[alive]
             self.residual[out], self.steps[out] = gap[alive] / unit, taken

@@ -11,12 +11,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.data.whole_numbers import whole_number
+from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol, match_radii
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 from mnemoscope.monitoring.look import Look, look
 from mnemoscope.monitoring.pace import Pace
 from mnemoscope.nets.modes import eval_mode
+from mnemoscope.unit import unit_of
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
