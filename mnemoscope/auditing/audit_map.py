@@ -1,9 +1,10 @@
 """`audit`: what a map has memorized, measured in one go."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import torch
@@ -33,9 +34,16 @@ from mnemoscope.dynamics.starts import STARTS, Range, Starts, block_size
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
+from mnemoscope.maps.feature_units import in_feature_units
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.nets import Network, TrainingRecord
 from mnemoscope.provenance import checksum, versions, weights_checksum
+from mnemoscope.unit import feature_units, uneven_features
+
+PER_FEATURE = "per_feature"
+"""The unit that gives each entry of a state one of its own."""
+
+_log = logging.getLogger("mnemoscope")
 
 FRESH_INPUTS = 256
 """Fresh uniform inputs whose images are held against the span of the examples."""
@@ -62,7 +70,7 @@ def audit(
     max_products: int = 2_000,
     certificates: int = 100,
     batch_size: int | None = None,
-    unit: float | None = None,
+    unit: float | Literal["per_feature"] | None = None,
     name: str | None = None,
     source: Mapping[str, Any] | None = None,
     command: str | None = None,
@@ -98,7 +106,8 @@ def audit(
             about a second for each.
         batch_size: States worked on at once; by default what is fast and fits into memory.
         unit: The scale of the data, of which tolerances, distances and noise are shares (default:
-            the map's, else that of `X`; see `mnemoscope.unit`).
+            the map's, else that of `X`; see `mnemoscope.unit`). `per_feature`: each entry of a
+            state has a unit of its own, its range over `X` (`mnemoscope.maps.feature_units`).
         name: What to call the map in the report.
         source: How the data were loaded, for the provenance; JSON values.
         command: The command that asked for this audit, for the provenance.
@@ -112,8 +121,11 @@ def audit(
     tell = on_progress or (lambda _: None)
     f = as_self_map(f, X.shape[1:])
     X = _checked(f, X, "the examples").clone()
-    f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
     held_out = None if held_out is None else _checked(f, held_out, "the held-out data")
+    asked, given = f, X
+    f, scale = _scaled(f, X, unit)
+    if scale is not None:
+        X, held_out = X / scale, None if held_out is None else held_out / scale
     _check_options(starts, trials, seed, spectrum_size, batch_size, match_tol)
     whole_number("max_products", max_products, least=1)
     whole_number("certificates", certificates, least=0)
@@ -176,12 +188,12 @@ def audit(
             **options,
         )  # fmt: skip
 
-    network = next((m for m in f.modules if isinstance(m, Network)), None)
+    network = next((m for m in asked.modules if isinstance(m, Network)), None)
     record = None if network is None else network.training_record
     curves = recall_curves(recalled.table)
     attractors = attractors_table(atlas, nearest_example, distance, ~matches, noise)
     summary = {
-        "name": name or _name(f),
+        "name": name or _name(asked),
         **summarize(X, outputs, examined, curves, attractors, noise, record, disclosure, f.unit),
         **proved.summary(),
         "membership": None if told is None else told.summary(),
@@ -228,8 +240,8 @@ def audit(
             if record is None
             else record.model_dump(mode="json", exclude={"history"}),
             "seed": seed,
-            "data_checksum": checksum(X),
-            "weights_checksum": weights_checksum(f.modules),
+            "data_checksum": checksum(given),
+            "weights_checksum": weights_checksum(asked.modules),
             "data": None if source is None else dict(source),
             "command": command,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -242,6 +254,7 @@ def audit(
                 "tol": tol,
                 "max_steps": max_steps,
                 "unit": f.unit,
+                "feature_units": None if scale is None else scale.flatten().tolist(),
                 "max_products": max_products,
                 "certificates": certificates,
                 "budget": f.budget,
@@ -251,11 +264,35 @@ def audit(
             },
         },
         pictures={
-            key: value.detach().cpu().contiguous()
+            key: (value if scale is None else value * scale).detach().cpu().contiguous()
             for key, value in pictures.items()
             if value is not None
         },
     )
+
+
+def _scaled(
+    f: SelfMap, X: Tensor, unit: float | str | None
+) -> tuple[SelfMap, Float[Tensor, "*shape"] | None]:
+    """The map in the unit asked for, and the units of single features if they are to have some."""
+    if unit == PER_FEATURE:
+        scale = feature_units(X)
+        return in_feature_units(f, scale), scale
+    if isinstance(unit, str):
+        raise MnemoscopeError(
+            f"unit={unit!r}",
+            expected=f"a number above 0, or {PER_FEATURE!r}",
+            todo="omit it for the range of the examples",
+        )
+    ratio = uneven_features(X)
+    if ratio is not None and unit is None:
+        _log.warning(
+            "the features differ in scale by a factor of %.3g, so distances hardly depend on the "
+            "small ones; unit=%r (--unit per-feature) gives each feature its own unit",
+            ratio,
+            PER_FEATURE,
+        )
+    return in_unit_of_data(f, X) if unit is None else f.with_unit(unit), None
 
 
 def _fresh_inputs(f: SelfMap) -> int:
