@@ -224,18 +224,20 @@ def _write(folder: RunFolder, result: "Extraction", scores: "pl.DataFrame | None
 
 def _told(scores: "pl.DataFrame", examples: int) -> dict[str, Any]:
     """The scores of all candidates together."""
-    from mnemoscope.extraction.scoring import DUPLICATE, FOUND, average_precision
+    from mnemoscope.extraction.scoring import DUPLICATE, FOUND, NEAR, average_precision
     from mnemoscope.intervals import wilson
 
     if scores.is_empty():
-        hits = found = duplicates = 0
+        hits = found = near = duplicates = 0
     else:
         words = scores["match"]
-        hits, duplicates = int((words == FOUND).sum()), int((words == DUPLICATE).sum())
-        found = int(scores["found"][-1])
+        hits = int(words.is_in([FOUND, NEAR]).sum())
+        duplicates = int((words == DUPLICATE).sum())
+        found, near = int(scores["found"][-1]), int(scores["disclosed"][-1])
     return {
         "precision": _rate(hits, len(scores), wilson(hits, len(scores))),
         "recall": _rate(found, examples, wilson(found, examples)),
+        "disclosed": _rate(near, examples, wilson(near, examples)),
         "duplicates": duplicates,
         "average_precision": average_precision(scores),
     }
@@ -263,10 +265,13 @@ def _words(told: dict[str, Any]) -> list[str]:
         )
     if "score" in told:
         precision, recall = told["score"]["precision"], told["score"]["recall"]
+        near = told["score"]["disclosed"]
         lines.append(
             f"Training examples found: {_told_rate(recall)}. Of the candidates, training examples: "
             f"{_told_rate(precision)}."
         )
+        if near["count"] > recall["count"]:
+            lines.append(f"Training examples disclosed: {_told_rate(near)}.")
         if precision["count"]:
             average = told["score"]["average_precision"]
             lines.append(f"Average precision of the ranking: {average:.3f}.")

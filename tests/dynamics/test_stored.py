@@ -139,7 +139,7 @@ def test_scale_and_shift_change_nothing(factor, shift):
     plain = stored_examples(f, X)
 
     def moved(z):
-        return factor * (f((z / factor - shift)) + shift)
+        return factor * (f(z / factor - shift) + shift)
 
     g = SelfMap(moved, (3,), dtype=torch.float64)
     assert stored_examples(g, factor * (X + shift)).tolist() == plain.tolist()
