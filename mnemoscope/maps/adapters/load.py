@@ -11,6 +11,7 @@ from torch import nn
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.registry import find_adapter
+from mnemoscope.maps.dtypes import converted
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.wrapped import Output, Wrapped
 
@@ -78,7 +79,7 @@ def open_model(
     if isinstance(model, nn.Module):
         model = model.to(device)
         if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
-            model = model.float()
+            model = converted(model, torch.float32, device)
         model.eval()
     options: dict[str, Any] = {
         "output": loaded.output if output is None or not loaded.takes_output else output,
