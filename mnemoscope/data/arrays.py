@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from safetensors import safe_open
 from torch import Tensor
 
@@ -249,7 +248,7 @@ def check_real(array: Tensor | np.ndarray, told: str) -> None:
             raise MnemoscopeError(
                 f"{told}, an array of {array.dtype}",
                 expected="real numbers",
-                todo="convert it: of complex numbers stack the real and imaginary parts as two channels",
+                todo="convert it; of a complex number take both parts, as two channels",
             )
     elif array.is_complex() or array.is_quantized or array.layout != torch.strided or array.is_meta:
         raise MnemoscopeError(

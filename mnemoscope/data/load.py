@@ -146,7 +146,8 @@ def _named(
 ) -> Examples:
     if source in BUNDLED:
         _refuse_options(str(source), reading, "column", "alpha")
-        return Examples(_bundled(str(source), selection, size, reading))
+        rule = reading.integers or ("divide" if source == "photos" else None)
+        return Examples(_bundled(str(source), selection, size, reading), rule)
     if isinstance(source, str) and source.startswith("hf:"):
         return hugging_face_examples(source, selection, size, reading)
     if not os.fspath(source).strip():

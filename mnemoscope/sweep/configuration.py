@@ -5,14 +5,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from mnemoscope.data import load_data
+from mnemoscope.data.load import read_examples
+from mnemoscope.data.reading import Examples, Reading
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.nets.checked_model import CheckedModel
@@ -36,6 +37,13 @@ class Data(CheckedModel, frozen=True, extra="forbid"):
     offset: Whole = Field(default=0, description="a whole number, 0 or more")
     size: Count | None = Field(default=None, description="a whole number, 1 or more, or nothing")
     gray: bool = Field(default=False, strict=True, description="true or false")
+    integers: Literal["divide", "keep"] | None = Field(
+        default=None, description="'divide', 'keep' or nothing"
+    )
+    column: str | None = Field(default=None, strict=True, description="a name, or nothing")
+    alpha: Literal["white", "plane"] | None = Field(
+        default=None, description="'white', 'plane' or nothing"
+    )
 
 
 def _rate(value: object) -> object:
@@ -165,13 +173,17 @@ def examples(data: Data) -> tuple[Float[Tensor, "n *shape"], str]:
     Raises:
         MnemoscopeError: as `mn.load_data`; or they do not fit into memory.
     """
+    X = _read(data, Reading(data.integers, data.column, data.alpha)).X
+    return X, checksum(X)
+
+
+def _read(data: Data, reading: Reading) -> Examples:
     try:
-        X = load_data(data.source, data.n, data.offset, data.size, data.gray)
+        return read_examples(data.source, data.n, data.offset, data.size, data.gray, reading)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             raise
         raise too_many_examples(data) from error
-    return X, checksum(X)
 
 
 def too_many_examples(data: Data) -> MnemoscopeError:

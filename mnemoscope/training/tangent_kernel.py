@@ -112,7 +112,9 @@ def split(net: nn.Module, weights: Float[Tensor, " P"]) -> dict[str, Float[Tenso
     own = {name: p for name, p in net.named_parameters() if p.requires_grad}
     parts = weights.split([_reals(p).numel() for p in own.values()])
     return {
-        name: torch.view_as_complex(part.view(*p.shape, 2)) if p.is_complex() else part.view(p.shape)
+        name: torch.view_as_complex(part.view(*p.shape, 2))
+        if p.is_complex()
+        else part.view(p.shape)
         for (name, p), part in zip(own.items(), parts, strict=True)
     }
 
