@@ -81,13 +81,13 @@ class ModelOptions:
     alpha_bar: Annotated[
         str | None,
         _option(
-            "With --predicts: the share of the state's variance in what the model takes, a number, "
-            "or a file with the schedule, one for each noise level."
+            "With --predicts: the share of the state's variance in what a denoiser takes, a number "
+            "or a file with one for each noise level; that of its scheduler, if any, if left out."
         ),
     ] = None
     sigma: Annotated[
         float | None,
-        _option("Instead of it: the noise's standard deviation, where it is only added."),
+        _option("Instead of it: the deviation of noise that is only added; none if left out."),
     ] = None
     budget: Annotated[
         str | None,

@@ -13,7 +13,6 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.chain import ChainLinearization
-from mnemoscope.maps.dtypes import converted, state_device, state_dtype
 from mnemoscope.maps.footprint import (
     BlackBoxFootprint,
     Footprint,
@@ -25,6 +24,7 @@ from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization
 from mnemoscope.maps.wrapped import advice, parts_of
 from mnemoscope.memory import batch_size_within, free_share
+from mnemoscope.nets.dtypes import converted, state_device, state_dtype
 from mnemoscope.nets.modes import eval_mode
 from mnemoscope.nets.network import Network
 from mnemoscope.nets.plain import PlainLayer, plain_layers

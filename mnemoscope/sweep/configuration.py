@@ -12,14 +12,16 @@ from jaxtyping import Float
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from mnemoscope.data.load import read_examples
-from mnemoscope.data.reading import Examples, Reading
+from mnemoscope.data import load_data
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.nets.checked_model import CheckedModel
 from mnemoscope.nets.spec import Count, Whole
 from mnemoscope.provenance import checksum
 from mnemoscope.sweep.measure import Measure
+
+READING = ("integers", "column", "alpha")
+"""Fields of the data that say how numbers are read."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 """The dtypes that networks are trained in."""
@@ -44,6 +46,11 @@ class Data(CheckedModel, frozen=True, extra="forbid"):
     alpha: Literal["white", "plane"] | None = Field(
         default=None, description="'white', 'plane' or nothing"
     )
+
+    def record(self) -> dict[str, Any]:
+        """How the examples were loaded, for the network's record."""
+        told = self.model_dump(mode="json")
+        return {name: told[name] for name in told if name not in READING or told[name] is not None}
 
 
 def _rate(value: object) -> object:
@@ -173,17 +180,16 @@ def examples(data: Data) -> tuple[Float[Tensor, "n *shape"], str]:
     Raises:
         MnemoscopeError: as `mn.load_data`; or they do not fit into memory.
     """
-    X = _read(data, Reading(data.integers, data.column, data.alpha)).X
-    return X, checksum(X)
-
-
-def _read(data: Data, reading: Reading) -> Examples:
     try:
-        return read_examples(data.source, data.n, data.offset, data.size, data.gray, reading)
+        X = load_data(
+            data.source, data.n, data.offset, data.size, data.gray,
+            integers=data.integers, column=data.column, alpha=data.alpha,
+        )  # fmt: skip
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             raise
         raise too_many_examples(data) from error
+    return X, checksum(X)
 
 
 def too_many_examples(data: Data) -> MnemoscopeError:

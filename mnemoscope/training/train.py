@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps.dtypes import state_dtype
 from mnemoscope.nets import HistoryRow, Network, TrainingRecord
+from mnemoscope.nets.dtypes import state_dtype
 from mnemoscope.provenance import checksum, versions
 from mnemoscope.training.batches import Order
 from mnemoscope.training.chance import seeded

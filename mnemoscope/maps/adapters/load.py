@@ -12,9 +12,9 @@ from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.registry import find_adapter
 from mnemoscope.maps.denoisers import Predicts, prediction
-from mnemoscope.maps.dtypes import converted
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.wrapped import Output, Wrapped
+from mnemoscope.nets.dtypes import converted
 
 
 @dataclass(frozen=True)

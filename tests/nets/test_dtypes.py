@@ -9,7 +9,9 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.maps import SelfMap
-from mnemoscope.maps.dtypes import converted, state_dtype
+from mnemoscope.maps.untrained import UntrainedError, untrained
+from mnemoscope.maps.weights import load_weights
+from mnemoscope.nets.dtypes import converted, state_dtype
 from mnemoscope.provenance import checksum, weights_checksum
 
 
@@ -162,17 +164,17 @@ def test_weights_that_would_lose_parts_of_their_numbers_are_refused(own, given, 
 
     torch.save(Holder(given).state_dict(), tmp_path / "w.pt")
     with pytest.raises(mn.MnemoscopeError, match=said):
-        mn.maps.weights.load_weights(Holder(own), tmp_path / "w.pt")
+        load_weights(Holder(own), tmp_path / "w.pt")
 
 
 def test_complex_weights_load_whole(tmp_path):
     saved, fresh = Fourier(), Fourier()
     fresh.w.data.zero_()
     torch.save(saved.state_dict(), tmp_path / "w.pt")
-    mn.maps.weights.load_weights(fresh, tmp_path / "w.pt")
+    load_weights(fresh, tmp_path / "w.pt")
     assert torch.equal(fresh.w, saved.w)
 
 
 def test_integers_are_never_taken_for_freshly_drawn():
-    with pytest.raises(mn.maps.untrained.UntrainedError, match="are integers"):
-        mn.maps.untrained.untrained(SelfMap(Quantized("parameter"), (4,)))
+    with pytest.raises(UntrainedError, match="are integers"):
+        untrained(SelfMap(Quantized("parameter"), (4,)))
