@@ -35,6 +35,7 @@ from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.feature_units import in_feature_units
+from mnemoscope.maps.prediction_check import check_prediction
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.nets import Network, TrainingRecord
 from mnemoscope.provenance import checksum, versions, weights_checksum
@@ -137,6 +138,7 @@ def audit(
 
     with f.evaluating():
         check_map(f, X)
+        check_prediction(f, X, clean=True)
         tell("the examples")
         atlas, examined = examine(
             f, X, Atlas.empty(f), match_tol=match_tol, spectrum_size=spectrum_size,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from copy import copy, deepcopy
+from copy import copy
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization
 from mnemoscope.maps.wrapped import advice, parts_of
 from mnemoscope.memory import batch_size_within, free_share
+from mnemoscope.nets.dtypes import converted, state_device, state_dtype
 from mnemoscope.nets.modes import eval_mode
 from mnemoscope.nets.network import Network
 from mnemoscope.nets.plain import PlainLayer, plain_layers
@@ -47,9 +48,11 @@ class SelfMap:
     Args:
         f: An `nn.Module` or any callable from a batch to a batch.
         shape: The shape of a state; left out, it is read from `f.spec.shape`.
-        dtype: For a callable without parameters: the dtype of its states (default float32).
-            A module has its parameters'.
-        device: Likewise (default `cpu`).
+        dtype: The dtype of the states of a callable without floating-point parameters (default:
+            that of its first floating-point buffer, else float32). Otherwise states have the dtype
+            of the first real parameter, or of the parts of the first complex one.
+        device: The device of the states of a callable without parameters (default: that of its
+            first buffer, else `cpu`).
         budget: Bytes of memory that evaluating and linearizing may take (default: a quarter of what
             is free).
         unit: The scale of the data, of which tolerances and distances are shares (default: that
@@ -79,14 +82,13 @@ class SelfMap:
     ) -> None:
         self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (f,)
         self.shape = _state_shape(f, shape)
-        like = next((p for m in self.modules for p in m.parameters()), None)
         if isinstance(f, SelfMap):
             dtype, device, budget = dtype or f.dtype, device or f.device, budget or f.budget
             unit = f.known_unit if unit is None else unit
         self.budget = budget
         self.known_unit = None if unit is None else checked_unit(unit)
-        self.dtype = like.dtype if like is not None else dtype or torch.float32
-        self.device = like.device if like is not None else torch.device(device or "cpu")
+        self.dtype = state_dtype(self.modules, dtype)
+        self.device = state_device(self.modules, device)
         self._evaluating = False
         self._footprint: Footprint | None = None
         self._check_output()
@@ -251,13 +253,14 @@ class SelfMap:
     ) -> "SelfMap":
         """The same map in another dtype or on another device; networks are copied, not changed.
 
+        Complex parameters take the complex dtype whose parts have `dtype`; integers keep theirs.
         A callable that is no module is taken as it is and handed states of the new dtype.
         """
         dtype = dtype or self.dtype
         device = torch.device(device or self.device)
         if dtype == self.dtype and device == self.device:
             return self
-        copies = {id(m): deepcopy(m).to(device=device, dtype=dtype) for m in self.modules}
+        copies = {id(m): converted(m, dtype, device) for m in self.modules}
         stages = tuple(copies.get(id(s), s) for s in self.stages)
         return self._with_stages(stages, dtype=dtype, device=device)
 

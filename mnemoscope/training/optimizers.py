@@ -38,13 +38,19 @@ Levenberg-Marquardt in function space."""
 
 def _adam(parameters: list[Tensor], lr: float, momentum: float, decay: float) -> Optimizer:
     kind = AdamW if decay else Adam
-    return kind(parameters, lr=lr, weight_decay=decay, fused=True)
+    return kind(parameters, lr=lr, weight_decay=decay, fused=_fused(parameters))
 
 
 def _gradient_descent(
     parameters: list[Tensor], lr: float, momentum: float, decay: float
 ) -> Optimizer:
-    return SGD(parameters, lr=lr, momentum=momentum, weight_decay=decay, fused=True)
+    fused = _fused(parameters)
+    return SGD(parameters, lr=lr, momentum=momentum, weight_decay=decay, fused=fused)
+
+
+def _fused(parameters: list[Tensor]) -> bool:
+    """Whether PyTorch's fused kernels take them: they know real numbers only."""
+    return all(parameter.is_floating_point() for parameter in parameters)
 
 
 def _rmsprop(parameters: list[Tensor], lr: float, momentum: float, decay: float) -> Optimizer:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets import HistoryRow, Network, TrainingRecord
+from mnemoscope.nets.dtypes import state_dtype
 from mnemoscope.provenance import checksum, versions
 from mnemoscope.training.batches import Order
 from mnemoscope.training.chance import seeded
@@ -120,8 +121,9 @@ def train(
     )  # fmt: skip
     parameters = trainable(net)
     like = parameters[0]
-    data = X.detach().to(device=like.device, dtype=like.dtype)
-    goal = data if targets is None else targets.detach().to(device=like.device, dtype=like.dtype)
+    dtype = state_dtype([net], None)
+    data = X.detach().to(device=like.device, dtype=dtype)
+    goal = data if targets is None else targets.detach().to(device=like.device, dtype=dtype)
     check_finite(data, goal)
     settings: dict[str, Any] = {
         "optimizer": optimizer,

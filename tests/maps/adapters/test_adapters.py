@@ -95,6 +95,28 @@ def test_onnx(tmp_path, batch):
     assert torch.allclose(f(states()), autoencoder()(states()), atol=1e-5)
 
 
+def test_an_onnx_denoiser_predicts_noise(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    # e = 3 z: with abar = 0.8 the state is (a z - s 3 a z) / a = (1 - 3 s) z.
+    three = onnx.numpy_helper.from_array(torch.tensor(3.0).numpy(), "three")
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["z", "three"], ["e"])],
+        "noise",
+        [helper.make_tensor_value_info(n, kind, s) for n, s in (("z", ["n", 4]), ("t", ["n"]))],
+        [helper.make_tensor_value_info("e", kind, ["n", 4])],
+        [three],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "m.onnx")
+    z = torch.rand(3, 4)
+    f = load_map(tmp_path / "m.onnx", noise_level=2, predicts="noise", alpha_bar=0.8)
+    assert torch.allclose(f(z), (1 - 3 * 0.2**0.5) * z, atol=1e-6)
+    with pytest.raises(mn.MnemoscopeError, match="what it predicts"):
+        check_map(load_map(tmp_path / "m.onnx", noise_level=2), z)
+
+
 def test_a_factory_with_weights(tmp_path, monkeypatch):
     (tmp_path / "my_factory.py").write_text(
         "from tests.maps.adapters.test_adapters import Autoencoder\n"
@@ -164,6 +186,36 @@ def test_a_diffusion_model_denoises_at_one_level(tmp_path, predicts):
     for level in (None, -1, 1000, 0.5):
         with pytest.raises(mn.MnemoscopeError, match="0 to 999"):
             load_map(tmp_path / "pipeline", noise_level=level)
+
+
+def test_what_a_diffusion_model_predicts_may_be_said(tmp_path, caplog):
+    from diffusers import DDPMScheduler
+
+    model = diffusers_model("UNet2DModel", tmp_path, **UNET)
+    shares = DDPMScheduler().alphas_cumprod
+    a, s = shares[300].sqrt(), (1 - shares[300]).sqrt()
+    z = 2 * states() - 1
+    with torch.no_grad():
+        made = model(a * z, 300).sample
+    wanted = {"state": made, "noise": (a * z - s * made) / a, "v": a * a * z - s * made}
+    for predicts, estimate in wanted.items():
+        f = load_map(tmp_path, noise_level=300, predicts=predicts)
+        assert torch.allclose(f(states()), (estimate + 1) / 2, atol=1e-4)
+    assert not caplog.text
+    f = load_map(tmp_path, noise_level=300)
+    assert torch.allclose(f(states()), (wanted["noise"] + 1) / 2, atol=1e-4)
+    assert "taken for the noise" in caplog.text
+    given = load_map(tmp_path, noise_level=300, predicts="noise", alpha_bar=0.25)
+    with torch.no_grad():
+        made = model(0.5 * z, 300).sample
+    by_hand = (0.5 * z - 0.75**0.5 * made) / 0.5
+    assert torch.allclose(given(states()), (by_hand + 1) / 2, atol=1e-4)
+
+
+def test_a_vae_predicts_nothing(tmp_path):
+    diffusers_model("AutoencoderKL", tmp_path)
+    with pytest.raises(mn.MnemoscopeError, match="--predicts for a AutoencoderKL"):
+        load_map(tmp_path, predicts="noise")
 
 
 def masked_autoencoder(folder, **config):
