@@ -14,7 +14,7 @@ from mnemoscope.dynamics.orbits import orbit_batch_size
 from mnemoscope.dynamics.states import expand, rms
 from mnemoscope.linalg.gmres import gmres
 from mnemoscope.maps import SelfMap
-from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
+from mnemoscope.maps.self_map import Stage, as_self_map
 
 PRODUCTS = 40
 """Jacobian-vector products for one Newton step."""
@@ -66,7 +66,6 @@ def refine(
     """
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
-    f = in_unit_of_starts(f, Z)
     # GMRES holds two bases of `PRODUCTS` vectors beside the map's own working memory.
     bytes_per_state = (2 * PRODUCTS + 16) * f.size * Z.element_size() + f.footprint.linearize
     size = batch_size or f.batch_size(bytes_per_state, largest=orbit_batch_size(f))

@@ -93,5 +93,5 @@ def test_uneven_features_are_reported_and_may_have_units_of_their_own(caplog):
 
 @pytest.mark.parametrize("unit", [0.0, float("nan"), "wide"])
 def test_what_is_no_unit_is_refused(unit):
-    with pytest.raises(mn.MnemoscopeError, match="a number above 0|a finite number above 0"):
+    with pytest.raises(mn.MnemoscopeError, match="number above 0"):
         mn.audit(lambda z: z / 2, torch.rand(3, 2), unit=unit, **OPTIONS)
