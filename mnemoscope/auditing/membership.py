@@ -32,7 +32,7 @@ from mnemoscope.dynamics.states import rms
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.intervals import wilson
 from mnemoscope.linalg import operator_norm, spectral_radius
-from mnemoscope.linalg.spectrum import SpectrumOptions
+from mnemoscope.linalg.leading import SpectrumOptions
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 

@@ -91,7 +91,7 @@ class SelfMap:
         self.device = state_device(self.modules, device)
         self._evaluating = False
         self._footprint: Footprint | None = None
-        self._check_output()
+        self.check_output()
         if budget is not None and self.footprint.evaluate > budget:
             raise MnemoscopeError(
                 f"a budget of {budget:,} bytes",
@@ -124,6 +124,15 @@ class SelfMap:
         other.known_unit = checked_unit(unit)
         other._evaluating = False
         return other
+
+    @property
+    def narrowest(self) -> int:
+        """Entries of the narrowest layer of a fully connected network, or of its state.
+
+        The Jacobian of any other map is taken to have full rank.
+        """
+        layers = self._plain() or []
+        return min([self.size, *(layer.weight.shape[1] for layer in layers)])
 
     @property
     def differentiable(self) -> bool:
@@ -322,7 +331,12 @@ class SelfMap:
         other._evaluating = False
         return other
 
-    def _check_output(self) -> None:
+    def check_output(self) -> None:
+        """Evaluates the map at 0.
+
+        Raises:
+            MnemoscopeError: it fails, or the output is no batch of states.
+        """
         zeros = torch.zeros(1, *self.shape, dtype=self.dtype, device=self.device)
         with self.evaluating(), torch.no_grad():
             output = self._apply(zeros)
