@@ -1,6 +1,6 @@
 """Matrix-free spectra and norms of Jacobians; spans and projections."""
 
-from mnemoscope.linalg.bounded import AccuracyWarning, spectrum
+from mnemoscope.linalg.bounded import AccuracyWarning, decisive_spectrum, spectrum
 from mnemoscope.linalg.bounds import Spectrum
 from mnemoscope.linalg.leading import (
     ConvergenceWarning,
@@ -20,6 +20,7 @@ __all__ = [
     "EffectiveRank",
     "Spectrum",
     "SpectrumInfo",
+    "decisive_spectrum",
     "distance_to_span",
     "effective_rank",
     "has_small_cores",

@@ -2,11 +2,13 @@
 
 import warnings
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import Unpack
 
 from mnemoscope.linalg.bounds import Spectrum
+from mnemoscope.linalg.dense import DENSE_EIGEN_SIZE
 from mnemoscope.linalg.dense_bounds import dense_bounds
 from mnemoscope.linalg.leading import SpectrumOptions, check_count
 from mnemoscope.linalg.product_bounds import product_bounds
@@ -71,12 +73,15 @@ def spectrum(
         >>> float(s.radius[0]), float(s.upper[0]), bool(s.contractive[0])
         (0.0, 0.0, True)
     """
-    found = bounds(f, Z, k, dense_size=DENSE_BOUND_SIZE, **options)
-    leading = found.error_bound[:, 0]
-    wide = int((leading > SMALL * found.radius).sum())
+    f = as_self_map(f, Z.shape[1:])
+    Z = f.batch(Z)
+    check_count(f, k)
+    method = dense_bounds if f.narrowest <= DENSE_BOUND_SIZE else product_bounds
+    found = method(f, Z, k, **options)
+    wide = int((found.error_bound[:, 0] > SMALL * found.radius).sum())
     if wide:
         warnings.warn(
-            f"the leading eigenvalue at {wide} of {len(leading)} states has no small error bound; "
+            f"the leading eigenvalue at {wide} of {len(found)} states has no small error bound; "
             "Spectrum.upper bounds the spectral radius all the same",
             AccuracyWarning,
             stacklevel=2,
@@ -84,17 +89,36 @@ def spectrum(
     return found
 
 
-def bounds(
-    f: Stage | SelfMap,
+def decisive_spectrum(
+    f: SelfMap,
     Z: Float[Tensor, "n *shape"],
-    k: int,
+    k: int = 1,
     *,
-    dense_size: int,
+    margin: float = 0.0,
     **options: Unpack[SpectrumOptions],
 ) -> Spectrum:
-    """As `spectrum`, with the size up to which matrices are formed; without a warning."""
-    f = as_self_map(f, Z.shape[1:])
+    """As `spectrum`, with no more work than it takes to decide whether the map contracts.
+
+    Matrices are formed at once only where that is faster than to multiply with them. Else only the
+    leading value gets a condition number, and what it leaves open is decided by the matrix itself
+    where the state or the narrowest layer has at most 1,024 entries.
+
+    Args:
+        f: A self-map.
+        Z: `(n, *shape)`, the states.
+        k: How many eigenvalues; `error_bound` of all but the first may be infinite.
+        margin: How far below 1 `upper` must be for a state to count as decided.
+        **options: See `SpectrumOptions`.
+    """
     Z = f.batch(Z)
     check_count(f, k)
-    method = dense_bounds if f.narrowest <= dense_size else product_bounds
-    return method(f, Z, k, **options)
+    small = f.narrowest
+    if small <= DENSE_EIGEN_SIZE:
+        return dense_bounds(f, Z, k, **options)
+    found = product_bounds(f, Z, k, thorough=small > DENSE_BOUND_SIZE, **options)
+    open_ = ~(found.upper + margin < 1) & ~found.expanding & torch.isfinite(found.radius)
+    rows = open_.nonzero()[:, 0]
+    if len(rows) == 0 or small > DENSE_BOUND_SIZE:
+        return found
+    # In the dtype that suits a matrix, whatever products were made in.
+    return found.with_rows(rows, dense_bounds(f, Z[rows], k, **{**options, "dtype": None}))

@@ -53,8 +53,22 @@ class Spectrum:
         """
         return (self.values.abs() - self.error_bound > 1).any(1)
 
+    @property
+    def decided(self) -> list[str]:
+        """`yes` where the map contracts, `no` where it does not, else `undecided`."""
+        pairs = zip(self.contractive.tolist(), self.expanding.tolist(), strict=True)
+        return ["yes" if yes else "no" if no else "undecided" for yes, no in pairs]
+
     def __len__(self) -> int:
         return len(self.upper)
+
+    def with_rows(self, rows: Int[Tensor, " r"], other: "Spectrum") -> "Spectrum":
+        """The same with what is known of some states replaced."""
+        names = [field.name for field in fields(self)]
+        parts = {name: getattr(self, name).clone() for name in names}
+        for name, part in parts.items():
+            part[rows] = getattr(other, name)
+        return Spectrum(**parts)
 
     @classmethod
     def joined(cls, parts: Sequence["Spectrum"]) -> "Spectrum":

@@ -306,20 +306,8 @@ def _eigenvalues(
     generator: torch.Generator,
     residuals: bool,
 ) -> tuple[Tensor, SpectrumInfo]:
-    space = image_space(f)
-    if space is None or k > len(space.basis):
-        size, shape, like = f.size, f.shape, Z.flatten(1)
-
-        def linearized(states: Tensor) -> Linearization:
-            return f.linearize(states)
-    else:
-        size, shape, like = len(space.basis), space.map.shape, space.coordinates(Z)
-
-        def linearized(states: Tensor) -> Linearization:
-            linear = f.linearize(states)
-            assert isinstance(linear, ChainLinearization)
-            return linear.compressed(space.basis)
-
+    linearized, like, shape = reduced(f, Z, k)
+    size = like.shape[1]
     if size <= DENSE_EIGEN_SIZE:
         return _dense(*dense_eigenvalues(linearized(Z), k, residuals=residuals), size)
     found = leading_eigenvalues(
@@ -343,6 +331,26 @@ def _eigenvalues(
         info.converged[row] = torch.isfinite(info.residual[row])
         info.products[row] += size
     return values, info
+
+
+def reduced(
+    f: SelfMap, Z: Tensor, k: int
+) -> tuple[Callable[[Tensor], Linearization], Float[Tensor, "n r"], tuple[int, ...]]:
+    """How to linearize at some of the states, in coordinates of the space that is mapped into.
+
+    Returns:
+        The function, and the states and their shape as vectors of it have them.
+    """
+    space = image_space(f)
+    if space is None or k > len(space.basis):
+        return f.linearize, Z.flatten(1), f.shape
+
+    def linearized(states: Tensor) -> Linearization:
+        linear = f.linearize(states)
+        assert isinstance(linear, ChainLinearization)
+        return linear.compressed(space.basis)
+
+    return linearized, space.coordinates(Z), space.map.shape
 
 
 def _singular_values(
