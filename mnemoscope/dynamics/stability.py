@@ -23,7 +23,7 @@ def stability(
         found = contraction(f, points)
         return found.rate, found.high < 1
     margin = 100 * torch.finfo(f.dtype).eps
-    spectrum = decisive_spectrum(f, points, margin=margin)
+    spectrum = decisive_spectrum(f, points, margin=margin, dtype=f.dtype)
     # A value that is not well known is no larger than the bound.
     radius = torch.minimum(spectrum.radius, spectrum.upper)
     attracts = spectrum.upper + margin < 1

@@ -108,14 +108,18 @@ def decisive_spectrum(
         Z: `(n, *shape)`, the states.
         k: How many eigenvalues; `error_bound` of all but the first may be infinite.
         margin: How far below 1 `upper` must be for a state to count as decided.
-        **options: See `SpectrumOptions`.
+        **options: See `SpectrumOptions`; what a matrix of a coarser `dtype` leaves open is decided
+            in float64.
     """
     Z = f.batch(Z)
     check_count(f, k)
     small = f.narrowest
     if small <= DENSE_EIGEN_SIZE:
-        return dense_bounds(f, Z, k, **options)
-    found = product_bounds(f, Z, k, thorough=small > DENSE_BOUND_SIZE, **options)
+        found = dense_bounds(f, Z, k, **options)
+        if options.get("dtype") in (None, torch.float64):
+            return found
+    else:
+        found = product_bounds(f, Z, k, thorough=small > DENSE_BOUND_SIZE, **options)
     open_ = ~(found.upper + margin < 1) & ~found.expanding & torch.isfinite(found.radius)
     rows = open_.nonzero()[:, 0]
     if len(rows) == 0 or small > DENSE_BOUND_SIZE:

@@ -21,8 +21,8 @@ from mnemoscope.maps import Linearization, SelfMap
 from mnemoscope.maps.chain import ChainLinearization
 
 NARROW = 1e-6
-"""Bounds wider than this share of the leading value are worth a second solve, of the balanced
-matrix."""
+"""Bounds wider than this share of the leading value, or than the root of the entries' error, are
+worth a second solve, of the balanced matrix."""
 
 NARROW_UPPER = 1e-3
 """Where the bound on the radius is further above it than this share, powers are formed as well."""
@@ -45,20 +45,33 @@ def dense_bounds(
     those of the small matrix `A B`.
     """
     del max_products  # A matrix is formed from as many as it has columns.
-    f = in_float64(f) if dtype is None else f.to(dtype)
-    Z = f.batch(Z)
+    layers, linearize = f.plain_layers(), f.linearize
+    if layers is not None:
+        # A network of its own in another dtype would take longer to make than to linearize.
+        place = torch.device("cpu" if f.device.type == "mps" else f.device), dtype or torch.float64
+        own = [layer.to(*place) for layer in layers]
+        Z = f.batch(Z).to(*place)
+
+        def linearize(states: Tensor) -> Linearization:
+            return ChainLinearization(own, states)
+    else:
+        f = in_float64(f) if dtype is None else f.to(dtype)
+        Z, linearize = f.batch(Z), f.linearize
     tol = tol if tol is not None else default_tol(torch.float64)
     m = f.narrowest
     # Eigenvectors, their inverse and the enclosure are complex matrices; a dozen are held at once.
     bytes_each = 40 * 8 * m * m + 2 * min(m, 64) * f.footprint.linearize
     size = batch_size or f.batch_size(bytes_each, largest=max(1, len(Z)))
     with f.evaluating():
-        parts = [_bounds(f, part, k, tol, seed) for part in (Z.split(size) if len(Z) else [Z])]
-    return Spectrum.joined(parts)
+        parts = Z.split(size) if len(Z) else [Z]
+        found = [_bounds(f, linearize(part), k, tol, seed) for part in parts]
+    return Spectrum.joined(found)
 
 
 def in_float64(f: SelfMap) -> SelfMap:
     """The map in float64 if it can be evaluated so, else as it is."""
+    if f.dtype == torch.float64:
+        return f
     try:
         g = f.to(torch.float64)
         g.check_output()
@@ -68,8 +81,7 @@ def in_float64(f: SelfMap) -> SelfMap:
     return g
 
 
-def _bounds(f: SelfMap, Z: Tensor, k: int, tol: float, seed: int) -> Spectrum:
-    linear = f.linearize(Z)
+def _bounds(f: SelfMap, linear: Linearization, k: int, tol: float, seed: int) -> Spectrum:
     first, small = 0, linear
     if isinstance(linear, ChainLinearization) and (first := linear.narrowest):
         small = linear.turned(first)
@@ -105,7 +117,7 @@ def _bounds(f: SelfMap, Z: Tensor, k: int, tol: float, seed: int) -> Spectrum:
         **found,
         upper=torch.where(finite, solved.upper, torch.inf),
         estimated=torch.zeros_like(finite),
-        products=torch.full((len(Z),), small.products, device=J.device),
+        products=torch.full((len(J),), small.products, device=J.device),
     )
 
 
@@ -164,7 +176,8 @@ def _solve(J: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int) -> 
     values, right, left = found.values[:, :k], found.right[:, :, :k].mT, found.left[:, :k]
     error, upper = found.error, found.upper
     leading = values.abs()[:, 0]
-    wide = (upper > (1 + NARROW) * leading) | (error.amax(1) > NARROW * leading)
+    width = rounding.sqrt().clamp_min(NARROW) * leading
+    wide = (upper > leading + width) | (error.amax(1) > width)
     row = wide.nonzero()[:, 0]
     if len(row):
         values, right, left, error, upper = (

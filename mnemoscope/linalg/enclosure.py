@@ -62,41 +62,49 @@ def enclose(A: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int) ->
     Y, _ = torch.linalg.inv_ex(X)
     eps = torch.finfo(A.dtype).eps
     products = (2 + d**0.5 / 8) * eps
-    R = A.to(X.dtype) @ X - X * values[:, None, :]
-    moduli = X.abs()
+    R = torch.complex(A @ X.real, A @ X.imag) - X * values[:, None, :]
+    moduli, rows = X.abs(), Y.abs()
     noise = (products + rounding)[:, None, None] * (A.abs() @ moduli)
     noise = noise + 2 * eps * moduli * values.abs()[:, None, :]
-    F = (Y @ R).abs() + Y.abs() @ noise
+    F = (Y @ R).abs()
+    disc = F.sum(2) + (rows @ noise.sum(2, keepdim=True))[:, :, 0]
     identity = torch.eye(d, dtype=A.dtype, device=A.device)
-    G = (identity - Y @ X).abs() + products * (Y.abs() @ moduli)
-    off = G.sum(2)
-    worst = off.amax(1)
-    # X^-1 = (I - G)^-1 Y, and (I - G)^-1 = I + G (I - G)^-1.
-    usable = worst < HALF
-    F = F + off[:, :, None] / (1 - worst.clamp_max(HALF))[:, None, None] * F.amax(1)[:, None, :]
-    F = torch.where(usable[:, None, None] & torch.isfinite(F), F, torch.inf)
-    disc = F.sum(2) * (1 + 4 * d * eps)
+    off = (identity - Y @ X).abs().sum(2)
+    off = off + products * (rows @ moduli.sum(2, keepdim=True))[:, :, 0]
+    worst = off.amax(1, keepdim=True)
+    # X^-1 = (I - G)^-1 Y with the defect G of the inverse, and (I - G)^-1 = I + (I - G)^-1 G.
+    spread = off / (1 - worst.clamp_max(HALF)) * disc.amax(1, keepdim=True)
+    disc = (disc + spread) * (1 + 4 * d * eps)
+    disc = torch.where((worst < HALF) & torch.isfinite(disc), disc, torch.inf)
     upper = (values.abs() + disc).amax(1) * (1 + 4 * eps)
-    error = _alone(values, F, disc)[:, :k].clone()
+    row = F[:, :k] + rows[:, :k] @ noise + spread[:, :k, None]
+    column = F[:, :, :k] + rows @ noise[:, :, :k] + spread[:, :, None]
+    error = _alone(values, disc, row, column.mT)
     touching = torch.isinf(error).any(1) & torch.isfinite(upper)
     error[touching] = torch.minimum(error[touching], _in_group(values[touching], disc[touching], k))
     return Enclosure(values, X, Y, disc, error, upper)
 
 
-def _alone(values: Tensor, F: Tensor, disc: Tensor) -> Float[Tensor, "n d"]:
+def _alone(values: Tensor, disc: Tensor, row: Tensor, column: Tensor) -> Float[Tensor, "n k"]:
     """Radius of a disc that holds one value only, where there is one; else infinity.
 
     Multiplying row `i` of `L + F` by `t` and dividing column `i` by it is a similarity. It shrinks
     the disc of `i` to nearly `|F_ii|`, which is the first-order bound, and lets the others grow.
+
+    Args:
+        values: `(n, d)`.
+        disc: `(n, d)`, the radius of each disc.
+        row: `(n, k, d)`, moduli of the first rows of `F`.
+        column: `(n, k, d)`, of its first columns.
     """
-    d = values.shape[1]
-    gap = (values[:, :, None] - values[:, None, :]).abs() - disc[:, None, :]
-    itself = torch.eye(d, dtype=torch.bool, device=values.device)
-    gap = torch.where(itself, torch.inf, gap)
-    column = F.mT
-    t = torch.where(itself, 0, 2 * column / gap.clamp_min(torch.finfo(disc.dtype).tiny)).amax(2)
-    own = F.diagonal(dim1=1, dim2=2)
-    radius = own + t * (disc - own).clamp_min(0)
+    k = row.shape[1]
+    gap = (values[:, :k, None] - values[:, None, :]).abs() - disc[:, None, :]
+    gap.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+    t = 2 * column / gap.clamp_min(torch.finfo(disc.dtype).tiny)
+    t.diagonal(dim1=1, dim2=2).zero_()
+    t = t.amax(2)
+    own = row.diagonal(dim1=1, dim2=2)
+    radius = own + t * (disc[:, :k] - own).clamp_min(0)
     apart = torch.isfinite(radius) & (t <= 1) & (radius < gap.amin(2) / 2)
     return torch.where(apart, radius, torch.inf)
 

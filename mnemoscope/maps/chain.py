@@ -52,6 +52,19 @@ class ChainLinearization(Linearization):
         other._slopes[-1] = self._slopes[-1][:, :1].expand(-1, len(basis))
         return other
 
+    def dense(self, *, chunk: int | None = None) -> Float[Tensor, "n e d"]:
+        """The Jacobians themselves; of the identity the first layer makes its own weights."""
+        d = self.states.shape[1:].numel()
+        self.products += d
+        parts = []
+        with torch.no_grad():
+            for columns in self._weights[0].T.split(chunk or d):
+                v = columns[:, None] * self._slopes[0]
+                for W, slope in zip(self._weights[1:], self._slopes[1:], strict=True):
+                    v = functional.linear(v, W).mul_(slope)
+                parts.append(v)
+        return torch.cat(parts).permute(1, 2, 0).contiguous()
+
     @property
     def narrowest(self) -> int:
         """The first layer with the fewest inputs; 0 where that is the state."""

@@ -131,7 +131,7 @@ class SelfMap:
 
         The Jacobian of any other map is taken to have full rank.
         """
-        layers = self._plain() or []
+        layers = self.plain_layers() or []
         return min([self.size, *(layer.weight.shape[1] for layer in layers)])
 
     @property
@@ -143,7 +143,7 @@ class SelfMap:
     def footprint(self) -> Footprint:
         """The memory that one state takes, measured when first asked for."""
         if self._footprint is None:
-            layers = self._plain()
+            layers = self.plain_layers()
             if layers is not None:
                 self._footprint = PlainFootprint.of(layers, self.dtype)
             elif not self.differentiable:
@@ -208,7 +208,7 @@ class SelfMap:
                 todo="measure how it contracts from orbits: "
                 "mnemoscope.dynamics.contraction.contraction(f, Z)",
             )
-        layers = self._plain()
+        layers = self.plain_layers()
         if layers is not None:
             return ChainLinearization(layers, Z)
         with self.evaluating():
@@ -309,7 +309,7 @@ class SelfMap:
                 raise _failed(tuple(given.shape), error) from error
         return Z
 
-    def _plain(self) -> list[PlainLayer] | None:
+    def plain_layers(self) -> list[PlainLayer] | None:
         """The layers of all stages, if they are fully connected networks and nothing else."""
         each = [plain_layers(stage) for stage in self.stages]
         known = [layers for layers in each if layers is not None]
