@@ -186,8 +186,8 @@ def audit(
         tell("controls")
         control = controls(
             f, X, held_out, seed=seed, match_tol=match_tol, starts=min(starts, EACH),
-            trials=min(trials, TRIALS), max_products=max_products, start_kinds=start_kinds,
-            **options,
+            trials=min(trials, TRIALS), known=examined, max_products=max_products,
+            start_kinds=start_kinds, **options,
         )  # fmt: skip
 
     network = next((m for m in asked.modules if isinstance(m, Network)), None)

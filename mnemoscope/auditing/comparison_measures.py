@@ -146,7 +146,11 @@ def _measured(audit: "Audit") -> Iterator[tuple[str, tuple[str, _Value]]]:
         ("starts that never settled", "unsettled"),
     ):
         yield from _rate(name, summary.get(key))
-    for name, key in (("spurious attractors", "spurious"), ("limit cycles", "cycles")):
+    for name, key in (
+        ("undecided whether contractive", "undecided"),
+        ("spurious attractors", "spurious"),
+        ("limit cycles", "cycles"),
+    ):
         if summary.get(key) is not None:
             yield name, ("count", _Value(summary[key]))
     if summary.get("training_loss") is not None:

@@ -40,8 +40,8 @@ RATES: dict[str, str] = {
 
 NUMBERS: dict[str, str] = {
     name: name for name in (
-        "spurious", "cycles", "attractors", "examples", "indistinguishable", "loss",
-        "training_loss",
+        "spurious", "cycles", "attractors", "examples", "indistinguishable", "undecided",
+        "loss", "training_loss",
     )
 }  # fmt: skip
 """What is a number of its own."""
@@ -53,7 +53,9 @@ members found where 1% (0.1%) of the data not trained on are mistaken for member
 ENDS = ("low", "high")
 """The ends of a 95% interval."""
 
-WHOLE = (*RATES, "spurious", "cycles", "attractors", "examples", "indistinguishable")
+WHOLE = (
+    *RATES, "spurious", "cycles", "attractors", "examples", "indistinguishable", "undecided",
+)  # fmt: skip
 """What is counted."""
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import Unpack
 
 from mnemoscope.auditing.basins import from_noise
-from mnemoscope.auditing.examples import Examined, examine
+from mnemoscope.auditing.examples import Examined, Linearized, examine
 from mnemoscope.auditing.recall import measure_recall
 from mnemoscope.auditing.summary import rate
 from mnemoscope.auditing.tables import NOISE
@@ -136,6 +136,7 @@ def controls(
     match_tol: float = MATCH_TOL,
     starts: int = EACH,
     trials: int = TRIALS,
+    known: Linearized | None = None,
     max_products: int = 2_000,
     start_kinds: Sequence[str] = tuple(STARTS),
     **options: Unpack[OrbitOptions],
@@ -154,6 +155,7 @@ def controls(
             `EXAMPLES` states.
         match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
         starts: Starts of each kind of noise.
+        known: The derivative of the map at each example, where it was computed before.
         trials: Copies of each example with Gaussian noise of standard deviation 0.1.
         max_products: Jacobian-vector products at each state, at most.
         start_kinds: Names in `mnemoscope.dynamics.STARTS`.
@@ -178,6 +180,8 @@ def controls(
     held_out = None if held_out is None else f.batch(held_out)
     span = Range.of(X)
     settings = (match_tol, trials, max_products, seed)
+    if known is not None:
+        known = known.at(_chosen(X, seed))
 
     def from_noise_of(g: SelfMap) -> tuple[Atlas, list[Ended]]:
         with g.evaluating():
@@ -187,7 +191,7 @@ def controls(
 
     examples = _some(X, seed)
     drawn = from_noise_of(f)
-    trained = _measure(f, (examples, X), drawn, settings, **options)
+    trained = _measure(f, (examples, X), drawn, settings, known, **options)
     unseen = None
     if held_out is not None:
         unseen = _measure(f, (_some(held_out, seed), held_out), drawn, settings, **options)
@@ -208,6 +212,7 @@ def _measure(
     states: tuple[Tensor, Tensor],
     drawn: tuple[Atlas, list[Ended]],
     settings: tuple[float, int, int, int],
+    known: Linearized | None = None,
     **options: Unpack[OrbitOptions],
 ) -> Measured:
     """Measures a map at some states of all of their kind, given what noise has found."""
@@ -218,7 +223,7 @@ def _measure(
     with f.evaluating():
         atlas, examined = examine(
             f, Z, atlas, match_tol=match_tol, spectrum_size=1, max_products=max_products,
-            among=every, **options,
+            among=every, known=known, **options,
         )  # fmt: skip
         _, recalled = measure_recall(
             f, Z, atlas, examined, {NOISE[0]: [NOISE[1]]}, trials=trials, seed=seed, **options
@@ -240,17 +245,18 @@ def _measure(
 
 
 def _contractive(examined: Examined) -> dict[str, tuple[int, int]]:
-    values = {
-        "contractive": examined.spectral_radius,
-        "contractive_in_norm": examined.operator_norm,
-    }
-    return {k: (int((v < 1).sum()), len(v)) for k, v in values.items() if v is not None}
+    n, norm = len(examined.contractive), examined.operator_norm
+    counts = {"contractive": (examined.contractive.count("yes"), n)}
+    return counts if norm is None else counts | {"contractive_in_norm": (int((norm < 1).sum()), n)}
 
 
 def _some(Z: Tensor, seed: int) -> Tensor:
+    return Z[_chosen(Z, seed)]
+
+
+def _chosen(Z: Tensor, seed: int) -> Int[Tensor, " r"]:
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(Z), generator=generator)[:EXAMPLES].sort().values
-    return Z[chosen.to(Z.device)]
+    return torch.randperm(len(Z), generator=generator)[:EXAMPLES].sort().values.to(Z.device)
 
 
 def _lights_up(here: dict[str, Any], there: dict[str, Any]) -> bool:

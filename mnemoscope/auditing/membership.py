@@ -31,8 +31,8 @@ from mnemoscope.dynamics.orbits import OrbitOptions, Status, iterate
 from mnemoscope.dynamics.states import rms
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.intervals import wilson
-from mnemoscope.linalg import operator_norm, spectral_radius
-from mnemoscope.linalg.spectrum import SpectrumOptions
+from mnemoscope.linalg import decisive_spectrum, operator_norm
+from mnemoscope.linalg.leading import SpectrumOptions
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 
@@ -243,9 +243,7 @@ def _measure(
     limit: SpectrumOptions = {"max_products": max_products}
     if f.differentiable:
         values["spectral_radius"] = (
-            spectral_radius(f, Z, return_info=True, **limit)[0]
-            if known is None
-            else known.spectral_radius
+            decisive_spectrum(f, Z, **limit).radius if known is None else known.spectral_radius
         )
     if f.reversible:
         norm = None if known is None else known.operator_norm

@@ -147,7 +147,12 @@ class Summary(_Part):
         None, description="Examples too close to another to be told from it."
     )
     certified: Rate | None = Field(None, description="Training examples proved to be stored.")
-    contractive: Rate | None = Field(None, description="Spectral radius below 1 at the example.")
+    contractive: Rate | None = Field(
+        None, description="Examples where a bound on the spectral radius is below 1."
+    )
+    undecided: int | None = Field(
+        None, description="Examples where neither contraction nor expansion is certain."
+    )
     contractive_in_norm: Rate | None = Field(None, description="Operator norm below 1.")
     recalled: Recalled | None = None
     reached_from_noise: Reached | None = None

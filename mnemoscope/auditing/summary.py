@@ -65,7 +65,8 @@ def summarize(
         "stored": rate(radii.count(examined.stored), radii.total),
         "disclosed": rate(radii.count(disclosure.disclosed), radii.total),
         "indistinguishable": radii.count(radii.indistinguishable),
-        "contractive": rate(int((examined.spectral_radius < 1).sum()), len(X)),
+        "contractive": rate(examined.contractive.count("yes"), len(X)),
+        "undecided": examined.contractive.count("undecided"),
         "contractive_in_norm": None
         if examined.operator_norm is None
         else rate(int((examined.operator_norm < 1).sum()), len(X)),

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mnemoscope.intervals import wilson
+
 if TYPE_CHECKING:
     from mnemoscope.auditing import Audit
 
@@ -107,6 +109,11 @@ def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:
         ("contractive: operator norm < 1", summary["contractive_in_norm"]),
         ("proved to be attractors", summary["certified"]),
     ]
+    undecided, n = summary.get("undecided", 0), summary["examples"]
+    if undecided:
+        low, high = wilson(undecided, n)
+        undecided = {"count": undecided, "total": n, "low": float(low), "high": float(high)}
+        rows.insert(3, ("undecided whether contractive", undecided))
     rows = [row for row in rows if row[1] is not None]
     shown = (
         ("gaussian", 0.1, "recalled from noise of 0.1"),

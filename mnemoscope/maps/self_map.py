@@ -91,7 +91,7 @@ class SelfMap:
         self.device = state_device(self.modules, device)
         self._evaluating = False
         self._footprint: Footprint | None = None
-        self._check_output()
+        self.check_output()
         if budget is not None and self.footprint.evaluate > budget:
             raise MnemoscopeError(
                 f"a budget of {budget:,} bytes",
@@ -126,6 +126,15 @@ class SelfMap:
         return other
 
     @property
+    def narrowest(self) -> int:
+        """Entries of the narrowest layer of a fully connected network, or of its state.
+
+        The Jacobian of any other map is taken to have full rank.
+        """
+        layers = self.plain_layers() or []
+        return min([self.size, *(layer.weight.shape[1] for layer in layers)])
+
+    @property
     def differentiable(self) -> bool:
         """Whether derivatives can be taken; a stage with `differentiable = False` has none."""
         return all(getattr(stage, "differentiable", True) for stage in self.stages)
@@ -134,7 +143,7 @@ class SelfMap:
     def footprint(self) -> Footprint:
         """The memory that one state takes, measured when first asked for."""
         if self._footprint is None:
-            layers = self._plain()
+            layers = self.plain_layers()
             if layers is not None:
                 self._footprint = PlainFootprint.of(layers, self.dtype)
             elif not self.differentiable:
@@ -199,7 +208,7 @@ class SelfMap:
                 todo="measure how it contracts from orbits: "
                 "mnemoscope.dynamics.contraction.contraction(f, Z)",
             )
-        layers = self._plain()
+        layers = self.plain_layers()
         if layers is not None:
             return ChainLinearization(layers, Z)
         with self.evaluating():
@@ -300,7 +309,7 @@ class SelfMap:
                 raise _failed(tuple(given.shape), error) from error
         return Z
 
-    def _plain(self) -> list[PlainLayer] | None:
+    def plain_layers(self) -> list[PlainLayer] | None:
         """The layers of all stages, if they are fully connected networks and nothing else."""
         each = [plain_layers(stage) for stage in self.stages]
         known = [layers for layers in each if layers is not None]
@@ -322,7 +331,12 @@ class SelfMap:
         other._evaluating = False
         return other
 
-    def _check_output(self) -> None:
+    def check_output(self) -> None:
+        """Evaluates the map at 0.
+
+        Raises:
+            MnemoscopeError: it fails, or the output is no batch of states.
+        """
         zeros = torch.zeros(1, *self.shape, dtype=self.dtype, device=self.device)
         with self.evaluating(), torch.no_grad():
             output = self._apply(zeros)

@@ -39,6 +39,7 @@ def key_figures(audit: Audit) -> list[KeyFigure]:
         _reached(summary),
         _spurious(summary),
         _unsettled(summary),
+        _undecided(summary),
         _training(summary, interpolation_threshold(audit)),
     )
     return [figure for figure in found if figure is not None]
@@ -108,6 +109,14 @@ def _unsettled(summary: dict[str, Any]) -> KeyFigure | None:
     return KeyFigure(
         "of starts did not settle", rate.text, f"{rate.fraction} starts", rate, "unsettled"
     )
+
+
+def _undecided(summary: dict[str, Any]) -> KeyFigure | None:
+    """How many examples no bound decides of, where there are any."""
+    if not summary.get("undecided"):
+        return None
+    note = f"of {summary['examples']:,}: the bound on the spectral radius is not below 1"
+    return KeyFigure("undecided whether contractive", f"{summary['undecided']:,}", note)
 
 
 def _training(summary: dict[str, Any], tol: float | None) -> KeyFigure | None:

@@ -29,8 +29,8 @@ RATES = (
 """Entries of the summary with a count and a total."""
 
 COUNTS = (
-    "examples", "indistinguishable", "reached_from_noise_starts", "attractors", "spurious",
-    "cycles", "span_distance_inputs", "effective_rank_examples_count",
+    "examples", "indistinguishable", "undecided", "reached_from_noise_starts", "attractors",
+    "spurious", "cycles", "span_distance_inputs", "effective_rank_examples_count",
     "effective_rank_outputs_count", "membership_members", "membership_held_out",
     "membership_overlap",
     *(
