@@ -125,8 +125,12 @@ def _terminating_like_ctrl_c() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         handler = signal.getsignal(signal.SIGINT)
+        # Where Ctrl-C is ignored, a training is still to write its checkpoint.
+        training = sys.modules.get("mnemoscope.training.interruption")
         if callable(handler):
             handler(number, frame)
+        elif training is not None:
+            training.interrupt()
         else:
             raise KeyboardInterrupt
 

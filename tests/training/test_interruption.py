@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from mnemoscope.training.interruption import deferred_interrupt
+from mnemoscope.training.interruption import deferred_interrupt, interrupt
 
 
 def test_ctrl_c_is_noted_and_raised_at_the_end():
@@ -57,3 +57,34 @@ def test_in_another_thread_nothing_is_changed():
     thread.start()
     thread.join()
     assert seen == [(signal.getsignal(signal.SIGINT), False)]
+
+
+@pytest.fixture
+def ignored():
+    """SIGINT as in a process that a script started in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ignored")
+def test_where_ctrl_c_is_ignored_an_interrupt_is_noted():
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interruption:
+        interrupt()
+        assert interruption.asked
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("ignored")
+def test_a_second_interrupt_is_raised_at_once():
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt():  # noqa: PT012
+        interrupt()
+        interrupt()
+        pytest.fail("went on after the second")
+
+
+def test_an_interrupt_outside_of_a_section_is_raised():
+    with deferred_interrupt():
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()

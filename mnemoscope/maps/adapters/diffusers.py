@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
-from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_pickled
+from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_code, refuse_pickled
 from mnemoscope.maps.adapters.optional import needed, quiet_loading
 from mnemoscope.maps.denoisers import Prediction, Predicts, prediction
 
@@ -50,6 +50,7 @@ class Diffusers(Adapter):
         library = needed("diffusers", extra="diffusers")
         folder = _model_folder(Path(request.target))
         config = read_config(folder)
+        refuse_code(folder, config)
         name = (config or {}).get("_class_name")
         kind = getattr(library, name, None) if isinstance(name, str) else None
         if config is None or kind is None or not hasattr(kind, "from_pretrained"):

@@ -11,6 +11,7 @@ from torch import nn
 import mnemoscope as mn
 from mnemoscope.maps import check_map
 from mnemoscope.maps.adapters import Adapter, Loaded, find_adapter, load_map, open_model, registry
+from mnemoscope.maps.adapters.configured import refuse_code
 
 SHAPE = (3, 8, 8)
 
@@ -125,7 +126,8 @@ def test_a_factory_with_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(autoencoder(24).state_dict(), "w.pt")
     f = load_map("my_factory:build", shape=SHAPE, weights="w.pt", factory_args={"width": 24})
-    assert torch.equal(f(states()), autoencoder(24)(states()))
+    # Where weights lie in memory may decide the order of a product's sums.
+    assert torch.allclose(f(states()), autoencoder(24)(states()), atol=1e-6)
     assert str(tmp_path) not in sys.path
     with pytest.raises(mn.MnemoscopeError, match="tell the shape"):
         load_map("my_factory:build", factory_args={"width": 24})
@@ -136,7 +138,7 @@ def test_our_own(tmp_path):
     mn.nets.save(net, tmp_path / "net.safetensors")
     f = load_map(tmp_path / "net.safetensors")
     assert f.shape == SHAPE
-    assert torch.equal(f(states()), mn.SelfMap(net)(states()))
+    assert torch.allclose(f(states()), mn.SelfMap(net)(states()), atol=1e-6)
 
 
 def diffusers_model(name, folder, **config):
@@ -246,6 +248,42 @@ def test_patches_without_their_mean_are_refused(tmp_path):
     masked_autoencoder(tmp_path, norm_pix_loss=True)
     with pytest.raises(mn.MnemoscopeError, match="norm_pix_loss"):
         load_map(tmp_path)
+
+
+HARMFUL = {
+    "at the top": {"_attn_implementation_internal": "someone/kernel"},
+    "whatever it says": {"_attn_implementation_internal": "eager"},
+    "of experts": {"_experts_implementation_internal": "someone/kernel"},
+    "in a part": {"decoder_config": {"_attn_implementation_internal": "someone/kernel"}},
+    "in a list of parts": {"parts": [[{}, {"deep": {"_attn_implementation_internal": None}}]]},
+    "by its public name": {"attn_implementation": "someone/kernel@main"},
+    "by its public name, of a part": {"_attn_implementation": {"decoder": "someone/kernel"}},
+}
+
+
+@pytest.mark.parametrize("fields", HARMFUL.values(), ids=HARMFUL)
+def test_a_configuration_that_names_code_is_refused(fields, tmp_path):
+    masked_autoencoder(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    with pytest.raises(mn.MnemoscopeError, match="code to be fetched and run") as error:
+        load_map(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_configuration_nested_deeply_is_searched_to_its_bottom():
+    config = {"_attn_implementation_internal": "someone/kernel"}
+    for _ in range(100_000):
+        config = {"part": config}
+    with pytest.raises(mn.MnemoscopeError, match="_attn_implementation_internal"):
+        refuse_code("folder", config)
+
+
+def test_the_usual_choices_of_an_implementation_are_taken(tmp_path):
+    masked_autoencoder(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"attn_implementation": "eager"}))
+    assert load_map(tmp_path).shape == SHAPE
 
 
 def test_half_precision_is_computed_in_float32(tmp_path, monkeypatch):
