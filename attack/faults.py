@@ -97,7 +97,7 @@ CASES = (
     Case("extract, new", [*EXTRACT, "--out", "new"], ("new/run.json", "new/extraction.json")),
     Case(
         "extract, over one",
-        [*EXTRACT, "--out", "extracted", "--data", "digits", "-n", "3", "--size", "4"],
+        [*EXTRACT, "--force", "--out", "extracted", "--data", "digits", "-n", "3", "--size", "4"],
         ("extracted/scores.csv", "extracted/extraction.json"),
     ),
     Case(

@@ -14,7 +14,7 @@ from timing import table
 from torch import Tensor
 
 import mnemoscope as mn
-from mnemoscope.claims.storage import stored
+from mnemoscope.dynamics.stored import stored_examples
 from mnemoscope.training import Fit
 
 EXAMPLES = 10
@@ -75,7 +75,7 @@ def row(
         "steps": [fit.steps for fit in fits],
         "gauss_newton_steps": [fit.steps - adam_steps(fit, i) for i, fit in enumerate(fits)],
         "seconds": [fit.seconds for fit in fits],
-        "stored": sum(int(stored(net, X).sum()) for net in nets),
+        "stored": sum(int(stored_examples(mn.SelfMap(net), X).sum()) for net in nets),
         "of": EXAMPLES * len(nets),
     }
 

@@ -51,13 +51,16 @@ if TYPE_CHECKING:
     from mnemoscope.extraction import extract as extract
     from mnemoscope.extraction import recover as recover
     from mnemoscope.intervals import wilson as wilson
+    from mnemoscope.linalg import AccuracyWarning as AccuracyWarning
     from mnemoscope.linalg import ConvergenceWarning as ConvergenceWarning
+    from mnemoscope.linalg import Spectrum as Spectrum
     from mnemoscope.linalg import distance_to_span as distance_to_span
     from mnemoscope.linalg import effective_rank as effective_rank
     from mnemoscope.linalg import jacobian_singular_values as jacobian_singular_values
     from mnemoscope.linalg import jacobian_spectrum as jacobian_spectrum
     from mnemoscope.linalg import operator_norm as operator_norm
     from mnemoscope.linalg import spectral_radius as spectral_radius
+    from mnemoscope.linalg import spectrum as spectrum
     from mnemoscope.maps import BlackBox as BlackBox
     from mnemoscope.maps import SelfMap as SelfMap
     from mnemoscope.maps import Wrapped as Wrapped
@@ -82,8 +85,9 @@ _HOMES = {
     "errors": ("DivergenceError", "DivergenceWarning", "MnemoscopeError"),
     "intervals": ("wilson",),
     "linalg": (
-        "ConvergenceWarning", "distance_to_span", "effective_rank", "jacobian_singular_values",
-        "jacobian_spectrum", "operator_norm", "spectral_radius",
+        "AccuracyWarning", "ConvergenceWarning", "Spectrum", "distance_to_span", "effective_rank",
+        "jacobian_singular_values", "jacobian_spectrum", "operator_norm", "spectral_radius",
+        "spectrum",
     ),
     "maps": ("BlackBox", "SelfMap", "Wrapped", "load_map"),
     "training": ("Fit", "Replicas", "train", "train_replicas"),

@@ -11,9 +11,6 @@ ONE = 1.0
 """Seconds in which several signals are one wish to end: shells and job managers send it twice."""
 
 
-_raised = float("-inf")
-
-
 class Interruption:
     """Whether Ctrl-C was pressed.
 
@@ -23,6 +20,33 @@ class Interruption:
 
     def __init__(self) -> None:
         self.asked = False
+        self._since = 0.0
+
+    def note(self) -> None:
+        """Notes it; raises KeyboardInterrupt the second time, unless that is at once."""
+        if not self.asked:
+            self.asked, self._since = True, time.monotonic()
+        elif time.monotonic() - self._since > ONE:
+            _note_raised()
+            raise KeyboardInterrupt
+
+
+_raised = float("-inf")
+
+_open: list[Interruption] = []
+"""The deferred sections of the main thread that are running, the innermost last."""
+
+
+def interrupt() -> None:
+    """Does what Ctrl-C does, also where a shell that started the process has it ignored.
+
+    A deferred section notes it; where there is none, KeyboardInterrupt is raised, once a second.
+    """
+    if _open:
+        _open[-1].note()
+    elif time.monotonic() - _raised > ONE:
+        _note_raised()
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -30,31 +54,29 @@ def deferred_interrupt() -> Iterator[Interruption]:
     """Notes Ctrl-C instead of raising it; another one more than a second later raises at once.
 
     One that came after the body looked for the last time is raised when it ends. Outside the main
-    thread, where signals cannot be handled, and where Ctrl-C is ignored, nothing is changed.
+    thread, where signals cannot be handled, nothing is changed. Where Ctrl-C is ignored, as in a
+    process that a script starts in the background, it stays ignored; `interrupt` is noted.
     """
     interruption = Interruption()
-    here = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    if not here or before is signal.SIG_IGN:
+    if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-    noted = 0.0
+    before = signal.getsignal(signal.SIGINT)
+    ignored = before is signal.SIG_IGN
 
     def note(number: int, frame: FrameType | None) -> None:
-        nonlocal noted
-        if interruption.asked:
-            if time.monotonic() - noted > ONE:
-                _note_raised()
-                raise KeyboardInterrupt
-            return
-        interruption.asked, noted = True, time.monotonic()
+        interruption.note()
 
-    signal.signal(signal.SIGINT, note)
+    _open.append(interruption)
+    if not ignored:
+        signal.signal(signal.SIGINT, note)
     try:
         yield interruption
     finally:
-        # None: a handler that Python did not install and cannot put back.
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+        _open.remove(interruption)
+        if not ignored:
+            # None: a handler that Python did not install and cannot put back.
+            signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
     if interruption.asked:
         _note_raised()
         raise KeyboardInterrupt
@@ -68,6 +90,7 @@ def raising_once() -> Iterator[None]:
     Ctrl-C is ignored or handled otherwise, nothing is changed.
     """
     here = threading.current_thread() is threading.main_thread()
+    _note_raised(float("-inf"))
     if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
@@ -77,7 +100,6 @@ def raising_once() -> Iterator[None]:
             _note_raised()
             raise KeyboardInterrupt
 
-    _note_raised(float("-inf"))
     signal.signal(signal.SIGINT, stop)
     try:
         yield

@@ -28,7 +28,12 @@ def versions() -> dict[str, str]:
 def checksum(X: Shaped[Tensor, "..."]) -> str:
     """SHA-256 of a tensor's dtype, shape and entries, as hexadecimal digits."""
     digest = hashlib.sha256(f"{X.dtype} {tuple(X.shape)}".encode())
-    digest.update(X.detach().cpu().contiguous().numpy().tobytes())
+    # As bytes: NumPy knows neither bfloat16 nor complex numbers of half precision.
+    entries = X.detach().cpu().resolve_conj().resolve_neg().contiguous().flatten()
+    if entries.is_quantized:
+        digest.update(str(entries.qscheme()).encode())
+        entries = entries.int_repr()
+    digest.update(entries.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

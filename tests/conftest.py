@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 import torch
 
@@ -19,3 +21,18 @@ def global_generator_untouched():
     before = torch.random.get_rng_state()
     yield
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_raises():
+    """SIGINT as in the foreground, for the tests and for the processes that they start.
+
+    A shell without job control has it ignored in what it starts in the background, and processes
+    inherit that.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from mnemoscope.interruption import deferred_interrupt, raising_once
+from mnemoscope.interruption import deferred_interrupt, interrupt, raising_once
 
 
 def test_ctrl_c_is_noted_and_raised_at_the_end():
@@ -79,3 +79,35 @@ def test_in_another_thread_nothing_is_changed():
     thread.start()
     thread.join()
     assert seen == [(signal.getsignal(signal.SIGINT), False)]
+
+
+@pytest.fixture
+def ignored():
+    """SIGINT as in a process that a script started in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ignored")
+def test_where_ctrl_c_is_ignored_an_interrupt_is_noted():
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interruption:  # noqa: PT012
+        interrupt()
+        assert interruption.asked
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("ignored")
+def test_a_second_interrupt_later_is_raised_at_once(monkeypatch):
+    monkeypatch.setattr("mnemoscope.interruption.ONE", -1.0)
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt():  # noqa: PT012
+        interrupt()
+        interrupt()
+        pytest.fail("went on after the second")
+
+
+def test_an_interrupt_outside_of_a_section_is_raised():
+    with deferred_interrupt():
+        pass
+    with raising_once(), pytest.raises(KeyboardInterrupt):
+        interrupt()

@@ -20,7 +20,7 @@ from mnemoscope.files import replacing
 from mnemoscope.publishing import check_name, finish, publishing
 from mnemoscope.small_files import check_regular, read_json
 
-FORMAT = "mnemoscope-audit/2"
+FORMAT = "mnemoscope-audit/3"
 """What `audit.json` says of itself."""
 
 INDEX = "audit.json"

@@ -1,10 +1,10 @@
 """`audit`: what a map has memorized, measured in one go."""
 
-import math
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import torch
@@ -16,7 +16,7 @@ from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.basins import basins_table, from_noise, starts_table
 from mnemoscope.auditing.certificates import certify_examples
 from mnemoscope.auditing.controls import EACH, TRIALS, controls
-from mnemoscope.auditing.examples import examine, examples_table
+from mnemoscope.auditing.examples import disclose, examine, examples_table
 from mnemoscope.auditing.frames import noise_strips, recall_strips
 from mnemoscope.auditing.membership import membership
 from mnemoscope.auditing.plane import map_plane, three_examples
@@ -31,11 +31,20 @@ from mnemoscope.dynamics.census import representatives
 from mnemoscope.dynamics.ended import from_blocks
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions
 from mnemoscope.dynamics.starts import STARTS, Range, Starts, block_size
+from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.feature_units import in_feature_units
+from mnemoscope.maps.prediction_check import check_prediction
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.nets import Network, TrainingRecord
 from mnemoscope.provenance import checksum, versions, weights_checksum
+from mnemoscope.unit import feature_units, uneven_features
+
+PER_FEATURE = "per_feature"
+"""The unit that gives each entry of a state one of its own."""
+
+_log = logging.getLogger("mnemoscope")
 
 FRESH_INPUTS = 256
 """Fresh uniform inputs whose images are held against the span of the examples."""
@@ -51,7 +60,7 @@ def audit(
     *,
     starts: int = 1000,
     seed: int = 0,
-    match_tol: float = 1e-2,
+    match_tol: float = MATCH_TOL,
     tol: float = TOL,
     max_steps: int = MAX_STEPS,
     trials: int = 10,
@@ -62,6 +71,7 @@ def audit(
     max_products: int = 2_000,
     certificates: int = 100,
     batch_size: int | None = None,
+    unit: float | Literal["per_feature"] | None = None,
     name: str | None = None,
     source: Mapping[str, Any] | None = None,
     command: str | None = None,
@@ -80,8 +90,9 @@ def audit(
         X: `(n, *shape)`, the training examples.
         starts: Starts of each distribution.
         seed: Of all that is drawn.
-        match_tol: An attractor within this RMS distance of an example stores it.
-        tol: An orbit has converged when a step moves it by at most this (RMS).
+        match_tol: The largest distance (RMS, in units) at which an attractor stores or discloses
+            an example; see `mnemoscope.dynamics.stored`.
+        tol: An orbit has converged when it is within this of its limit (RMS, in units).
         max_steps: Applications of `f` after which an orbit counts as unsettled.
         trials: Corrupted copies of each example for each corruption and strength.
         corruptions: The strengths of each corruption to try; by default those of
@@ -95,6 +106,9 @@ def audit(
         certificates: Stored examples whose attractors are to be proved, at most; 0 for none. Takes
             about a second for each.
         batch_size: States worked on at once; by default what is fast and fits into memory.
+        unit: The scale of the data, of which tolerances, distances and noise are shares (default:
+            the map's, else that of `X`; see `mnemoscope.unit`). `per_feature`: each entry of a
+            state has a unit of its own, its range over `X` (`mnemoscope.maps.feature_units`).
         name: What to call the map in the report.
         source: How the data were loaded, for the provenance; JSON values.
         command: The command that asked for this audit, for the provenance.
@@ -109,6 +123,10 @@ def audit(
     f = as_self_map(f, X.shape[1:])
     X = _checked(f, X, "the examples").clone()
     held_out = None if held_out is None else _checked(f, held_out, "the held-out data")
+    asked, given = f, X
+    f, scale = _scaled(f, X, unit)
+    if scale is not None:
+        X, held_out = X / scale, None if held_out is None else held_out / scale
     _check_options(starts, trials, seed, spectrum_size, batch_size, match_tol)
     whole_number("max_products", max_products, least=1)
     whole_number("max_steps", max_steps, least=1)
@@ -121,6 +139,7 @@ def audit(
 
     with f.evaluating():
         check_map(f, X)
+        check_prediction(f, X, clean=True)
         tell("the examples")
         atlas, examined = examine(
             f, X, Atlas.empty(f), match_tol=match_tol, spectrum_size=spectrum_size,
@@ -146,8 +165,10 @@ def audit(
             atlas, plane = map_plane(f, X, three, atlas, **options)
 
         states, nearest_example, distance = representatives(atlas, X)
-        stores = distance <= match_tol
-        example_of = torch.where(stores, nearest_example, -1)
+        distance = distance / f.unit
+        matches = distance <= match_tol
+        example_of = torch.where(matches, nearest_example, -1)
+        disclosure = disclose(f, X, atlas, match_tol)
         tell("pictures")
         shown = recall_strips(f, X, atlas, examined, corruptions, seed=seed, **options)
         pulled = noise_strips(f, atlas, example_of, noise, **options)
@@ -166,23 +187,24 @@ def audit(
         tell("controls")
         control = controls(
             f, X, held_out, seed=seed, match_tol=match_tol, starts=min(starts, EACH),
-            trials=min(trials, TRIALS), max_products=max_products, start_kinds=start_kinds,
-            **options,
+            trials=min(trials, TRIALS), known=examined, max_products=max_products,
+            start_kinds=start_kinds, **options,
         )  # fmt: skip
 
-    network = next((m for m in f.modules if isinstance(m, Network)), None)
+    network = next((m for m in asked.modules if isinstance(m, Network)), None)
     record = None if network is None else network.training_record
     curves = recall_curves(recalled.table)
-    attractors = attractors_table(atlas, nearest_example, distance, ~stores, noise)
+    attractors = attractors_table(atlas, nearest_example, distance, ~matches, noise)
     summary = {
-        "name": name or _name(f),
-        **summarize(X, outputs, examined, curves, attractors, noise, record),
+        "name": name or _name(asked),
+        **summarize(X, outputs, examined, curves, attractors, noise, record, disclosure, f.unit),
         **proved.summary(),
         "membership": None if told is None else told.summary(),
         "controls": control.summary(),
         "black_box": not f.differentiable,
         "match_tol": match_tol,
         "tol": tol,
+        "unit": f.unit,
         "recall_frames": None if shown is None else shown.caption,
         "noise_frames": None if pulled is None else pulled.caption,
         "plane": None if plane is None else plane.place,
@@ -196,7 +218,12 @@ def audit(
     }
     return Audit(
         examples=examples_table(
-            examined, atlas, attractors, recalled.table, torch.stack([proved.radius, proved.rate])
+            examined,
+            atlas,
+            attractors,
+            recalled.table,
+            torch.stack([proved.radius, proved.rate]),
+            disclosure,
         ),
         attractors=attractors,
         recall=recalled.table,
@@ -216,8 +243,8 @@ def audit(
             if record is None
             else record.model_dump(mode="json", exclude={"history"}),
             "seed": seed,
-            "data_checksum": checksum(X),
-            "weights_checksum": weights_checksum(f.modules),
+            "data_checksum": checksum(given),
+            "weights_checksum": weights_checksum(asked.modules),
             "data": None if source is None else dict(source),
             "command": command,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -229,6 +256,8 @@ def audit(
                 "match_tol": match_tol,
                 "tol": tol,
                 "max_steps": max_steps,
+                "unit": f.unit,
+                "feature_units": None if scale is None else scale.flatten().tolist(),
                 "max_products": max_products,
                 "certificates": certificates,
                 "budget": f.budget,
@@ -238,11 +267,35 @@ def audit(
             },
         },
         pictures={
-            key: value.detach().cpu().contiguous()
+            key: (value if scale is None else value * scale).detach().cpu().contiguous()
             for key, value in pictures.items()
             if value is not None
         },
     )
+
+
+def _scaled(
+    f: SelfMap, X: Tensor, unit: float | str | None
+) -> tuple[SelfMap, Float[Tensor, "*shape"] | None]:
+    """The map in the unit asked for, and the units of single features if they are to have some."""
+    if unit == PER_FEATURE:
+        scale = feature_units(X)
+        return in_feature_units(f, scale), scale
+    if isinstance(unit, str):
+        raise MnemoscopeError(
+            f"unit={unit!r}",
+            expected=f"a number above 0, or {PER_FEATURE!r}",
+            todo="omit it for the range of the examples",
+        )
+    ratio = uneven_features(X)
+    if ratio is not None and unit is None:
+        _log.warning(
+            "the features differ in scale by a factor of %.3g, so distances hardly depend on the "
+            "small ones; unit=%r (--unit per-feature) gives each feature its own unit",
+            ratio,
+            PER_FEATURE,
+        )
+    return in_unit_of_data(f, X) if unit is None else f.with_unit(unit), None
 
 
 def _fresh_inputs(f: SelfMap) -> int:
@@ -280,10 +333,7 @@ def _check_options(
     whole_number("seed", seed, least=0, most=LARGEST_SEED)
     if batch_size is not None:
         whole_number("batch_size", batch_size, least=1)
-    if not 0 < match_tol < math.inf:
-        raise MnemoscopeError(
-            f"match_tol={match_tol}", expected="a distance above 0", todo="leave it out for 1e-2"
-        )
+    checked_match_tol(match_tol)
 
 
 def _admitted(X: Tensor) -> dict[str, tuple[float, ...]]:

@@ -15,7 +15,7 @@ from mnemoscope.maps import SelfMap
 from mnemoscope.theory import certify_all
 
 SAME = 1e-4
-"""The center of a certificate lies within this RMS distance of the attractor that it is for: in
+"""The center of a certificate lies within this distance (RMS, in units) of its attractor: in
 float64 it is sought anew, and where that fails the search may come to another one."""
 
 
@@ -24,21 +24,24 @@ class Certified:
     """What is proved of the examples.
 
     Attributes:
-        radius: `(n,)`, Euclidean, of the ball around the example's attractor from which every orbit
-            is proved to converge to it; NaN where nothing is proved.
+        radius: `(n,)`, Euclidean, in units, of the ball around the example's attractor from which
+            every orbit is proved to converge to it; NaN where nothing is proved.
         rate: `(n,)`, the proved contraction factor of a step there; NaN likewise.
-        tried: Examples whose attractors certificates were sought for, or that are not stored.
+        distinct: `(n,)`, whether an example is the first of those that equal it.
+        tried: Distinct examples whose attractors certificates were sought for, or that are not
+            stored.
         why_not: Why none was sought; None if they were.
     """
 
     radius: Tensor
     rate: Tensor
+    distinct: Tensor
     tried: int
     why_not: str | None
 
     def summary(self) -> dict[str, Any]:
         """JSON values: `certified`, a rate or null, and `certified_why_not`."""
-        count = int(torch.isfinite(self.radius).sum())
+        count = int((torch.isfinite(self.radius) & self.distinct).sum())
         return {
             "certified": None if self.why_not else rate(count, self.tried),
             "certified_why_not": self.why_not,
@@ -54,25 +57,26 @@ def certify_examples(f: SelfMap, atlas: Atlas, examined: Examined, *, most: int)
         examined: What was measured at the examples.
         most: Attractors that certificates are sought for, at most.
     """
-    n = len(examined.stored)
-    radius, factor = torch.full((2, n), torch.nan, dtype=torch.float64)
+    distinct = examined.radii.distinct.cpu()
+    n = examined.radii.total
+    radius, factor = torch.full((2, len(distinct)), torch.nan, dtype=torch.float64)
     labels = examined.attractor.cpu()
     stored = examined.stored.cpu()
     wanted = labels[stored].unique()
     wanted = wanted[(atlas.period.cpu() == 1)[wanted]]
     chosen = wanted[:most]
-    left_out = int((stored & torch.isin(labels, wanted[most:])).sum())
+    left_out = int((stored & distinct & torch.isin(labels, wanted[most:])).sum())
     if most == 0:
-        return Certified(radius, factor, n, "none were asked for")
+        return Certified(radius, factor, distinct, n, "none were asked for")
     # A fixed point has one state, and states stand in the order of their owners.
     points = atlas.states[torch.isin(atlas.owner.cpu(), chosen)]
     try:
         found = certify_all(f, points)
     except MnemoscopeError as error:
-        return Certified(radius, factor, n, str(error))
+        return Certified(radius, factor, distinct, n, str(error))
     for label, point, certificate in zip(chosen, points, found, strict=True):
         away = rms((certificate.center.to(point) - point)[None])
-        if certificate.certified and float(away) <= SAME:
+        if certificate.certified and float(away) <= SAME * f.unit:
             own = stored & (labels == label)
-            radius[own], factor[own] = certificate.radius, certificate.rate
-    return Certified(radius, factor, n - left_out, None)
+            radius[own], factor[own] = certificate.radius / f.unit, certificate.rate
+    return Certified(radius, factor, distinct, n - left_out, None)

@@ -13,7 +13,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from mnemoscope.auditing.comparison_measures import CERTIFIED, STORED, measures_table
+from mnemoscope.auditing.comparison_measures import CERTIFIED, DISCLOSED, STORED, measures_table
 
 if TYPE_CHECKING:
     from mnemoscope.auditing.audit import Audit
@@ -81,7 +81,7 @@ class Comparison:
                 (pl.col("clear") & (pl.col("difference") > 0))
                 | (
                     pl.lit(self.same_data)
-                    & pl.col("measure").is_in([STORED, CERTIFIED])
+                    & pl.col("measure").is_in([STORED, DISCLOSED, CERTIFIED])
                     & (pl.col("difference") > 0)
                 )
             )

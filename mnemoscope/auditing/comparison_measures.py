@@ -47,6 +47,7 @@ ones tell how much is memorized, and decide what is worse. `low` and `high` are 
 after minus before; it is `clear` if 0 lies outside of them."""
 
 STORED = "examples stored"
+DISCLOSED = "examples disclosed"
 CERTIFIED = "examples certified"
 RECALLED = "recalled: "
 FROM_NOISE = "starts from noise that end at an example"
@@ -92,7 +93,7 @@ class _Value:
 def measures_table(before: "Audit", after: "Audit") -> pl.DataFrame:
     """A row for each measure that both audits have: `MEASURES`."""
     first, second = (dict(_measured(audit)) for audit in (before, after))
-    main = {STORED, CERTIFIED, FROM_NOISE, recalled_from(*NOISE), AREA}
+    main = {STORED, DISCLOSED, CERTIFIED, FROM_NOISE, recalled_from(*NOISE), AREA}
     rows = []
     for name in first:
         if name not in second:
@@ -126,7 +127,7 @@ def recalled_from(corruption: str, strength: float) -> str:
 
 def _measured(audit: "Audit") -> Iterator[tuple[str, tuple[str, _Value]]]:
     summary = audit.summary
-    for name, key in ((STORED, "stored"), (CERTIFIED, "certified")):
+    for name, key in ((STORED, "stored"), (DISCLOSED, "disclosed"), (CERTIFIED, "certified")):
         yield from _rate(name, summary.get(key))
     noise = audit.starts.filter(~pl.col("kind").is_in(WITH_DATA))
     total = int(noise["starts"].sum())
@@ -145,7 +146,11 @@ def _measured(audit: "Audit") -> Iterator[tuple[str, tuple[str, _Value]]]:
         ("starts that never settled", "unsettled"),
     ):
         yield from _rate(name, summary.get(key))
-    for name, key in (("spurious attractors", "spurious"), ("limit cycles", "cycles")):
+    for name, key in (
+        ("undecided whether contractive", "undecided"),
+        ("spurious attractors", "spurious"),
+        ("limit cycles", "cycles"),
+    ):
         if summary.get(key) is not None:
             yield name, ("count", _Value(summary[key]))
     if summary.get("training_loss") is not None:

@@ -28,6 +28,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 RATES: dict[str, str] = {
     "stored": "stored",
+    "disclosed": "disclosed",
     "certified": "certified",
     "contractive": "contractive",
     "contractive_in_norm": "contractive_in_norm",
@@ -38,8 +39,11 @@ RATES: dict[str, str] = {
 """What has a count and a total, and its entry in the summary."""
 
 NUMBERS: dict[str, str] = {
-    name: name for name in ("spurious", "cycles", "attractors", "examples", "loss", "training_loss")
-}
+    name: name for name in (
+        "spurious", "cycles", "attractors", "examples", "indistinguishable", "undecided",
+        "loss", "training_loss",
+    )
+}  # fmt: skip
 """What is a number of its own."""
 
 MEMBERSHIP = ("auc", "tpr_1", "tpr_01")
@@ -49,7 +53,9 @@ members found where 1% (0.1%) of the data not trained on are mistaken for member
 ENDS = ("low", "high")
 """The ends of a 95% interval."""
 
-WHOLE = (*RATES, "spurious", "cycles", "attractors", "examples")
+WHOLE = (
+    *RATES, "spurious", "cycles", "attractors", "examples", "indistinguishable", "undecided",
+)  # fmt: skip
 """What is counted."""
 
 

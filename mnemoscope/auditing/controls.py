@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import Unpack
 
 from mnemoscope.auditing.basins import from_noise
-from mnemoscope.auditing.examples import Examined, examine
+from mnemoscope.auditing.examples import Examined, Linearized, examine
 from mnemoscope.auditing.recall import measure_recall
 from mnemoscope.auditing.summary import rate
 from mnemoscope.auditing.tables import NOISE
@@ -26,9 +26,10 @@ from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.ended import Ended, reached_by
 from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.starts import STARTS, Range
+from mnemoscope.dynamics.stored import MATCH_TOL
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.maps.untrained import untrained
 
 EXAMPLES = 100
@@ -132,9 +133,10 @@ def controls(
     held_out: Float[Tensor, "h *shape"] | None = None,
     *,
     seed: int = 0,
-    match_tol: float = 1e-2,
+    match_tol: float = MATCH_TOL,
     starts: int = EACH,
     trials: int = TRIALS,
+    known: Linearized | None = None,
     max_products: int = 2_000,
     start_kinds: Sequence[str] = tuple(STARTS),
     **options: Unpack[OrbitOptions],
@@ -151,8 +153,9 @@ def controls(
         held_out: `(h, *shape)`, what it was not.
         seed: Of the untrained network, the starts, the corruptions, and the choice among more than
             `EXAMPLES` states.
-        match_tol: An attractor within this RMS distance of an example stores it.
+        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
         starts: Starts of each kind of noise.
+        known: The derivative of the map at each example, where it was computed before.
         trials: Copies of each example with Gaussian noise of standard deviation 0.1.
         max_products: Jacobian-vector products at each state, at most.
         start_kinds: Names in `mnemoscope.dynamics.STARTS`.
@@ -172,11 +175,13 @@ def controls(
     for name, value in (("starts", starts), ("trials", trials), ("max_products", max_products)):
         whole_number(name, value, least=1)
     whole_number("seed", seed, least=0, most=LARGEST_SEED)
-    f = as_self_map(f, X.shape[1:])
+    f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     X = f.batch(X)
     held_out = None if held_out is None else f.batch(held_out)
     span = Range.of(X)
     settings = (match_tol, trials, max_products, seed)
+    if known is not None:
+        known = known.at(_chosen(X, seed))
 
     def from_noise_of(g: SelfMap) -> tuple[Atlas, list[Ended]]:
         with g.evaluating():
@@ -186,16 +191,16 @@ def controls(
 
     examples = _some(X, seed)
     drawn = from_noise_of(f)
-    trained = _measure(f, examples, drawn, settings, **options)
+    trained = _measure(f, (examples, X), drawn, settings, known, **options)
     unseen = None
     if held_out is not None:
-        unseen = _measure(f, _some(held_out, seed), drawn, settings, **options)
+        unseen = _measure(f, (_some(held_out, seed), held_out), drawn, settings, **options)
         # Noise is the same whatever states are looked at: of this there is no such control.
         del unseen.rates["settled"]
     fresh: Measured | str
     try:
         g = untrained(f, seed)
-        fresh = _measure(g, examples, from_noise_of(g), settings, **options)
+        fresh = _measure(g, (examples, X), from_noise_of(g), settings, **options)
     except MnemoscopeError as error:
         # No weights to be had, or outputs that are not finite. What was given is checked by now.
         fresh = str(error)
@@ -204,27 +209,31 @@ def controls(
 
 def _measure(
     f: SelfMap,
-    Z: Tensor,
+    states: tuple[Tensor, Tensor],
     drawn: tuple[Atlas, list[Ended]],
     settings: tuple[float, int, int, int],
+    known: Linearized | None = None,
     **options: Unpack[OrbitOptions],
 ) -> Measured:
-    """Measures a map at some states, given what noise has found."""
+    """Measures a map at some states of all of their kind, given what noise has found."""
+    Z, every = states
     (atlas, noise), (match_tol, trials, max_products, seed) = drawn, settings
     attractors, fixed_points = len(atlas), int((atlas.period == 1).sum())
     labels = torch.cat([atlas.owner[:0], *(p.labels for p in noise if p.kind != "bred")])
     with f.evaluating():
         atlas, examined = examine(
-            f, Z, atlas, match_tol=match_tol, spectrum_size=1, max_products=max_products, **options
-        )
+            f, Z, atlas, match_tol=match_tol, spectrum_size=1, max_products=max_products,
+            among=every, known=known, **options,
+        )  # fmt: skip
         _, recalled = measure_recall(
             f, Z, atlas, examined, {NOISE[0]: [NOISE[1]]}, trials=trials, seed=seed, **options
         )
+    radii = examined.radii
     counts = {
-        "stored": (int(examined.stored.sum()), len(Z)),
+        "stored": (radii.count(examined.stored), radii.total),
         **_contractive(examined),
         "recalled": (int(recalled.table["recalled"].sum()), int(recalled.table["trials"].sum())),
-        "reached_from_noise": (examined.reached(reached_by(noise)), len(Z)),
+        "reached_from_noise": (examined.reached(reached_by(noise)), radii.total),
         "settled": (int((labels >= 0).sum()), len(labels)),
     }
     return Measured(
@@ -236,17 +245,18 @@ def _measure(
 
 
 def _contractive(examined: Examined) -> dict[str, tuple[int, int]]:
-    values = {
-        "contractive": examined.spectral_radius,
-        "contractive_in_norm": examined.operator_norm,
-    }
-    return {k: (int((v < 1).sum()), len(v)) for k, v in values.items() if v is not None}
+    n, norm = len(examined.contractive), examined.operator_norm
+    counts = {"contractive": (examined.contractive.count("yes"), n)}
+    return counts if norm is None else counts | {"contractive_in_norm": (int((norm < 1).sum()), n)}
 
 
 def _some(Z: Tensor, seed: int) -> Tensor:
+    return Z[_chosen(Z, seed)]
+
+
+def _chosen(Z: Tensor, seed: int) -> Int[Tensor, " r"]:
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(Z), generator=generator)[:EXAMPLES].sort().values
-    return Z[chosen.to(Z.device)]
+    return torch.randperm(len(Z), generator=generator)[:EXAMPLES].sort().values.to(Z.device)
 
 
 def _lights_up(here: dict[str, Any], there: dict[str, Any]) -> bool:

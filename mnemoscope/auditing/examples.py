@@ -1,5 +1,6 @@
 """What the map does at each training example: reproduce it, contract there, store it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,45 +13,85 @@ from typing_extensions import Unpack
 from mnemoscope.auditing.tables import EXAMPLES, NOISE, SPECTRA
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
-from mnemoscope.dynamics.contraction import contraction
-from mnemoscope.dynamics.orbits import OrbitOptions
-from mnemoscope.dynamics.states import rms
+from mnemoscope.dynamics.contraction import Contraction, contraction
+from mnemoscope.dynamics.orbits import TOL, OrbitOptions
+from mnemoscope.dynamics.states import nearest, rms
+from mnemoscope.dynamics.stored import (
+    MatchRadii,
+    disclosed,
+    distance_to_attractor,
+    match_radii,
+)
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.linalg import distance_to_span, jacobian_spectrum, operator_norm
+from mnemoscope.linalg import decisive_spectrum, distance_to_span, operator_norm
 from mnemoscope.maps import SelfMap
 
 
 @dataclass(frozen=True)
-class Examined:
-    """Every example, measured.
+class Linearized:
+    """The derivative at each example.
 
     Attributes:
-        residual: `(n,)`, RMS of `f(x) - x`.
         spectral_radius: `(n,)`, of the Jacobian at the example; of a map without derivatives the
             growth of small differences there.
         spectral_radius_interval: `(n, 2)`, the 95% interval of that growth; None where derivatives
             were taken.
+        upper: `(n,)`, bound on the spectral radius; without derivatives, the upper end of that
+            interval.
+        error_bound: `(n,)`, how far the spectral radius is from the true one at most; None without
+            derivatives.
+        contractive: `(n,)`, `yes` where `upper` is below 1, `no` where the spectral radius is above
+            1 by more than its error, else `undecided`.
         operator_norm: `(n,)`, of the Jacobian; None where it cannot be multiplied from the left.
-        attractor: `(n,)`, where the example's own orbit ends, an index of the atlas; -1: none.
-        attractor_distance: `(n,)`, RMS from the example to the nearest state of it; NaN: none.
-        stored: `(n,)`, whether that is at most `match_tol`.
-        span_distance: `(n,)`, RMS distance of `f(x)` to the span of the examples.
         spectra: Leading eigenvalues, the table `SPECTRA`.
     """
 
-    residual: Float[Tensor, " n"]
     spectral_radius: Float[Tensor, " n"]
     spectral_radius_interval: Float[Tensor, "n 2"] | None
+    upper: Float[Tensor, " n"]
+    error_bound: Float[Tensor, " n"] | None
+    contractive: tuple[str, ...]
     operator_norm: Float[Tensor, " n"] | None
-    attractor: Int[Tensor, " n"]
-    attractor_distance: Float[Tensor, " n"]
-    stored: Bool[Tensor, " n"]
-    span_distance: Float[Tensor, " n"]
     spectra: pl.DataFrame
 
+    def at(self, rows: Int[Tensor, " r"]) -> "Linearized":
+        """The derivative at some of the examples."""
+        norm, interval, error = self.operator_norm, self.spectral_radius_interval, self.error_bound
+        return Linearized(
+            spectral_radius=self.spectral_radius[rows],
+            spectral_radius_interval=None if interval is None else interval[rows],
+            upper=self.upper[rows],
+            error_bound=None if error is None else error[rows],
+            contractive=tuple(self.contractive[row] for row in rows.tolist()),
+            operator_norm=None if norm is None else norm[rows],
+            spectra=self.spectra.filter(pl.col("example").is_in(rows.tolist())),
+        )
+
+
+@dataclass(frozen=True)
+class Examined(Linearized):
+    """Every example, measured.
+
+    Attributes:
+        residual: `(n,)`, RMS of `f(x) - x`, in units.
+        attractor: `(n,)`, where the example's own orbit ends, an index of the atlas; -1: none.
+        attractor_distance: `(n,)`, RMS from the example to the nearest state of it, in units; NaN:
+            none.
+        radii: How near an attractor must lie to each example to store it.
+        stored: `(n,)`, whether that attractor stores the example (`mnemoscope.dynamics.stored`).
+        span_distance: `(n,)`, RMS distance of `f(x)` to the span of the examples, in units.
+    """
+
+    residual: Float[Tensor, " n"]
+    attractor: Int[Tensor, " n"]
+    attractor_distance: Float[Tensor, " n"]
+    radii: MatchRadii
+    stored: Bool[Tensor, " n"]
+    span_distance: Float[Tensor, " n"]
+
     def reached(self, attractors: Int[Tensor, " r"]) -> int:
-        """How many examples are stored at one of these attractors."""
-        return int((self.stored & torch.isin(self.attractor, attractors)).sum())
+        """The number of distinct examples that are stored at one of these attractors."""
+        return self.radii.count(self.stored & torch.isin(self.attractor, attractors))
 
 
 def examine(
@@ -61,9 +102,22 @@ def examine(
     match_tol: float,
     spectrum_size: int,
     max_products: int,
+    among: Float[Tensor, "m *shape"] | None = None,
+    known: Linearized | None = None,
     **options: Unpack[OrbitOptions],
 ) -> tuple[Atlas, Examined]:
     """Measures every example; attractors where their orbits end are added to the atlas.
+
+    Args:
+        f: The map.
+        X: `(n, *shape)`, the examples.
+        atlas: The attractors known so far.
+        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
+        spectrum_size: Eigenvalues to compute at each example.
+        max_products: Maximum number of Jacobian-vector products at each example.
+        among: `(m, *shape)`, all examples, where `X` is a part of them.
+        known: What the derivative is at the examples, where it was computed before.
+        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
 
     Raises:
         MnemoscopeError: the map makes NaN or infinity of an example.
@@ -78,65 +132,102 @@ def examine(
         )
     atlas, labels, _ = survey(f, X, atlas, **options)
     distance = distance_to_attractor(X, labels, atlas)
-    radius, interval, spectra = _spectra(f, X, min(spectrum_size, f.size), max_products)
-    norm = None
-    if f.reversible:
-        norm, _ = operator_norm(f, X, return_info=True, max_products=max_products)
+    radii = match_radii(
+        X, unit=f.unit, match_tol=match_tol, tol=options.get("tol", TOL), among=among
+    )
+    linear = known or _linearized(f, X, min(spectrum_size, f.size), max_products)
     return atlas, Examined(
-        residual=rms(images - X),
-        spectral_radius=radius,
-        spectral_radius_interval=interval,
-        operator_norm=norm,
+        residual=rms(images - X) / f.unit,
         attractor=labels,
-        attractor_distance=distance,
-        stored=(labels >= 0) & (distance <= match_tol),
-        span_distance=distance_to_span(images, X),
-        spectra=spectra,
+        attractor_distance=distance / f.unit,
+        radii=radii,
+        stored=radii.stored(labels, distance),
+        span_distance=distance_to_span(images, X) / f.unit,
+        **vars(linear),
     )
 
 
-def _spectra(
-    f: SelfMap, X: Tensor, k: int, max_products: int
-) -> tuple[Tensor, Tensor | None, pl.DataFrame]:
-    """The spectral radius at each example, its interval if it was measured, the table `SPECTRA`."""
+def _linearized(f: SelfMap, X: Tensor, k: int, max_products: int) -> Linearized:
     n = len(X)
     if not f.differentiable:
-        found = contraction(f, X)
-        interval = torch.stack([found.low, found.high], dim=1)
-        rows = {
-            "example": list(range(n)),
-            "rank": [0] * n,
-            "modulus": found.rate.double().tolist(),
-            "residual": ((found.high - found.low) / 2).double().tolist(),
-        }
-        table = pl.DataFrame(rows, schema_overrides=SPECTRA).with_columns(
-            real=pl.lit(None, pl.Float64), imag=pl.lit(None, pl.Float64)
-        )
-        return found.rate, interval, table.select(list(SPECTRA))
-    values, info = jacobian_spectrum(f, X, k, return_info=True, max_products=max_products)
+        return _from_values(contraction(f, X))
+    found = decisive_spectrum(f, X, k, max_products=max_products)
+    norm = None
+    if f.reversible:
+        norm, _ = operator_norm(f, X, return_info=True, max_products=max_products)
     table = pl.DataFrame(
         {
             "example": torch.arange(n).repeat_interleave(k).numpy(),
             "rank": torch.arange(k).repeat(n).numpy(),
-            "real": values.real.flatten().double().cpu().numpy(),
-            "imag": values.imag.flatten().double().cpu().numpy(),
-            "modulus": values.abs().flatten().double().cpu().numpy(),
-            "residual": info.residual.flatten().double().cpu().numpy(),
+            "real": found.values.real.flatten().cpu().numpy(),
+            "imag": found.values.imag.flatten().cpu().numpy(),
+            "modulus": found.values.abs().flatten().cpu().numpy(),
+            "residual": found.residual.flatten().cpu().numpy(),
         },
         schema=SPECTRA,
     )
-    return values.abs()[:, 0], None, table
+    return Linearized(
+        spectral_radius=found.radius,
+        spectral_radius_interval=None,
+        upper=found.upper,
+        error_bound=found.error_bound[:, 0],
+        contractive=tuple(found.decided),
+        operator_norm=norm,
+        spectra=table,
+    )
 
 
-def distance_to_attractor(
-    X: Float[Tensor, "n *shape"], labels: Int[Tensor, " n"], atlas: Atlas
-) -> Float[Tensor, " n"]:
-    """RMS from each state to the nearest state of its attractor; NaN where it has none."""
-    distance = X.new_full((len(X),), torch.nan)
-    for row in (labels >= 0).nonzero()[:, 0].tolist():
-        own = atlas.states[atlas.owner == labels[row]]
-        distance[row] = rms(own - X[row]).min()
-    return distance
+def _from_values(found: Contraction) -> Linearized:
+    """Of a map without derivatives: the growth of small differences."""
+    n = len(found.rate)
+    rows = {
+        "example": list(range(n)),
+        "rank": [0] * n,
+        "modulus": found.rate.double().tolist(),
+        "residual": ((found.high - found.low) / 2).double().tolist(),
+    }
+    table = pl.DataFrame(rows, schema_overrides=SPECTRA).with_columns(
+        real=pl.lit(None, pl.Float64), imag=pl.lit(None, pl.Float64)
+    )
+    ends = zip(found.low.tolist(), found.high.tolist(), strict=True)
+    return Linearized(
+        spectral_radius=found.rate,
+        spectral_radius_interval=torch.stack([found.low, found.high], dim=1),
+        upper=found.high,
+        error_bound=None,
+        contractive=tuple(
+            "yes" if high < 1 else "no" if low > 1 else "undecided" for low, high in ends
+        ),
+        operator_norm=None,
+        spectra=table.select(list(SPECTRA)),
+    )
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """The attractor nearest to each example, whichever orbit found it.
+
+    Attributes:
+        attractor: `(n,)`, its index in the atlas; -1 where there is none.
+        distance: `(n,)`, RMS distance to its nearest state, in units; infinite where there is none.
+        disclosed: `(n,)`, whether that is at most `match_tol`.
+    """
+
+    attractor: Int[Tensor, " n"]
+    distance: Float[Tensor, " n"]
+    disclosed: Bool[Tensor, " n"]
+
+
+def disclose(
+    f: SelfMap, X: Float[Tensor, "n *shape"], atlas: Atlas, match_tol: float
+) -> Disclosure:
+    """Finds the attractor nearest to each example, and which examples are disclosed."""
+    index, distance = nearest(X, atlas.states)
+    return Disclosure(
+        attractor=atlas.owner[index] if len(atlas) else index,
+        distance=distance / f.unit,
+        disclosed=disclosed(X, atlas.states, unit=f.unit, match_tol=match_tol),
+    )
 
 
 def examples_table(
@@ -145,6 +236,7 @@ def examples_table(
     attractors: pl.DataFrame,
     recall: pl.DataFrame,
     certified: Float[Tensor, "2 n"],
+    disclosure: Disclosure,
 ) -> pl.DataFrame:
     """A row for each example: `EXAMPLES`; what does not apply to one that is not stored is null.
 
@@ -154,6 +246,7 @@ def examples_table(
         attractors: Their table.
         recall: The table of recall.
         certified: Radius and rate that are proved; NaN where nothing is.
+        disclosure: Which attractor lies nearest to each example, and which are disclosed.
     """
     n = len(examined.residual)
     residual = examined.residual.double()
@@ -163,6 +256,7 @@ def examples_table(
     fraction = dict(zip(attractors["id"], attractors["basin_fraction"], strict=True))
     radius = atlas.spectral_radius.double().tolist()
     distance = examined.attractor_distance.double().tolist()
+    error = examined.error_bound
     interval = np.full((n, 2), None)
     if examined.spectral_radius_interval is not None:
         interval = examined.spectral_radius_interval.double().cpu().numpy()
@@ -188,8 +282,19 @@ def examples_table(
         "attractor": labels,
         "certified_radius": certified[0].tolist(),
         "certified_rate": certified[1].tolist(),
+        "upper": _finite(examined.upper),
+        "error_bound": [None] * n if error is None else _finite(error),
+        "contractive": examined.contractive,
+        "disclosed": disclosure.disclosed.tolist(),
+        "indistinguishable": examined.radii.indistinguishable.tolist(),
+        "nearest_attractor": disclosure.attractor.tolist(),
+        "nearest_attractor_distance": _finite(disclosure.distance),
     }
     for column, name in (("recall_rate", "rate"), ("recall_low", "low"), ("recall_high", "high")):
         columns[column] = [None] * n if at_noise.is_empty() else at_noise[name].to_list()
     table = pl.DataFrame(columns, schema_overrides=EXAMPLES).select(list(EXAMPLES))
     return table.with_columns(pl.col("certified_radius", "certified_rate").fill_nan(None))
+
+
+def _finite(values: Float[Tensor, " n"]) -> list[float | None]:
+    return [v if math.isfinite(v) else None for v in values.double().tolist()]

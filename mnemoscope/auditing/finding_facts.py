@@ -41,11 +41,13 @@ class Facts:
         summary: Its summary.
         settings: How it was asked for.
         total: How many training examples there are.
-        attractor: Of each stored example, by its index, the id of its attractor.
+        stored: Indices of the stored examples.
+        attractor: Of each disclosed example, by its index, the id of an attractor within
+            `match_tol` of it: of a stored one its own, else the nearest.
         noise: The rows of the starts that need no data.
-        from_noise: Stored examples that those reached.
-        from_data: Stored examples that only held-out data reached.
-        came_back: Stored examples of which a damaged copy came back.
+        from_noise: Disclosed examples that those reached.
+        from_data: Disclosed examples that only held-out data reached.
+        came_back: Examples of which a damaged copy came back.
         controls: What was measured where nothing was learned.
         not_specific: The measurements that light up there.
     """
@@ -55,8 +57,11 @@ class Facts:
         self.summary: Mapping[str, Any] = audit.summary
         self.settings: Mapping[str, Any] = audit.provenance.get("settings") or {}
         self.total = audit.examples.height
-        stored = audit.examples.filter("stored")
-        self.attractor = dict(zip(stored["index"], stored["attractor"], strict=True))
+        self.stored: list[int] = audit.examples.filter("stored")["index"].to_list()
+        near = audit.examples.filter(pl.col("stored") | pl.col("disclosed")).select(
+            "index", id=pl.when("stored").then("attractor").otherwise("nearest_attractor")
+        )
+        self.attractor = dict(zip(near["index"], near["id"], strict=True))
         self.noise = audit.starts.filter(~pl.col("kind").is_in(WITH_DATA))
         self.from_noise = self._reached_by(~pl.col("kind").is_in(WITH_DATA))
         held_out = self._reached_by(pl.col("kind") == "held_out")
@@ -81,7 +86,7 @@ class Facts:
     def within(self) -> str:
         """How near counts as there."""
         match_tol = self.summary.get("match_tol")
-        return "near" if match_tol is None else f"within {match_tol:g} (root mean square) of"
+        return "near" if match_tol is None else f"within {match_tol:g} units (RMS) of"
 
     @property
     def at_most(self) -> str:

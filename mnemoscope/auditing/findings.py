@@ -180,7 +180,7 @@ def _per_copy(facts: Facts) -> str:
 
 def _stored(facts: Facts) -> Finding | None:
     known = {*facts.from_noise, *facts.from_data, *facts.came_back}
-    indices = [index for index in facts.attractor if index not in known]
+    indices = [index for index in facts.stored if index not in known]
     if not indices:
         return None
     starts = int(facts.noise["starts"].sum())
@@ -350,7 +350,7 @@ def _controls(facts: Facts) -> Finding | None:
 def _not_trained(facts: Facts) -> Finding | None:
     summary = facts.summary
     # Where all are stored, more training could not store more.
-    if summary.get("interpolated") is not False or len(facts.attractor) == facts.total:
+    if summary.get("interpolated") is not False or len(facts.stored) == facts.total:
         return None
     return Finding(
         "not_trained",

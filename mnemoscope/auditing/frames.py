@@ -14,6 +14,7 @@ from mnemoscope.data import corrupt
 from mnemoscope.dynamics.atlas import Atlas, chart
 from mnemoscope.dynamics.ended import Ended
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions, iterate
+from mnemoscope.dynamics.stored import recalled
 from mnemoscope.maps import SelfMap
 
 SHOWN = (0, 1, 2, 4, 8, 16)
@@ -61,15 +62,17 @@ def recall_strips(
         return None
     kind, strength = next((pair for pair in PREFERRED if pair in tried), tried[0])
     generator = torch.Generator(X.device).manual_seed(seed)
-    starts = corrupt(X, kind, strength, generator=generator)[0][: _most(f, RECALL_STRIPS)]
-    frames, labels = _orbits(f, starts, atlas, **options)
+    starts = corrupt(X, kind, strength, generator=generator, unit=f.unit)[0][
+        : _most(f, RECALL_STRIPS)
+    ]
+    frames, labels, found = _orbits(f, starts, atlas, **options)
     n = len(starts)
-    recalled = (labels == examined.attractor[:n]) & examined.stored[:n]
+    came_back = recalled(labels, found, examined.radii.head(n), X[:n])
     caption = {
         "corruption": kind,
         "strength": strength,
         "steps": list(SHOWN),
-        "recalled": recalled.tolist(),
+        "recalled": came_back.tolist(),
     }
     return Strips(frames, caption)
 
@@ -92,7 +95,7 @@ def noise_strips(
         return None
     examples = sorted(rows)[: _most(f, NOISE_STRIPS)]
     starts = torch.stack([rows[example][1] for example in examples])
-    frames, _ = _orbits(f, starts, atlas, **options)
+    frames, _, _ = _orbits(f, starts, atlas, **options)
     caption = {
         "kinds": [rows[example][0] for example in examples],
         "examples": examples,
@@ -108,8 +111,8 @@ def _most(f: SelfMap, strips: int) -> int:
 
 def _orbits(
     f: SelfMap, Z: Tensor, atlas: Atlas, **options: Unpack[OrbitOptions]
-) -> tuple[Tensor, Tensor]:
-    """Frames of each orbit, and the attractor it ends at."""
+) -> tuple[Tensor, Tensor, Atlas]:
+    """Frames of each orbit, the attractor it ends at, and the atlas with all of these."""
     z = f.batch(Z)
     frames = [z]
     for step in range(1, SHOWN[-1] + 1):
@@ -117,5 +120,5 @@ def _orbits(
         if step in SHOWN:
             frames.append(z)
     orbits = iterate(f, Z, **options)
-    _, labels = chart(f, orbits, atlas, tol=options.get("tol", TOL))
-    return torch.stack([*frames, orbits.end], dim=1), labels
+    atlas, labels = chart(f, orbits, atlas, tol=options.get("tol", TOL))
+    return torch.stack([*frames, orbits.end], dim=1), labels, atlas

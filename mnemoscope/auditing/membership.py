@@ -31,10 +31,10 @@ from mnemoscope.dynamics.orbits import OrbitOptions, Status, iterate
 from mnemoscope.dynamics.states import rms
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.intervals import wilson
-from mnemoscope.linalg import operator_norm, spectral_radius
-from mnemoscope.linalg.spectrum import SpectrumOptions
+from mnemoscope.linalg import decisive_spectrum, operator_norm
+from mnemoscope.linalg.leading import SpectrumOptions
 from mnemoscope.maps import SelfMap
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 
 RATES = {"tpr_1": 0.01, "tpr_01": 0.001}
 """The false positive rates at which true positive rates are told."""
@@ -159,11 +159,12 @@ def membership(
 ) -> Membership:
     """Measures how well scores at a state tell whether it was in the training data.
 
-    - `residual`: RMS of `f(z) - z`;
+    - `residual`: RMS of `f(z) - z`, in units;
     - `spectral_radius`, `operator_norm`: of the Jacobian at the state; left out of a map without
       derivatives, the latter also where products with the transposed one cannot be had;
-    - `distance_moved`: RMS from the state to where its orbit ends; infinite where it diverges;
-    - `loss`: the mean squared error, the usual baseline.
+    - `distance_moved`: RMS from the state to where its orbit ends, in units; infinite where it
+      diverges;
+    - `loss`: the mean squared error in squared units, the usual baseline.
 
     Areas, rates and intervals: `mnemoscope.auditing.roc`. A classifier two-sample test tells
     whether the states differ by themselves: `mnemoscope.auditing.two_sample`.
@@ -195,7 +196,7 @@ def membership(
     for name, value in (("resamples", resamples), ("max_products", max_products)):
         whole_number(name, value, least=1)
     whole_number("seed", seed, least=0, most=LARGEST_SEED)
-    f = as_self_map(f, X.shape[1:])
+    f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     states = f.batch(X), f.batch(held_out)
     with f.evaluating():
         members = _measure(f, states[0], "the examples", examined, max_products, **options)
@@ -242,9 +243,7 @@ def _measure(
     limit: SpectrumOptions = {"max_products": max_products}
     if f.differentiable:
         values["spectral_radius"] = (
-            spectral_radius(f, Z, return_info=True, **limit)[0]
-            if known is None
-            else known.spectral_radius
+            decisive_spectrum(f, Z, **limit).radius if known is None else known.spectral_radius
         )
     if f.reversible:
         norm = None if known is None else known.operator_norm
@@ -253,7 +252,7 @@ def _measure(
         )
     orbits = iterate(f, Z, **options)
     values["distance_moved"] = torch.where(
-        orbits.status == Status.DIVERGED, torch.inf, rms(orbits.end - Z)
+        orbits.status == Status.DIVERGED, torch.inf, rms(orbits.end - Z) / f.unit
     )
     values["loss"] = residual.double().square()
     return {key: value.double().cpu().numpy() for key, value in values.items()}

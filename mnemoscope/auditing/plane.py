@@ -29,7 +29,7 @@ class BasinPlane:
     """Where starts on a plane end.
 
     Attributes:
-        table: A row for each start: `PLANE`, with `u` and `v` in RMS units.
+        table: A row for each start: `PLANE`, with `u` and `v` RMS, in units.
         place: Which examples span the plane and where on it they lie.
     """
 
@@ -64,8 +64,8 @@ def map_plane(
     The first example is the origin, the second lies on the first axis.
     """
     a, b, c = X[three].flatten(1).double()
-    scale = a.numel() ** 0.5
-    along = (b - a) / torch.linalg.vector_norm(b - a).clamp_min(1e-12)
+    scale = f.unit * a.numel() ** 0.5
+    along = (b - a) / torch.linalg.vector_norm(b - a).clamp_min(1e-12 * scale)
     across = (c - a) - along * (along @ (c - a))
     height = torch.linalg.vector_norm(across)
     if float(torch.linalg.vector_norm(b - a)) < 1e-9 * scale or float(height) < 1e-6 * scale:

@@ -16,6 +16,7 @@ from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.ended import Ended, from_blocks
 from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.starts import block_size
+from mnemoscope.dynamics.stored import recalled
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 
@@ -52,10 +53,10 @@ def measure_recall(
     conditions = [(kind, s) for kind, strengths in corruptions.items() for s in strengths]
     if not conditions:
         return atlas, Recalled(pl.DataFrame(schema=RECALL), None)
-    copies = _copies(X, conditions, trials, torch.Generator(X.device).manual_seed(seed))
+    copies = _copies(X, conditions, trials, f.unit, torch.Generator(X.device).manual_seed(seed))
     atlas, ended = from_blocks(f, atlas, "corrupted", copies, **options)
-    own = ended.labels.reshape(len(conditions), trials, len(X)) == examined.attractor
-    count = (own & examined.stored).sum(1).cpu()
+    labels = ended.labels.reshape(len(conditions), trials, len(X))
+    count = recalled(labels, atlas, examined.radii, X).sum(1).cpu()
     low, high = wilson(count, trials)
     n = len(X)
     table = pl.DataFrame(
@@ -75,7 +76,11 @@ def measure_recall(
 
 
 def _copies(
-    X: Tensor, conditions: Sequence[tuple[str, float]], trials: int, generator: torch.Generator
+    X: Tensor,
+    conditions: Sequence[tuple[str, float]],
+    trials: int,
+    unit: float,
+    generator: torch.Generator,
 ) -> Iterator[Tensor]:
     """Corrupted copies by condition, then trial, then example, at least a block of them at once."""
     waiting: list[Tensor] = []
@@ -83,7 +88,9 @@ def _copies(
     each = max(1, block // len(X))
     for kind, strength in conditions:
         for done in range(0, trials, each):
-            batch = corrupt(X, kind, strength, generator=generator, trials=min(each, trials - done))
+            batch = corrupt(
+                X, kind, strength, generator=generator, trials=min(each, trials - done), unit=unit
+            )
             waiting.append(batch.flatten(0, 1))
             if sum(map(len, waiting)) >= block:
                 yield torch.cat(waiting)

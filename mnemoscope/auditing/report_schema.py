@@ -142,8 +142,17 @@ class Summary(_Part):
     name: str | None = None
     examples: int | None = None
     stored: Rate | None = None
+    disclosed: Rate | None = Field(None, description="Examples that some attractor lies near.")
+    indistinguishable: int | None = Field(
+        None, description="Examples too close to another to be told from it."
+    )
     certified: Rate | None = Field(None, description="Training examples proved to be stored.")
-    contractive: Rate | None = Field(None, description="Spectral radius below 1 at the example.")
+    contractive: Rate | None = Field(
+        None, description="Examples where a bound on the spectral radius is below 1."
+    )
+    undecided: int | None = Field(
+        None, description="Examples where neither contraction nor expansion is certain."
+    )
     contractive_in_norm: Rate | None = Field(None, description="Operator norm below 1.")
     recalled: Recalled | None = None
     reached_from_noise: Reached | None = None
@@ -162,6 +171,7 @@ class Summary(_Part):
     black_box: bool = Field(False, description="The map gives no derivatives.")
     match_tol: float | None = None
     tol: float | None = None
+    unit: float | None = Field(None, description="The scale that distances are shares of.")
     seconds: float | None = None
 
 

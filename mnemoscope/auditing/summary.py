@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.auditing.examples import Examined
+from mnemoscope.auditing.examples import Disclosure, Examined
 from mnemoscope.auditing.tables import NOISE
 from mnemoscope.data import duplicates
 from mnemoscope.dynamics.ended import Ended, reached_by
@@ -29,6 +29,8 @@ def summarize(
     attractors: pl.DataFrame,
     noise: Sequence[Ended],
     record: TrainingRecord | None,
+    disclosure: Disclosure,
+    unit: float,
 ) -> dict[str, Any]:
     """The summary without its verdict: plain JSON values.
 
@@ -40,9 +42,12 @@ def summarize(
         attractors: The table of attractors.
         noise: Where the starts that needed no data ended.
         record: How the network was trained, if it says.
+        disclosure: Which examples are disclosed.
+        unit: The unit of the data.
     """
     kind, strength = NOISE
     at_noise = curves.filter((pl.col("corruption") == kind) & (pl.col("strength") == strength))
+    radii = examined.radii
     starts = sum(len(part.labels) for part in noise)
     late = sum(int((part.status == Status.UNSETTLED).sum()) for part in noise)
     spurious = attractors.filter("spurious")
@@ -57,8 +62,11 @@ def summarize(
     outputs = outputs[torch.isfinite(outputs).flatten(1).all(dim=1)]
     return {
         "examples": len(X),
-        "stored": rate(int(examined.stored.sum()), len(X)),
-        "contractive": rate(int((examined.spectral_radius < 1).sum()), len(X)),
+        "stored": rate(radii.count(examined.stored), radii.total),
+        "disclosed": rate(radii.count(disclosure.disclosed), radii.total),
+        "indistinguishable": radii.count(radii.indistinguishable),
+        "contractive": rate(examined.contractive.count("yes"), len(X)),
+        "undecided": examined.contractive.count("undecided"),
         "contractive_in_norm": None
         if examined.operator_norm is None
         else rate(int((examined.operator_norm < 1).sum()), len(X)),
@@ -68,7 +76,7 @@ def summarize(
         | {"corruption": kind, "strength": strength},
         "reached_from_noise": {
             "count": examined.reached(reached_by(noise).to(examined.attractor.device)),
-            "total": len(X),
+            "total": radii.total,
             "starts": starts,
         },
         "attractors": len(attractors),
@@ -79,7 +87,7 @@ def summarize(
         "training_loss": training_loss,
         "interpolated": interpolated,
         "span_distance": {
-            "median": float(distance_to_span(outputs, X).median()) if len(outputs) else None,
+            "median": float(distance_to_span(outputs, X).median()) / unit if len(outputs) else None,
             "inputs": len(outputs),
         },
         "effective_rank": _ranks(X, outputs),

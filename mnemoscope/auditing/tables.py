@@ -30,8 +30,22 @@ EXAMPLES: dict[str, pl.DataType] = {
     "spectral_radius_high": pl.Float64(),
     "certified_radius": pl.Float64(),
     "certified_rate": pl.Float64(),
+    "upper": pl.Float64(),
+    "error_bound": pl.Float64(),
+    "contractive": pl.String(),
+    "disclosed": pl.Boolean(),
+    "indistinguishable": pl.Boolean(),
+    "nearest_attractor": pl.Int64(),
+    "nearest_attractor_distance": pl.Float64(),
 }
-"""A row for each training example; `attractor` is the id where its own orbit ends (-1: none).
+"""A row for each training example; `attractor` is the id where its own orbit ends (-1: none),
+`nearest_attractor` that of the attractor nearest to it, whichever orbit found it (-1: none found).
+Distances and residuals are RMS over entries, in units; `loss` is in squared units. `stored`,
+`disclosed` and `indistinguishable` are defined in `mnemoscope.dynamics.stored`.
+
+`upper` bounds the spectral radius, and `error_bound` how far `spectral_radius` is from it; empty
+where there is no bound. `contractive` is `yes` where `upper` is below 1, `no` where
+`spectral_radius` is above 1 by more than its error, else `undecided`.
 
 `spectral_radius_low` and `_high` are there for maps without derivatives, `certified_radius` and
 `_rate` where the attractor is proved to be one."""

@@ -7,11 +7,12 @@ def verdict(summary: dict[str, Any]) -> str:
     """What the map has memorized, in one sentence.
 
     Args:
-        summary: `examples`, `stored`, `recalled`, `reached_from_noise`, `spurious`, `cycles`,
-            `unsettled`, `interpolated`, `training_loss`, as `Audit.summary` has them.
+        summary: `stored`, `disclosed`, `indistinguishable`, `match_tol`, `recalled`,
+            `reached_from_noise`, `spurious`, `cycles`, `unsettled`, `interpolated`,
+            `training_loss`, as `Audit.summary` has them.
     """
-    n, stored = summary["examples"], summary["stored"]["count"]
-    parts = [_stored(stored, n)]
+    n, stored = summary["stored"]["total"], summary["stored"]["count"]
+    parts = [_stored(stored, n), *_near(summary)]
     if stored:
         recalled = summary.get("recalled")
         if recalled is not None:
@@ -48,6 +49,21 @@ def _stored(stored: int, n: int) -> str:
         return f"None of the {n} training examples is stored as an attractor"
     how = "is stored as an attractor" if stored == 1 else "are stored as attractors"
     return f"{stored} of {n} training examples {how}"
+
+
+def _near(summary: dict[str, Any]) -> list[str]:
+    """Examples that are disclosed without being stored, and those that cannot be told apart."""
+    parts = []
+    count, stored = summary["disclosed"]["count"], summary["stored"]["count"]
+    if count > stored:
+        within = f"an attractor lies within {summary['match_tol']:g} units of"
+        be, each = ("is", "it") if count == 1 else ("are", "each")
+        parts.append(f"{count} {be} disclosed ({within} {each})")
+    alike = summary["indistinguishable"]
+    if alike:
+        be = "is" if alike == 1 else "are"
+        parts.append(f"{alike} {be} too close to another example to be distinguished")
+    return parts
 
 
 def _share(rate: dict[str, Any]) -> str:

@@ -24,8 +24,9 @@ from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.endings import ENDED, from_noise
 from mnemoscope.claims.rates import NEARLY_ALL, pooled, share, with_rate
 from mnemoscope.claims.scale import Scale
-from mnemoscope.claims.storage import stored, stored_by_each
+from mnemoscope.claims.storage import stored_by_each
 from mnemoscope.dynamics.starts import STARTS
+from mnemoscope.dynamics.stored import stored_examples
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
 
@@ -124,7 +125,7 @@ def headline(
             break
     trained = time.perf_counter()
     interpolated = not stopped and loss <= 1e-8
-    kept = 0 if stopped else int(stored(net, X.to(device)).sum())
+    kept = 0 if stopped else int(stored_examples(mn.SelfMap(net), X.to(device)).sum())
     measured = {} if stopped else _measured(net, X.to(device), kept, starts, seed)
     row = _row(HEADLINE, X, seed, steps, loss, interpolated, measured)
     told = (

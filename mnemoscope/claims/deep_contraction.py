@@ -170,7 +170,7 @@ def _followed(net: mn.nets.Network, X: Tensor, seed: int) -> dict[str, object]:
     from_corrupted, from_noise = endings(census, first), endings(census, others)
     return {
         "corrupted": from_corrupted.starts,
-        "corrupted_to_own": int(at_own(census, own, first).sum()),
+        "corrupted_to_own": int(at_own(census, own, X, first).sum()),
         "corrupted_to_examples": from_corrupted.at_examples,
         "noise": from_noise.starts,
         "noise_to_examples": from_noise.at_examples,

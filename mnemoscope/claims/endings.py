@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mnemoscope.claims.storage import MATCH
 from mnemoscope.dynamics import Census, Starts, find_attractors
 from mnemoscope.dynamics.starts import Range
+from mnemoscope.dynamics.stored import MATCH_TOL, match_radii
+from mnemoscope.unit import unit_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def endings(census: Census, rows: slice = slice(None)) -> Endings:
     """
     labels = census.labels[rows]
     reached, counts = labels[labels >= 0].unique(return_counts=True)
-    matching = (census.distance <= MATCH)[reached]
+    matching = (census.distance <= MATCH_TOL)[reached]
     examples = census.nearest_example[reached[matching]]
     return Endings(
         starts=len(labels),
@@ -63,21 +64,25 @@ def endings(census: Census, rows: slice = slice(None)) -> Endings:
 
 
 def at_own(
-    census: Census, example: Int[Tensor, " n"], rows: slice = slice(None)
+    census: Census,
+    example: Int[Tensor, " n"],
+    X: Float[Tensor, "e *shape"],
+    rows: slice = slice(None),
 ) -> Bool[Tensor, " n"]:
-    """Which starts ended at the attractor of a certain example, each of its own.
+    """Decides which starts ended at an attractor that matches a certain example, each its own.
 
     Args:
         census: Of `mn.find_attractors(f, Z, X)`.
         example: For each of these starts, the index of its example.
+        X: `(e, *shape)`, the examples.
         rows: Which of the census's starts these are.
     """
     labels = census.labels[rows]
     if len(census.attractors) == 0:
         return torch.zeros_like(labels, dtype=torch.bool)
-    ended = labels.clamp_min(0)
-    near = (census.distance <= MATCH)[ended] & (census.nearest_example[ended] == example)
-    return (labels >= 0) & near
+    radii = match_radii(X, unit=unit_of(X))
+    matched = radii.owner(census.attractors, X.to(census.attractors))
+    return (labels >= 0) & (matched[labels.clamp_min(0)] == radii.first[example])
 
 
 def from_noise(

@@ -27,12 +27,13 @@ from mnemoscope.claims.checks import at_least, at_most
 from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.rates import pooled
 from mnemoscope.claims.scale import Scale
-from mnemoscope.claims.storage import MATCH
 from mnemoscope.data.corruptions import corrupt
 from mnemoscope.dynamics.states import nearest, rms
+from mnemoscope.dynamics.stored import MATCH_TOL
 from mnemoscope.intervals import Z95, wilson
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
+from mnemoscope.unit import unit_of
 
 MOST = 0.9
 """What counts as storing, recalling or reaching: nearly always. The sources tell no rate, and a
@@ -120,7 +121,8 @@ def sequences_run_through(
 ) -> Int[Tensor, " m"]:
     """The first example of the sequence that the orbit of each state runs through; -1 for none.
 
-    It does if its states, once around, are within `MATCH` (RMS) of the examples whose turn it is.
+    It does if its states, once around, are within `MATCH_TOL` units (RMS) of the examples whose
+    turn it is.
     """
     X, after = f.batch(X), after.to(f.device)
     first = torch.arange(len(X), device=f.device)
@@ -131,10 +133,11 @@ def sequences_run_through(
         turn, period = after[turn], period + 1
     example, distance = nearest(f.batch(Z), X)
     found = first[example]
-    on = distance <= MATCH
+    within = MATCH_TOL * unit_of(X)
+    on = distance <= within
     for _ in range(period):
         Z, example = f(Z), after[example]
-        on &= rms(Z - X[example]) <= MATCH
+        on &= rms(Z - X[example]) <= within
     return torch.where(on, found, -1)
 
 

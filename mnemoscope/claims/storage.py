@@ -2,20 +2,18 @@
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 import mnemoscope as mn
-from mnemoscope.dynamics import find_attractors
 from mnemoscope.dynamics.orbits import TOL
-from mnemoscope.dynamics.states import rms
+from mnemoscope.dynamics.stored import MATCH_TOL, match_radii
 from mnemoscope.nets.stacking import make_stack
+from mnemoscope.unit import unit_of
 
-MATCH = 1e-2
-"""An attractor within this RMS distance of an example stores it, as in an audit."""
-
-LEFT = 10 * MATCH
-"""An orbit that has gone so far from its example (RMS) is taken to end elsewhere: from a residual
-of 1e-4 it has grown a thousandfold, as none does that is near an attractor of its own."""
+LEFT = 10 * MATCH_TOL
+"""An orbit that has gone this far from its example (RMS, in units) is taken to end elsewhere: from
+a residual of 1e-4 it has grown a thousandfold, as none does that is near an attractor of its own.
+"""
 
 MOST_STEPS = 2_000
 """At a residual of 1e-4 an orbit that settles at all near its example has done so by then, unless
@@ -29,20 +27,14 @@ NEUTRAL = 1e-5
 """
 
 
-def stored(f: nn.Module, X: Float[Tensor, "n *shape"]) -> Bool[Tensor, " n"]:
-    """Which examples' own orbits end at an attractor that matches them."""
-    census = find_attractors(f, X, X)
-    found = census.labels >= 0
-    away = rms(census.attractors[census.labels.clamp_min(0)] - X) if len(census.attractors) else 0
-    return found & (torch.as_tensor(away) <= MATCH)
-
-
 def stored_by_each(
     replicas: mn.Replicas, X: Float[Tensor, "n *shape"] | Float[Tensor, "r n *shape"]
 ) -> Bool[Tensor, "r n"]:
     """Which examples' own orbits end at a fixed point that attracts and matches them.
 
-    `stored` for every replica, but that a cycle does not count.
+    `mnemoscope.dynamics.stored.stored_examples` for every replica, but that a cycle does not count.
+    An orbit has come so near to its limit that the bound on what is left, `s rho / (1 - rho)` with
+    the last step `s` and the spectral radius `rho` there, cannot take the limit out of the ball.
 
     Args:
         replicas: The networks.
@@ -53,23 +45,49 @@ def stored_by_each(
     ends = X.clone()
     settled = torch.zeros(ends.shape[:2], dtype=torch.bool, device=X.device)
     rows = torch.arange(len(replicas), device=X.device)
+    step_size = torch.zeros(ends.shape[:2], dtype=X.dtype, device=X.device)
+    unit, tau, usable = _radii(X)
     stack, Z, own = make_stack(replicas.spec, replicas.parameters), ends.clone(), X
     for step in range(1, MOST_STEPS + 1):
         before, Z = Z, stack.forward(Z)
         if step % LOOK and step < MOST_STEPS:
             continue
-        still = _rms(Z - before) <= TOL
-        settled[rows], ends[rows] = still, Z
-        open_ = (~still & (_rms(Z - own) <= LEFT)).any(1)
+        moved = _rms(Z - before)
+        still = moved <= TOL * unit[rows]
+        settled[rows], ends[rows], step_size[rows] = still, Z, moved
+        open_ = (~still & (_rms(Z - own) <= LEFT * unit[rows])).any(1)
         if not bool(open_.any()):
             break
         if not bool(open_.all()):
             rows, Z, own = rows[open_], Z[open_], own[open_]
             stack = make_stack(replicas.spec, [values[rows] for values in replicas.parameters])
-    near = settled & (_rms(ends - X) <= MATCH)
+    apart = _rms(ends - X)
+    near = settled & usable & (apart <= tau)
     # Of an orbit that is not near, the example will do: it may have diverged.
     states = torch.where(near.reshape(*near.shape, *[1] * len(shape)), ends, X)
-    return (near & (replicas.spectral_radius(states) < 1 - NEUTRAL)).cpu()
+    radius = replicas.spectral_radius(states).to(X.device)
+    left = step_size * radius / (1 - radius).clamp_min(NEUTRAL)
+    return (near & (radius < 1 - NEUTRAL) & (apart + left <= tau)).cpu()
+
+
+def _radii(
+    X: Float[Tensor, "r n *shape"],
+) -> tuple[Float[Tensor, "r 1"], Float[Tensor, "r n"], Bool[Tensor, "r n"]]:
+    """The unit of each network's examples, their radii, and which of them may count as stored."""
+    units, taus, usable = [], [], []
+    known: dict[int, int] = {}
+    for row, own in enumerate(X):
+        same = known.setdefault(own.data_ptr(), row)
+        if same < row:
+            for values in (units, taus, usable):
+                values.append(values[same])
+            continue
+        units.append(unit_of(own))
+        radii = match_radii(own, unit=units[-1])
+        taus.append(radii.tau)
+        usable.append(radii.distinct & ~radii.indistinguishable)
+    unit = X.new_tensor(units)[:, None]
+    return unit, torch.stack(taus), torch.stack(usable)
 
 
 def _rms(Z: Tensor) -> Float[Tensor, "r n"]:

@@ -28,6 +28,14 @@ from mnemoscope.cli.options import (
 )
 from mnemoscope.cli.printing import print_audit, print_json, print_lines
 from mnemoscope.cli.progress import audit_progress
+from mnemoscope.cli.reading import (
+    NO_DATA_OPTIONS,
+    TYPES,
+    DataOptions,
+    is_record,
+    read,
+    refuse_without_data,
+)
 from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
 from mnemoscope.cli.run_folder import RunFolder, claimed, claimed_again, refuse_changed
 from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, Target, open_target
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
 
     from mnemoscope.auditing import Audit
     from mnemoscope.auditing.conditions import Condition
+    from mnemoscope.data.reading import Examples
     from mnemoscope.maps import SelfMap
     from mnemoscope.nets import Network
 
@@ -61,6 +70,7 @@ def audit(
     offset: Offset = 0,
     size: Size = None,
     gray: Gray = False,
+    reading: DataOptions = NO_DATA_OPTIONS,
     held_out: Annotated[
         Place,
         Parameter(
@@ -92,7 +102,6 @@ def audit(
 
     Writes audit/ and report.html into the folder.
     """
-    import mnemoscope as mn
     from mnemoscope.auditing.report_schema import report_json
 
     check_device(device)
@@ -105,12 +114,14 @@ def audit(
     _check_measurable(conditions, held_out)
     if run is not None and network is not None and "audited" not in run.settings:
         _check_belongs(network, run)
-    given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
+    given = {"n": n, "offset": offset, "size": size, "gray": gray, **reading.given()}
     if data is None:
-        source, X = _known_data(network, run, given, target)
+        refuse_without_data(given)
+        source, examples = _known_data(network, run, target)
     else:
-        given = _fitted(given, found)
-        source, X = anchored(given), mn.load_data(**given)
+        source, examples = read(_fitted({"source": data, **given}, found))
+        source = anchored(source)
+    X = examples.X
     shape = tuple(X.shape[1:])
     if found.model.shape is not None and shape != found.model.shape:
         raise MnemoscopeError(
@@ -119,7 +130,7 @@ def audit(
             todo="choose other data, or --size and --gray to fit",
         )
     f = found.self_map(shape)
-    fresh = None if held_out is None else _held_out(held_out, shape, X)
+    fresh = None if held_out is None else _held_out(held_out, shape, examples)
     with ExitStack() as stack:
         if run is None or (out is not None and not _same(out, run.path)):
             settings = {**found.settings, "data": source}
@@ -232,24 +243,16 @@ def _fitted(given: dict[str, Any], found: Target) -> dict[str, Any]:
     if found.network is not None or shape is None or not is_picture(shape):
         return given
     square = shape[1] if shape[1] == shape[2] else None
-    size = given["size"] or (None if Path(given["source"]).is_file() else square)
+    size = given["size"] or (None if _is_array(given["source"]) else square)
     return {**given, "size": size, "gray": given["gray"] or shape[0] == 1}
 
 
 def _known_data(
-    network: "Network | None", run: RunFolder | None, given: dict[str, Any], target: str
-) -> tuple[dict[str, Any], "Tensor"]:
+    network: "Network | None", run: RunFolder | None, target: str
+) -> "tuple[dict[str, Any], Examples]":
     """What the network was trained on, as the run or the network's own record tells."""
-    import mnemoscope as mn
     from mnemoscope.provenance import checksum
 
-    for name in ("n", "offset", "size", "gray"):
-        if given[name]:
-            raise MnemoscopeError(
-                f"--{name} without --data",
-                expected="nothing, since the training examples are known, or both",
-                todo="leave it out, or pass --data too",
-            )
     record = None if network is None else network.training_record
     known: Any = run.settings.get("data") if run is not None else None
     known = known or (None if record is None else record.source)
@@ -259,13 +262,14 @@ def _known_data(
             expected="its training examples",
             todo="pass --data",
         )
-    if not _is_selection(known, given):
+    if not is_record(known):
         raise MnemoscopeError(
             f"{target}, which says of its training examples {known}",
-            expected="source, n, offset, size and gray, as mnemoscope train writes them",
+            expected=f"{', '.join(TYPES)}, as mnemoscope train writes them",
             todo="pass --data",
         )
-    X = mn.load_data(**known)
+    source, examples = read(known)
+    X = examples.X
     if (
         record is not None
         and record.source == known
@@ -276,43 +280,41 @@ def _known_data(
             expected="the very examples",
             todo="train again, or pass --data to audit with those there are now",
         )
-    return known, X
+    return source, examples
 
 
-def _is_selection(known: Any, given: dict[str, Any]) -> bool:
-    """Whether this is how data were loaded: the arguments of `load_data`, each of its type."""
-    if not isinstance(known, dict) or not {"source"} <= set(known) <= set(given):
-        return False
-    types = {"source": str, "n": int, "offset": int, "size": int, "gray": bool}
-    return all(
-        (value is None and name in ("n", "size"))
-        or (isinstance(value, types[name]) and isinstance(value, bool) == (name == "gray"))
-        for name, value in known.items()
-    )
+def _is_array(source: str) -> bool:
+    """Whether a source is a file of an array, which may hold no pictures at all."""
+    from mnemoscope.data.arrays import READERS
+
+    return Path(source).suffix.lower() in READERS and Path(source).is_file()
 
 
-def _held_out(source: str, shape: tuple[int, ...], X: "Tensor") -> "Tensor":
-    """Data of the network's shape that are not among its examples.
+def _held_out(source: str, shape: tuple[int, ...], examples: "Examples") -> "Tensor":
+    """Data of the network's shape that are not among its examples, read by the same rule.
 
     Pictures are brought to a square network's size, colours to a grey one's grey and grey to a
     colour one's three channels.
     """
     import torch
 
-    import mnemoscope as mn
-    from mnemoscope.data.pictures import is_picture
+    from mnemoscope.data.load import read_examples
+    from mnemoscope.data.pictures import is_picture, shaped
+    from mnemoscope.data.reading import Reading
 
     pictures = is_picture(shape)
+    size = shape[1] if pictures and shape[1] == shape[2] else None
+    gray = pictures and shape[0] == 1
+    reading = Reading(**examples.record, strict=False)
     try:
-        # Arrays may be no pictures at all, and folders may need a size to be read.
-        fresh: Any = mn.load_data(source) if Path(source).is_file() else source
-        if pictures and (isinstance(fresh, str) or is_picture(tuple(fresh.shape[1:]))):
-            size = shape[1] if shape[1] == shape[2] else None
-            fresh = mn.load_data(fresh, size=size, gray=shape[0] == 1)
-            if fresh.shape[1] == 1:
-                fresh = fresh.expand(-1, shape[0], -1, -1)
-        elif isinstance(fresh, str):
-            fresh = mn.load_data(fresh)
+        if pictures and not _is_array(source):
+            fresh = read_examples(source, size=size, gray=gray, reading=reading).X
+        else:
+            fresh = read_examples(source, reading=reading).X
+            if pictures and is_picture(tuple(fresh.shape[1:])):
+                fresh = shaped(fresh, size, gray, source)
+        if is_picture(tuple(fresh.shape[1:])) and fresh.shape[1] == 1 and pictures:
+            fresh = fresh.expand(-1, shape[0], -1, -1)
     except MnemoscopeError as error:
         raise MnemoscopeError(
             f"--held-out {error.given}", expected=error.expected, todo=error.todo
@@ -323,7 +325,7 @@ def _held_out(source: str, shape: tuple[int, ...], X: "Tensor") -> "Tensor":
             expected=f"the network's {shape}, or pictures for a square network of pictures",
             todo="bring them to that shape",
         )
-    known = {example.numpy().tobytes() for example in X}
+    known = {example.numpy().tobytes() for example in examples.X}
     new = torch.tensor([example.numpy().tobytes() not in known for example in fresh])
     if not new.any():
         raise MnemoscopeError(

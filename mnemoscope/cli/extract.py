@@ -24,6 +24,7 @@ from mnemoscope.cli.options import (
 )
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import extraction_progress
+from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, read, refuse_without_data
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
 from mnemoscope.cli.target import MODEL, NO_OPTIONS, TARGET, ModelOptions, open_target
 from mnemoscope.cli.train import told_duplicates
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor
 
+    from mnemoscope.data.reading import Integers
     from mnemoscope.extraction import Extraction
 
 SCORES = "scores.csv"
@@ -55,6 +57,7 @@ def extract(
     offset: Offset = 0,
     size: Size = None,
     gray: Gray = False,
+    reading: DataOptions = NO_DATA_OPTIONS,
     starts: Annotated[Whole, Parameter(help="Starts of each kind in each round.")] = 200,
     starts_from: Annotated[
         Place,
@@ -93,10 +96,10 @@ def extract(
             f"--low {low} with --high {high}", expected="both or neither", todo="pass both"
         )
     if data is None:
-        _refuse_selection({"n": n, "offset": offset, "size": size, "gray": gray})
+        selection = {"n": n, "offset": offset, "size": size, "gray": gray}
+        refuse_without_data({**selection, **reading.given()})
     import torch
 
-    import mnemoscope as mn
     from mnemoscope.extraction import extract as extract_from
     from mnemoscope.extraction.extraction import extraction_files
     from mnemoscope.maps import check_map
@@ -113,11 +116,13 @@ def extract(
     place = out or Path("runs") / f"{found.name}-extracted"
     check_name(Path(place))
     check_map(f, torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed)))
-    X = None
+    X, rule = None, reading.integers
     if data is not None:
-        X = mn.load_data(data, n=n, offset=offset, size=size, gray=gray)
+        given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
+        examples = read({**given, **reading.given()})[1]
+        X, rule = examples.X, examples.integers
         _check_shape(X, f.shape, "--data", data)
-    extra = None if starts_from is None else _starts_in(starts_from, f.shape)
+    extra = None if starts_from is None else _starts_in(starts_from, f.shape, rule)
     settings = {"extracted": found.settings["audited"], **found.settings}
     with (
         claimed(place, settings, force=force) as folder,
@@ -164,21 +169,15 @@ def _sides(text: str | None) -> tuple[int, ...] | None:
     return sides
 
 
-def _refuse_selection(given: dict[str, Any]) -> None:
-    for name, value in given.items():
-        if value not in (None, False) and not (name == "offset" and value == 0):
-            raise MnemoscopeError(
-                f"--{name} without --data",
-                expected="nothing, since no data are used, or both",
-                todo="leave it out, or pass --data too",
-            )
+def _starts_in(file: str, shape: tuple[int, ...], rule: "Integers | None") -> "Tensor":
+    """The array in a file, of any numbers: starts need not be in the data's range.
 
-
-def _starts_in(file: str, shape: tuple[int, ...]) -> "Tensor":
-    """The array in a file, of any numbers: starts need not be in the data's range."""
+    Integers are read by the rule of the data, or by their own where there are none.
+    """
     import torch
 
     from mnemoscope.data.arrays import READERS, check_real, read_array
+    from mnemoscope.data.integers import as_numbers, integer_rule, log_rule
 
     path = Path(file)
     if path.suffix.lower() not in READERS or not path.is_file():
@@ -187,11 +186,15 @@ def _starts_in(file: str, shape: tuple[int, ...]) -> "Tensor":
             expected=f"a file, one of {', '.join(READERS)}",
             todo="check the path, or save the starts with numpy.save",
         )
-    array = read_array(path)
+    array = read_array(path).array
     check_real(array, str(path))
     starts = torch.as_tensor(array)
     _check_shape(starts, shape, "--starts-from", file)
-    return starts
+    own = integer_rule(starts)
+    if own is None or len(starts) == 0:
+        return starts
+    log_rule(starts, rule or own, str(path), chosen=rule is not None)
+    return as_numbers(starts, rule or own, str(path))
 
 
 def _check_shape(Z: "Tensor", shape: tuple[int, ...], option: str, given: str) -> None:
@@ -222,18 +225,20 @@ def _write(folder: RunFolder, result: "Extraction", scores: "pl.DataFrame | None
 
 def _told(scores: "pl.DataFrame", examples: int) -> dict[str, Any]:
     """The scores of all candidates together."""
-    from mnemoscope.extraction.scoring import DUPLICATE, FOUND, average_precision
+    from mnemoscope.extraction.scoring import DUPLICATE, FOUND, NEAR, average_precision
     from mnemoscope.intervals import wilson
 
     if scores.is_empty():
-        hits = found = duplicates = 0
+        hits = found = near = duplicates = 0
     else:
         words = scores["match"]
-        hits, duplicates = int((words == FOUND).sum()), int((words == DUPLICATE).sum())
-        found = int(scores["found"][-1])
+        hits = int(words.is_in([FOUND, NEAR]).sum())
+        duplicates = int((words == DUPLICATE).sum())
+        found, near = int(scores["found"][-1]), int(scores["disclosed"][-1])
     return {
         "precision": _rate(hits, len(scores), wilson(hits, len(scores))),
         "recall": _rate(found, examples, wilson(found, examples)),
+        "disclosed": _rate(near, examples, wilson(near, examples)),
         "duplicates": duplicates,
         "average_precision": average_precision(scores),
     }
@@ -261,10 +266,13 @@ def _words(told: dict[str, Any]) -> list[str]:
         )
     if "score" in told:
         precision, recall = told["score"]["precision"], told["score"]["recall"]
+        near = told["score"]["disclosed"]
         lines.append(
             f"Training examples found: {_told_rate(recall)}. Of the candidates, training examples: "
             f"{_told_rate(precision)}."
         )
+        if near["count"] > recall["count"]:
+            lines.append(f"Training examples disclosed: {_told_rate(near)}.")
         if precision["count"]:
             average = told["score"]["average_precision"]
             lines.append(f"Average precision of the ranking: {average:.3f}.")

@@ -10,14 +10,13 @@ from mnemoscope.cli.main import INTERRUPTED, WRONG_INPUT
 
 
 def import_libraries() -> None:
-    """Imports PyTorch and what the commands need; Ctrl-C in it ends the process at once.
+    """Imports PyTorch and what the commands need; Ctrl-C or SIGTERM ends the process at once.
 
     A KeyboardInterrupt would not do: PyTorch and NumPy import each other inside C++, where an
     exception may be swallowed. Nothing has been begun yet that would have to be put right.
     """
-    before = signal.getsignal(signal.SIGINT)
     here = threading.current_thread() is threading.main_thread()
-    if not here or not callable(before) or "mnemoscope.nets" in sys.modules:
+    if not here or "mnemoscope.nets" in sys.modules:
         import mnemoscope.nets
 
         return
@@ -26,10 +25,15 @@ def import_libraries() -> None:
         os.write(2, f"mnemoscope: {INTERRUPTED}\n".encode())
         os._exit(WRONG_INPUT)
 
-    signal.signal(signal.SIGINT, leave)
+    # A signal that is ignored, as Ctrl-C is in the background, stays so.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    replaced = {number: before for number, before in handlers.items() if callable(before)}
+    for number in replaced:
+        signal.signal(number, leave)
     try:
         import mnemoscope.auditing
         import mnemoscope.nets
         import mnemoscope.training  # noqa: F401
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, before in replaced.items():
+            signal.signal(number, before)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 from mnemoscope.errors import shortened
-from mnemoscope.interruption import raising_once
+from mnemoscope.interruption import interrupt, raising_once
 
 WRONG_INPUT = 2
 """Exit status where the input was wrong: one line on standard error tells what and what to do."""
@@ -175,7 +175,8 @@ def _terminating_like_ctrl_c() -> Iterator[None]:
         if callable(handler):
             handler(number, frame)
         else:
-            raise KeyboardInterrupt
+            # Where Ctrl-C is ignored, a training is still to write its checkpoint.
+            interrupt()
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

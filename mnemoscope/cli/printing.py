@@ -99,13 +99,21 @@ def _short(value: float | None) -> str:
 
 
 def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:
+    from mnemoscope.intervals import wilson
+
     summary = audit.summary
     rows = [
         ("examples stored", summary["stored"]),
+        ("examples disclosed", summary["disclosed"]),
         ("contractive: spectral radius < 1", summary["contractive"]),
         ("contractive: operator norm < 1", summary["contractive_in_norm"]),
         ("proved to be attractors", summary["certified"]),
     ]
+    undecided, n = summary.get("undecided", 0), summary["examples"]
+    if undecided:
+        low, high = wilson(undecided, n)
+        undecided = {"count": undecided, "total": n, "low": float(low), "high": float(high)}
+        rows.insert(3, ("undecided whether contractive", undecided))
     rows = [row for row in rows if row[1] is not None]
     shown = (
         ("gaussian", 0.1, "recalled from noise of 0.1"),

@@ -4,10 +4,10 @@ import math
 import os
 import re
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -17,6 +17,8 @@ from mnemoscope.errors import MnemoscopeError
 from mnemoscope.small_files import parse_json
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mnemoscope.maps import SelfMap
     from mnemoscope.maps.adapters import Opened
     from mnemoscope.nets import Network
@@ -71,6 +73,21 @@ class ModelOptions:
     noise_level: Annotated[
         float | None,
         _option("A denoiser's second argument, a diffusion model's timestep; none if left out."),
+    ] = None
+    predicts: Annotated[
+        Literal["state", "noise", "v"] | None,
+        _option("What a denoiser predicts; tried whether it is the state if left out."),
+    ] = None
+    alpha_bar: Annotated[
+        str | None,
+        _option(
+            "With --predicts: the share of the state's variance in what a denoiser takes, a number "
+            "or a file with one for each noise level; that of its scheduler, if any, if left out."
+        ),
+    ] = None
+    sigma: Annotated[
+        float | None,
+        _option("Instead of it: the deviation of noise that is only added; none if left out."),
     ] = None
     budget: Annotated[
         str | None,
@@ -214,7 +231,7 @@ def _fits(name: str, value: object) -> bool:
         return False
     if isinstance(defaults[name], bool):
         return isinstance(value, bool)
-    if name == "noise_level":
+    if name in ("noise_level", "sigma"):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, str)
 
@@ -229,6 +246,9 @@ def _parsed(options: ModelOptions) -> dict[str, Any]:
         "channels_last": options.channels_last,
         "black_box": options.black_box,
         "noise_level": _finite(options.noise_level),
+        "predicts": options.predicts,
+        "alpha_bar": _schedule(options.alpha_bar),
+        "sigma": options.sigma,
     }
 
 
@@ -238,6 +258,28 @@ def _finite(level: float | None) -> float | None:
             f"--noise-level {level}", expected="a number", todo="write it as in --noise-level 0.1"
         )
     return level
+
+
+def _schedule(text: str | None) -> "float | Tensor | None":
+    """The number that a text says, or the schedule in a file."""
+    if text is None:
+        return None
+    with suppress(ValueError):
+        return float(text)
+    import torch
+
+    from mnemoscope.data.arrays import READERS, check_real, read_array
+
+    path = Path(text)
+    if path.suffix.lower() not in READERS or not path.is_file():
+        raise MnemoscopeError(
+            f'--alpha-bar "{text}"',
+            expected=f"a number, or a file with a schedule, one of {', '.join(READERS)}",
+            todo="write it as in --alpha-bar 0.9",
+        )
+    array = read_array(path).array
+    check_real(array, str(path))
+    return torch.as_tensor(array)
 
 
 def _arguments(text: str | None) -> dict[str, Any]:

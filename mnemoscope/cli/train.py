@@ -26,6 +26,7 @@ from mnemoscope.cli.options import (
 )
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import training_progress
+from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, read
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed, training_in
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.publishing import check_targets, is_utf_8, publishing
@@ -48,6 +49,7 @@ def train(
     offset: Offset = 0,
     size: Size = None,
     gray: Gray = False,
+    reading: DataOptions = NO_DATA_OPTIONS,
     spec: Annotated[
         Place,
         Parameter(
@@ -127,14 +129,15 @@ def train(
     }  # fmt: skip
     fields = {name: value for name, value in fields.items() if value is not None}
     given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
-    X = mn.load_data(**given)
+    source, examples = read({**given, **reading.given()})
+    X = examples.X
     chosen = _spec(spec, net, fields, tuple(X.shape[1:]))
     options = {
         "tol": tol, "optimizer": optimizer, "lr": lr, "schedule": schedule,
         "batch_size": batch_size, "max_steps": max_steps, "seed": seed, "polish": polish,
     }  # fmt: skip
     settings = {
-        "data": anchored(given),
+        "data": anchored(source),
         "spec": chosen.model_dump(mode="json"),
         "training": options,
     }

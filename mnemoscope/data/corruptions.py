@@ -12,8 +12,24 @@ from torch import Tensor
 
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.unit import checked_unit, unit_of
 
-Corrupt = Callable[[Tensor, float, torch.Generator], Tensor]
+Corrupt = Callable[[Tensor, float, torch.Generator, "Scale"], Tensor]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale of the examples that a corruption is measured by.
+
+    Attributes:
+        low: The least entry of all examples.
+        high: The largest entry.
+        unit: The unit of the data.
+    """
+
+    low: float
+    high: float
+    unit: float
 
 
 @dataclass(frozen=True)
@@ -27,7 +43,8 @@ class Corruption:
         low: The least strength: nothing is changed.
         high: The largest strength, or infinity.
         pictures_only: Whether states must have a height and a width.
-        apply: From copies `(trials, n, *shape)`, a strength and a generator to corrupted ones.
+        apply: From copies `(trials, n, *shape)`, a strength, a generator and the data's scale to
+            corrupted copies.
     """
 
     meaning: str
@@ -47,6 +64,7 @@ def corrupt(
     seed: int = 0,
     generator: torch.Generator | None = None,
     trials: int = 1,
+    unit: float | None = None,
 ) -> Float[Tensor, "trials n *shape"]:
     """Corrupted copies of every example; strength 0 changes nothing.
 
@@ -57,6 +75,7 @@ def corrupt(
         seed: Of the draws, where no generator is given.
         generator: Draws go on from it; on the device of `X`.
         trials: Copies of each example, each corrupted by itself.
+        unit: The unit of the data (default: that of `X`); Gaussian noise is a share of it.
 
     Raises:
         MnemoscopeError: the kind is unknown, its strength out of range, or it needs pictures.
@@ -98,24 +117,27 @@ def corrupt(
     if strength == 0:
         return copies.clone()
     generator = generator or torch.Generator(X.device).manual_seed(seed)
-    return corruption.apply(copies, strength, generator)
+    scale = Scale(
+        float(X.min()), float(X.max()), unit_of(X) if unit is None else checked_unit(unit)
+    )
+    return corruption.apply(copies, strength, generator, scale)
 
 
-def _gaussian(Z: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
-    return Z + deviation * torch.randn(Z.shape, generator=generator, device=Z.device, dtype=Z.dtype)
+def _gaussian(Z: Tensor, deviation: float, generator: torch.Generator, scale: Scale) -> Tensor:
+    noise = torch.randn(Z.shape, generator=generator, device=Z.device, dtype=Z.dtype)
+    return Z + deviation * scale.unit * noise
 
 
-def _salt_and_pepper(Z: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def _salt_and_pepper(Z: Tensor, share: float, generator: torch.Generator, scale: Scale) -> Tensor:
     draw = _uniform(Z, _pixels(Z), generator)
-    low, high = Z.amin(), Z.amax()
-    return torch.where(draw < share / 2, low, torch.where(draw < share, high, Z))
+    return torch.where(draw < share / 2, scale.low, torch.where(draw < share, scale.high, Z))
 
 
-def _mask_pixels(Z: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    return Z * (_uniform(Z, _pixels(Z), generator) >= share)
+def _mask_pixels(Z: Tensor, share: float, generator: torch.Generator, scale: Scale) -> Tensor:
+    return torch.where(_uniform(Z, _pixels(Z), generator) >= share, Z, scale.low)
 
 
-def _mask_block(Z: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def _mask_block(Z: Tensor, share: float, generator: torch.Generator, scale: Scale) -> Tensor:
     height, width = Z.shape[-2:]
     tall, wide = (max(1, round(side * share**0.5)) for side in (height, width))
     corner = torch.Size([*Z.shape[:2], *[1] * (Z.ndim - 2)])
@@ -124,16 +146,16 @@ def _mask_block(Z: Tensor, share: float, generator: torch.Generator) -> Tensor:
     row = torch.arange(height, device=Z.device)[:, None]
     column = torch.arange(width, device=Z.device)
     inside = (row >= top) & (row < top + tall) & (column >= left) & (column < left + wide)
-    return Z * ~inside
+    return torch.where(inside, scale.low, Z)
 
 
-def _mask_lower_half(Z: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def _mask_lower_half(Z: Tensor, share: float, generator: torch.Generator, scale: Scale) -> Tensor:
     kept = Z.shape[-2] - round(Z.shape[-2] * share)
     row = torch.arange(Z.shape[-2], device=Z.device)[:, None]
-    return Z * (row < kept)
+    return torch.where(row < kept, Z, scale.low)
 
 
-def _blur(Z: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
+def _blur(Z: Tensor, deviation: float, generator: torch.Generator, scale: Scale) -> Tensor:
     """A Gaussian of this standard deviation, mirrored at the edges, so that means are kept."""
     rows, columns = (_blurring(side, deviation).to(Z) for side in Z.shape[-2:])
     return rows @ Z @ columns.mT
@@ -154,7 +176,7 @@ def _blurring(side: int, deviation: float) -> Float[Tensor, "side side"]:
     return torch.zeros(side, side, dtype=torch.float64).scatter_add_(1, place, weights)
 
 
-def _mix(Z: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def _mix(Z: Tensor, share: float, generator: torch.Generator, scale: Scale) -> Tensor:
     trials, n = Z.shape[:2]
     if n < 2:
         raise MnemoscopeError(
@@ -182,7 +204,7 @@ def _uniform(Z: Tensor, size: torch.Size, generator: torch.Generator) -> Tensor:
 CORRUPTIONS: dict[str, Corruption] = {
     "gaussian": Corruption(
         "Gaussian noise on every entry",
-        "a standard deviation",
+        "a standard deviation, as a share of the unit",
         (0.05, 0.1, 0.2, 0.4, 0.8),
         float("inf"),
         False,
@@ -197,7 +219,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         _salt_and_pepper,
     ),
     "mask_pixels": Corruption(
-        "random pixels set to 0",
+        "random pixels set to the least entry",
         "a share of the pixels",
         (0.1, 0.25, 0.5, 0.75),
         1.0,
@@ -205,7 +227,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         _mask_pixels,
     ),
     "mask_block": Corruption(
-        "a rectangle at a random place set to 0",
+        "a rectangle at a random place set to the least entry",
         "a share of the picture",
         (0.1, 0.25, 0.5),
         1.0,
@@ -213,7 +235,12 @@ CORRUPTIONS: dict[str, Corruption] = {
         _mask_block,
     ),
     "mask_lower_half": Corruption(
-        "the lowest rows set to 0", "a share of the rows", (0.5,), 1.0, True, _mask_lower_half
+        "the lowest rows set to the least entry",
+        "a share of the rows",
+        (0.5,),
+        1.0,
+        True,
+        _mask_lower_half,
     ),
     "blur": Corruption(
         "a Gaussian blur", "a standard deviation in pixels", (0.5, 1.0, 2.0), 64.0, True, _blur

@@ -2,33 +2,37 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from mnemoscope.data.arrays import array_examples
+from mnemoscope.data.columns import Columns
 from mnemoscope.data.decoding import picture_tensor
+from mnemoscope.data.integers import integer_rule
+from mnemoscope.data.pages import page_count
 from mnemoscope.data.pictures import of_one_kind, squared
+from mnemoscope.data.reading import Examples, Integers, Reading
 from mnemoscope.data.selection import Selection
 from mnemoscope.errors import MnemoscopeError
 
 
 def hugging_face_examples(
-    source: str, selection: Selection, size: int | None
-) -> Float[Tensor, " n *shape"]:
-    """Rows of `hf:<name or folder>[:split]`: its first column of pictures.
+    source: str, selection: Selection, size: int | None, reading: Reading
+) -> Examples:
+    """Reads rows of `hf:<name or folder>[:split]`, from one column.
 
     A folder may be one that `save_to_disk` wrote, or of pictures or Parquet files as `datasets`
-    reads them. Where no column has pictures, the first one of numbers is taken. Rows are
-    streamed: no more are read, or downloaded, than are asked for.
+    reads them. Which column is taken: `mnemoscope.data.columns`. Rows are streamed: no more are
+    read, or downloaded, than are asked for.
 
     Raises:
         MnemoscopeError: `datasets` is not installed, the dataset, its split or such a column
-            cannot be had, or it has fewer rows.
+            cannot be had, several columns could be meant, or it has fewer rows.
     """
     try:
         import datasets
@@ -42,7 +46,9 @@ def hugging_face_examples(
     datasets.disable_progress_bars()
     try:
         rows = _load(datasets, name, split).with_format(None)
-        column, pictures = _column(datasets, rows, source)
+        column, pictures = _column(datasets, rows, source, reading)
+        dtype = None if pictures else _dtype(rows.features, column)
+        rule = _rule_of_all(rows, column) if dtype == np.uint8 else None
         values = list(_values(rows.select_columns([column]), column, selection, source))
     except MnemoscopeError:
         raise
@@ -54,9 +60,14 @@ def hugging_face_examples(
             todo="check the name, the split and the network",
         ) from error
     labels = [f"row {selection.offset + index}" for index in range(len(values))]
+    told = f"{source} ({column})"
     if pictures:
-        return _pictures(values, labels, f"{source} ({column})", size)
-    return _numbers(values, f"{source} ({column})", selection.offset)
+        rule = reading.integers or "divide"
+        X = _pictures(values, labels, told, size, keep=rule == "keep")
+        return Examples(X, rule, column)
+    array = _numbers(values, told, dtype)
+    found = array_examples(array, told, reading, rule=rule, first=selection.offset)
+    return replace(found, column=column)
 
 
 def _name_and_split(source: str) -> tuple[str, str | None]:
@@ -120,26 +131,54 @@ def _no_such_split(name: str, split: str, splits: list[str]) -> MnemoscopeError:
     )
 
 
-def _column(datasets: Any, rows: Any, source: str) -> tuple[str, bool]:
+def _column(datasets: Any, rows: Any, source: str, reading: Reading) -> tuple[str, bool]:
     """The column to take, and whether it has pictures."""
     features = rows.features or {}
-    for column, feature in features.items():
-        if isinstance(feature, datasets.Image):
-            return column, True
     first = next(iter(rows), {})
-    for column, value in first.items():
-        if isinstance(value, Image.Image):
-            return column, True
-    for column, value in first.items():
-        if _is_array(value):
-            return column, False
     if not first:
         Selection(None).rows(0, source)
-    raise MnemoscopeError(
-        f"{source} with columns {', '.join(first)}",
-        expected="a column of pictures or of arrays",
-        todo="choose another dataset",
-    )
+    pictures = [
+        name
+        for name, value in first.items()
+        if isinstance(features.get(name), datasets.Image) or isinstance(value, Image.Image)
+    ]
+    arrays = [name for name, value in first.items() if name not in pictures and _is_array(value)]
+    classes = [name for name, feature in features.items() if _has_classes(datasets, feature)]
+    columns = Columns(tuple(first), tuple(pictures), tuple(arrays), tuple(classes))
+    name = columns.chosen(reading, source)
+    return name, name in pictures
+
+
+def _has_classes(datasets: Any, feature: Any) -> bool:
+    """Whether a column holds class labels, or lists of them."""
+    while (inner := getattr(feature, "feature", None)) is not None:
+        feature = inner
+    return isinstance(feature, datasets.ClassLabel)
+
+
+def _dtype(features: Any, column: str) -> np.dtype | None:
+    """The type that a column's numbers were stored with: as Python's they have lost it."""
+    feature = (features or {}).get(column)
+    while (inner := getattr(feature, "feature", None)) is not None:
+        feature = inner
+    try:
+        return np.dtype(str(getattr(feature, "dtype", None)))
+    except TypeError:
+        return None
+
+
+def _rule_of_all(rows: Any, column: str) -> Integers | None:
+    """The rule that a whole column chooses, so that any rows are read alike; None of a stream."""
+    table = getattr(rows, "data", None)
+    if table is None:
+        return None
+    for chunk in table.column(column).chunks:
+        numbers = getattr(chunk, "storage", chunk)
+        while hasattr(numbers, "flatten") and hasattr(numbers.type, "value_type"):
+            numbers = numbers.flatten()
+        if integer_rule(numbers.to_numpy(zero_copy_only=False)) == "divide":
+            return "divide"
+    return "keep"
 
 
 def _is_array(value: Any) -> bool:
@@ -167,7 +206,9 @@ def _values(rows: Any, column: str, selection: Selection, source: str) -> Iterat
         selection.rows(available, source)
 
 
-def _pictures(values: list[Any], labels: list[str], told: str, size: int | None) -> Tensor:
+def _pictures(
+    values: list[Any], labels: list[str], told: str, size: int | None, *, keep: bool
+) -> Tensor:
     pictures = []
     for value, label in zip(values, labels, strict=True):
         if not isinstance(value, Image.Image):
@@ -176,12 +217,19 @@ def _pictures(values: list[Any], labels: list[str], told: str, size: int | None)
                 expected="a picture in every row",
                 todo="leave that row out with n and offset",
             )
-        picture = picture_tensor(value, f"{told}, {label}")
+        place = f"{told}, {label}"
+        if (pages := page_count(value, place)) > 1:
+            raise MnemoscopeError(
+                f"{place}, a picture of {pages} pages",
+                expected="one picture in every row",
+                todo="save the pages as pictures of their own, in a folder",
+            )
+        picture = picture_tensor(value, place, keep=keep)
         pictures.append(picture if size is None else squared(picture[None], size)[0])
     return of_one_kind(pictures, labels)
 
 
-def _numbers(values: list[Any], told: str, first: int) -> Tensor:
+def _numbers(values: list[Any], told: str, dtype: np.dtype | None) -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -190,4 +238,5 @@ def _numbers(values: list[Any], told: str, first: int) -> Tensor:
             expected="arrays of one shape",
             todo="bring them to one shape first",
         ) from error
-    return array_examples(array, told, first=first)
+    same_kind = dtype is not None and array.dtype.kind in "iu" and dtype.kind in "iu"
+    return array.astype(dtype) if same_kind else array

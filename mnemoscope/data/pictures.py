@@ -35,7 +35,8 @@ def shaped(
     if size is not None:
         X = squared(X, size)
     if gray and X.shape[1] == 3:
-        X = (X * X.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True).clamp(0, 1)
+        luma = (X * X.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+        X = _within(luma, X)
     return X
 
 
@@ -50,7 +51,13 @@ def squared(X: Float[Tensor, "n c h w"], size: int) -> Float[Tensor, "n c size s
     resized = interpolate(
         X, size=(size, size), mode="bilinear", antialias=True, align_corners=False
     )
-    return resized.clamp(0, 1)
+    return _within(resized, X)
+
+
+def _within(values: Float[Tensor, "n c h w"], X: Float[Tensor, "n c2 h2 w2"]) -> Tensor:
+    """Weighted means of a picture's entries, which rounding must not take out of their range."""
+    low, high = X.flatten(1).amin(1), X.flatten(1).amax(1)
+    return values.clamp(low[:, None, None, None], high[:, None, None, None])
 
 
 def as_colour(picture: Float[Tensor, "c h w"]) -> Float[Tensor, "3 h w"]:

@@ -17,7 +17,7 @@ MAX_PERIOD = 256
 """Returns after more steps than this are not verified as cycles."""
 
 RESOLUTION = 100
-"""Attractors nearer to each other than so many times `tol` (RMS) count as one."""
+"""Attractors nearer to each other than this many times `tol` (RMS, in units) count as one."""
 
 FURTHEST = 100
 """However slow an attractor, ends are its own no further from it than so many resolutions."""
@@ -82,12 +82,12 @@ def chart(
         f: The map.
         orbits: What `iterate` gave.
         atlas: What is known so far.
-        tol: What `iterate` took for a step that moves no more.
+        tol: The tolerance of `iterate`, in units.
 
     Returns:
         The atlas with what was found, and `(n,)` the attractor of each orbit, -1 for none.
     """
-    resolution = RESOLUTION * tol
+    resolution = RESOLUTION * tol * f.unit
     labels = torch.full((len(orbits),), -1, dtype=torch.int64, device=f.device)
     settled = (orbits.status == Status.CONVERGED) | (orbits.status == Status.CYCLE)
     for period in orbits.period[settled].unique().tolist():
@@ -102,7 +102,7 @@ def chart(
             known = int(atlas.match(point.lap[:1])[0])
             if known < 0:
                 known = len(atlas)
-                atlas = _with(atlas, point, tol)
+                atlas = _with(atlas, point, tol, f.unit)
             found[open_[i]] = known
         labels[mine] = found[group]
     return atlas, labels
@@ -115,7 +115,7 @@ class _Attractor:
     Attributes:
         lap: `(p, *shape)`, its states.
         spectral_radius: Of the Jacobian of `f^p`.
-        residual: How far a lap misses.
+        residual: How far a lap misses, in units.
     """
 
     lap: Tensor
@@ -123,10 +123,10 @@ class _Attractor:
     residual: Tensor
 
 
-def _with(atlas: Atlas, new: _Attractor, tol: float) -> Atlas:
+def _with(atlas: Atlas, new: _Attractor, tol: float, unit: float) -> Atlas:
     period = len(new.lap)
     slow = 2 * (tol + new.residual) / (1 - new.spectral_radius)
-    reach = slow.clamp(RESOLUTION * tol, FURTHEST * RESOLUTION * tol)
+    reach = unit * slow.clamp(RESOLUTION * tol, FURTHEST * RESOLUTION * tol)
     return Atlas(
         states=torch.cat([atlas.states, new.lap]),
         owner=torch.cat([atlas.owner, atlas.owner.new_full((period,), len(atlas))]),

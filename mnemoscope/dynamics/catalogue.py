@@ -64,7 +64,9 @@ class Catalogue:
         rows = rows[labels[rows] < 0]
         if len(rows):
             group, leaders = group_within(ends[rows], self._resolution)
-            refined = refine(self._f, ends[rows[leaders]], radius=self.spread, max_steps=8)
+            refined = refine(
+                self._f, ends[rows[leaders]], radius=self.spread / self._f.unit, max_steps=8
+            )
             found = torch.full_like(leaders, -1)
             true = refined.settled.nonzero()[:, 0]
             found[true] = self._add(refined.points[true])

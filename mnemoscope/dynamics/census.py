@@ -15,7 +15,7 @@ from mnemoscope.dynamics.starts import Starts, block_size
 from mnemoscope.dynamics.states import nearest
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data, in_unit_of_starts
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Census:
         basin_low: `(m,)`, lower end of its 95% Wilson interval.
         basin_high: `(m,)`, upper end.
         nearest_example: `(m,)`, index of the nearest example; -1 without examples.
-        distance: `(m,)`, RMS distance to it; NaN without examples.
+        distance: `(m,)`, RMS distance to it, in units; NaN without examples.
         labels: `(n,)`, the attractor of each start; -1 for none.
         unseen: Good and Turing's share: of the starts that end at an attractor, how many would end
             at one not seen yet.
@@ -59,8 +59,8 @@ def find_attractors(
     """Iterates `f` from every start and takes a census of the attractors.
 
     Ends that lie together are refined (Newton-Krylov), their period found, and kept if the
-    spectral radius there is below 1. Attractors nearer to each other than `100 tol` (RMS) count
-    as one.
+    spectral radius there is below 1. Attractors nearer to each other than `100 tol` (RMS, in units)
+    count as one.
 
     Args:
         f: A self-map, or a network or callable to make one from.
@@ -74,7 +74,7 @@ def find_attractors(
     """
     known = X if isinstance(Z, Starts) else Z
     shape = None if known is None else known.shape[1:]
-    f = as_self_map(f, shape)
+    f = _in_unit(as_self_map(f, shape), Z, X)
     atlas = Atlas.empty(f)
     labels, status = [], []
     with f.evaluating():
@@ -82,7 +82,16 @@ def find_attractors(
             atlas, found, orbits = survey(f, block, atlas, **options)
             labels.append(found)
             status.append(orbits.status)
-    return tally(atlas, torch.cat(labels), torch.cat(status), None if X is None else f.batch(X))
+    return tally(f, atlas, torch.cat(labels), torch.cat(status), None if X is None else f.batch(X))
+
+
+def _in_unit(f: SelfMap, Z: Tensor | Starts, X: Tensor | None) -> SelfMap:
+    """The map with its own unit, else that of the examples, else one that the starts suggest."""
+    if X is not None and len(X):
+        return in_unit_of_data(f, X)
+    if isinstance(Z, Starts):
+        return f if f.known_unit is not None else f.with_unit(Z.span.width)
+    return in_unit_of_starts(f, Z)
 
 
 def survey(
@@ -102,6 +111,7 @@ def survey(
 
 
 def tally(
+    f: SelfMap,
     atlas: Atlas,
     labels: Int[Tensor, " n"],
     status: Int[Tensor, " n"],
@@ -123,7 +133,7 @@ def tally(
         basin_low=low,
         basin_high=high,
         nearest_example=example[order],
-        distance=distance[order],
+        distance=distance[order] / f.unit,
         labels=new[labels],
         unseen=good_turing(labels),
         status=status,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 
 PROBES = 8
 """Differences that are followed at each state, half of them `LONGER` times as long: their spread
@@ -59,8 +59,9 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     `MEASURED` steps after `SETTLING`. The interval is Student's over the probes, widened by what
     they may all share: how much the mean changes from the first half of these steps to the second
     (directions that have not turned yet), and from the shorter differences to the longer ones
-    (kinks and curvature). The length `h` is `eps^(2/3)` times the state's RMS or 1, whichever is
-    larger (for half of the probes `LONGER` times that): so short that few units change sides.
+    (kinks and curvature). The length `h` is `eps^(2/3)` times the state's RMS or the unit,
+    whichever is larger (for half of the probes `LONGER` times that): so short that few units change
+    sides.
     Rounding then turns a direction by about `eps^(1/3)` a step and adds the square of that to its
     length, which hides rates of no more than a few times `eps^(1/3)` and disturbs no others. Where
     an activation has kinks nearer than `h`, there is no one Jacobian over that length: the growth
@@ -80,11 +81,12 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     """
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
+    f = in_unit_of_starts(f, Z)
     eps = torch.finfo(f.dtype).eps
     generator = torch.Generator().manual_seed(seed)
     u = torch.randn(PROBES, *f.shape, generator=generator, dtype=torch.float64)
     u = u.to(Z)[:, None].expand(-1, *Z.shape).flatten(0, 1)
-    lengths = eps ** (2 / 3) * rms(Z).clamp_min(1)
+    lengths = eps ** (2 / 3) * rms(Z).clamp_min(f.unit)
     long = torch.arange(PROBES) % 2 == 1
     times = torch.where(long, LONGER, 1).to(Z)
     h = (times[:, None] * lengths).flatten().reshape(-1, *[1] * len(f.shape))

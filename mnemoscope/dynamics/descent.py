@@ -28,12 +28,13 @@ def descend(
 ) -> tuple[Float[Tensor, "n *shape"], Bool[Tensor, " n"]]:
     """Where descent from each state comes to, and whether the residual (RMS) there is up to `tol`.
 
-    It goes on to rounding, `4 eps max(RMS, 1)`: in quadratic convergence that is a step or two.
+    It goes on to rounding, `4 eps max(RMS, 1)` in units: in quadratic convergence that is a step or
+    two.
 
     Args:
         f: The map.
         Z: `(n, *shape)`, where to begin.
-        tol: What counts as small.
+        tol: Residual (RMS, in units) that counts as small.
     """
     rounding = 4 * torch.finfo(f.dtype).eps
     z, before = Z.clone(), f.residual(Z)
@@ -41,7 +42,9 @@ def descend(
     open_ = torch.arange(len(Z), device=Z.device)
     for _ in range(STEPS):
         left = before[open_]
-        open_ = open_[torch.isfinite(left) & (left > rounding * rms(z[open_]).clamp_min(1))]
+        open_ = open_[
+            torch.isfinite(left) & (left > rounding * (rms(z[open_]) / f.unit).clamp_min(1))
+        ]
         if len(open_) == 0:
             break
         at = z[open_]

@@ -15,7 +15,7 @@ from mnemoscope.dynamics.stability import stability
 from mnemoscope.dynamics.states import group_within, rms
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, image_space
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 from mnemoscope.memory import batch_size_within
 
 BATCH = 1024
@@ -40,7 +40,7 @@ class FixedPoints:
 
     Attributes:
         points: `(m, *shape)`, as exact as the dtype allows.
-        residual: `(m,)`, root mean square of `f(z) - z` there.
+        residual: `(m,)`, root mean square of `f(z) - z` there, in units.
         spectral_radius: `(m,)`, of the Jacobian there.
         attracting: `(m,)`, whether that is below 1 by more than its own residual and rounding.
         labels: `(n,)`, the point that the search from each start ended at; -1 for none.
@@ -86,8 +86,8 @@ def find_fixed_points(
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the starts.
-        tol: Residual (RMS) at which a search ends and its end is refined.
-        resolution: Points nearer to each other than this (RMS) count as one.
+        tol: Residual (RMS, in units) at which a search ends and its end is refined.
+        resolution: Points nearer to each other than this (RMS, in units) count as one.
         max_steps: Values of `f` after which a search is given up.
         batch_size: Searches under way at once (default 1024, or what fits into a quarter of the
             memory that is free).
@@ -106,6 +106,7 @@ def find_fixed_points(
     """
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
+    f = in_unit_of_starts(f, Z)
     if not (tol > 0 and resolution > 0) or max_steps < 1:
         raise MnemoscopeError(
             f"tol={tol}, resolution={resolution}, max_steps={max_steps}",
@@ -114,12 +115,11 @@ def find_fixed_points(
         )
     with f.evaluating():
         space = image_space(f)
-        scale = 1.0 if space is None else space.scale
         catalogue, sources, labels = _explore(
             f if space is None else space.map,
             f(Z) if space is None else space.image(Z),
-            tol=scale * tol,
-            resolution=scale * resolution,
+            tol=tol,
+            resolution=resolution,
             max_steps=max_steps,
             batch_size=batch_size,
         )
@@ -157,8 +157,8 @@ def _explore(
     # Its memory is most of what a search takes, and leaving the batch copies it.
     bytes_each = (2 * MEMORY + 16) * f.size * Z.element_size()
     size = batch_size or batch_size_within(bytes_each, device=f.device, largest=BATCH)
-    mixing = Mixing(f, tol=tol, max_steps=max_steps, tags=2)
-    catalogue = Catalogue(f, resolution=resolution, spread=_spread(Z))
+    mixing = Mixing(f, tol=tol * f.unit, max_steps=max_steps, tags=2)
+    catalogue = Catalogue(f, resolution=resolution * f.unit, spread=_spread(Z))
     sources = Sources(f, Z, catalogue)
     labels = torch.full((len(Z),), -1, dtype=torch.int64, device=f.device)
     few = torch.arange(min(DESCENTS, len(Z)), device=f.device)
@@ -182,9 +182,9 @@ def _verified(
     f: SelfMap, points: Tensor, labels: Tensor, resolution: float
 ) -> tuple[Tensor, Tensor]:
     """Points that come from coordinates refined as states, and the labels of those that stay."""
-    refined = refine(f, points, radius=max(resolution, _spread(points)))
+    refined = refine(f, points, radius=max(resolution, _spread(points) / f.unit))
     kept = refined.settled.nonzero()[:, 0]
-    group, leaders = group_within(refined.points[kept], resolution)
+    group, leaders = group_within(refined.points[kept], resolution * f.unit)
     new = torch.full((len(points) + 1,), -1, dtype=torch.int64, device=f.device)
     new[kept] = group
     return refined.points[kept[leaders]], new[labels]

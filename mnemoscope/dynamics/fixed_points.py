@@ -29,8 +29,9 @@ class Refined:
 
     Attributes:
         points: `(n, *shape)`.
-        residual: `(n,)`, root mean square of `f(z) - z` there.
-        settled: `(n,)`, whether the residual reached the floor of rounding, `16 eps max(RMS, 1)`.
+        residual: `(n,)`, root mean square of `f(z) - z` there, in units.
+        settled: `(n,)`, whether the residual reached the floor of rounding, `16 eps max(RMS, 1)`
+            with the state's root mean square in units.
     """
 
     points: Float[Tensor, "n *shape"]
@@ -51,14 +52,15 @@ def refine(
     Each step solves `(J - I) delta = z - f(z)` by GMRES on Jacobian-vector products, for all
     states at once (Kelley, *Iterative Methods for Linear and Nonlinear Equations*, 1995, ch. 5-6).
     A step that does not bring the residual down, or would carry the state further than `radius`
-    (RMS) from where it began, is replaced by one of plain iteration, which cannot leave the basin.
+    (RMS, in units) from where it began, is replaced by one of plain iteration, which cannot leave
+    the basin.
     A map without derivatives is mixed instead (`mnemoscope.dynamics.anderson`), with `VALUES` of
     its values for each step that Newton's method would be allowed.
 
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, states near fixed points.
-        radius: How far, in RMS, a refined point may lie from its start.
+        radius: How far (RMS, in units) a refined point may lie from its start.
         max_steps: Newton steps.
         batch_size: States worked on at once (default: what fits into a quarter of free memory).
     """
@@ -69,10 +71,11 @@ def refine(
     size = batch_size or f.batch_size(bytes_per_state, largest=orbit_batch_size(f))
     with f.evaluating():
         method = _newton if f.differentiable else _mixed
-        parts = [method(f, part, radius, max_steps) for part in Z.split(size)] if len(Z) else []
+        reach = radius * f.unit
+        parts = [method(f, part, reach, max_steps) for part in Z.split(size)] if len(Z) else []
     points = torch.cat([Z[:0], *(part for part, _ in parts)])
     residual = torch.cat([rms(Z[:0]), *(left for _, left in parts)])
-    return Refined(points=points, residual=residual, settled=residual <= _floor(points))
+    return Refined(points=points, residual=residual, settled=residual <= _floor(f, points))
 
 
 def _newton(f: SelfMap, origin: Tensor, radius: float, max_steps: int) -> tuple[Tensor, Tensor]:
@@ -80,7 +83,7 @@ def _newton(f: SelfMap, origin: Tensor, radius: float, max_steps: int) -> tuple[
     residual = f.residual(points)
     open_ = torch.arange(len(points), device=f.device)
     for _ in range(max_steps):
-        open_ = open_[residual[open_] > _floor(points[open_]) / 16]
+        open_ = open_[residual[open_] > _floor(f, points[open_]) / 16]
         if len(open_) == 0:
             break
         z, before = points[open_], residual[open_]
@@ -114,5 +117,5 @@ def _mixed(f: SelfMap, origin: Tensor, radius: float, max_steps: int) -> tuple[T
     return torch.where(expand(good, origin), found, origin), torch.where(good, after, before)
 
 
-def _floor(points: Tensor) -> Tensor:
-    return 16 * torch.finfo(points.dtype).eps * rms(points).clamp_min(1)
+def _floor(f: SelfMap, points: Tensor) -> Tensor:
+    return 16 * torch.finfo(points.dtype).eps * (rms(points) / f.unit).clamp_min(1)

@@ -14,7 +14,11 @@ SLACK = 0.25
 the lower ends of the first two differ by twice as much of the wider one."""
 
 FILLED = 0.5
-"""Of any but the first, finds must span this share: small numbers fit into every large range."""
+"""The share of a usual range, other than the first, that finds must span: small numbers fit into
+every large range."""
+
+FILLED_FIRST = 0.05
+"""The share of the first: finds of less contrast than this are data of another scale."""
 
 
 def likely_range(atlas: Atlas) -> Range:
@@ -34,7 +38,8 @@ def likely_range(atlas: Atlas) -> Range:
     for usual in USUAL:
         slack = SLACK * usual.width
         holds = usual.low - slack <= low and high <= usual.high + slack
-        if holds and (usual is USUAL[0] or high - low >= FILLED * usual.width):
+        filled = FILLED_FIRST if usual is USUAL[0] else FILLED
+        if holds and high - low >= filled * usual.width:
             return usual
     return Range(low, high)
 

@@ -66,7 +66,8 @@ def extract(
         max_seconds: Likewise.
         seed: Of all draws: the same seed, machine and limits give the same candidates, unless
             `max_seconds` ends the search.
-        tol: An orbit has converged when a step moves it by at most this (RMS).
+        tol: An orbit has converged when it is within this of its limit (RMS, in units, which are
+            the range of the data as far as it is known).
         max_steps: Applications of `f` after which an orbit is given up.
         batch_size: States worked on at once; by default what is fast and fits into memory.
         on_progress: Called with the starts used and the attractors found, after each kind.

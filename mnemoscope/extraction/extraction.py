@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mnemoscope.dynamics.starts import Range
+from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
 from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.extraction.pictures import drawable, drawn, sheet
 from mnemoscope.extraction.scoring import score_table
@@ -30,9 +31,6 @@ INDEX, STATES, PICTURES, SHEET = (
 )  # fmt: skip
 
 TABLES = ("table", "estimates", "history")
-
-MATCH_TOL = 1e-2
-"""An example within this RMS distance of a candidate is it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,8 @@ class Extraction:
 
         Args:
             X: `(n, *shape)`, the training examples.
-            match_tol: An example within this RMS distance of a candidate is it.
+            match_tol: The largest distance (RMS, in units of `X`) at which a candidate is an
+                example.
 
         Raises:
             MnemoscopeError: the examples are not of the candidates' shape, or there are none, or
@@ -92,13 +91,7 @@ class Extraction:
                 expected=f"at least one of shape {tuple(self.candidates.shape[1:])}",
                 todo="choose the examples that the map was trained on",
             )
-        if not match_tol > 0:
-            raise MnemoscopeError(
-                f"match_tol={match_tol}",
-                expected="a distance above 0",
-                todo=f"leave it out for {MATCH_TOL}",
-            )
-        return score_table(self.candidates, X.detach().cpu(), match_tol)
+        return score_table(self.candidates, X.detach().cpu(), checked_match_tol(match_tol))
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Writes everything into a folder; what an earlier one left there is replaced.

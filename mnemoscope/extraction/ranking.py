@@ -34,9 +34,9 @@ def likelihood(known: Evidence, span: Range, tol: float) -> Float[Tensor, " m"]:
     Args:
         known: What is known of the candidates.
         span: The data's range.
-        tol: How far a step may move an orbit that has converged; attractors nearer than
-            `100 tol` are not told apart.
+        tol: The tolerance of the orbits, in units; attractors nearer than `100 tol` are not
+            distinguished.
     """
-    excess = known.excess.clamp_min(RESOLUTION * tol) / span.width
+    excess = (known.excess / span.width).clamp_min(RESOLUTION * tol)
     per_step = known.spectral_radius ** (1 / known.period)
     return (1 - per_step).log() - excess.log()

@@ -37,7 +37,7 @@ from mnemoscope.dynamics.orbits import DIVERGED, orbit_batch_size
 from mnemoscope.dynamics.states import rms
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 
 RHO = 0.3
 """The weight of the map against the observed entries, which have weight 1. It, `AGREEMENT` and
@@ -67,8 +67,10 @@ class Recovery:
         estimate: `(n, *shape)`, the examples as estimated; the last finite state if it diverged.
         mask: `(n, *shape)`, True for entries taken for observed: as given, or as estimated.
         steps: `(n,)`, values of `f` spent.
-        residual: `(n,)`, root mean square of `x - f(x + u)` at the end, with `u` the multiplier.
-        misfit: `(n,)`, root mean square of `x - y` over the entries taken for observed; 0 if none.
+        residual: `(n,)`, root mean square of `x - f(x + u)` at the end, with `u` the multiplier, in
+            units.
+        misfit: `(n,)`, root mean square of `x - y` over the entries taken for observed, in units; 0
+            if none.
         converged: `(n,)`, whether nothing moved by more than `tol` and the mask stood still.
     """
 
@@ -115,10 +117,11 @@ def recover(
         fill: What missing entries hold. Not used where the mask is known.
         rho: The weight of the map against the observed entries; the larger, the nearer to plain
             iteration.
-        agreement: How near to each other entries agree; above the noise of what was observed.
+        agreement: How near to each other (in units) entries agree; above the noise of what was
+            observed.
         steps: Values of `f` for each example, at most.
         inner: Steps between two estimates of the mask.
-        tol: Root mean square below which a solution has converged.
+        tol: Root mean square (in units) below which a solution has converged.
         batch_size: Examples worked on at once (default: as many as are fast, and fit into a quarter
             of the memory that is free).
 
@@ -138,15 +141,16 @@ def recover(
     f = as_self_map(f, Y.shape[1:])
     Y = f.batch(Y)
     _check_data(Y, mask)
+    f = in_unit_of_data(f, Y)
     if not (rho > 0 and tol > 0 and agreement >= 0) or steps < 1 or inner < 1:
         raise MnemoscopeError(
             f"rho={rho}, tol={tol}, agreement={agreement}, steps={steps}, inner={inner}",
             expected="rho > 0, tol > 0, agreement >= 0, steps and inner of at least 1",
             todo="leave them out for the defaults",
         )
-    observed = (Y - fill).abs() > agreement if mask is None else mask.to(f.device)
+    observed = (Y - fill).abs() > agreement * f.unit if mask is None else mask.to(f.device)
     # Nothing agrees within less than nothing: a known mask stays as it is.
-    near = agreement if mask is None else -1.0
+    near = agreement * f.unit if mask is None else -1.0
     size = batch_size or orbit_batch_size(f)
     found = _Solutions(f, Y, observed)
     with f.evaluating():
@@ -172,7 +176,8 @@ class _Solutions:
         """Alternates between examples and masks; who has converged, or diverged, leaves."""
         y, observed = self.Y[rows], self.observed[rows]
         h, v, u = observed, y, torch.zeros_like(y)
-        bound = DIVERGED * rms(y).clamp_min(1)
+        unit = self.f.unit
+        bound = DIVERGED * rms(y).clamp_min(unit)
         taken = 0
         while taken < steps and len(rows):
             count = min(inner, steps - taken)
@@ -182,10 +187,11 @@ class _Solutions:
             # NaN compares as False.
             alive = (gap < bound) & (rms(x) < bound)
             mask = observed | ((x - y).abs() <= near)
-            still = alive & (mask == h).flatten(1).all(1) & (gap <= tol) & (moved <= tol)
+            settled = torch.maximum(gap, moved) <= tol * unit
+            still = alive & (mask == h).flatten(1).all(1) & settled
             out = rows[alive]
             self.estimate[out], self.mask[out] = x[alive], mask[alive]
-            self.residual[out], self.steps[out] = gap[alive], taken
+            self.residual[out], self.steps[out] = gap[alive] / unit, taken
             self.converged[out] = still[alive]
             stay = alive & ~still
             u = torch.where(mask == h, u, 0)
@@ -214,7 +220,7 @@ class _Solutions:
             mask=self.mask,
             steps=self.steps,
             residual=self.residual,
-            misfit=(missed / entries).sqrt(),
+            misfit=(missed / entries).sqrt() / self.f.unit,
             converged=self.converged,
         )
 

@@ -23,6 +23,13 @@ from mnemoscope.extraction.data_range import likely_range
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 
+RESCALED = 4.0
+"""The search begins again, once, when the range that the attractors suggest is this many times
+wider or narrower than the one that gave the unit: its tolerances were then of another scale."""
+
+NOTHING_NEW = "nothing new"
+"""Why a search that was not cut short has stopped."""
+
 BRED, GIVEN = "bred", "given"
 """Kinds of starts that are no noise: bred from attractors found, handed over by the caller."""
 
@@ -94,7 +101,7 @@ def search(
     rate: to the attractors known by then each of these starts was an independent trial.
 
     Args:
-        f: The map.
+        f: The map; without a unit of its own its unit is the width of the range.
         kinds: Names in `STARTS`.
         starts: Of each kind in a round; bred ones as many as all of these together.
         given: `(g, *shape)`, further starts, tried first.
@@ -108,6 +115,8 @@ def search(
     begun = time.perf_counter()
     generator = torch.Generator().manual_seed(seed)
     drawn_in, atlas = span or Range(), Atlas.empty(f)
+    own_unit, again = f.known_unit is not None, True
+    f = f if own_unit else f.with_unit(drawn_in.width)
     parts: list[Part] = []
     used, turn, stopped = 0, 0, ""
 
@@ -134,9 +143,14 @@ def search(
                 stopped = "most starts" if used >= max_starts else "most seconds"
                 break
         if _nothing_new(parts):
-            stopped = "nothing new"
+            stopped = NOTHING_NEW
         turn += 1
         drawn_in = span or likely_range(atlas)
+        ratio = drawn_in.width / f.unit
+        rescaled = not own_unit and not 1 / RESCALED <= ratio <= RESCALED
+        if again and rescaled and stopped in ("", NOTHING_NEW):
+            f, again = f.with_unit(drawn_in.width), False
+            atlas, parts, turn, stopped = Atlas.empty(f), [], 0, ""
     return Search(atlas, tuple(parts), stopped, drawn_in)
 
 

@@ -1,8 +1,8 @@
 """Matrix-free spectra and norms of Jacobians; spans and projections."""
 
-from mnemoscope.linalg.rank import EffectiveRank, effective_rank
-from mnemoscope.linalg.span import distance_to_span, span_basis
-from mnemoscope.linalg.spectrum import (
+from mnemoscope.linalg.bounded import AccuracyWarning, decisive_spectrum, spectrum
+from mnemoscope.linalg.bounds import Spectrum
+from mnemoscope.linalg.leading import (
     ConvergenceWarning,
     SpectrumInfo,
     jacobian_singular_values,
@@ -10,12 +10,17 @@ from mnemoscope.linalg.spectrum import (
     operator_norm,
     spectral_radius,
 )
+from mnemoscope.linalg.rank import EffectiveRank, effective_rank
+from mnemoscope.linalg.span import distance_to_span, span_basis
 from mnemoscope.linalg.stacks import has_small_cores, stack_spectral_radius
 
 __all__ = [
+    "AccuracyWarning",
     "ConvergenceWarning",
     "EffectiveRank",
+    "Spectrum",
     "SpectrumInfo",
+    "decisive_spectrum",
     "distance_to_span",
     "effective_rank",
     "has_small_cores",
@@ -24,5 +29,6 @@ __all__ = [
     "operator_norm",
     "span_basis",
     "spectral_radius",
+    "spectrum",
     "stack_spectral_radius",
 ]

@@ -23,6 +23,14 @@ from mnemoscope.linalg.orthogonal import combinations, orthogonalize, random_uni
 Product = Callable[[Float[Tensor, "a d"]], Float[Tensor, "a d"]]
 
 
+NEXT = 2
+"""Values known beyond those asked for: a complex pair, from which a leading one must be apart."""
+
+
+ROUNDINGS = 50.0
+"""No residual is below so many roundings of the largest image."""
+
+
 @dataclass(frozen=True)
 class RitzValues:
     """Leading eigenvalues with what is known of their accuracy.
@@ -32,12 +40,22 @@ class RitzValues:
         residual: `(n, k)`, `||J x - theta x||` for the unit Ritz vector `x`.
         converged: `(n, k)`, whether the residual met the tolerance.
         products: `(n,)` products with the Jacobian made for each state.
+        next: `(n, e)`, up to `NEXT` values that follow, converged or not; infinite where the basis
+            has no more.
+        condition: `(n, k)`, condition numbers of the values of `H`: of those of `J` no more than an
+            idea, unless the basis spans the whole space.
+        image_norm: `(n,)`, the largest `||J q||` of a vector of the basis.
+        vectors: `(n, k, d)`, unit Ritz vectors, if they were asked for.
     """
 
     values: Complex[Tensor, "n k"]
     residual: Float[Tensor, "n k"]
     converged: Bool[Tensor, "n k"]
     products: Int[Tensor, " n"]
+    next: Complex[Tensor, "n e"]
+    condition: Float[Tensor, "n k"]
+    image_norm: Float[Tensor, " n"]
+    vectors: Complex[Tensor, "n k d"] | None = None
 
 
 def leading_eigenvalues(
@@ -49,6 +67,7 @@ def leading_eigenvalues(
     basis_size: int,
     max_products: int,
     generator: torch.Generator,
+    vectors: bool = False,
 ) -> RitzValues:
     """The `k` eigenvalues of largest modulus of `n` matrices, given by their products.
 
@@ -61,14 +80,24 @@ def leading_eigenvalues(
         basis_size: Vectors held for each state before a restart, more than `k + 1` or `d`.
         max_products: Products for each state after which the rest is told as not converged.
         generator: Makes the first vectors.
+        vectors: Whether to return the Ritz vectors.
     """
     n, d = like.shape
     m = min(basis_size, d)
+    extra = min(NEXT, d - k)
+    # A basis of fewer vectors has fewer values.
+    max_products = max(max_products, k)
     found = RitzValues(
         values=torch.zeros(n, k, dtype=like.dtype.to_complex(), device=like.device),
         residual=like.new_full((n, k), torch.inf),
         converged=torch.zeros(n, k, dtype=torch.bool, device=like.device),
         products=torch.zeros(n, dtype=torch.int64, device=like.device),
+        next=torch.full((n, extra), torch.inf, dtype=like.dtype.to_complex(), device=like.device),
+        condition=like.new_full((n, k), torch.inf),
+        image_norm=like.new_zeros(n),
+        vectors=torch.zeros(n, k, d, dtype=like.dtype.to_complex(), device=like.device)
+        if vectors
+        else None,
     )
     active = torch.arange(n, device=like.device)
     apply = products_at(active)
@@ -97,16 +126,24 @@ def leading_eigenvalues(
         top = values[:, :k]
         residual = _residual(Q[:, :j], W[:, :j], Y[:, :, :k], top)
         # Each entry of a residual is a difference of sums of j terms.
-        roundings = max(50.0, 5 * j**0.5) * torch.finfo(like.dtype).eps
-        floor = roundings * torch.linalg.vector_norm(W[:, :j], dim=2).amax(1)
+        roundings = max(ROUNDINGS, 5 * j**0.5) * torch.finfo(like.dtype).eps
+        image_norm = torch.linalg.vector_norm(W[:, :j], dim=2).amax(1)
+        floor = roundings * image_norm
         limit = torch.maximum(tol * top[:, 0].abs(), floor)
         good = (residual <= limit[:, None]) & ~bad[:, None]
         found.values[active] = torch.where(bad[:, None], torch.nan, top)
         found.residual[active] = torch.where(bad[:, None], torch.nan, residual)
         found.converged[active] = good
         found.products[active] = made
+        found.image_norm[active] = image_norm
+        following = torch.where(bad[:, None], torch.nan, values[:, k : k + extra])
+        found.next[active, : following.shape[1]] = following
+        if found.vectors is not None:
+            pairs = (combinations(Q[:, :j], part) for part in (Y[:, :, :k].real, Y[:, :, :k].imag))
+            found.vectors[active] = torch.complex(*pairs)
         open_ = ~good.all(1) & ~bad
         if made >= max_products or j >= d or not bool(open_.any()):
+            found.condition[active] = _conditions(Y, k)
             return found
         if j == m:
             keep = min(m - 1, k + (m - k) // 2)
@@ -117,9 +154,19 @@ def leading_eigenvalues(
             Q[:, keep] = orthogonalize(last, Q[:, :keep], spare)[0]
             j = keep
         if int(open_.sum()) <= len(active) // 2:
+            found.condition[active[~open_]] = _conditions(Y[~open_], k)
             active, Q, W, spare = active[open_], Q[open_], W[open_], spare[open_]
             apply = products_at(active)
         check = min(m, j + max(8, j // 4))
+
+
+def _conditions(Y: Complex[Tensor, "n j j"], k: int) -> Float[Tensor, "n k"]:
+    """Of the first values whose unit eigenvectors are the columns; infinite if some are dependent.
+
+    The rows of the inverse are left eigenvectors with `w_i y_i = 1`.
+    """
+    size = torch.linalg.vector_norm(torch.linalg.inv_ex(Y)[0][:, :k], dim=2)
+    return torch.nan_to_num(size, nan=torch.inf)
 
 
 def _residual(

@@ -4,6 +4,12 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from mnemoscope.linalg.balancing import (
+    balancing_exponents,
+    power_of_two,
+    rescaled,
+    without_acyclic,
+)
 from mnemoscope.linalg.eigen import eigenpairs, eigenvalues
 from mnemoscope.maps import Linearization
 
@@ -17,8 +23,13 @@ DENSE_SINGULAR_SIZE = 32
 def dense_eigenvalues(
     linear: Linearization, k: int, *, residuals: bool
 ) -> tuple[Complex[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """The `k` leading eigenvalues of each Jacobian and, if asked for, their residuals (else 0)."""
+    """The `k` leading eigenvalues of each Jacobian and, if asked for, their residuals (else 0).
+
+    Entries on no cycle are left out first: they move no eigenvalue, and a block triangular matrix
+    with similar blocks has ill-conditioned ones (`mnemoscope.linalg.balancing`).
+    """
     J, bad = _finite(linear.dense())
+    J, _ = without_acyclic(J)
     if not residuals:
         values = eigenvalues(J)
         values = values.gather(1, _descending(values.abs(), k))
@@ -29,6 +40,24 @@ def dense_eigenvalues(
     x = vectors.gather(2, order[:, None, :].expand(-1, J.shape[1], -1))
     residual = torch.linalg.vector_norm(J.to(x.dtype) @ x - x * values[:, None, :], dim=1)
     return _or_nan(values, bad), _or_nan(residual, bad)
+
+
+def balanced_eigenvalues(
+    linear: Linearization, k: int, *, chunk: int
+) -> tuple[Complex[Tensor, "n k"], Float[Tensor, "n k"]]:
+    """As `dense_eigenvalues`, from balanced matrices in float64, with their residuals."""
+    J, bad = _finite(linear.dense(chunk=chunk))
+    dtype, device = J.dtype, J.device
+    J, _ = without_acyclic(J.to("cpu" if device.type == "mps" else device).double())
+    exponents = balancing_exponents(J)
+    values, vectors = eigenpairs(rescaled(J, exponents))
+    order = _descending(values.abs(), k)
+    values = values.gather(1, order)
+    x = vectors.gather(2, order[:, None, :].expand(-1, J.shape[1], -1))
+    x = x * power_of_two(exponents)[:, :, None]
+    defect = torch.linalg.vector_norm(J.to(x.dtype) @ x - x * values[:, None, :], dim=1)
+    residual = (defect / torch.linalg.vector_norm(x, dim=1)).to(device, dtype)
+    return _or_nan(values.to(device, dtype.to_complex()), bad), _or_nan(residual, bad)
 
 
 def spectral_radii(A: Float[Tensor, "*n d d"]) -> Float[Tensor, "*n"]:

@@ -52,14 +52,56 @@ class ChainLinearization(Linearization):
         other._slopes[-1] = self._slopes[-1][:, :1].expand(-1, len(basis))
         return other
 
+    def dense(self, *, chunk: int | None = None) -> Float[Tensor, "n e d"]:
+        """The Jacobians themselves; of the identity the first layer makes its own weights."""
+        d = self.states.shape[1:].numel()
+        self.products += d
+        parts = []
+        with torch.no_grad():
+            for columns in self._weights[0].T.split(chunk or d):
+                v = columns[:, None] * self._slopes[0]
+                for W, slope in zip(self._weights[1:], self._slopes[1:], strict=True):
+                    v = functional.linear(v, W).mul_(slope)
+                parts.append(v)
+        return torch.cat(parts).permute(1, 2, 0).contiguous()
+
+    @property
+    def narrowest(self) -> int:
+        """The first layer with the fewest inputs; 0 where that is the state."""
+        inputs = [W.shape[1] for W in self._weights]
+        return inputs.index(min(inputs))
+
+    def turned(self, first: int) -> "ChainLinearization":
+        """The same factors in turn, begun at another layer: `A B` for `J = B A`, where `A` ends.
+
+        But for zeros its eigenvalues are those of `J`.
+        """
+        return self._of([*range(first, len(self._weights)), *range(first)])
+
+    def ending(self, first: int) -> "ChainLinearization":
+        """The factors from a layer on: `B`, from that layer's inputs to the states."""
+        return self._of(range(first, len(self._weights)))
+
+    def beginning(self, first: int) -> "ChainLinearization":
+        """The factors before a layer: `A`, from the states to that layer's inputs."""
+        return self._of(range(first))
+
+    def _of(self, layers: Sequence[int]) -> "ChainLinearization":
+        other = copy(self)
+        other._weights = [self._weights[i] for i in layers]
+        other._slopes = [self._slopes[i] for i in layers]
+        other.states = self.states.new_zeros(len(self.states), other._weights[0].shape[1])
+        other.values = self.values.new_zeros(len(self.values), other._weights[-1].shape[0])
+        return other
+
     def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
         v = V.flatten(2)
         for W, slope in zip(self._weights, self._slopes, strict=True):
             v = functional.linear(v, W).mul_(slope)
-        return v.reshape(V.shape)
+        return v.reshape(V.shape[:1] + self.values.shape)
 
     def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         u = U.flatten(1)
         for W, slope in zip(reversed(self._weights), reversed(self._slopes), strict=True):
             u = (u * slope) @ W
-        return u.reshape(U.shape)
+        return u.reshape(self.states.shape)

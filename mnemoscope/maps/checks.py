@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.prediction_check import check_prediction
 from mnemoscope.maps.self_map import SelfMap
 
 SAME = 1e-4
@@ -65,6 +66,7 @@ def check_map(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
             expected="a map that takes each state by itself",
             todo="replace what is computed over the batch by running statistics",
         )
+    check_prediction(f, Z)
 
 
 def _check_derivative(f: SelfMap, z: Tensor) -> None:

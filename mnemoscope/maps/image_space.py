@@ -28,7 +28,7 @@ class ImageSpace:
 
     Attributes:
         basis: `(r, d)`, orthonormal rows.
-        map: The map in these coordinates, of states `(r,)`.
+        map: The map in these coordinates, of states `(r,)`; its unit makes shares of it the same.
         layers: The network's, the last of which ends in these coordinates.
         shape: Of the map's states.
     """
@@ -84,7 +84,13 @@ def image_space(f: SelfMap) -> ImageSpace | None:
     own = (outof, *layers[1:-1], into)
     return ImageSpace(
         basis=Q.to(f.dtype),
-        map=SelfMap(lambda Y: _through(own, Y), (len(Q),), dtype=f.dtype, device=f.device),
+        map=SelfMap(
+            lambda Y: _through(own, Y),
+            (len(Q),),
+            dtype=f.dtype,
+            device=f.device,
+            unit=f.unit * (d / len(Q)) ** 0.5,
+        ),
         layers=(*layers[:-1], into),
         shape=f.shape,
     )

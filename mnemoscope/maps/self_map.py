@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from copy import deepcopy
+from copy import copy
 from typing import Any
 
 import torch
@@ -24,9 +24,11 @@ from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization
 from mnemoscope.maps.wrapped import advice, parts_of
 from mnemoscope.memory import batch_size_within, free_share
+from mnemoscope.nets.dtypes import converted, state_device, state_dtype
 from mnemoscope.nets.modes import eval_mode
 from mnemoscope.nets.network import Network
 from mnemoscope.nets.plain import PlainLayer, plain_layers
+from mnemoscope.unit import checked_unit, unit_of, unit_of_starts
 
 Stage = Callable[[Tensor], Tensor]
 
@@ -46,16 +48,20 @@ class SelfMap:
     Args:
         f: An `nn.Module` or any callable from a batch to a batch.
         shape: The shape of a state; left out, it is read from `f.spec.shape`.
-        dtype: For a callable without parameters: the dtype of its states (default float32).
-            A module has its parameters'.
-        device: Likewise (default `cpu`).
+        dtype: The dtype of the states of a callable without floating-point parameters (default:
+            that of its first floating-point buffer, else float32). Otherwise states have the dtype
+            of the first real parameter, or of the parts of the first complex one.
+        device: The device of the states of a callable without parameters (default: that of its
+            first buffer, else `cpu`).
         budget: Bytes of memory that evaluating and linearizing may take (default: a quarter of what
             is free).
+        unit: The scale of the data, of which tolerances and distances are shares (default: that
+            of the data which a measurement is given; see `mnemoscope.unit`).
 
     Raises:
-        MnemoscopeError: the budget is too small for one state, the shape is not known, the output's
-            shape, dtype or device differs from the input's, or a dropout or batch-norm layer is in
-            training mode.
+        MnemoscopeError: the unit is not above 0, the budget is too small for one state, the shape
+            is not known, the output's shape, dtype or device differs from the input's, or a dropout
+            or batch-norm layer is in training mode.
 
     Example:
         >>> import torch
@@ -72,18 +78,20 @@ class SelfMap:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         budget: int | None = None,
+        unit: float | None = None,
     ) -> None:
         self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (f,)
         self.shape = _state_shape(f, shape)
-        like = next((p for m in self.modules for p in m.parameters()), None)
         if isinstance(f, SelfMap):
             dtype, device, budget = dtype or f.dtype, device or f.device, budget or f.budget
+            unit = f.known_unit if unit is None else unit
         self.budget = budget
-        self.dtype = like.dtype if like is not None else dtype or torch.float32
-        self.device = like.device if like is not None else torch.device(device or "cpu")
+        self.known_unit = None if unit is None else checked_unit(unit)
+        self.dtype = state_dtype(self.modules, dtype)
+        self.device = state_device(self.modules, device)
         self._evaluating = False
         self._footprint: Footprint | None = None
-        self._check_output()
+        self.check_output()
         if budget is not None and self.footprint.evaluate > budget:
             raise MnemoscopeError(
                 f"a budget of {budget:,} bytes",
@@ -102,6 +110,31 @@ class SelfMap:
         return torch.Size(self.shape).numel()
 
     @property
+    def unit(self) -> float:
+        """The scale of the data, of which tolerances and distances are shares; 1 if unknown."""
+        return 1.0 if self.known_unit is None else self.known_unit
+
+    def with_unit(self, unit: float) -> "SelfMap":
+        """The same map of data of another scale.
+
+        Raises:
+            MnemoscopeError: the unit is not a finite number above 0.
+        """
+        other = copy(self)
+        other.known_unit = checked_unit(unit)
+        other._evaluating = False
+        return other
+
+    @property
+    def narrowest(self) -> int:
+        """Entries of the narrowest layer of a fully connected network, or of its state.
+
+        The Jacobian of any other map is taken to have full rank.
+        """
+        layers = self.plain_layers() or []
+        return min([self.size, *(layer.weight.shape[1] for layer in layers)])
+
+    @property
     def differentiable(self) -> bool:
         """Whether derivatives can be taken; a stage with `differentiable = False` has none."""
         return all(getattr(stage, "differentiable", True) for stage in self.stages)
@@ -110,7 +143,7 @@ class SelfMap:
     def footprint(self) -> Footprint:
         """The memory that one state takes, measured when first asked for."""
         if self._footprint is None:
-            layers = self._plain()
+            layers = self.plain_layers()
             if layers is not None:
                 self._footprint = PlainFootprint.of(layers, self.dtype)
             elif not self.differentiable:
@@ -175,7 +208,7 @@ class SelfMap:
                 todo="measure how it contracts from orbits: "
                 "mnemoscope.dynamics.contraction.contraction(f, Z)",
             )
-        layers = self._plain()
+        layers = self.plain_layers()
         if layers is not None:
             return ChainLinearization(layers, Z)
         with self.evaluating():
@@ -202,9 +235,9 @@ class SelfMap:
         return self.linearize(Z).vjp(self.batch(U))
 
     def residual(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
-        """Root mean square of `f(z) - z` for each state."""
+        """Root mean square of `f(z) - z` for each state, in units."""
         Z = self.batch(Z)
-        return (self(Z) - Z).flatten(1).square().mean(1).sqrt()
+        return (self(Z) - Z).flatten(1).square().mean(1).sqrt() / self.unit
 
     def __pow__(self, p: int) -> "SelfMap":
         """The map applied `p` times."""
@@ -229,13 +262,14 @@ class SelfMap:
     ) -> "SelfMap":
         """The same map in another dtype or on another device; networks are copied, not changed.
 
+        Complex parameters take the complex dtype whose parts have `dtype`; integers keep theirs.
         A callable that is no module is taken as it is and handed states of the new dtype.
         """
         dtype = dtype or self.dtype
         device = torch.device(device or self.device)
         if dtype == self.dtype and device == self.device:
             return self
-        copies = {id(m): deepcopy(m).to(device=device, dtype=dtype) for m in self.modules}
+        copies = {id(m): converted(m, dtype, device) for m in self.modules}
         stages = tuple(copies.get(id(s), s) for s in self.stages)
         return self._with_stages(stages, dtype=dtype, device=device)
 
@@ -275,7 +309,7 @@ class SelfMap:
                 raise _failed(tuple(given.shape), error) from error
         return Z
 
-    def _plain(self) -> list[PlainLayer] | None:
+    def plain_layers(self) -> list[PlainLayer] | None:
         """The layers of all stages, if they are fully connected networks and nothing else."""
         each = [plain_layers(stage) for stage in self.stages]
         known = [layers for layers in each if layers is not None]
@@ -292,11 +326,17 @@ class SelfMap:
         other.dtype = place.get("dtype", self.dtype)
         other.device = place.get("device", self.device)
         other.budget = self.budget
+        other.known_unit = self.known_unit
         other._footprint = None
         other._evaluating = False
         return other
 
-    def _check_output(self) -> None:
+    def check_output(self) -> None:
+        """Evaluates the map at 0.
+
+        Raises:
+            MnemoscopeError: it fails, or the output is no batch of states.
+        """
         zeros = torch.zeros(1, *self.shape, dtype=self.dtype, device=self.device)
         with self.evaluating(), torch.no_grad():
             output = self._apply(zeros)
@@ -336,6 +376,16 @@ def _failed(shape: tuple[int, ...], error: BaseException) -> MnemoscopeError:
 def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> SelfMap:
     """`f` itself if it is a `SelfMap`, else one made of it."""
     return f if isinstance(f, SelfMap) else SelfMap(f, shape)
+
+
+def in_unit_of_data(f: SelfMap, X: Float[Tensor, "n *shape"]) -> SelfMap:
+    """The map with the unit of these data, unless it has one."""
+    return f if f.known_unit is not None else f.with_unit(unit_of(X))
+
+
+def in_unit_of_starts(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> SelfMap:
+    """The map with a unit judged by these starts, unless it has one."""
+    return f if f.known_unit is not None else f.with_unit(unit_of_starts(Z))
 
 
 def _state_shape(f: object, shape: Sequence[int] | None) -> tuple[int, ...]:

@@ -81,12 +81,25 @@ def untrained(f: SelfMap, seed: int = 0) -> SelfMap:
 def _drawn_again(module: nn.Module, seed: int) -> nn.Module:
     """A copy on the CPU, all of its parameters drawn again."""
     copy = deepcopy(module).cpu()
+    _refuse_integers(copy)
     with torch.no_grad():
         for parameter in copy.parameters():
             parameter.fill_(torch.nan)
         _draw_again(copy, type(copy).__name__, seed)
     _check_all_drawn(copy)
     return copy
+
+
+def _refuse_integers(module: nn.Module) -> None:
+    """Refuses integers: they may be quantized weights, and cannot be marked as not drawn."""
+    kinds = {key: p for key, p in module.named_parameters() if not p.is_floating_point()}
+    left = [key for key, p in kinds.items() if not p.is_complex()]
+    if left:
+        raise UntrainedError(
+            f"{type(module).__name__}, whose parameters {', '.join(left[:3])} are integers",
+            expected="real or complex parameters, which can be drawn again",
+            todo="register integers that are not learned as buffers",
+        )
 
 
 def _draw_again(module: nn.Module, name: str, seed: int) -> None:

@@ -34,7 +34,8 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """
     tensors = _without_prefix(_read(Path(path)), model)
     try:
-        wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+        own = model.state_dict()
+        wanted = {name: tuple(value.shape) for name, value in own.items()}
     except Exception as error:
         raise _unfit(path, model, "the module has no plain weights") from error
     given = {name: tuple(value.shape) for name, value in tensors.items()}
@@ -44,11 +45,13 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
         *([f"it lacks {_some(missing)}"] if missing else []),
         *([f"it has {_some(extra)} besides"] if extra else []),
         *(f"{n} is {given[n]} instead of {wanted[n]}" for n in differ[:MOST_KEYS]),
+        *_lossy(own, tensors),
     ]
     if faults:
         raise _unfit(path, model, "; ".join(faults))
     for name, value in tensors.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        inexact = value.is_floating_point() or value.is_complex()
+        if inexact and not bool(torch.isfinite(value).all()):
             raise MnemoscopeError(
                 f"{path}, whose {name} has NaN or infinity in it",
                 expected="finite weights",
@@ -58,6 +61,18 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
         model.load_state_dict(tensors)
     except Exception as error:
         raise _unfit(path, model, (str(error).splitlines() or [""])[0]) from error
+
+
+def _lossy(own: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
+    """What would lose imaginary parts or fractions: PyTorch would copy the rest."""
+    known = [name for name in own if name in given]
+    bad = [name for name in known if _rank(given[name].dtype) > _rank(own[name].dtype)]
+    return [f"{n} is {given[n].dtype} instead of {own[n].dtype}" for n in bad[:MOST_KEYS]]
+
+
+def _rank(dtype: torch.dtype) -> int:
+    """Integers, real numbers, complex numbers: each holds those before it."""
+    return 2 if dtype.is_complex else int(dtype.is_floating_point)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

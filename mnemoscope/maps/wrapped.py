@@ -4,7 +4,8 @@ With data in [0, 1] and a model whose values run from `low` to `high`,
 
     f(z) = (out(model(low + (high - low) z)) - low) / (high - low)
 
-so that states, distances and tolerances are the data's.
+so that states, distances and tolerances are the data's. Of a denoiser `out(model(…))` is its
+estimate of the state, whatever it predicts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.denoisers import Predicts, prediction
 
 Output = str | int | Callable[[Any], Tensor]
 
@@ -30,11 +32,20 @@ class Wrapped(nn.Module):
         channels_last: Whether the model takes and gives `(n, height, width, channels)`.
         noise_level: For a denoiser: a number that is handed to the model as its second argument,
             one for each state of the batch.
+        predicts: What a denoiser predicts: `state`, `noise` or `v`; its estimate of the state is
+            the map (`mnemoscope.maps.denoisers`). Default: it is tried whether it is the state, and
+            refused when it is measured if it does not seem so.
+        alpha_bar: With `predicts`: the share of the state's variance in what the model takes at
+            that level, a number, or the schedule, one number for each level. The model is then
+            handed `sqrt(alpha_bar) z`.
+        sigma: Instead of `alpha_bar`: the noise's standard deviation, in the model's values, where
+            it is only added to the state.
         fixed_batch: The one batch size that the model takes; batches are cut and filled up to it.
         black_box: Only evaluate it, though it may have derivatives.
 
     Raises:
-        MnemoscopeError: the scale is empty, or the output has no such part.
+        MnemoscopeError: the scale is empty, the output has no such part, or the share of the noise
+            that `predicts` needs is missing.
 
     Example:
         >>> f = Wrapped(lambda z: {"sample": z.tanh()}, output="sample", scale=(-1, 1))
@@ -50,6 +61,9 @@ class Wrapped(nn.Module):
         scale: tuple[float, float] | None = None,
         channels_last: bool = False,
         noise_level: float | None = None,
+        predicts: Predicts | None = None,
+        alpha_bar: float | Tensor | None = None,
+        sigma: float | None = None,
         fixed_batch: int | None = None,
         black_box: bool = False,
     ) -> None:
@@ -66,6 +80,10 @@ class Wrapped(nn.Module):
         self.low, self.width = float(low), float(high - low)
         self.channels_last = channels_last
         self.noise_level = noise_level
+        self.prediction = prediction(
+            predicts, noise_level=noise_level, alpha_bar=alpha_bar, sigma=sigma
+        )
+        self.untold = noise_level is not None and predicts is None
         self.fixed_batch = fixed_batch
         self.differentiable = not black_box and bool(getattr(model, "differentiable", True))
 
@@ -84,7 +102,8 @@ class Wrapped(nn.Module):
         return self._whole(full)[: len(z)]
 
     def _whole(self, z: Tensor) -> Tensor:
-        given = self.low + self.width * z
+        state = self.low + self.width * z
+        given = state if self.prediction is None else self.prediction.given(state)
         if self.channels_last:
             given = given.movedim(1, -1)
         if self.noise_level is None:
@@ -92,6 +111,8 @@ class Wrapped(nn.Module):
         else:
             made = self.model(given, given.new_full((len(given),), self.noise_level))
         image = chosen(made, self.output)
+        if self.prediction is not None:
+            image = self.prediction.state(given, image)
         if self.channels_last:
             image = image.movedim(-1, 1)
         return (image - self.low) / self.width

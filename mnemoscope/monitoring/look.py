@@ -9,6 +9,7 @@ from torch import Tensor
 from mnemoscope.dynamics.atlas import Atlas, chart
 from mnemoscope.dynamics.orbits import TOL, Orbits, Status, iterate
 from mnemoscope.dynamics.states import rms
+from mnemoscope.dynamics.stored import MatchRadii, distance_to_attractor
 from mnemoscope.linalg import spectral_radius
 from mnemoscope.maps import SelfMap
 
@@ -24,8 +25,8 @@ SCREEN = 32
 as on a cycle, are given up: most do early in a training."""
 
 FAR = 10
-"""An orbit so many times `match_tol` away from its example is taken to end elsewhere: one that ends
-within `match_tol` would have grown tenfold on its way to an attractor."""
+"""An orbit further from its example than this many radii is taken to end elsewhere: one that ends
+within the radius would have grown tenfold on its way to an attractor."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Look:
     """What was seen at each state.
 
     Attributes:
-        loss: Mean squared error over all of them.
+        loss: Mean squared error over all of them, in squared units.
         spectral_radius: `(m,)`, of the Jacobian at the state.
         converged: `(m,)`, whether that reached its tolerance.
         stored: `(m,)`, whether the state's orbit was seen to end at an attractor that matches it.
@@ -48,13 +49,13 @@ class Look:
     unsettled: int
 
 
-def look(f: SelfMap, Z: Float[Tensor, "m *shape"], *, match_tol: float, max_steps: int) -> Look:
+def look(f: SelfMap, Z: Float[Tensor, "m *shape"], radii: MatchRadii, *, max_steps: int) -> Look:
     """Looks at a map: an audit's measurements, with fewer products and shorter orbits.
 
     Args:
         f: The map.
         Z: `(m, *shape)`, examples.
-        match_tol: An attractor within this RMS distance of an example stores it.
+        radii: How near an attractor must lie to each example to store it.
         max_steps: Applications of `f` after which an orbit counts as unsettled, at least 2.
     """
     with f.evaluating():
@@ -66,12 +67,12 @@ def look(f: SelfMap, Z: Float[Tensor, "m *shape"], *, match_tol: float, max_step
         radius, info = spectral_radius(
             f, Z, return_info=True, tol=RADIUS_TOL, max_products=MAX_PRODUCTS
         )
-        stored, unsettled = _stored(f, Z, match_tol, max_steps)
+        stored, unsettled = _stored(f, Z, radii, max_steps)
     return Look(loss, radius, info.converged[:, 0], stored, unsettled)
 
 
 def _stored(
-    f: SelfMap, Z: Float[Tensor, "m *shape"], match_tol: float, max_steps: int
+    f: SelfMap, Z: Float[Tensor, "m *shape"], radii: MatchRadii, max_steps: int
 ) -> tuple[Bool[Tensor, " m"], int]:
     """Which states are stored, and how many orbits stayed near and did not settle."""
     stored = torch.zeros(len(Z), dtype=torch.bool, device=Z.device)
@@ -81,28 +82,20 @@ def _stored(
         z = f(z)
         if 2 * step > screened:
             nearest = torch.fmin(nearest, rms(z - Z))
-    rows = (nearest <= FAR * match_tol).nonzero()[:, 0]
+    rows = (nearest <= FAR * radii.tau).nonzero()[:, 0]
     if len(rows) == 0:
         return stored, 0
     orbits = iterate(f, z[rows], max_steps=max_steps - screened)
-    # Refining moves an end by far less than `match_tol`. Of a cycle any state may match.
-    arrived = rms(orbits.end - Z[rows]) <= 2 * match_tol
+    # Refining moves an end by far less than the radius. Of a cycle any state may match.
+    arrived = rms(orbits.end - Z[rows]) <= 2 * radii.tau[rows]
     arrived &= orbits.status == Status.CONVERGED
     arrived |= orbits.status == Status.CYCLE
     if bool(arrived.any()):
         found = rows[arrived]
-        stored[found] = _match(f, Z[found], _of(orbits, arrived), match_tol)
+        atlas, labels = chart(f, _of(orbits, arrived), Atlas.empty(f), tol=TOL)
+        near = distance_to_attractor(Z[found], labels, atlas)
+        stored[found] = radii.at(found).stored(labels, near)
     return stored, orbits.count(Status.UNSETTLED)
-
-
-def _match(
-    f: SelfMap, Z: Float[Tensor, "r *shape"], orbits: Orbits, match_tol: float
-) -> Bool[Tensor, " r"]:
-    """Whether what an orbit ended at attracts and is within `match_tol` of its state."""
-    atlas, labels = chart(f, orbits, Atlas.empty(f), tol=TOL)
-    apart = _distance(Z, atlas)
-    apart[atlas.owner != labels[:, None]] = torch.inf
-    return (apart <= match_tol).any(1)
 
 
 def _of(orbits: Orbits, rows: Bool[Tensor, " n"]) -> Orbits:
@@ -113,11 +106,3 @@ def _of(orbits: Orbits, rows: Bool[Tensor, " n"]) -> Orbits:
         orbits.period[rows],
         orbits.status[rows],
     )
-
-
-def _distance(Z: Float[Tensor, "r *shape"], atlas: Atlas) -> Float[Tensor, "r s"]:
-    """RMS from each state to each state of an attractor."""
-    # Not by matrix products, which lose half the digits of small distances.
-    mode = "donot_use_mm_for_euclid_dist"
-    apart = torch.cdist(Z.flatten(1), atlas.states.flatten(1), compute_mode=mode)
-    return apart / Z.shape[1:].numel() ** 0.5

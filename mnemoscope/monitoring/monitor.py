@@ -1,6 +1,5 @@
 """`Monitor`: what a network memorizes, recorded while it is being trained."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,12 +11,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
+from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol, match_radii
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 from mnemoscope.monitoring.look import Look, look
 from mnemoscope.monitoring.pace import Pace
 from mnemoscope.nets.modes import eval_mode
+from mnemoscope.unit import unit_of
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -73,7 +74,8 @@ class Monitor:
         states: Examples to look at, at most.
         seed: Of the choice of these.
         share: Of the training's time that records may take.
-        match_tol: An attractor within this RMS distance of an example stores it.
+        match_tol: The largest distance (RMS, in units of `X`) at which an attractor stores an
+            example.
         max_steps: Applications of the network after which an orbit counts as unsettled, at least 2.
         network: Picks the self-map out of the module that is handed over, where that is not one
             itself: `network=lambda module: module.autoencoder`.
@@ -101,7 +103,7 @@ class Monitor:
         states: int = 32,
         seed: int = 0,
         share: float = 0.05,
-        match_tol: float = 1e-2,
+        match_tol: float = MATCH_TOL,
         max_steps: int = MAX_STEPS,
         network: Callable[[Any], nn.Module] | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -116,20 +118,23 @@ class Monitor:
             )
         for name, value, least in (("states", states, 1), ("max_steps", max_steps, 2)):
             whole_number(name, value, least=least)
-        for name, value, most in (("share", share, 1.0), ("match_tol", match_tol, math.inf)):
-            if not 0 < value < most:
-                raise MnemoscopeError(
-                    f"{name}={value}",
-                    expected="a number above 0" + (f" and below {most:g}" if most == 1 else ""),
-                    todo="leave it out for the default",
-                )
-        generator = torch.Generator().manual_seed(
-            whole_number("seed", seed, least=0, most=LARGEST_SEED)
-        )
+        if not 0 < share < 1:
+            raise MnemoscopeError(
+                f"share={share}",
+                expected="a number above 0 and below 1",
+                todo="omit it for the default",
+            )
+        seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
+        generator = torch.Generator().manual_seed(seed)
         chosen = torch.randperm(len(X), generator=generator)[:states]
-        self._X = X.detach()[chosen.to(X.device)].clone()
+        X = X.detach()
+        self._X = X[chosen.to(X.device)].clone()
+        self._unit = unit_of(X)
+        self._radii = match_radii(
+            self._X, unit=self._unit, match_tol=checked_match_tol(match_tol), among=X
+        )
         self._every = whole_number("every", every, least=1)
-        self._match_tol, self._max_steps = match_tol, max_steps
+        self._max_steps = max_steps
         self._network, self._clock = network, clock
         self._pace = Pace(share, len(chosen))
         self._begun: float | None = None
@@ -188,7 +193,8 @@ class Monitor:
         # Dropout and batch norm are in training mode here, autocast may be on.
         with _measuring(f):
             Z = f.batch(self._X[:states])
-            seen = look(f, Z, match_tol=self._match_tol, max_steps=self._max_steps)
+            radii = self._radii.head(len(Z))
+            seen = look(f, Z, radii, max_steps=self._max_steps)
         row = _row(seen)
         cost = self._clock() - begun
         self._pace.paid(cost, trained, self._dues)
@@ -214,7 +220,7 @@ class Monitor:
         net = net if self._network is None else self._network(net)
         with eval_mode(net), torch.autocast(self._X.device.type, enabled=False):
             try:
-                return SelfMap(net, self._X.shape[1:])
+                return SelfMap(net, self._X.shape[1:], unit=self._unit)
             except MnemoscopeError as error:
                 raise MnemoscopeError(
                     error.given,

@@ -1,7 +1,8 @@
 """The layers of a fully connected network that is just what its spec says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,6 +30,11 @@ class PlainLayer:
     scale: float
     phi: nn.Module
     pullback: Pullback
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "PlainLayer":
+        """The same layer with copies of its parameters."""
+        bias = None if self.bias is None else self.bias.detach().to(device, dtype)
+        return replace(self, weight=self.weight.detach().to(device, dtype), bias=bias)
 
     def affine(self, a: Float[Tensor, "*n inputs"]) -> Float[Tensor, "*n outputs"]:
         """`scale * W a + b`; the scale is put on the inputs, because they are fewer."""

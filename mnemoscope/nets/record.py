@@ -11,7 +11,7 @@ class HistoryRow(BaseModel, frozen=True, extra="forbid", ser_json_inf_nan="strin
     Attributes:
         step: Optimizer steps taken so far.
         seconds: Time since the start, in seconds.
-        loss: Training loss.
+        loss: Training loss, in squared units.
         lr: Learning rate.
     """
 
@@ -29,14 +29,15 @@ class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
         lr: The learning rate it began with.
         schedule: How the learning rate changed.
         batch_size: Examples in each step; the number of examples for full-batch training.
-        tol: The training loss that counted as interpolation.
+        tol: The training loss, in squared units, that counted as interpolation.
+        unit: The scale of the examples; losses are shares of its square.
         max_steps: The most steps allowed.
         momentum: Of gradient descent.
         weight_decay: Decoupled for Adam, an L2 penalty otherwise.
         init_scale: What the drawn weights were multiplied by before the first step.
         polish: Whether Gauss-Newton took over near the end.
         steps: Optimizer steps taken.
-        loss: Training loss at the end.
+        loss: Training loss at the end, in squared units.
         converged: Whether the loss reached `tol`.
         seconds: How long it took, in seconds.
         seed: The seed of the order of the examples.
@@ -56,6 +57,7 @@ class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
     schedule: str = Field(description="the schedule's name")
     batch_size: int = Field(ge=1, description="a whole number, 1 or more")
     tol: float = Field(description="a loss, as a number")
+    unit: float = Field(default=1.0, gt=0, description="a scale above 0, as a number")
     max_steps: int = Field(ge=0, description="a whole number, 0 or more")
     momentum: float = Field(default=0.9, description="a number from 0 to 1")
     weight_decay: float = Field(default=0.0, description="a number, 0 or more")

@@ -34,10 +34,12 @@ def key_figures(audit: Audit) -> list[KeyFigure]:
     summary = audit.summary
     found = (
         _stored(summary),
+        _disclosed(summary),
         _recalled(summary),
         _reached(summary),
         _spurious(summary),
         _unsettled(summary),
+        _undecided(summary),
         _training(summary, interpolation_threshold(audit)),
     )
     return [figure for figure in found if figure is not None]
@@ -49,6 +51,17 @@ def _stored(summary: dict[str, Any]) -> KeyFigure | None:
         return None
     return KeyFigure(
         "training examples stored", f"{rate.count:,}", f"of {rate.total:,}", rate, "stored"
+    )
+
+
+def _disclosed(summary: dict[str, Any]) -> KeyFigure | None:
+    """How many examples an attractor lies near, where that is more than are stored."""
+    rate = rate_of_summary(summary.get("disclosed"))
+    stored = rate_of_summary(summary.get("stored"))
+    if rate is None or stored is None or rate.count <= stored.count:
+        return None
+    return KeyFigure(
+        "training examples disclosed", f"{rate.count:,}", f"of {rate.total:,}", rate, "spurious"
     )
 
 
@@ -96,6 +109,14 @@ def _unsettled(summary: dict[str, Any]) -> KeyFigure | None:
     return KeyFigure(
         "of starts did not settle", rate.text, f"{rate.fraction} starts", rate, "unsettled"
     )
+
+
+def _undecided(summary: dict[str, Any]) -> KeyFigure | None:
+    """How many examples no bound decides of, where there are any."""
+    if not summary.get("undecided"):
+        return None
+    note = f"of {summary['examples']:,}: the bound on the spectral radius is not below 1"
+    return KeyFigure("undecided whether contractive", f"{summary['undecided']:,}", note)
 
 
 def _training(summary: dict[str, Any], tol: float | None) -> KeyFigure | None:

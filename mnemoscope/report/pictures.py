@@ -76,12 +76,13 @@ def drawing(examples: Tensor | None, count: int) -> Drawing:
 
 
 def picture(state: Tensor, how: Drawing) -> Picture:
-    """A state as a PNG: a picture clipped to [0, 1], or a strip of bars if it is not a picture.
+    """A state as a PNG: a picture, or a strip of bars if it is not one.
 
-    What is not a number is drawn as 0.
+    Black is 0 and white is 1, or the ends of the examples' range where it is wider; what lies
+    outside is clipped. What is not a number is drawn as 0.
     """
     values = torch.nan_to_num(state.detach().to("cpu", torch.float32), nan=0.0)
-    image = _image(values) if is_picture(state.shape) else _strip(values.flatten(), how)
+    image = _image(values, how) if is_picture(state.shape) else _strip(values.flatten(), how)
     if max(image.size) > how.side and is_picture(state.shape):
         shrink = how.side / max(image.size)
         image = image.resize(
@@ -101,8 +102,9 @@ def spread(total: int, most: int) -> list[int]:
     return sorted({round(k * (total - 1) / (most - 1)) for k in range(most)})
 
 
-def _image(values: Tensor) -> Image.Image:
-    levels = (values.clamp(0, 1) * 255).round().to(torch.uint8)
+def _image(values: Tensor, how: Drawing) -> Image.Image:
+    low, high = min(how.low, 0.0), max(how.high, 1.0)
+    levels = (((values - low) / (high - low)).clamp(0, 1) * 255).round().to(torch.uint8)
     if levels.ndim == 3 and levels.shape[0] == 3:
         height, width = levels.shape[1:]
         data = bytes(levels.permute(1, 2, 0).flatten().tolist())

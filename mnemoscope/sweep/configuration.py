@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,9 @@ from mnemoscope.nets.spec import Count, Whole
 from mnemoscope.provenance import checksum
 from mnemoscope.small_files import parse_json
 from mnemoscope.sweep.measure import Measure
+
+READING = ("integers", "column", "alpha")
+"""Fields of the data that say how numbers are read."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 """The dtypes that networks are trained in."""
@@ -37,6 +40,18 @@ class Data(CheckedModel, frozen=True, extra="forbid"):
     offset: Whole = Field(default=0, description="a whole number, 0 or more")
     size: Count | None = Field(default=None, description="a whole number, 1 or more, or nothing")
     gray: bool = Field(default=False, strict=True, description="true or false")
+    integers: Literal["divide", "keep"] | None = Field(
+        default=None, description="'divide', 'keep' or nothing"
+    )
+    column: str | None = Field(default=None, strict=True, description="a name, or nothing")
+    alpha: Literal["white", "plane"] | None = Field(
+        default=None, description="'white', 'plane' or nothing"
+    )
+
+    def record(self) -> dict[str, Any]:
+        """How the examples were loaded, for the network's record."""
+        told = self.model_dump(mode="json")
+        return {name: told[name] for name in told if name not in READING or told[name] is not None}
 
 
 def _rate(value: object) -> object:
@@ -180,7 +195,10 @@ def examples(data: Data) -> tuple[Float[Tensor, "n *shape"], str]:
         MnemoscopeError: as `mn.load_data`; or they do not fit into memory.
     """
     try:
-        X = load_data(data.source, data.n, data.offset, data.size, data.gray)
+        X = load_data(
+            data.source, data.n, data.offset, data.size, data.gray,
+            integers=data.integers, column=data.column, alpha=data.alpha,
+        )  # fmt: skip
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             raise

@@ -110,7 +110,7 @@ def network_of(fitted: Fitted, runs: Sequence[Configuration], row: int) -> Netwo
     assert fitted.replicas is not None
     network = fitted.replicas[fitted.rows.index(row)]
     assert network.training_record is not None
-    source = runs[row].data.model_dump(mode="json")
+    source = runs[row].data.record()
     network.training_record = network.training_record.model_copy(update={"source": source})
     return network
 

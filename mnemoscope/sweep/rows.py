@@ -17,6 +17,7 @@ SETTINGS: dict[str, Any] = {
     "bias": pl.Boolean, "init": pl.Utf8, "width": pl.Int64, "widths": pl.Utf8, "depth": pl.Int64,
     "channels": pl.Int64, "kernel_size": pl.Int64, "downsample": pl.Int64, "levels": pl.Int64,
     "source": pl.Utf8, "n": pl.Int64, "offset": pl.Int64, "size": pl.Int64, "gray": pl.Boolean,
+    "integers": pl.Utf8, "column": pl.Utf8, "alpha": pl.Utf8,
     "optimizer": pl.Utf8, "lr": pl.Float64, "schedule": pl.Utf8, "batch_size": pl.Int64,
     "tol": pl.Float64, "max_steps": pl.Int64, "momentum": pl.Float64, "weight_decay": pl.Float64,
     "init_scale": pl.Float64, "polish": pl.Boolean, "dtype": pl.Utf8, "seed": pl.Int64,

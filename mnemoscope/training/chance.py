@@ -1,6 +1,6 @@
 """The chance in a network's layers (dropout), drawn from the training's seed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -21,3 +21,21 @@ def seeded(seed: int, turn: int, device: torch.device) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(number)
         yield
+
+
+def rewinder(device: torch.device) -> Callable[[], None]:
+    """Returns a function that puts PyTorch's generators back to where they are now.
+
+    Between two calls of it layers such as dropout draw the same numbers, so that the losses can be
+    compared.
+    """
+    on_gpu = device.type == "cuda"
+    here = torch.default_generator.get_state()
+    there = torch.cuda.get_rng_state(device) if on_gpu else None
+
+    def rewind() -> None:
+        torch.default_generator.set_state(here)
+        if there is not None:
+            torch.cuda.set_rng_state(there, device)
+
+    return rewind

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -53,8 +54,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def _without_tensors(node: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(node, Tensor):
         name = f"t{len(tensors)}"
-        tensors[name] = node.detach().cpu().clone().contiguous()
-        return {"tensor": name}
+        values = node.detach().cpu()
+        # As pairs of real numbers: safetensors knows no complex numbers of double precision.
+        kind = "complex" if values.is_complex() else "tensor"
+        values = torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
+        tensors[name] = values.clone().contiguous()
+        return {kind: name}
     if isinstance(node, dict):
         return {"dict": [[key, _without_tensors(value, tensors)] for key, value in node.items()]}
     if isinstance(node, list | tuple):
@@ -66,6 +71,8 @@ def _with_tensors(node: Any, tensors: dict[str, Tensor]) -> Any:
     ((kind, content),) = node.items()
     if kind == "tensor":
         return tensors[content]
+    if kind == "complex":
+        return torch.view_as_complex(tensors[content])
     if kind == "dict":
         return {key: _with_tensors(value, tensors) for key, value in content}
     if kind == "list":

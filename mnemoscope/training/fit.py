@@ -12,7 +12,8 @@ class Progress:
     Attributes:
         step: Optimizer steps taken so far.
         seconds: Time since the start (time before a resumption included).
-        loss: Training loss: of the last step, or mean over the last pass of mini-batches.
+        loss: Training loss, in squared units: of the last step, or mean over the last pass of
+            mini-batches.
         lr: Learning rate.
     """
 
@@ -27,7 +28,8 @@ class Fit:
     """The result of a training.
 
     Attributes:
-        loss: Training loss of the network as it is now: mean squared error over all entries.
+        loss: Training loss of the network as it is now: mean squared error over all entries, in
+            squared units.
         steps: Optimizer steps taken.
         converged: Whether `loss <= tol`: the network interpolates its examples.
         seconds: How long it took, in seconds.

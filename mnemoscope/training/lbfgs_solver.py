@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.training.autograd_solver import backward
-from mnemoscope.training.loss import whole_loss
-from mnemoscope.training.optimizers import RescaledLBFGS, make_optimizer, set_rate
+from mnemoscope.training.chance import rewinder
+from mnemoscope.training.optimizers import make_optimizer, set_rate
+from mnemoscope.training.rescaled_lbfgs import RescaledLBFGS
 from mnemoscope.training.solver import Solver
 
 
@@ -24,10 +25,18 @@ class LBFGSSolver(Solver):
     def descend(
         self, X: Float[Tensor, "n *shape"], Y: Float[Tensor, "n *shape"], steps: int, lr: float
     ) -> tuple[int, float]:
-        """Takes up to so many iterations: how many, and the loss after them."""
+        """Takes up to `steps` iterations: their number, and the loss after them.
+
+        Within a call chance is drawn once: a line search compares values of one function.
+        """
         set_rate(self._optimizer, lr)
-        taken = self._optimizer.advance(lambda: backward(self.net, self._optimizer, X, Y), steps)
-        return taken, whole_loss(self.net, X, Y)
+        rewind = rewinder(X.device)
+
+        def closure() -> Tensor:
+            rewind()
+            return backward(self.net, self._optimizer, X, Y)
+
+        return self._optimizer.advance(closure, steps, buffers=list(self.net.buffers()))
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, besides the weights."""

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer, RMSprop
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.training.rescaled_lbfgs import RescaledLBFGS
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,19 @@ Levenberg-Marquardt in function space."""
 
 def _adam(parameters: list[Tensor], lr: float, momentum: float, decay: float) -> Optimizer:
     kind = AdamW if decay else Adam
-    return kind(parameters, lr=lr, weight_decay=decay, fused=True)
+    return kind(parameters, lr=lr, weight_decay=decay, fused=_fused(parameters))
 
 
 def _gradient_descent(
     parameters: list[Tensor], lr: float, momentum: float, decay: float
 ) -> Optimizer:
-    return SGD(parameters, lr=lr, momentum=momentum, weight_decay=decay, fused=True)
+    fused = _fused(parameters)
+    return SGD(parameters, lr=lr, momentum=momentum, weight_decay=decay, fused=fused)
+
+
+def _fused(parameters: list[Tensor]) -> bool:
+    """Whether PyTorch's fused kernels take them: they know real numbers only."""
+    return all(parameter.is_floating_point() for parameter in parameters)
 
 
 def _rmsprop(parameters: list[Tensor], lr: float, momentum: float, decay: float) -> Optimizer:
@@ -60,63 +67,6 @@ def _lbfgs(parameters: list[Tensor], lr: float, momentum: float, decay: float) -
         tolerance_change=0,
         line_search_fn="strong_wolfe",
     )
-
-
-LBFGS_RESTART = 100
-"""Iterations of L-BFGS after which it forgets its history and measures the loss anew."""
-
-LBFGS_EVALUATIONS = 25
-"""Evaluations of the loss that an iteration's line search may take, on average."""
-
-
-class RescaledLBFGS(LBFGS):
-    """L-BFGS on the loss divided by what it was at the last restart.
-
-    PyTorch's has thresholds that are not relative: a pair of the history counts only if
-    `y·s > 1e-10`, and a line search ends when its bracket is below 1e-9. Near interpolation every
-    pair falls below them and it stalls; divided by itself the loss is of order 1 again. It
-    restarts, with a fresh history, every `LBFGS_RESTART` iterations and whenever it can go no
-    further.
-
-    The divisor is kept in the parameter group, so `state_dict` holds all that the next iteration
-    depends on.
-    """
-
-    def advance(self, closure: Callable[[], Tensor], iterations: int) -> int:
-        """Takes up to so many iterations; how many it took, at least 1 (where the gradient is 0).
-
-        Args:
-            closure: Computes the loss and its gradient.
-            iterations: At most so many.
-        """
-        group = self.param_groups[0]
-        parameters = group["params"]
-        state = self.state[parameters[0]]
-        if state.get("n_iter", 0) >= LBFGS_RESTART or group.get("divisor") is None:
-            self._restart()
-            state = self.state[parameters[0]]
-        group["max_iter"] = iterations
-        group["max_eval"] = LBFGS_EVALUATIONS * iterations
-
-        def rescaled() -> Tensor:
-            loss = closure()
-            if group["divisor"] is None:
-                group["divisor"] = float(loss) or 1.0
-            for parameter in parameters:
-                if parameter.grad is not None:
-                    parameter.grad.div_(group["divisor"])
-            return loss / group["divisor"]
-
-        before = state.get("n_iter", 0)
-        self.step(rescaled)  # pyright: ignore[reportArgumentType]
-        taken = state["n_iter"] - before
-        if taken < iterations:
-            self._restart()
-        return max(1, taken)
-
-    def _restart(self) -> None:
-        self.state.clear()
-        self.param_groups[0]["divisor"] = None
 
 
 _MAKERS: dict[str, Callable[[list[Tensor], float, float, float], Optimizer]] = {

@@ -53,7 +53,8 @@ class ParameterLinearization:
     float64; twice that once `push` was called.
 
     Attributes:
-        weights: `(P,)`, the trainable parameters one after the other.
+        weights: `(P,)`, the trainable parameters one after the other; of complex ones the real
+            and imaginary parts.
     """
 
     def __init__(self, net: nn.Module, X: Float[Tensor, "n *shape"]) -> None:
@@ -64,7 +65,7 @@ class ParameterLinearization:
         """
         self._net = net
         own = {name: p for name, p in net.named_parameters() if p.requires_grad}
-        self.weights = torch.cat([p.detach().double().flatten() for p in own.values()])
+        self.weights = torch.cat([_double(_reals(p)).flatten() for p in own.values()])
         fixed = {name: _double(p) for name, p in net.named_parameters() if name not in own}
         fixed.update((name, _double(buffer)) for name, buffer in net.named_buffers())
 
@@ -109,15 +110,20 @@ class ParameterLinearization:
 def split(net: nn.Module, weights: Float[Tensor, " P"]) -> dict[str, Float[Tensor, "*shape"]]:
     """The trainable parameters by name, as parts of one tensor that holds them all."""
     own = {name: p for name, p in net.named_parameters() if p.requires_grad}
-    parts = weights.split([p.numel() for p in own.values()])
-    return {name: part.view(p.shape) for (name, p), part in zip(own.items(), parts, strict=True)}
+    parts = weights.split([_reals(p).numel() for p in own.values()])
+    return {
+        name: torch.view_as_complex(part.view(*p.shape, 2))
+        if p.is_complex()
+        else part.view(p.shape)
+        for (name, p), part in zip(own.items(), parts, strict=True)
+    }
 
 
 def can_form_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> bool:
     """Whether the kernel, and the Jacobian where it needs one, keep within their bounds."""
     if X.numel() > KERNEL_SIZE:
         return False
-    entries = X.numel() * sum(p.numel() for p in trainable(net))
+    entries = X.numel() * sum(_reals(p).numel() for p in trainable(net))
     return is_plain(net) or entries <= JACOBIAN_ENTRIES
 
 
@@ -129,7 +135,7 @@ def tangent_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> Float[Tensor
     """
     if isinstance(net, Network) and is_plain(net):
         return _by_layers(net, X)
-    d, parameters = X[0].numel(), sum(p.numel() for p in trainable(net))
+    d, parameters = X[0].numel(), sum(_reals(p).numel() for p in trainable(net))
     J = X.new_empty(X.numel(), parameters, dtype=torch.float64)
     for x, rows in zip(X, J.split(d), strict=True):
         rows.copy_(ParameterLinearization(net, x[None]).rows())
@@ -161,7 +167,14 @@ def _by_layers(net: Network, X: Float[Tensor, "n *shape"]) -> Float[Tensor, "N N
 
 def _double(tensor: Tensor) -> Tensor:
     values = tensor.detach()
+    if values.is_complex():
+        return values.to(torch.complex128)
     return values.double() if values.is_floating_point() else values
+
+
+def _reals(tensor: Tensor) -> Tensor:
+    """The same numbers as real ones: a complex one is two of them."""
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.interruption import deferred_interrupt
 from mnemoscope.nets import HistoryRow, Network, TrainingRecord
+from mnemoscope.nets.dtypes import state_dtype
 from mnemoscope.provenance import checksum, versions
 from mnemoscope.training.batches import Order
 from mnemoscope.training.chance import seeded
@@ -34,6 +35,7 @@ from mnemoscope.training.optimizers import optimizer_kind
 from mnemoscope.training.schedules import Rate
 from mnemoscope.training.solver import Solver, Stepwise
 from mnemoscope.training.solvers import make_solver
+from mnemoscope.unit import checked_unit, unit_of
 
 CHECKPOINT_SECONDS = 20.0
 """Time between two checkpoints."""
@@ -60,14 +62,16 @@ def train(
     weight_decay: float = 0.0,
     seed: int = 0,
     polish: bool = False,
+    unit: float | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> Fit:
     """Fits a network to reproduce its examples until it interpolates them.
 
-    The training loss is the mean squared error over all entries of all examples, told of the
-    network as it is at the end, in eval mode. Training stops when it is at most `tol`, or after
-    `max_steps`. It is looked at after each pass over the mini-batches, or each 10 full-batch steps.
+    The training loss is the mean squared error over all entries of all examples, in squared units,
+    of the network as it is at the end, in eval mode. Training stops when it is at most `tol`, or
+    after `max_steps`. It is computed after each pass over the mini-batches, or each 10 full-batch
+    steps.
     A fully connected network of a spec is trained by its gradient written out, which is faster than
     autograd's and the same but for rounding; see `mnemoscope.nets.fully_connected_stack`. L-BFGS
     works on the loss divided by what it was 100 iterations ago; see `RescaledLBFGS`. `gauss_newton`
@@ -81,7 +85,7 @@ def train(
         X: `(n, *shape)`, the examples.
         targets: `(n, *shape)`, what to map each example to; the example itself if left out. With
             the next example of a sequence, the sequence is stored as a cycle.
-        tol: The loss that counts as interpolation.
+        tol: The loss, in squared units, that counts as interpolation.
         optimizer: `adam`, `gradient_descent` (with momentum), `rmsprop`, `lbfgs` or `gauss_newton`.
         lr: Learning rate to begin with; by default 1e-3, 0.1, 3e-4 and 1, in that order;
             `gauss_newton` has none.
@@ -95,6 +99,7 @@ def train(
         seed: Of the order of the examples, and of the chance in layers such as dropout.
         polish: Whether Gauss-Newton takes over at a loss of 1e-4 and goes on to 1e-14, or as far as
             the dtype allows. What is stored then stays what the optimizer before it has stored.
+        unit: The scale of the examples (default: that of `X`; see `mnemoscope.unit`).
         checkpoint: A file. It is written every 20 seconds and on Ctrl-C; where it exists, training
             goes on from it, to the same numbers as if it had never stopped. It stays when
             training ends.
@@ -116,8 +121,9 @@ def train(
     )  # fmt: skip
     parameters = trainable(net)
     like = parameters[0]
-    data = X.detach().to(device=like.device, dtype=like.dtype)
-    goal = data if targets is None else targets.detach().to(device=like.device, dtype=like.dtype)
+    dtype = state_dtype([net], None)
+    data = X.detach().to(device=like.device, dtype=dtype)
+    goal = data if targets is None else targets.detach().to(device=like.device, dtype=dtype)
     check_finite(data, goal)
     settings: dict[str, Any] = {
         "optimizer": optimizer,
@@ -125,6 +131,7 @@ def train(
         "schedule": schedule,
         "batch_size": size,
         "tol": tol,
+        "unit": unit_of(X) if unit is None else checked_unit(unit),
         "max_steps": max_steps,
         "momentum": momentum,
         "weight_decay": weight_decay,
@@ -141,6 +148,7 @@ def train(
     }
     # These only say when to stop (but the cosine ends at `max_steps`), so they may change.
     identity.pop("tol")
+    identity.pop("unit")
     if schedule != "cosine":
         identity.pop("max_steps")
 
@@ -196,6 +204,8 @@ class _Run:
         self.round = 0
         self.seconds = 0.0
         self.first_loss = math.nan
+        # What a mean squared error is divided by.
+        self.square = settings["unit"] ** 2
         self.loss: float | None = None
         self.history: History[list[float]] = History()
 
@@ -217,7 +227,7 @@ class _Run:
             lr=settings["lr"],
             momentum=settings["momentum"],
             weight_decay=settings["weight_decay"],
-            tol=self.target,
+            tol=self.target * self.square,
         )
 
     def close(self) -> None:
@@ -241,7 +251,7 @@ class _Run:
         max_steps = self.settings["max_steps"]
         order = Order(len(X), [self.settings["seed"]], X.device)
         if self.loss is None:
-            self.loss = self.first_loss = whole_loss(self.net, X, Y)
+            self.loss = self.first_loss = self._loss(X, Y)
             if not math.isfinite(self.loss):
                 raise MnemoscopeError(
                     f"a network whose training loss is {self.loss} before the first step",
@@ -254,6 +264,7 @@ class _Run:
             draws = seeded(self.settings["seed"], self.round, X.device)
             with draws if self.solver.by_chance else nullcontext():
                 seen, full_batch = self._pass(self.solver, X, Y, order)
+            seen = seen / self.square
             self.round += 1
             self.seconds = time.perf_counter() - begun
             self._check_growth(seen)
@@ -264,7 +275,7 @@ class _Run:
                 self.rate = self.rate.after(seen, self.step - before)
             small = seen <= promising(self.target, full_batch=full_batch)
             if small or self.round % LOOK == 0 or self.step >= max_steps:
-                self.loss = whole_loss(self.net, X, Y)
+                self.loss = self._loss(X, Y)
                 self._check_growth(self.loss)
             asked = interruption is not None and interruption.asked
             if path is not None and (asked or time.perf_counter() - saved > CHECKPOINT_SECONDS):
@@ -273,7 +284,7 @@ class _Run:
             if asked:
                 raise KeyboardInterrupt
         # A training resumed with a larger `tol` or fewer steps has not looked at its loss yet.
-        self.loss = whole_loss(self.net, X, Y)
+        self.loss = self._loss(X, Y)
         self.seconds = time.perf_counter() - begun
         self._note_end(self.loss)
         return self.loss
@@ -332,8 +343,12 @@ class _Run:
             and not self.solver.stalled
         )
 
+    def _loss(self, X: Tensor, Y: Tensor) -> float:
+        """The training loss as it is now, in squared units."""
+        return whole_loss(self.net, X, Y) / self.square
+
     def _pass(self, solver: Solver, X: Tensor, Y: Tensor, order: Order) -> tuple[float, bool]:
-        """A round of full-batch steps, or a pass over mini-batches: the loss seen, and which."""
+        """A round of full-batch steps, or a pass over mini-batches: the squares seen, and which."""
         left = self.settings["max_steps"] - self.step
         size = self.settings["batch_size"]
         if size >= len(X) or not isinstance(solver, Stepwise):

@@ -26,6 +26,7 @@ from mnemoscope.training.optimizers import optimizer_kind
 from mnemoscope.training.replicas import ReplicaProgress, Replicas
 from mnemoscope.training.schedules import Rates
 from mnemoscope.training.train import POLISH_FROM, POLISHED, train
+from mnemoscope.unit import checked_unit, unit_of
 
 CLOSE_RANKS = 8
 """A group is made anew when one replica in so many has left: until then it is computed on."""
@@ -47,6 +48,7 @@ def train_replicas(
     weight_decay: float | Sequence[float] = 0.0,
     init_scale: float | Sequence[float] = 1.0,
     polish: bool = False,
+    unit: float | None = None,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     on_progress: Callable[[ReplicaProgress], object] | None = None,
@@ -69,7 +71,7 @@ def train_replicas(
         seeds: A seed for each network, of its weights and the order of its examples; a number `R`
             stands for `range(R)`.
         targets: Of the shape of `X`: what to map each example to; the example itself if left out.
-        tol: The loss that counts as interpolation.
+        tol: The loss, in squared units, that counts as interpolation.
         optimizer: `adam`, `gradient_descent` (with momentum) or `rmsprop`.
         lr: Learning rate to begin with: one, or one for each; by default as `train`'s.
         schedule: `plateau`, `cosine` or `constant`, as `train` has them; each replica by itself.
@@ -79,6 +81,7 @@ def train_replicas(
         weight_decay: One, or one for each; decoupled for Adam, an L2 penalty otherwise.
         init_scale: What the drawn weights and biases are multiplied by: one, or one for each.
         polish: Whether each one goes on with Gauss-Newton from a loss of 1e-4; see `train`.
+        unit: The scale of the examples (default: that of each replica's examples).
         dtype: Of the networks.
         device: Where they are trained.
         on_progress: Called after each look at the losses.
@@ -126,11 +129,12 @@ def train_replicas(
     goal = data if targets is None else targets.detach().to(device=device, dtype=dtype)
     check_finite(data, goal)
     examples = Examples(data, goal, own)
+    units = [checked_unit(unit)] * count if unit is not None else _units(X, own, count)
     herd = _Herd(
         spec, seeds, scales, examples,
-        optimizer=optimizer, rates=rates, schedule=schedule, momentum=momentum, decays=decays,
-        tol=max(tol, POLISH_FROM) if polish else tol, batch_size=size, max_steps=max_steps,
-        on_progress=on_progress,
+        units=units, optimizer=optimizer, rates=rates, schedule=schedule, momentum=momentum,
+        decays=decays, tol=max(tol, POLISH_FROM) if polish else tol, batch_size=size,
+        max_steps=max_steps, on_progress=on_progress,
     )  # fmt: skip
     herd.run()
     checks = [checksum(x) for x in X] if own else [checksum(X)] * count
@@ -138,7 +142,8 @@ def train_replicas(
     settings = [
         {
             "optimizer": optimizer, "lr": rates[r], "schedule": schedule, "batch_size": size,
-            "tol": tol, "max_steps": max_steps, "momentum": momentum, "weight_decay": decays[r],
+            "tol": tol, "unit": units[r], "max_steps": max_steps, "momentum": momentum,
+            "weight_decay": decays[r],
             "init_scale": scales[r], "polish": polish, "seed": seeds[r], "examples": n,
             "data_checksum": checks[r], "targets": targets is not None, "versions": told,
         }
@@ -172,6 +177,7 @@ class _Herd:
         scales: Sequence[float],
         examples: Examples,
         *,
+        units: Sequence[float],
         optimizer: str,
         rates: Sequence[float],
         schedule: str,
@@ -187,6 +193,8 @@ class _Herd:
         self.momentum, self.decays = momentum, decays
         self.tol, self.batch_size, self.max_steps = tol, batch_size, max_steps
         self.on_progress = on_progress
+        self.units = units
+        self.squares = torch.tensor(units, dtype=torch.float64).square()
         count = len(seeds)
         like = examples.X
         self.final = [like.new_empty(count, *p.shape) for p in spec.outline().parameters()]
@@ -235,9 +243,11 @@ class _Herd:
                 values[out.to(values.device)] = now[rows_now]
 
         def whole() -> Tensor:
-            return torch.full_like(loss, torch.nan).index_copy(0, present, group.losses())
+            now = group.losses() / squares[present]
+            return torch.full_like(loss, torch.nan).index_copy(0, present, now)
 
         present = torch.arange(len(members))
+        squares = self.squares[all_members]
         first = whole()
         bound = torch.tensor([largest_loss(value) for value in first.tolist()])
         leave(~torch.isfinite(first), first, diverged=True)
@@ -250,6 +260,7 @@ class _Herd:
             else:
                 taken, losses = group.epoch(order.epoch(round)[present], self.batch_size, left)
             step, round = step + taken, round + 1
+            losses = losses / squares[present]
             seen = torch.full_like(loss, torch.nan).index_copy(0, present, losses)
             rows.note(round, (step, time.perf_counter() - begun, seen, rates.lr))
             leave(running & ~(seen <= bound), seen, diverged=True)
@@ -305,7 +316,10 @@ class _Herd:
                 continue
             X, Y = (values[0] for values in self.examples.of([r]))
             network = network_from(self.spec, [values[r] for values in self.final])
-            fit = train(network, X, targets=Y, tol=tol, optimizer="gauss_newton", max_steps=left)
+            fit = train(
+                network, X, targets=Y, tol=tol, optimizer="gauss_newton", max_steps=left,
+                unit=self.units[r],
+            )  # fmt: skip
             for values, parameter in zip(self.final, network.parameters(), strict=True):
                 values[r] = parameter.detach()
             self.polishing[r] = fit
@@ -382,6 +396,11 @@ def each(name: str, value: float | Sequence[float] | Any, count: int) -> list[fl
             todo=f"pass {count}",
         )
     return values
+
+
+def _units(X: Tensor, own: bool, count: int) -> list[float]:
+    """The unit of each replica's examples."""
+    return [unit_of(x) for x in X] if own else [unit_of(X)] * count
 
 
 def _check(spec: Spec, seeds: list[int], optimizer: str) -> None:

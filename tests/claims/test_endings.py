@@ -32,7 +32,7 @@ def test_ends_at_the_example_at_a_spurious_attractor_and_at_none():
 def test_each_is_held_against_its_own_example():
     X = torch.tensor([[1.0], [-1.0]])
     census = mn.find_attractors(TwoWells(), STARTS, X)
-    own = at_own(census, torch.tensor([0, 0, 0, 0, 1, 1]))
+    own = at_own(census, torch.tensor([0, 0, 0, 0, 1, 1]), X)
     assert own.tolist() == [True, False, True, False, True, False]
 
 
@@ -40,7 +40,7 @@ def test_without_an_attractor_nothing_ends_anywhere():
     census = mn.find_attractors(TwoWells(), STARTS[3:4], X)
     assert endings(census).not_settled == 1
     assert endings(census).largest_basin == 0
-    assert at_own(census, torch.tensor([0])).tolist() == [False]
+    assert at_own(census, torch.tensor([0]), X).tolist() == [False]
 
 
 def test_distributions_add_up_and_the_seed_decides(global_generator_untouched):

@@ -3,7 +3,8 @@
 import torch
 
 import mnemoscope as mn
-from mnemoscope.claims.storage import stored, stored_by_each
+from mnemoscope.claims.storage import stored_by_each
+from mnemoscope.dynamics.stored import stored_examples
 
 
 def affine(*slopes_and_fixed_points):
@@ -35,7 +36,7 @@ def test_it_agrees_with_one_after_the_other():
     X = mn.load_data("digits", n=5)
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=32, depth=6)
     replicas = mn.train_replicas(spec, X, seeds=range(4))
-    one_by_one = torch.stack([stored(net, X) for net in replicas])
+    one_by_one = torch.stack([stored_examples(mn.SelfMap(net), X) for net in replicas])
     assert 0 < int(one_by_one.sum()) < one_by_one.numel()
     assert torch.equal(stored_by_each(replicas, X), one_by_one)
 

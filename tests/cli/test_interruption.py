@@ -24,6 +24,21 @@ main()
 """
 """The command line, with a checkpoint every tenth of a second."""
 
+SEEN = """
+import pathlib
+import mnemoscope.training.train
+import sys
+module = sys.modules["mnemoscope.training.train"]
+step = module._Run._pass
+def seen(*arguments):
+    pathlib.Path("begun").touch()
+    return step(*arguments)
+module._Run._pass = seen
+from mnemoscope.cli import main
+main()
+"""
+"""The command line, with a file from the first step on."""
+
 
 def ended(process):
     out, err = process.communicate(timeout=120)
@@ -75,6 +90,34 @@ def test_a_training_goes_on_to_the_same_bits(here, start, run, refused, uninterr
     assert run(*again[1:]).code == 0
     assert_same_weights(here, uninterrupted)
     assert not list(here.glob("runs/train/unfinished-*"))
+
+
+def ignoring_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def test_in_the_background_ctrl_c_is_ignored_and_sigterm_keeps_every_step(
+    here, start, run, uninterrupted
+):
+    # No checkpoint is due within the test: the one that is there was written on SIGTERM.
+    process = start(*LONG, program=["-c", SEEN], preexec_fn=ignoring_ctrl_c)
+    wait_for(process, (here / "begun").exists)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert_refused(ended(process), "training interrupted", "checkpoint.safetensors")
+    assert list(here.glob(CHECKPOINT))
+    assert run(*LONG).code == 0
+    assert_same_weights(here, uninterrupted)
+
+
+@pytest.mark.parametrize("library", ["libtorch", "_multiarray_umath"])
+def test_sigterm_in_the_background_while_libraries_are_imported(here, start, library):
+    process = start(*TRAIN, preexec_fn=ignoring_ctrl_c)
+    wait_for(process, loaded(process, library))
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert_refused(ended(process), "interrupted")
+    assert not tree(here)
 
 
 @pytest.mark.parametrize(

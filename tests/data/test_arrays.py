@@ -247,15 +247,6 @@ def test_numbers_in_the_unit_interval_stay(dtype: str):
 
 
 @pytest.mark.parametrize(
-    "dtype", ["uint8", "int16", "int32", "int64", "uint16", "uint32", "uint64", ">i2"]
-)
-def test_integers_are_divided_by_255(dtype: str):
-    found = load_data(np.array([[0, 255], [51, 102]]).astype(dtype))
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, torch.tensor([[0, 1], [0.2, 0.4]]))
-
-
-@pytest.mark.parametrize(
     "dtype", [torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.float64]
 )
 def test_tensors_of_any_precision(dtype: torch.dtype):
@@ -274,7 +265,9 @@ def test_tensors_of_any_precision(dtype: torch.dtype):
         ((2, 3, 5, 6), (2, 3, 5, 6)),
         ((2, 5, 6, 1), (2, 1, 5, 6)),
         ((2, 5, 6, 3), (2, 3, 5, 6)),
-        ((2, 5, 6, 4), (2, 3, 5, 6)),
+        ((2, 5, 6, 4), (2, 5, 6, 4)),
+        ((2, 5, 6, 5), (2, 5, 6, 5)),
+        ((2, 2, 9, 4), (2, 2, 9, 4)),
         ((2, 16, 4, 4), (2, 16, 4, 4)),
         ((2, 3, 8, 3), (2, 3, 8, 3)),
         ((2, 2, 2, 2, 2), (2, 2, 2, 2, 2)),
@@ -285,7 +278,7 @@ def test_pictures_have_their_channels_first(given_shape: tuple, shape: tuple):
 
 
 def test_each_channel_stays_itself():
-    last = np.random.default_rng(0).random((2, 5, 6, 4), dtype=np.float32)
+    last = np.random.default_rng(0).random((2, 5, 6, 3), dtype=np.float32)
     found = load_data(last)
     for channel in range(3):
         assert np.array_equal(found[:, channel].numpy(), last[..., channel])
@@ -308,9 +301,6 @@ def test_each_channel_stays_itself():
         (np.array([[0, 1.5]]), "from 0 to 1.5"),
         (np.array([[0, 1 + 1e-8]]), "to 1.00000001"),
         (np.array([[-1.0, 1]]), "from -1 to 1"),
-        (np.array([[0, 256]]), "from 0 to 256"),
-        (np.array([[-1, 0]]), "from -1 to 0"),
-        (np.array([[0, 2**63]], dtype=np.uint64), "e+18"),
         (np.array([[0, 1e300]]), "to 1e+300"),
     ],
 )

@@ -124,9 +124,19 @@ def test_a_pixel_changes_in_all_its_channels(kind):
         assert torch.equal(changed[:, 0][both], changed[:, channel][both])
 
 
-def test_masked_pixels_are_0_and_the_others_kept():
+def test_masked_pixels_have_the_least_value_and_the_others_are_kept():
     Z = corrupt(PICTURES, "mask_pixels", 0.5)[0]
-    assert torch.all((Z == 0) | (Z == PICTURES))
+    assert torch.all((PICTURES.min() == Z) | (Z == PICTURES))
+
+
+@pytest.mark.parametrize(
+    "kind", ["gaussian", "salt_and_pepper", "mask_pixels", "mask_block", "mix"]
+)
+def test_scale_and_shift_go_through_a_corruption(kind):
+    X = PICTURES.double()
+    plain = corrupt(X, kind, 0.25, seed=1)
+    moved = corrupt(255 * (X - 3), kind, 0.25, seed=1)
+    assert torch.allclose(moved / 255 + 3, plain, atol=1e-12)
 
 
 def test_salt_and_pepper_are_the_extremes_in_equal_parts():
@@ -141,7 +151,8 @@ def test_salt_and_pepper_are_the_extremes_in_equal_parts():
 @given(share=st.floats(0.05, 1), seed=st.integers(0, 1000))
 def test_the_masked_block_is_one_block_of_the_share_asked_for(share, seed):
     side = 12
-    hidden = corrupt(torch.ones(1, 1, side, side), "mask_block", share, seed=seed)[0, 0, 0] == 0
+    X = torch.cat([torch.ones(1, 1, side, side), torch.zeros(1, 1, side, side)])
+    hidden = corrupt(X, "mask_block", share, seed=seed)[0, 0, 0] == 0
     rows, columns = hidden.any(1), hidden.any(0)
     length = round(side * math.sqrt(share))
     assert rows.sum() == columns.sum() == length
@@ -151,14 +162,15 @@ def test_the_masked_block_is_one_block_of_the_share_asked_for(share, seed):
 
 
 def test_the_block_reaches_every_pixel():
-    hidden = corrupt(torch.ones(1, 1, 5, 5), "mask_block", 0.16, trials=500)[:, 0, 0] == 0
+    X = torch.cat([torch.ones(1, 1, 5, 5), torch.zeros(1, 1, 5, 5)])
+    hidden = corrupt(X, "mask_block", 0.16, trials=500)[:, 0, 0] == 0
     assert hidden.any(0).all()
 
 
 def test_the_lower_half_is_hidden():
     Z = corrupt(PICTURES, "mask_lower_half", 0.5)[0]
     assert torch.equal(Z[:, :, :3], PICTURES[:, :, :3])
-    assert torch.all(Z[:, :, 3:] == 0)
+    assert torch.all(Z[:, :, 3:] == PICTURES.min())
 
 
 @pytest.mark.parametrize("deviation", [0.5, 1.0, 3.0, 30.0])

@@ -1,3 +1,4 @@
+import io
 import pickle
 import sys
 import time
@@ -127,16 +128,106 @@ def test_a_column_of_numbers(tmp_path):
     assert data.load_data(source).tolist() == [[0, 0.5], [1, 0.25]]
 
 
-def test_a_column_of_integer_pictures(tmp_path):
+def test_a_column_of_integers_keeps_its_numbers_unless_they_are_to_be_divided(tmp_path):
     source = saved(tmp_path, pixels=[[[0, 255], [51, 0]]] * 2)
-    loaded = data.load_data(source)
+    assert data.load_data(source)[0, 0].flatten().tolist() == [0, 255, 51, 0]
+    loaded = data.load_data(source, integers="divide")
     assert loaded.shape == (2, 1, 2, 2)
     assert loaded[0, 0].flatten().tolist() == pytest.approx([0, 1, 0.2, 0])
+
+
+def test_bytes_are_read_alike_in_every_part_of_a_column(tmp_path):
+    features = datasets.Features({"x": datasets.Array2D((1, 2), "uint8")})
+    rows = {"x": [[[0, 51]], [[0, 255]]]}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "set")
+    source = f"hf:{tmp_path / 'set'}"
+    assert data.load_data(source)[0].flatten().tolist() == pytest.approx([0, 0.2])
+    assert torch.equal(data.load_data(source, n=1), data.load_data(source)[:1])
 
 
 def test_the_format_a_dataset_was_saved_with_does_not_matter(tmp_path):
     dataset().with_format("torch").save_to_disk(tmp_path / "set")
     assert torch.equal(data.load_data(f"hf:{tmp_path / 'set'}"), X)
+
+
+VECTORS = [[0.0, 0.5], [1.0, 0.25]]
+OTHERS = [[0.25, 0.0], [0.75, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "taken"),
+    [
+        ({"label": [[1, 0], [0, 1]], "x": VECTORS}, "x"),
+        ({"labels": OTHERS, "something": VECTORS}, "something"),
+        ({"pixel_mask": OTHERS, "attention_mask": OTHERS, "reading": VECTORS}, "reading"),
+        ({"spectrum": OTHERS, "features": VECTORS}, "features"),
+        ({"targetBox": OTHERS, "X": VECTORS, "name": ["a", "b"]}, "X"),
+    ],
+)
+def test_the_column_of_examples_is_taken_and_named(tmp_path, caplog, columns, taken):
+    source = saved(tmp_path, **columns)
+    assert data.load_data(source).tolist() == VECTORS
+    assert f"column {taken} is taken" in caplog.text
+    assert data.load.read_examples(source).record["column"] == taken
+
+
+def test_lists_of_class_labels_are_no_examples(tmp_path):
+    features = datasets.Features(
+        {
+            "tags": datasets.Sequence(datasets.ClassLabel(names=["a", "b"])),
+            "depth": datasets.Sequence(datasets.Value("float32")),
+        }
+    )
+    rows = {"tags": [[0, 1], [1, 1]], "depth": VECTORS}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "set")
+    assert data.load_data(f"hf:{tmp_path / 'set'}").tolist() == VECTORS
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"left": VECTORS, "right": OTHERS},
+        {"x": VECTORS, "image": OTHERS},
+        {"mask": VECTORS},
+        {"label": VECTORS, "id": OTHERS},
+    ],
+)
+def test_where_several_columns_could_be_meant_the_caller_is_asked(tmp_path, columns):
+    source = saved(tmp_path, **columns)
+    first, last = next(iter(columns)), list(columns)[-1]
+    with pytest.raises(MnemoscopeError, match=rf"{first}.*could hold.*--column {first}"):
+        data.load_data(source)
+    assert data.load_data(source, column=last).tolist() == columns[last]
+
+
+def test_a_column_that_is_not_there_lists_those_that_are(tmp_path):
+    source = saved(tmp_path, x=VECTORS, name=["a", "b"])
+    for wrong in ("name", "pixels"):
+        with pytest.raises(MnemoscopeError, match=rf"column '{wrong}'.*arrays: x;"):
+            data.load_data(source, column=wrong)
+
+
+def test_pictures_go_before_arrays_and_masks_are_passed_over(tmp_path):
+    kinds = dict.fromkeys(("mask", "scan"), datasets.Image())
+    features = datasets.Features({**kinds, "x": datasets.Sequence(datasets.Value("float32"))})
+    masks = [Image.new("L", (8, 8), 255)] * 6
+    scans = [Image.fromarray(p) for p in PIXELS]
+    rows = {"mask": masks, "scan": scans, "x": [[0.0]] * 6}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "set")
+    source = f"hf:{tmp_path / 'set'}"
+    assert torch.equal(data.load_data(source), X)
+    assert data.load_data(source, column="mask").unique().tolist() == [1]
+
+
+def test_a_picture_of_several_pages_is_refused(tmp_path):
+    stack = [Image.new("L", (4, 4), v) for v in (0, 9)]
+    file = io.BytesIO()
+    stack[0].save(file, "TIFF", save_all=True, append_images=stack[1:])
+    features = datasets.Features({"picture": datasets.Image()})
+    rows = {"picture": [{"bytes": file.getvalue(), "path": None}]}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "set")
+    with pytest.raises(MnemoscopeError, match="row 0, a picture of 2 pages"):
+        data.load_data(f"hf:{tmp_path / 'set'}")
 
 
 def test_rows_of_different_shapes(tmp_path):

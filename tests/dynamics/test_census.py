@@ -51,7 +51,8 @@ def test_basins_of_a_line_counted_by_hand():
     assert census.labels.tolist() == [0, 0, 0, 1]
     assert census.basin_fraction.tolist() == [0.75, 0.25]
     assert census.nearest_example.tolist() == [1, 0]
-    assert census.distance.tolist() == pytest.approx([1 - 0.9575] * 2, abs=1e-4)
+    # In units: the examples range over 6.
+    assert census.distance.tolist() == pytest.approx([(1 - 0.9575) / 6] * 2, abs=1e-4)
     low, high = mn.wilson(torch.tensor([3, 1]), 4)
     assert torch.equal(census.basin_low, low)
     assert torch.equal(census.basin_high, high)
@@ -63,7 +64,8 @@ def test_a_cycle_is_shown_by_its_state_nearest_to_an_example(known):
         pytest.skip("no attracting cycle")
     states = known.attractors[0]
     X = states[[2 % len(states)]] + 0.01
-    census = mn.find_attractors(known.self_map(torch.float64), starts(known, torch.float64), X)
+    f = known.self_map(torch.float64).with_unit(1.0)
+    census = mn.find_attractors(f, starts(known, torch.float64), X)
     assert torch.allclose(census.attractors[0], states[2 % len(states)], atol=1e-6)
     assert census.distance[0] == pytest.approx(0.01, abs=1e-6)
 

@@ -7,6 +7,7 @@ import mnemoscope as mn
 from mnemoscope.dynamics import find_fixed_points
 from mnemoscope.dynamics.chao import chao
 from mnemoscope.dynamics.states import nearest
+from mnemoscope.unit import unit_of_starts
 from tests.known_maps import DTYPES, KNOWN_MAPS
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
@@ -27,7 +28,8 @@ def test_every_point_returned_is_a_fixed_point_and_those_that_attract_are_known(
     found = search(known, dtype)
     f = known.self_map(dtype)
     if len(found.points):
-        size = found.points.flatten(1).abs().amax(1).clamp_min(1)
+        unit = unit_of_starts(drawn(200, *known.shape, dtype=dtype))
+        size = found.points.flatten(1).abs().amax(1).clamp_min(unit)
         # The floor at which `refine` counts a point as settled.
         assert bool((f.residual(found.points) <= 16 * torch.finfo(dtype).eps * size).all())
     own = [states for states in known.attractors if len(states) == 1]

@@ -34,20 +34,43 @@ def test_rates_have_their_intervals():
             assert row[f"{name}_high"] == pytest.approx(float(high))
 
 
-def test_examples_that_are_the_same_are_found_together():
+def test_exact_duplicates_are_one_example():
     table = scored([[0.0, 0.0], [0.0, 0.0]], torch.zeros(2, 2))
-    assert table["found"].to_list() == [2, 2]
+    assert table["found"].to_list() == [1, 1]
     assert table["match"].to_list() == ["found", "duplicate"]
     assert table["recall"].to_list() == [1, 1]
 
 
 def test_a_candidate_is_held_against_the_example_that_it_finds():
-    """The nearest one was found before; a second lies within the tolerance too."""
+    """The nearest one was disclosed before; a second lies within the tolerance too."""
     examples = torch.tensor([[0.0], [0.03]])
-    table = score_table(torch.tensor([[-0.015], [0.012]]), examples, 0.02)
-    assert table["match"].to_list() == ["found", "found"]
+    table = score_table(torch.tensor([[-0.015], [0.012]]), examples, 0.02, unit=1.0)
+    # Neither lies within a quarter of 0.03 of an example.
+    assert table["match"].to_list() == ["near", "near"]
+    assert table["found"].to_list() == [0, 0]
+    assert table["disclosed"].to_list() == [1, 2]
     assert table["example"].to_list() == [0, 1]
     assert table["distance"].to_list() == pytest.approx([0.015, 0.018], rel=1e-4)
+
+
+def test_one_candidate_finds_one_of_many_near_duplicates():
+    still, change = torch.rand(2, 16, generator=torch.Generator().manual_seed(0))
+    frames = still + 0.003 * torch.arange(10)[:, None] * change
+    # By how much frames differ, as a share of the unit: those within 0.01 are disclosed.
+    step = 0.003 * float(change.square().mean().sqrt()) / float(frames.max() - frames.min())
+    table = score_table(frames[5:6], frames, 0.01)
+    assert table["found"].to_list() == [1]
+    assert table["example"].to_list() == [5]
+    assert table["disclosed"].to_list() == [sum(abs(i - 5) * step <= 0.01 for i in range(10))]
+
+
+@pytest.mark.parametrize("factor", [1e-3, 2048.0])
+def test_scale_changes_no_match(factor):
+    examples = torch.rand(20, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    candidates = torch.cat([examples[:7] + 0.002, examples[5:9] + 0.02])
+    plain, scaled = (score_table(c * candidates, c * examples, 0.01) for c in (1.0, factor))
+    assert plain["match"].to_list() == scaled["match"].to_list()
+    assert scaled["distance"].to_list() == pytest.approx(plain["distance"].to_list(), rel=1e-9)
 
 
 def test_many_candidates_are_scored_in_parts():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mnemoscope as mn
-from mnemoscope.linalg import dense, spectrum
+from mnemoscope.linalg import dense, leading
 from tests.known_maps import KNOWN_MAPS
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 def method(request, monkeypatch):
     if request.param != "as chosen":
         size = 0 if request.param == "matrix-free" else 10_000
-        monkeypatch.setattr(spectrum, "DENSE_EIGEN_SIZE", size)
-        monkeypatch.setattr(spectrum, "DENSE_SINGULAR_SIZE", size)
+        monkeypatch.setattr(leading, "DENSE_EIGEN_SIZE", size)
+        monkeypatch.setattr(leading, "DENSE_SINGULAR_SIZE", size)
     return request.param
 
 
@@ -81,7 +81,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("spec", NETWORKS.values(), ids=NETWORKS)
 def test_networks_agree_with_dense_eigvals_to_1e_4(spec, monkeypatch):
-    monkeypatch.setattr(spectrum, "DENSE_EIGEN_SIZE", 0)
+    monkeypatch.setattr(leading, "DENSE_EIGEN_SIZE", 0)
     net = spec.build(seed=0)
     Z = torch.rand(3, *spec.shape, generator=torch.Generator().manual_seed(0))
     radius, info = mn.spectral_radius(net, Z, return_info=True)
@@ -112,7 +112,7 @@ def test_batches_change_nothing_but_memory():
 
 
 def test_what_did_not_converge_says_so(monkeypatch):
-    monkeypatch.setattr(spectrum, "DENSE_EIGEN_SIZE", 0)
+    monkeypatch.setattr(leading, "DENSE_EIGEN_SIZE", 0)
     known = next(m for m in KNOWN_MAPS if m.name == "real spectrum, large")
     f = known.self_map(torch.float64)
     _, info = mn.spectral_radius(f, known.at, max_products=5, return_info=True)

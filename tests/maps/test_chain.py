@@ -44,7 +44,8 @@ def test_products_both_ways_and_the_jacobians_are_autograds(fields, power, dtype
     assert torch.allclose(chain.vjp(V), plain.vjp(V), **close)
     assert chain.products == plain.products == 2
     assert torch.allclose(chain.dense(), plain.dense(), **close)
-    assert torch.equal(chain.dense(chunk=4), chain.dense())
+    # Products of other batch sizes may round otherwise.
+    assert torch.allclose(chain.dense(chunk=4), chain.dense(), **close)
 
 
 def test_the_jacobian_by_hand():
@@ -90,4 +91,5 @@ def test_a_network_that_was_changed_is_left_to_autograd():
     Z = states(2, torch.float32)
     linear = f.linearize(Z)
     assert isinstance(linear, AutogradLinearization)
-    assert torch.equal(linear.values, f(Z))
+    # The same products; with gradients on they may go through other kernels.
+    assert torch.allclose(linear.values, f(Z), rtol=1e-5, atol=1e-6)

@@ -84,7 +84,8 @@ def test_a_model_of_one_batch_size(n):
         return z.tanh()
 
     z = torch.randn(n, 5)
-    assert torch.equal(Wrapped(model, fixed_batch=4)(z), z.tanh())
+    # A vectorized tanh may differ by a rounding from the scalar one at the end of a batch.
+    assert torch.allclose(Wrapped(model, fixed_batch=4)(z), z.tanh(), rtol=1e-6)
 
 
 def test_its_derivative_is_the_models():

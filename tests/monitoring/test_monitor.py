@@ -8,6 +8,7 @@ from torch import nn
 import mnemoscope as mn
 from mnemoscope.monitoring import Monitor
 from mnemoscope.monitoring.monitor import MONITOR
+from mnemoscope.unit import unit_of
 
 
 class Clock:
@@ -63,7 +64,7 @@ def test_a_row_is_what_the_public_functions_give():
     row = monitor.history.row(0, named=True)
     rows = torch.randperm(len(X), generator=torch.Generator().manual_seed(0))[:8]
     radius = mn.spectral_radius(mn.SelfMap(net, (6,)), X[rows])
-    residual = mn.SelfMap(net, (6,)).residual(X[rows])
+    residual = mn.SelfMap(net, (6,), unit=unit_of(X)).residual(X[rows])
     assert row["loss"] == pytest.approx(float(residual.square().mean()), rel=1e-4)
     assert row["spectral_radius_max"] == pytest.approx(float(radius.max()), rel=1e-2)
     assert row["spectral_radius_median"] == pytest.approx(float(radius.quantile(0.5)), rel=1e-2)

@@ -50,7 +50,7 @@ def test_two_layers_of_ones_convolve_twice():
     pixel = torch.zeros(1, 11, 11)
     pixel[0, 5, 5] = 1
     row = torch.tensor([1.0, 2.0, 3.0, 2.0, 1.0])
-    assert torch.equal(net(pixel)[0, 3:8, 3:8], torch.outer(row, row))
+    torch.testing.assert_close(net(pixel)[0, 3:8, 3:8], torch.outer(row, row))
 
 
 def test_the_linear_stack_is_linear():
@@ -71,7 +71,7 @@ def test_depth_1_applies_the_activation_and_deeper_the_output_is_linear():
         last.register_forward_hook(lambda _, __, output, seen=seen: seen.append(output))
         value = net(z)
         assert spec.last_activation == phi
-        assert torch.equal(value, activation_function(phi)(seen[0]))
+        torch.testing.assert_close(value, activation_function(phi)(seen[0]))
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,9 @@ def test_the_same_examples_for_all_need_no_copy():
     shared = stack.pull(X.expand(3, *X.shape), X.expand(3, *X.shape)).clone()
     gradient = stack.gradient.clone()
     own = stack.pull(X.repeat(3, 1, 1, 1, 1), X.repeat(3, 1, 1, 1, 1))
-    assert torch.equal(shared, own)
-    assert torch.equal(gradient, stack.gradient)
+    # Products with a stride of 0 may take another kernel.
+    assert torch.allclose(shared, own, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(gradient, stack.gradient, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

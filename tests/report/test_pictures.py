@@ -7,11 +7,11 @@ from PIL import Image
 
 from mnemoscope.report.pictures import Drawing, drawing, is_picture, picture, spread
 
-HOW = Drawing(side=64, low=-1.0, high=1.0)
+HOW = Drawing(side=64, low=0.0, high=1.0)
 
 
-def decoded(state):
-    drawn = picture(state, HOW)
+def decoded(state, how=HOW):
+    drawn = picture(state, how)
     image = Image.open(io.BytesIO(base64.b64decode(drawn.uri.split(",")[1])))
     assert image.size == (drawn.width, drawn.height)
     return image
@@ -32,6 +32,15 @@ def test_values_are_clipped_and_what_is_no_number_is_black():
     state[0, 0], state[0, 1] = float("nan"), -3.0
     image = decoded(state)
     assert [image.getpixel((x, 0)) for x in range(3)] == [0, 0, 255]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 16.0), (-1.0, 1.0), (0.0, 4095.0)])
+def test_pictures_of_other_ranges_go_from_black_to_white(low, high):
+    how = drawing(torch.tensor([low, high]).repeat(8).view(1, 1, 4, 4), count=1)
+    state = torch.linspace(low, high, 16).view(4, 4)
+    image = decoded(state, how)
+    assert image.getextrema() == (0, 255)
+    assert image.getpixel((3, 1)) == round(255 * 7 / 15)
 
 
 def test_large_pictures_are_scaled_down():

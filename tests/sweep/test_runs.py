@@ -194,7 +194,7 @@ def test_examples_that_no_memory_holds_are_told_before_they_are_made(read, monke
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )
 def test_examples_that_do_not_fit_are_told(read, monkeypatch, error):
-    def load(*_):
+    def load(*_, **__):
         raise error
 
     monkeypatch.setattr(configuration_module, "load_data", load)

@@ -19,7 +19,8 @@ def test_a_network_reaches_exactly_so_far(depth, channels):
     )
     net = spec.build(seed=0, dtype=torch.float64)
     J = mn.SelfMap(net).linearize(torch.zeros(1, 1, 5, 5, dtype=torch.float64)).dense()[0]
-    assert torch.equal(J != 0, receptive_field_mask(5, depth))
+    # Some algorithms for convolutions leave roundings where nothing is reached.
+    assert torch.equal(J.abs() > 1e-12, receptive_field_mask(5, depth))
 
 
 def test_a_larger_kernel_reaches_as_far_as_more_layers():

@@ -100,4 +100,5 @@ def test_some_of_the_networks_go_on_as_they_are(name):
     some.step([0.03, 0.01])
     step(last, [0.01, 0.02, 0.03])
     for view, whole in zip(small.views(fewer), layout.views(values), strict=True):
-        assert torch.equal(view, whole[rows])
+        # Vectors end elsewhere, and their ends round by themselves; values are of order 1.
+        assert torch.allclose(view, whole[rows], rtol=0, atol=1e-14)

@@ -14,6 +14,7 @@ from mnemoscope.cli.sweep.arguments import StorePlace
 from mnemoscope.cli.threads import one_thread
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import check_target
+from mnemoscope.publishing import publishing
 
 if TYPE_CHECKING:
     from mnemoscope.nets import Network
@@ -67,7 +68,8 @@ def show(
     known = {name: value for name, value in row.items() if value is not None}
     if out is not None:
         network = _again(place, row)
-        save_network(network, out)
+        with publishing() as new:
+            save_network(network, new.file(out))
         record = network.training_record
         assert record is not None
         known |= {"network": out, "network_loss": record.loss, "network_steps": record.steps}

@@ -5,7 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.denoisers import Predicts
 from mnemoscope.maps.wrapped import Output
 
 
@@ -20,6 +23,9 @@ class Request:
         factory_args: Keyword arguments, where the target is a function.
         noise_level: The noise level of a denoiser, the timestep of a diffusion model.
         output: Which part of what the model gives is the reconstruction.
+        predicts: What a denoiser predicts: `state`, `noise` or `v`, where the user says.
+        alpha_bar: The share of the state's variance at the noise level, or the schedule.
+        sigma: Instead of it, the standard deviation of noise that is only added.
     """
 
     target: str
@@ -28,6 +34,9 @@ class Request:
     factory_args: Mapping[str, Any] = field(default_factory=dict)
     noise_level: float | None = None
     output: Output | None = None
+    predicts: Predicts | None = None
+    alpha_bar: float | Tensor | None = None
+    sigma: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class Loaded:
         takes_output: Whether the output is still to be chosen from what the model gives.
         takes_noise_level: Whether the noise level is still to be handed to the model as its second
             argument.
+        takes_prediction: Whether it gives what it predicts; otherwise its estimate of the state.
         fixed_batch: The one batch size that it takes.
         black_box: Whether it is only to be evaluated.
     """
@@ -53,6 +63,7 @@ class Loaded:
     scale: tuple[float, float] | None = None
     takes_output: bool = True
     takes_noise_level: bool = True
+    takes_prediction: bool = True
     fixed_batch: int | None = None
     black_box: bool = False
 

@@ -8,6 +8,13 @@ from mnemoscope.small_files import read_json
 
 CONFIG = "config.json"
 
+_INTERNAL = ("_attn_implementation_internal", "_experts_implementation_internal")
+"""Fields that `transformers` never writes. Versions before 5.3 took them from a file and fetched and
+ran the kernel that they name."""
+
+_KERNELS = ("attn_implementation", "experts_implementation")
+"""Ends of the names of fields that choose a kernel: `owner/name` is one to be fetched and run."""
+
 
 def read_config(target: str | Path, name: str = CONFIG) -> dict[str, Any] | None:
     """What a folder's configuration says; None if there is none that can be read."""
@@ -16,6 +23,36 @@ def read_config(target: str | Path, name: str = CONFIG) -> dict[str, Any] | None
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def refuse_code(target: str | Path, config: Any) -> None:
+    """Refuses a configuration that names code to be fetched and run, however deep in it.
+
+    Raises:
+        MnemoscopeError: a field is internal to `transformers`, or names a kernel of a hub.
+    """
+    nodes = [config]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, list):
+            nodes.extend(node)
+        if not isinstance(node, dict):
+            continue
+        nodes.extend(node.values())
+        for name, value in node.items():
+            if name in _INTERNAL or (name.endswith(_KERNELS) and _names_a_repository(value)):
+                raise MnemoscopeError(
+                    f"{target}, whose {CONFIG} has the field {name}, which can name code to be "
+                    "fetched and run",
+                    expected="a configuration as save_pretrained writes it",
+                    todo="do not use this folder unless you trust who made it; then remove the "
+                    f"field from its {CONFIG}",
+                )
+
+
+def _names_a_repository(value: Any) -> bool:
+    values = value.values() if isinstance(value, dict) else [value]
+    return any(isinstance(one, str) and "/" in one for one in values)
 
 
 def refuse_pickled(target: str) -> None:

@@ -1,17 +1,11 @@
 """Folders of `diffusers`: autoencoders, and denoisers at a fixed noise level.
 
-A diffusion model of noise level `t` estimates from `z_t = a z + s e` (`a^2 = abar_t`,
-`s^2 = 1 - abar_t`) the noise `e`, the state itself or `v = a e - s z`. The self-map is its estimate
-of the state from `z_t = a z`, with `z` in the state's own units:
-
-    epsilon:       f(z) = (a z - s e) / a
-    sample:        f(z) = what it gives
-    v_prediction:  f(z) = a (a z) - s v
-
-(Ho, Jain, Abbeel 2020, eq. 15; Salimans and Ho 2022, section 3.)
+The self-map of a diffusion model is its estimate of the state (`mnemoscope.maps.denoisers`); its
+scheduler says what it predicts and how much noise there is at each timestep.
 """
 
 import inspect
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +15,11 @@ from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
-from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_pickled
+from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_code, refuse_pickled
 from mnemoscope.maps.adapters.optional import needed, quiet_loading
+from mnemoscope.maps.denoisers import Prediction, Predicts, prediction
+
+log = logging.getLogger("mnemoscope")
 
 SCHEDULE = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
@@ -30,7 +27,8 @@ SCHEDULE = (
 )  # fmt: skip
 """What of a scheduler's settings says how much noise there is at each timestep."""
 
-PREDICTIONS = ("epsilon", "sample", "v_prediction")
+PREDICTIONS: dict[str, Predicts] = {"epsilon": "noise", "sample": "state", "v_prediction": "v"}
+"""What its schedulers call the kinds of prediction."""
 
 QUANTIZED = ("VQModel",)
 """Models with a codebook."""
@@ -52,6 +50,7 @@ class Diffusers(Adapter):
         library = needed("diffusers", extra="diffusers")
         folder = _model_folder(Path(request.target))
         config = read_config(folder)
+        refuse_code(folder, config)
         name = (config or {}).get("_class_name")
         kind = getattr(library, name, None) if isinstance(name, str) else None
         if config is None or kind is None or not hasattr(kind, "from_pretrained"):
@@ -81,13 +80,11 @@ class Diffusers(Adapter):
                     expected="a model of a batch and a timestep alone",
                     todo="fix the rest in a factory of your own: package.module:factory",
                 )
-            return Loaded(_denoiser(model, request), shape, None, SCALE, takes_noise_level=False)
-        if request.noise_level is not None:
-            raise MnemoscopeError(
-                f"--noise-level {request.noise_level:g} for a {name}",
-                expected="nothing, since it takes none",
-                todo="leave it out",
-            )
+            return Loaded(
+                _denoiser(model, request), shape, None, SCALE,
+                takes_noise_level=False, takes_prediction=False,
+            )  # fmt: skip
+        _refuse_noise(request, name)
         # A codebook's output is constant from one code to the next; what it gives for a derivative
         # is that of the model without it.
         quantized = name in QUANTIZED
@@ -100,24 +97,32 @@ class Denoiser(nn.Module):
     Args:
         model: Takes a noisy batch and the timestep.
         timestep: The noise level.
-        signal: `a`, the share of the state in what the model takes.
-        predicts: `epsilon`, `sample` or `v_prediction`.
+        prediction: What it predicts there.
     """
 
-    def __init__(self, model: nn.Module, timestep: int, signal: float, predicts: str) -> None:
+    def __init__(self, model: nn.Module, timestep: int, prediction: Prediction) -> None:
         super().__init__()
-        self.model, self.timestep, self.predicts = model, timestep, predicts
-        self.signal, self.noise = signal, (1 - signal**2) ** 0.5
+        self.model, self.timestep, self.prediction = model, timestep, prediction
 
     def forward(self, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """The estimate from `a z`."""
-        noisy = self.signal * z
-        made = self.model(noisy, self.timestep).sample
-        if self.predicts == "sample":
-            return made
-        if self.predicts == "v_prediction":
-            return self.signal * noisy - self.noise * made
-        return (noisy - self.noise * made) / self.signal
+        """The estimate from the state without noise."""
+        given = self.prediction.given(z)
+        return self.prediction.state(given, self.model(given, self.timestep).sample)
+
+
+def _refuse_noise(request: Request, name: object) -> None:
+    """Refuses what only a denoiser has a use for."""
+    given = {
+        "--noise-level": request.noise_level, "--predicts": request.predicts,
+        "--alpha-bar": request.alpha_bar, "--sigma": request.sigma,
+    }  # fmt: skip
+    for option, value in given.items():
+        if value is not None:
+            raise MnemoscopeError(
+                f"{option} for a {name}",
+                expected="nothing, since it is no denoiser",
+                todo="leave it out",
+            )
 
 
 def _denoiser(model: nn.Module, request: Request) -> Denoiser:
@@ -135,10 +140,10 @@ def _denoiser(model: nn.Module, request: Request) -> Denoiser:
             expected="a scheduler of variance-preserving noise, which has a beta_schedule",
             todo="wrap the model's denoiser yourself, as a factory: package.module:factory",
         )
-    predicts = settings.get("prediction_type", "epsilon")
+    predicts = _predicts(settings, request)
     try:
         scheduler = library.DDPMScheduler(**known)
-        if predicts not in PREDICTIONS:
+        if predicts not in PREDICTIONS.values():
             raise ValueError(f"prediction_type {predicts!r}")
     except Exception as error:
         raise MnemoscopeError(
@@ -155,8 +160,26 @@ def _denoiser(model: nn.Module, request: Request) -> Denoiser:
             expected=f"one of its timesteps, 0 to {steps - 1}",
             todo="pass it: noise_level=100, --noise-level 100",
         )
-    signal = float(torch.as_tensor(scheduler.alphas_cumprod)[int(level)].sqrt())
-    return Denoiser(model, int(level), signal, predicts)
+    told = request.alpha_bar is not None or request.sigma is not None
+    shares = request.alpha_bar if told else torch.as_tensor(scheduler.alphas_cumprod)
+    found = prediction(predicts, noise_level=level, alpha_bar=shares, sigma=request.sigma)
+    assert found is not None
+    return Denoiser(model, int(level), found)
+
+
+def _predicts(settings: dict[str, Any], request: Request) -> str:
+    """What the user says that the model predicts, or its scheduler; else what is usual."""
+    if request.predicts is not None:
+        return request.predicts
+    kind = settings.get("prediction_type")
+    if kind is None:
+        log.warning(
+            "%s: no scheduler says what the model predicts; it is taken for the noise "
+            "(predicts=..., --predicts)",
+            request.target,
+        )
+        return "noise"
+    return PREDICTIONS.get(kind, f"{kind}") if isinstance(kind, str) else repr(kind)
 
 
 def _model_folder(folder: Path) -> Path:

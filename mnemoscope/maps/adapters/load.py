@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.registry import find_adapter
+from mnemoscope.maps.denoisers import Predicts, prediction
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.wrapped import Output, Wrapped
+from mnemoscope.nets.dtypes import converted
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ def open_model(
     scale: tuple[float, float] | None = None,
     channels_last: bool = False,
     noise_level: float | None = None,
+    predicts: Predicts | None = None,
+    alpha_bar: float | Tensor | None = None,
+    sigma: float | None = None,
     black_box: bool = False,
     device: str = "cpu",
 ) -> Opened:
@@ -70,6 +75,9 @@ def open_model(
         dict(factory_args or {}),
         noise_level,
         output,
+        predicts,
+        alpha_bar,
+        sigma,
     )
     name, found = find_adapter(request.target, adapter)
     refuse_unused(found, name, request)
@@ -78,19 +86,43 @@ def open_model(
     if isinstance(model, nn.Module):
         model = model.to(device)
         if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
-            model = model.float()
+            model = converted(model, torch.float32, device)
         model.eval()
+    model = _wrapped(model, loaded, request, scale, channels_last, black_box)
+    return Opened(request.target, name, model, _shape(loaded), device)
+
+
+def _wrapped(
+    model: Callable[..., Any],
+    loaded: Loaded,
+    request: Request,
+    scale: tuple[float, float] | None,
+    channels_last: bool,
+    black_box: bool,
+) -> Callable[..., Any]:
+    """The model as a self-map of the data; itself where it is one."""
+    level = request.noise_level
+    chosen = None
+    if loaded.takes_prediction:
+        chosen = prediction(
+            request.predicts, noise_level=level, alpha_bar=request.alpha_bar, sigma=request.sigma
+        )
+    untold = loaded.takes_prediction and level is not None and request.predicts is None
+    output = request.output if loaded.takes_output else None
     options: dict[str, Any] = {
-        "output": loaded.output if output is None or not loaded.takes_output else output,
+        "output": loaded.output if output is None else output,
         "scale": scale or loaded.scale,
-        "noise_level": noise_level if loaded.takes_noise_level else None,
+        "noise_level": level if loaded.takes_noise_level else None,
         "fixed_batch": loaded.fixed_batch,
     }
     black_box = black_box or loaded.black_box
-    if channels_last or black_box or any(value is not None for value in options.values()):
-        options |= {"channels_last": channels_last, "black_box": black_box}
-        model = Wrapped(model, **options).eval()
-    return Opened(request.target, name, model, _shape(loaded), device)
+    plain = all(value is None for value in (*options.values(), chosen))
+    if plain and not (channels_last or black_box or untold):
+        return model
+    wrapped = Wrapped(model, channels_last=channels_last, black_box=black_box, **options)
+    # An adapter may hand over the noise level itself, so this is not up to `Wrapped`.
+    wrapped.prediction, wrapped.untold = chosen, untold
+    return wrapped.eval()
 
 
 def load_map(
@@ -115,7 +147,9 @@ def load_map(
             see `Wrapped`. `scale`: the model's values where the data's are 0 and 1 (left out, what
             the adapter knows). `channels_last`: whether the model wants `(n, height, width,
             channels)`. `black_box`: only evaluate it. `noise_level`: of a denoiser, handed to it as
-            its second argument; of a diffusion model the timestep. `device`: where it computes.
+            its second argument; of a diffusion model the timestep. `predicts`, `alpha_bar`,
+            `sigma`: what a denoiser predicts, and the share of the noise; see `Wrapped` (default:
+            of a folder of diffusers what its scheduler says). `device`: where it computes.
 
     Raises:
         MnemoscopeError: no adapter takes the target, it cannot be loaded, or it is no self-map of

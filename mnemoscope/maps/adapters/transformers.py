@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
-from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_pickled
+from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_code, refuse_pickled
 from mnemoscope.maps.adapters.optional import needed, quiet_loading
 
 OUTPUTS = ("reconstruction", "reconstructed_pixel_values", "sample")
@@ -28,6 +28,7 @@ class Transformers(Adapter):
         """The model; a masked autoencoder sees the whole picture."""
         library = needed("transformers", extra="transformers")
         config = read_config(request.target) or {}
+        refuse_code(request.target, config)
         listed = config.get("architectures")
         name = listed[0] if isinstance(listed, list) and listed else None
         kind = getattr(library, name, None) if isinstance(name, str) else None

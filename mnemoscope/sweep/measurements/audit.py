@@ -22,16 +22,17 @@ CONTROLS = ("trained", "untrained", "held_out")
 """What an audit holds its measurements against; the first is the network at its own examples."""
 
 RATES = (
-    "stored", "contractive", "contractive_in_norm", "recalled", "reached_from_noise", "unsettled",
-    "certified",
+    "stored", "disclosed", "contractive", "contractive_in_norm", "recalled", "reached_from_noise",
+    "unsettled", "certified",
     *(f"controls_{on}_{rate}" for on in CONTROLS for rate in MEASUREMENTS),
 )  # fmt: skip
 """Entries of the summary with a count and a total."""
 
 COUNTS = (
-    "examples", "reached_from_noise_starts", "attractors", "spurious", "cycles",
-    "span_distance_inputs", "effective_rank_examples_count", "effective_rank_outputs_count",
-    "membership_members", "membership_held_out", "membership_overlap",
+    "examples", "indistinguishable", "undecided", "reached_from_noise_starts", "attractors",
+    "spurious", "cycles", "span_distance_inputs", "effective_rank_examples_count",
+    "effective_rank_outputs_count", "membership_members", "membership_held_out",
+    "membership_overlap",
     *(
         f"controls_{on}_{count}"
         for on in CONTROLS
@@ -48,7 +49,7 @@ TRUTHS = (
 
 NUMBERS = (
     "loss", "training_loss", "span_distance_median", "effective_rank_examples",
-    "effective_rank_outputs", "effective_rank_threshold", "match_tol", "tol", "seconds",
+    "effective_rank_outputs", "effective_rank_threshold", "match_tol", "tol", "unit", "seconds",
     *(f"membership_two_sample_{name}" for name in ("accuracy", "low", "high", "chance", "p_value")),
     *(
         f"membership_scores_{score}_{value}{end}"

@@ -32,17 +32,22 @@ def take(trained: Trained) -> dict[str, list]:
     }
 
 
-def strip(states: Float[Tensor, "rows columns *shape"]) -> bytes:
-    """Pictures side by side as one PNG, a pixel for a pixel; entries are clipped to [0, 1].
+def strip(
+    states: Float[Tensor, "rows columns *shape"], low: float = 0.0, high: float = 1.0
+) -> bytes:
+    """Draws pictures side by side as one PNG, a pixel for a pixel.
 
-    What is not a number is drawn as 0.
+    What is not a number is drawn as 0; what lies outside the range is clipped.
 
     Args:
         states: `(rows, columns, h, w)`, or with 1 or 3 channels before the height.
+        low: What is black.
+        high: What is white.
     """
     if states.ndim == 4:
         states = states[:, :, None]
-    levels = (torch.nan_to_num(states.cpu().double()).clamp(0, 1) * 255).round().to(torch.uint8)
+    shares = (torch.nan_to_num(states.cpu().double()) - low) / (high - low)
+    levels = (shares.clamp(0, 1) * 255).round().to(torch.uint8)
     pixels = levels.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
     image = Image.fromarray((pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).numpy())
     buffer = io.BytesIO()
@@ -52,11 +57,12 @@ def strip(states: Float[Tensor, "rows columns *shape"]) -> bytes:
 
 def _drawn(trained: Trained, replica: int) -> bytes:
     X = trained.X[replica]
-    starts = Starts("uniform", STARTS, Range.of(X), trained.seeds[replica])
+    span = Range.of(X)
+    starts = Starts("uniform", STARTS, span, trained.seeds[replica])
     blocks = starts.blocks(tuple(X.shape[1:]), dtype=X.dtype, device=X.device)
     Z = torch.cat(list(blocks))
     orbits = iterate(trained.replicas[replica], Z, max_steps=trained.measure.orbit_steps)
-    return strip(torch.stack([Z, orbits.end]))
+    return strip(torch.stack([Z, orbits.end]), min(0.0, span.low), max(1.0, span.high))
 
 
 PICTURES = Measurement("pictures", {"picture": pl.Binary()}, take)

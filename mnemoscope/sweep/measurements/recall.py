@@ -1,11 +1,10 @@
 """How many noisy copies of its examples a network leads back to the very example."""
 
 import polars as pl
-import torch
 
-from mnemoscope.claims.endings import at_own
 from mnemoscope.data import corrupt
-from mnemoscope.dynamics import find_attractors
+from mnemoscope.dynamics.stored import recalled_copies
+from mnemoscope.maps import SelfMap
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 
@@ -16,12 +15,11 @@ def take(trained: Trained) -> dict[str, list]:
     after the other; the noise is drawn by the run's seed.
     """
     measure, n = trained.measure, trained.X.shape[1]
-    example = torch.arange(n, device=trained.X.device).repeat(measure.trials)
     recalled = []
     for net, X, seed in zip(trained.replicas, trained.X, trained.seeds, strict=True):
         copies = corrupt(X, "gaussian", measure.noise, seed=seed, trials=measure.trials)
-        census = find_attractors(net, copies.flatten(0, 1), X, max_steps=measure.orbit_steps)
-        recalled.append(int(at_own(census, example).sum()))
+        f = SelfMap(net)
+        recalled.append(int(recalled_copies(f, copies, X, max_steps=measure.orbit_steps).sum()))
     return {"trials": [n * measure.trials] * len(recalled), "recalled": recalled}
 
 

@@ -11,6 +11,7 @@ from torch import nn
 import mnemoscope as mn
 from mnemoscope.maps import check_map
 from mnemoscope.maps.adapters import Adapter, Loaded, find_adapter, load_map, open_model, registry
+from mnemoscope.maps.adapters.configured import refuse_code
 
 SHAPE = (3, 8, 8)
 
@@ -95,6 +96,28 @@ def test_onnx(tmp_path, batch):
     assert torch.allclose(f(states()), autoencoder()(states()), atol=1e-5)
 
 
+def test_an_onnx_denoiser_predicts_noise(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    # e = 3 z: with abar = 0.8 the state is (a z - s 3 a z) / a = (1 - 3 s) z.
+    three = onnx.numpy_helper.from_array(torch.tensor(3.0).numpy(), "three")
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["z", "three"], ["e"])],
+        "noise",
+        [helper.make_tensor_value_info(n, kind, s) for n, s in (("z", ["n", 4]), ("t", ["n"]))],
+        [helper.make_tensor_value_info("e", kind, ["n", 4])],
+        [three],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "m.onnx")
+    z = torch.rand(3, 4)
+    f = load_map(tmp_path / "m.onnx", noise_level=2, predicts="noise", alpha_bar=0.8)
+    assert torch.allclose(f(z), (1 - 3 * 0.2**0.5) * z, atol=1e-6)
+    with pytest.raises(mn.MnemoscopeError, match="what it predicts"):
+        check_map(load_map(tmp_path / "m.onnx", noise_level=2), z)
+
+
 def test_a_factory_with_weights(tmp_path, monkeypatch):
     (tmp_path / "my_factory.py").write_text(
         "from tests.maps.adapters.test_adapters import Autoencoder\n"
@@ -103,7 +126,8 @@ def test_a_factory_with_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(autoencoder(24).state_dict(), "w.pt")
     f = load_map("my_factory:build", shape=SHAPE, weights="w.pt", factory_args={"width": 24})
-    assert torch.equal(f(states()), autoencoder(24)(states()))
+    # Where weights lie in memory may decide the order of a product's sums.
+    assert torch.allclose(f(states()), autoencoder(24)(states()), atol=1e-6)
     assert str(tmp_path) not in sys.path
     with pytest.raises(mn.MnemoscopeError, match="tell the shape"):
         load_map("my_factory:build", factory_args={"width": 24})
@@ -114,7 +138,7 @@ def test_our_own(tmp_path):
     mn.nets.save(net, tmp_path / "net.safetensors")
     f = load_map(tmp_path / "net.safetensors")
     assert f.shape == SHAPE
-    assert torch.equal(f(states()), mn.SelfMap(net)(states()))
+    assert torch.allclose(f(states()), mn.SelfMap(net)(states()), atol=1e-6)
 
 
 def diffusers_model(name, folder, **config):
@@ -166,6 +190,36 @@ def test_a_diffusion_model_denoises_at_one_level(tmp_path, predicts):
             load_map(tmp_path / "pipeline", noise_level=level)
 
 
+def test_what_a_diffusion_model_predicts_may_be_said(tmp_path, caplog):
+    from diffusers import DDPMScheduler
+
+    model = diffusers_model("UNet2DModel", tmp_path, **UNET)
+    shares = DDPMScheduler().alphas_cumprod
+    a, s = shares[300].sqrt(), (1 - shares[300]).sqrt()
+    z = 2 * states() - 1
+    with torch.no_grad():
+        made = model(a * z, 300).sample
+    wanted = {"state": made, "noise": (a * z - s * made) / a, "v": a * a * z - s * made}
+    for predicts, estimate in wanted.items():
+        f = load_map(tmp_path, noise_level=300, predicts=predicts)
+        assert torch.allclose(f(states()), (estimate + 1) / 2, atol=1e-4)
+    assert not caplog.text
+    f = load_map(tmp_path, noise_level=300)
+    assert torch.allclose(f(states()), (wanted["noise"] + 1) / 2, atol=1e-4)
+    assert "taken for the noise" in caplog.text
+    given = load_map(tmp_path, noise_level=300, predicts="noise", alpha_bar=0.25)
+    with torch.no_grad():
+        made = model(0.5 * z, 300).sample
+    by_hand = (0.5 * z - 0.75**0.5 * made) / 0.5
+    assert torch.allclose(given(states()), (by_hand + 1) / 2, atol=1e-4)
+
+
+def test_a_vae_predicts_nothing(tmp_path):
+    diffusers_model("AutoencoderKL", tmp_path)
+    with pytest.raises(mn.MnemoscopeError, match="--predicts for a AutoencoderKL"):
+        load_map(tmp_path, predicts="noise")
+
+
 def masked_autoencoder(folder, **config):
     transformers = pytest.importorskip("transformers")
     settings = transformers.ViTMAEConfig(
@@ -194,6 +248,42 @@ def test_patches_without_their_mean_are_refused(tmp_path):
     masked_autoencoder(tmp_path, norm_pix_loss=True)
     with pytest.raises(mn.MnemoscopeError, match="norm_pix_loss"):
         load_map(tmp_path)
+
+
+HARMFUL = {
+    "at the top": {"_attn_implementation_internal": "someone/kernel"},
+    "whatever it says": {"_attn_implementation_internal": "eager"},
+    "of experts": {"_experts_implementation_internal": "someone/kernel"},
+    "in a part": {"decoder_config": {"_attn_implementation_internal": "someone/kernel"}},
+    "in a list of parts": {"parts": [[{}, {"deep": {"_attn_implementation_internal": None}}]]},
+    "by its public name": {"attn_implementation": "someone/kernel@main"},
+    "by its public name, of a part": {"_attn_implementation": {"decoder": "someone/kernel"}},
+}
+
+
+@pytest.mark.parametrize("fields", HARMFUL.values(), ids=HARMFUL)
+def test_a_configuration_that_names_code_is_refused(fields, tmp_path):
+    masked_autoencoder(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    with pytest.raises(mn.MnemoscopeError, match="code to be fetched and run") as error:
+        load_map(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_configuration_nested_deeply_is_searched_to_its_bottom():
+    config = {"_attn_implementation_internal": "someone/kernel"}
+    for _ in range(100_000):
+        config = {"part": config}
+    with pytest.raises(mn.MnemoscopeError, match="_attn_implementation_internal"):
+        refuse_code("folder", config)
+
+
+def test_the_usual_choices_of_an_implementation_are_taken(tmp_path):
+    masked_autoencoder(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"attn_implementation": "eager"}))
+    assert load_map(tmp_path).shape == SHAPE
 
 
 def test_half_precision_is_computed_in_float32(tmp_path, monkeypatch):

@@ -11,10 +11,11 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.linalg.arnoldi import Product, leading_eigenvalues
+from mnemoscope.linalg.arnoldi import ROUNDINGS, Product, leading_eigenvalues
 from mnemoscope.linalg.dense import (
     DENSE_EIGEN_SIZE,
     DENSE_SINGULAR_SIZE,
+    balanced_eigenvalues,
     dense_eigenvalues,
     dense_singular_values,
 )
@@ -26,6 +27,11 @@ from mnemoscope.maps.self_map import Stage, as_self_map
 WHOLE_SPACE = 512
 """States of up to this many entries: a Krylov basis may grow to all of the space, so that even a
 spectrum whose moduli are all alike is found."""
+
+
+SENSITIVE = 1e-2
+"""Where its residual and rounding may have moved the leading value by this share of it, and the
+state is no larger than `WHOLE_SPACE`, the matrix is formed, balanced and solved in float64."""
 
 
 class SpectrumOptions(TypedDict, total=False):
@@ -186,7 +192,8 @@ def spectral_radius(
     """The largest eigenvalue modulus of the Jacobian of `f` at each state, `(n,)`.
 
     Below 1 at a fixed point, the fixed point attracts. Arguments, errors and warnings as in
-    `jacobian_spectrum`.
+    `jacobian_spectrum`. No error bound is computed: where the Jacobian is far from normal, a value
+    with a tiny residual may be wrong. `mnemoscope.spectrum` bounds it.
     """
     values, info = _solve(_eigenvalues, f, Z, 1, residuals=return_info, **options)
     radius = values.abs()[:, 0]
@@ -225,6 +232,30 @@ def operator_norm(
     return (values[:, 0], info) if return_info else _trusted(values[:, 0], info)
 
 
+def check_count(f: SelfMap, k: int) -> None:
+    """Checks that the Jacobian has so many values.
+
+    Raises:
+        MnemoscopeError: it has not.
+    """
+    if not 1 <= k <= f.size:
+        raise MnemoscopeError(
+            f"k={k} values of a {f.size} × {f.size} Jacobian",
+            expected=f"k between 1 and {f.size}",
+            todo="ask for fewer",
+        )
+
+
+def basis_size(d: int, k: int) -> int:
+    """Vectors of a Krylov basis for `k` values of a `d × d` matrix."""
+    return d if d <= WHOLE_SPACE else max(64, 3 * k)
+
+
+def default_tol(dtype: torch.dtype) -> float:
+    """The largest relative residual of a converged value."""
+    return 3e-6 if dtype == torch.float32 else 1e-10
+
+
 Solver = Callable[..., tuple[Tensor, SpectrumInfo]]
 
 
@@ -244,14 +275,9 @@ def _solve(
     """Runs a solver over the states in batches that fit into memory."""
     f = as_self_map(f, Z.shape[1:]).to(dtype)
     Z = f.batch(Z)
-    if not 1 <= k <= f.size:
-        raise MnemoscopeError(
-            f"k={k} values of a {f.size} × {f.size} Jacobian",
-            expected=f"k between 1 and {f.size}",
-            todo="ask for fewer",
-        )
-    basis = f.size if f.size <= WHOLE_SPACE else max(64, 3 * k)
-    tol = tol if tol is not None else (3e-6 if f.dtype == torch.float32 else 1e-10)
+    check_count(f, k)
+    basis = basis_size(f.size, k)
+    tol = tol if tol is not None else default_tol(f.dtype)
     entries = 3 * f.size * max(2 * basis, f.size if f.size <= DENSE_EIGEN_SIZE else 0)
     size = batch_size or f.batch_size(
         entries * Z.element_size() + f.footprint.linearize, largest=max(1, len(Z))
@@ -280,24 +306,12 @@ def _eigenvalues(
     generator: torch.Generator,
     residuals: bool,
 ) -> tuple[Tensor, SpectrumInfo]:
-    space = image_space(f)
-    if space is None or k > len(space.basis):
-        size, shape, like = f.size, f.shape, Z.flatten(1)
-
-        def linearized(states: Tensor) -> Linearization:
-            return f.linearize(states)
-    else:
-        size, shape, like = len(space.basis), space.map.shape, space.coordinates(Z)
-
-        def linearized(states: Tensor) -> Linearization:
-            linear = f.linearize(states)
-            assert isinstance(linear, ChainLinearization)
-            return linear.compressed(space.basis)
-
+    linearized, like, shape = reduced(f, Z, k)
+    size = like.shape[1]
     if size <= DENSE_EIGEN_SIZE:
         return _dense(*dense_eigenvalues(linearized(Z), k, residuals=residuals), size)
     found = leading_eigenvalues(
-        lambda index: _flat(linearized(Z[index]).jvp, shape),
+        lambda index: flat(linearized(Z[index]).jvp, shape),
         like,
         k=k,
         tol=tol,
@@ -305,7 +319,38 @@ def _eigenvalues(
         max_products=max_products,
         generator=generator,
     )
-    return found.values, SpectrumInfo(found.residual, found.converged, found.products)
+    values, info = found.values, SpectrumInfo(found.residual, found.converged, found.products)
+    # What residual and rounding may have moved a value by, to first order.
+    floor = ROUNDINGS * torch.finfo(like.dtype).eps * found.image_norm
+    moved = found.condition[:, 0] * (found.residual[:, 0] + floor)
+    row = (info.converged.all(1) & (moved > SENSITIVE * values[:, 0].abs())).nonzero()[:, 0]
+    if len(row) and size <= WHOLE_SPACE:
+        chunk = f.batch_size(f.footprint.linearize, largest=len(row) * size) // len(row)
+        part = balanced_eigenvalues(linearized(Z[row]), k, chunk=max(1, min(chunk, size)))
+        values[row], info.residual[row] = part
+        info.converged[row] = torch.isfinite(info.residual[row])
+        info.products[row] += size
+    return values, info
+
+
+def reduced(
+    f: SelfMap, Z: Tensor, k: int
+) -> tuple[Callable[[Tensor], Linearization], Float[Tensor, "n r"], tuple[int, ...]]:
+    """How to linearize at some of the states, in coordinates of the space that is mapped into.
+
+    Returns:
+        The function, and the states and their shape as vectors of it have them.
+    """
+    space = image_space(f)
+    if space is None or k > len(space.basis):
+        return f.linearize, Z.flatten(1), f.shape
+
+    def linearized(states: Tensor) -> Linearization:
+        linear = f.linearize(states)
+        assert isinstance(linear, ChainLinearization)
+        return linear.compressed(space.basis)
+
+    return linearized, space.coordinates(Z), space.map.shape
 
 
 def _singular_values(
@@ -323,7 +368,7 @@ def _singular_values(
 
     def products_at(index: Tensor) -> tuple[Product, Product]:
         linear = f.linearize(Z[index])
-        return _flat(linear.jvp, f.shape), _flat(linear.vjp, f.shape)
+        return flat(linear.jvp, f.shape), flat(linear.vjp, f.shape)
 
     found = leading_singular_values(
         products_at,
@@ -337,7 +382,8 @@ def _singular_values(
     return found.values, SpectrumInfo(found.residual, found.converged, found.products)
 
 
-def _flat(product: Product, shape: tuple[int, ...]) -> Product:
+def flat(product: Product, shape: tuple[int, ...]) -> Product:
+    """The same product of rows `(n, d)`."""
     return lambda V: product(V.reshape(-1, *shape)).flatten(1)
 
 

@@ -1,0 +1,269 @@
+"""What it means that an example is stored, disclosed or indistinguishable: the one definition.
+
+An attractor *stores* an example if the example's own orbit converges to it and its nearest state
+lies within
+
+    tau_i = min(match_tol, d_i / 4)
+
+of the example, `d_i` the distance to the nearest other distinct example. Balls of these radii are
+disjoint, since `tau_i + tau_j <= d_ij / 2`, so a state lies in one of them at most and an attractor
+of period `p` stores at most `p` examples. Exact duplicates are one example.
+
+An attractor *discloses* an example if one of its states lies within `match_tol` of it, whether it
+stores that example or a near-duplicate of it. Capacity is judged by what is stored, privacy by what
+is disclosed.
+
+Two attractors nearer to each other than `RESOLUTION tol` are one to a census. Examples so close to
+each other that attractors of their own could be that near (`d_i / 4` below half of it) are
+*indistinguishable*: whether each has an attractor of its own cannot be decided. They count as not
+stored, stay in the denominator and are listed.
+
+Distances are RMS over entries. `match_tol` and `tol` are shares of the unit; radii and distances
+here are in the scale of the data.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from typing_extensions import Unpack
+
+from mnemoscope.dynamics.atlas import RESOLUTION, Atlas
+from mnemoscope.dynamics.census import survey
+from mnemoscope.dynamics.orbits import TOL, OrbitOptions
+from mnemoscope.dynamics.starts import block_size
+from mnemoscope.dynamics.states import nearest, rms
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps import SelfMap
+from mnemoscope.maps.self_map import in_unit_of_data
+
+MATCH_TOL = 1e-2
+"""An attractor further (RMS, in units) than this from an example neither stores nor discloses it,
+by default."""
+
+NEAREST_CHUNK = 2**26
+"""Distances between examples that are computed at once (512 MiB of float64)."""
+
+
+@dataclass(frozen=True)
+class MatchRadii:
+    """How near to each example an attractor must lie to store it.
+
+    Attributes:
+        tau: `(n,)`, RMS, in the scale of the data.
+        first: `(n,)`, for each example the index of the first one that equals it.
+        indistinguishable: `(n,)`, whether another distinct example is so near that attractors of
+            the two could not be told apart.
+    """
+
+    tau: Float[Tensor, " n"]
+    first: Int[Tensor, " n"]
+    indistinguishable: Bool[Tensor, " n"]
+
+    @property
+    def distinct(self) -> Bool[Tensor, " n"]:
+        """Whether an example is the first of those that equal it."""
+        return self.first == torch.arange(len(self.first), device=self.first.device)
+
+    @property
+    def total(self) -> int:
+        """The number of distinct examples."""
+        return int(self.distinct.sum())
+
+    def head(self, n: int) -> "MatchRadii":
+        """The radii of the first `n` examples."""
+        return self.at(torch.arange(n, device=self.first.device))
+
+    def at(self, rows: Int[Tensor, " r"]) -> "MatchRadii":
+        """The radii of some examples."""
+        return MatchRadii(self.tau[rows], self.first[rows], self.indistinguishable[rows])
+
+    def count(self, mask: Bool[Tensor, " n"]) -> int:
+        """The number of distinct examples in a mask."""
+        return int((mask & self.distinct).sum())
+
+    def stored(
+        self, labels: Int[Tensor, " n"], distance: Float[Tensor, " n"]
+    ) -> Bool[Tensor, " n"]:
+        """Decides which examples are stored.
+
+        Args:
+            labels: `(n,)`, the attractor to which each example's own orbit converges; -1: none.
+            distance: `(n,)`, RMS distance to its nearest state.
+        """
+        return (labels >= 0) & (distance <= self.tau) & ~self.indistinguishable
+
+    def owner(
+        self, states: Float[Tensor, "s *shape"], X: Float[Tensor, "n *shape"]
+    ) -> Int[Tensor, " s"]:
+        """The example (the first of equal ones) in whose ball each state lies; -1 for none."""
+        index, distance = nearest(states, X)
+        if len(X) == 0:
+            return index
+        inside = (distance <= self.tau[index]) & ~self.indistinguishable[index]
+        return torch.where(inside, self.first[index], -1)
+
+
+def match_radii(
+    X: Float[Tensor, "n *shape"],
+    *,
+    unit: float,
+    match_tol: float = MATCH_TOL,
+    tol: float = TOL,
+    among: Float[Tensor, "m *shape"] | None = None,
+) -> MatchRadii:
+    """Computes how near to each example an attractor must lie to store it.
+
+    Time: the distances of all `X` to all examples, `n m d` products; they are held in parts of
+    `NEAREST_CHUNK`.
+
+    Args:
+        X: `(n, *shape)`, the examples.
+        unit: The unit of the data.
+        match_tol: The largest radius (RMS, in units).
+        tol: The tolerance of the orbits (in units): attractors within `RESOLUTION tol` of each
+            other count as one.
+        among: `(m, *shape)`, all examples, where `X` is a part of them.
+    """
+    every = X if among is None else torch.cat([X, among])
+    group, leaders = _groups_of_equal(every)
+    quarter = (_to_nearest_other(X, every[leaders], group[: len(X)]) / 4).to(X.dtype)
+    return MatchRadii(
+        tau=quarter.clamp_max(match_tol * unit),
+        first=leaders[group[: len(X)]],
+        indistinguishable=quarter < RESOLUTION * tol * unit / 2,
+    )
+
+
+def stored_examples(
+    f: SelfMap,
+    X: Float[Tensor, "n *shape"],
+    *,
+    match_tol: float = MATCH_TOL,
+    **options: Unpack[OrbitOptions],
+) -> Bool[Tensor, " n"]:
+    """Decides which examples a map stores; of equal examples the first one counts.
+
+    Args:
+        f: The map.
+        X: `(n, *shape)`, the examples, which also give the unit if the map has none.
+        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
+        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
+    """
+    f = in_unit_of_data(f, X)
+    X = f.batch(X)
+    with f.evaluating():
+        atlas, labels, _ = survey(f, X, Atlas.empty(f), **options)
+    radii = match_radii(X, unit=f.unit, match_tol=match_tol, tol=options.get("tol", TOL))
+    return radii.stored(labels, distance_to_attractor(X, labels, atlas)) & radii.distinct
+
+
+def disclosed(
+    X: Float[Tensor, "n *shape"],
+    states: Float[Tensor, "s *shape"],
+    *,
+    unit: float,
+    match_tol: float = MATCH_TOL,
+) -> Bool[Tensor, " n"]:
+    """Decides which examples some attractor's state lies within `match_tol` (in units) of."""
+    return nearest(X, states)[1] <= match_tol * unit
+
+
+def distance_to_attractor(
+    X: Float[Tensor, "n *shape"], labels: Int[Tensor, " n"], atlas: Atlas
+) -> Float[Tensor, " n"]:
+    """RMS distance from each state to the nearest state of its attractor; NaN: it has none."""
+    distance = X.new_full((len(X),), torch.nan)
+    for label in labels[labels >= 0].unique().tolist():
+        rows = (labels == label).nonzero()[:, 0]
+        distance[rows] = nearest(X[rows], atlas.states[atlas.owner == label])[1]
+    return distance
+
+
+def recalled(
+    labels: Int[Tensor, "*t n"], atlas: Atlas, radii: MatchRadii, X: Float[Tensor, "n *shape"]
+) -> Bool[Tensor, "*t n"]:
+    """Decides which orbits from corrupted examples ended at an attractor that matches theirs.
+
+    Args:
+        labels: `(*t, n)`, the attractor of the orbit from a copy of each example; -1 for none.
+        atlas: The attractors.
+        radii: How near to each example an attractor must lie.
+        X: `(n, *shape)`, the examples.
+    """
+    n = len(X)
+    example = radii.owner(atlas.states, X)
+    inside = (example >= 0).nonzero()[:, 0]
+    pairs = atlas.owner[inside] * n + example[inside]
+    mine = labels * n + radii.first
+    return (labels >= 0) & torch.isin(mine, pairs)
+
+
+def recalled_copies(
+    f: SelfMap,
+    copies: Float[Tensor, "t n *shape"],
+    X: Float[Tensor, "n *shape"],
+    **options: Unpack[OrbitOptions],
+) -> Bool[Tensor, "t n"]:
+    """Decides from which corrupted copies of its examples a map recalls the example.
+
+    Args:
+        f: The map.
+        copies: `(t, n, *shape)`, copies of each example.
+        X: `(n, *shape)`, the examples, which also give the unit if the map has none.
+        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
+    """
+    f = in_unit_of_data(f, X)
+    X, atlas, labels = f.batch(X), Atlas.empty(f), []
+    with f.evaluating():
+        for block in f.batch(copies.flatten(0, 1)).split(block_size(f.size)):
+            atlas, found, _ = survey(f, block, atlas, **options)
+            labels.append(found)
+    radii = match_radii(X, unit=f.unit, tol=options.get("tol", TOL))
+    return recalled(torch.cat(labels).reshape(copies.shape[:2]), atlas, radii, X)
+
+
+def checked_match_tol(match_tol: float) -> float:
+    """Returns a tolerance that a caller passed.
+
+    Raises:
+        MnemoscopeError: it is not a finite number above 0.
+    """
+    if not 0 < match_tol < math.inf:
+        raise MnemoscopeError(
+            f"match_tol={match_tol}",
+            expected="a distance above 0, as a share of the unit",
+            todo=f"omit it for the default, {MATCH_TOL}",
+        )
+    return match_tol
+
+
+def _groups_of_equal(X: Tensor) -> tuple[Int[Tensor, " n"], Int[Tensor, " g"]]:
+    """The group of equal examples that each belongs to, and the first example of each group."""
+    group = torch.unique(X.flatten(1), dim=0, return_inverse=True)[1]
+    index = torch.arange(len(X), device=X.device)
+    first = torch.full_like(index, len(X))[: int(group.max()) + 1] if len(X) else index
+    return group, first.scatter_reduce(0, group, index, "amin")
+
+
+def _to_nearest_other(
+    X: Float[Tensor, "n *shape"], distinct: Float[Tensor, "g *shape"], own: Int[Tensor, " n"]
+) -> Float[Tensor, " n"]:
+    """RMS distance of each state to the nearest of some distinct ones but its own; inf: none."""
+    n, g = len(X), len(distinct)
+    apart = torch.full((n,), torch.inf, dtype=torch.float64, device=X.device)
+    if g < 2:
+        return apart
+    # float64, since a distance by matrix products loses half the digits of what is near.
+    on = X.device if X.device.type != "mps" else torch.device("cpu")
+    others = distinct.flatten(1).to(on).double()
+    middle = others.mean(0)
+    others = others - middle
+    for rows in torch.arange(n, device=X.device).split(max(1, NEAREST_CHUNK // g)):
+        states = X[rows].flatten(1).to(on).double() - middle
+        distance = torch.cdist(states, others)
+        distance[torch.arange(len(rows), device=on), own[rows].to(on)] = torch.inf
+        apart[rows] = rms(states - others[distance.argmin(1)]).to(X.device)
+    return apart

@@ -1,0 +1,131 @@
+"""Similar matrices that are nearer to normal: without couplings that no cycle uses, and rescaled.
+
+Both leave every eigenvalue where it is and are exact in floating point, and both take away what
+makes eigenvalues ill-conditioned without any need: a block triangular matrix has those of its
+diagonal blocks, and `D^-1 A D` those of `A`.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+NEWTON_STEPS = 40
+"""Steps of Newton's method at most; five to ten are usual."""
+
+HALVINGS = 20
+"""A step is halved so many times before it is given up: it is then a millionth of Newton's."""
+
+BALANCED = 1e-2
+"""Rows and columns are balanced when their squared norms differ by this share of the whole: more
+would change the norm by less than rounding the scales to powers of two does."""
+
+FURTHEST = 400
+"""Largest exponent of a scale: products of two scales and an entry stay in float64's range."""
+
+
+def without_acyclic(
+    A: Float[Tensor, "n d d"],
+) -> tuple[Float[Tensor, "n d d"], Bool[Tensor, " n"]]:
+    """The matrices with those entries set to 0 that lie on no cycle of their graph.
+
+    With `i -> j` wherever `A_ij` is not 0, states that reach each other form the strong components
+    of the graph. Ordered by them the matrix is block triangular (Frobenius' normal form), so what
+    couples different components does not move an eigenvalue. A nilpotent shift becomes 0, a Jordan
+    block diagonal, a causal sequence model one block for each time.
+
+    Reachability is found by squaring, `log2 d` products of matrices of zeros and ones.
+
+    Returns:
+        The matrices, and whether anything was taken away.
+    """
+    n, d = A.shape[:2]
+    changed = torch.zeros(n, dtype=torch.bool, device=A.device)
+    # A row or column without zeros would reach everything at once; most matrices have no zero.
+    sparse = (A == 0).flatten(1).any(1).nonzero()[:, 0]
+    if d < 2 or len(sparse) == 0:
+        return A, changed
+    reach = (A[sparse] != 0).float()
+    reach.diagonal(dim1=1, dim2=2).fill_(1)
+    for _ in range((d - 1).bit_length()):
+        # Sums of up to d ones: float32 counts them without error.
+        further = (torch.bmm(reach, reach) > 0).float()
+        if torch.equal(further, reach):
+            break
+        reach = further
+    apart = (A[sparse] != 0) & ~((reach > 0) & (reach.mT > 0))
+    cut = apart.flatten(1).any(1)
+    if not bool(cut.any()):
+        return A, changed
+    changed[sparse[cut]] = True
+    kept = A.clone()
+    kept[sparse] = torch.where(apart, 0, A[sparse])
+    return kept, changed
+
+
+def balancing_exponents(A: Float[Tensor, "n d d"]) -> Float[Tensor, "n d"]:
+    """Whole numbers `e` for which `D^-1 A D`, `D = diag(2^e)`, has nearly the least norm.
+
+    In `s = 2 log D` the squared Frobenius norm `sum_ij A_ij^2 exp(s_j - s_i)` is convex. Its
+    gradient is the difference of the columns' and rows' squared norms, its Hessian the Laplacian
+    of the weighted graph: Newton's method with a line search (Cohen, Madry, Tsipras, Vladu 2017).
+    The row-by-row sweeps of LAPACK (Osborne; Parlett & Reinsch 1969) stand still inside a banded
+    Toeplitz matrix, whose rows and columns all are balanced already where only its ends are not.
+    """
+    n, d = A.shape[:2]
+    # Squares of what is scaled to 1 stay in range.
+    top = A.abs().flatten(1).amax(1).clamp_min(torch.finfo(A.dtype).tiny)
+    M = (A / top[:, None, None]).square()
+    M.diagonal(dim1=1, dim2=2).zero_()
+    s = A.new_zeros(n, d)
+    W = M
+    eye = torch.eye(d, dtype=A.dtype, device=A.device)
+    for _ in range(NEWTON_STEPS):
+        rows, columns = W.sum(2), W.sum(1)
+        total = rows.sum(1)
+        gradient = columns - rows
+        open_ = gradient.abs().sum(1) > BALANCED * total
+        if not bool(open_.any()):
+            break
+        laplacian = torch.diag_embed(rows + columns) - W - W.mT
+        # It is singular: shifting all of s, or of a component, changes nothing.
+        ridge = 1e-12 * total / d + torch.finfo(A.dtype).tiny
+        system = laplacian + ridge[:, None, None] * eye
+        step, _ = torch.linalg.solve_ex(system, -gradient[:, :, None])
+        step = torch.nan_to_num(step[:, :, 0] * open_[:, None])
+        step = step - step.mean(1, keepdim=True)
+        # No further in one step than where exp is still well within range.
+        length = (20 / step.abs().amax(1).clamp_min(20)).clamp_max(1)
+        s, W = _less(M, s, step, length, total)
+    exponents = (s / (2 * torch.log(s.new_tensor(2.0)))).round()
+    # The middle of the scales is free.
+    exponents = exponents - ((exponents.amax(1) + exponents.amin(1)) / 2).round()[:, None]
+    return exponents.clamp(-FURTHEST, FURTHEST)
+
+
+def _less(
+    M: Tensor, s: Tensor, step: Tensor, length: Tensor, total: Tensor
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d d"]]:
+    """Halves the step until the sum is no larger; without success it stays where it is."""
+    W = _scaled(M, s + length[:, None] * step)
+    for halvings in range(HALVINGS):
+        worse = ~(W.sum((1, 2)) <= total)
+        if not bool(worse.any()):
+            break
+        shorter = length / 2 if halvings < HALVINGS - 1 else torch.zeros_like(length)
+        length = torch.where(worse, shorter, length)
+        W = _scaled(M, s + length[:, None] * step)
+    return s + length[:, None] * step, W
+
+
+def _scaled(M: Float[Tensor, "n d d"], s: Float[Tensor, "n d"]) -> Float[Tensor, "n d d"]:
+    return M * (s[:, None, :] - s[:, :, None]).clamp_max(600).exp()
+
+
+def rescaled(A: Float[Tensor, "n d d"], exponents: Float[Tensor, "n d"]) -> Float[Tensor, "n d d"]:
+    """`D^-1 A D` with `D = diag(2^e)`: exact, unless an entry leaves the range of its dtype."""
+    return A * power_of_two(exponents[:, None, :] - exponents[:, :, None])
+
+
+def power_of_two(exponents: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """`2^e` for whole `e`, exact, as a vectorized `pow` need not be; in float64's normal range."""
+    return (exponents.clamp(-1022, 1023).long() + 1023).bitwise_left_shift(52).view(torch.float64)

@@ -1,0 +1,166 @@
+"""The rule that a run's data were read by is recorded, and held-out data are read by it too."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+import mnemoscope as mn
+from mnemoscope.cli.audit import _held_out
+from mnemoscope.data.load import read_examples
+from mnemoscope.nets import load
+from tests.cli.conftest import BRIEF, SMALL
+
+RNG = np.random.default_rng(0)
+GRADES = RNG.integers(0, 17, (4, 1, 4, 4)).astype(np.int64)
+BRIGHT = RNG.integers(0, 256, (4, 1, 4, 4), dtype=np.uint8)
+DARK = RNG.integers(0, 100, (4, 1, 4, 4), dtype=np.uint8)
+QUICK = ["--max-steps", "30"]
+
+
+def recorded(folder):
+    return json.loads((folder / "run.json").read_text())["settings"]["data"]
+
+
+@pytest.mark.parametrize(
+    ("array", "rule", "scale"), [(GRADES, "keep", 1), (BRIGHT, "divide", 255), (DARK, "keep", 1)]
+)
+def test_a_run_records_the_rule_and_reads_its_data_by_it_again(here, run, array, rule, scale):
+    np.save("x.npy", array)
+    done = run("train", "x.npy", *SMALL, *QUICK, "--out", "r")
+    assert done.code == 0, done.err
+    assert recorded(here / "r")["integers"] == rule
+    assert load("r/network.safetensors").training_record.source["integers"] == rule
+    # The same numbers under a rule of their own: only the record says how they were read.
+    done = run("audit", "r", *BRIEF)
+    assert done.code == 0, done.err
+    audit = mn.Audit.load("r/audit")
+    assert audit.provenance["data"]["integers"] == rule
+    X = mn.load_data("x.npy")
+    np.testing.assert_allclose(X.numpy(), array / scale, rtol=1e-6)
+
+
+def test_what_is_typed_goes_before_the_rule(here, run):
+    np.save("x.npy", BRIGHT)
+    done = run("train", "x.npy", "--integers", "keep", *SMALL, *QUICK, "--out", "r")
+    assert done.code == 0, done.err
+    assert recorded(here / "r")["integers"] == "keep"
+    assert run("audit", "r", *BRIEF).code == 0
+
+
+@pytest.mark.parametrize(
+    ("trained", "fresh", "scale"),
+    [
+        (BRIGHT, DARK, 255),
+        (BRIGHT, GRADES, 255),
+        (GRADES.astype(np.uint8), BRIGHT, 1),
+        (GRADES, BRIGHT.astype(np.uint16), 1),
+        (BRIGHT / np.float32(255), DARK, 1),
+    ],
+)
+def test_held_out_arrays_are_read_by_the_rule_of_the_data(here, trained, fresh, scale):
+    np.save("fresh.npy", fresh)
+    found = _held_out("fresh.npy", (1, 4, 4), read_examples(trained))
+    np.testing.assert_allclose(found.numpy(), fresh / scale, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["keep", "divide"])
+def test_held_out_pictures_are_read_by_the_rule_of_the_data(here, rule):
+    (here / "fresh").mkdir()
+    Image.fromarray(DARK[0, 0]).save("fresh/a.png")
+    Image.fromarray(DARK[1, 0]).save("fresh/b.tif", save_all=True)
+    trained = read_examples(GRADES if rule == "keep" else BRIGHT)
+    for place in ("fresh", "fresh/a.png"):
+        found = _held_out(place, (1, 4, 4), trained)
+        wanted = DARK[: len(found)] / (1 if rule == "keep" else 255)
+        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6)
+
+
+def test_a_fresh_array_may_have_no_such_column(here):
+    np.savez("x.npz", faces=np.float32(BRIGHT / 255), other=np.zeros(3))
+    trained = read_examples("x.npz", reading=mn.data.reading.Reading(column="faces"))
+    assert trained.record == {"column": "faces"}
+    np.save("fresh.npy", np.float32(DARK / 255))
+    assert len(_held_out("fresh.npy", (1, 4, 4), trained)) == 4
+    np.savez("fresh.npz", faces=np.float32(DARK / 255), X=np.zeros((2, 3)))
+    assert len(_held_out("fresh.npz", (1, 4, 4), trained)) == 4
+
+
+def test_integers_that_the_rule_of_the_data_cannot_read(here):
+    np.save("fresh.npy", np.full((2, 1, 4, 4), 4095))
+    with pytest.raises(mn.MnemoscopeError, match=r"--held-out fresh.npy.*0 to 255"):
+        _held_out("fresh.npy", (1, 4, 4), read_examples(BRIGHT))
+
+
+def test_a_column_is_recorded(here, run):
+    np.savez("x.npz", X=GRADES, faces=np.float32(BRIGHT / 255))
+    done = run("train", "x.npz", "--column", "faces", *SMALL, *QUICK, "--out", "r")
+    assert done.code == 0, done.err
+    assert recorded(here / "r")["column"] == "faces"
+    done = run("audit", "r", *BRIEF)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("command", ["audit", "extract"])
+@pytest.mark.parametrize(
+    "option", [["--column", "x"], ["--integers", "keep"], ["--alpha", "white"]]
+)
+def test_options_of_data_without_data(here, run, command, option):
+    np.save("x.npy", GRADES)
+    assert run("train", "x.npy", *SMALL, *QUICK, "--out", "r").code == 0
+    done = run(command, "r", *option)
+    assert done.code == 2
+    assert f"{option[0]} without --data" in done.err
+
+
+def test_starts_of_an_extraction_are_read_by_the_rule_of_the_data(here, run):
+    np.save("x.npy", BRIGHT)
+    np.save("starts.npy", DARK)
+    assert run("train", "x.npy", *SMALL, *QUICK, "--out", "r").code == 0
+    few = ["--starts", "4", "--limit", "8", "--starts-from", "starts.npy"]
+    done = run("extract", "r", "--data", "x.npy", *few, "--out", "e")
+    assert done.code == 0, done.err
+    assert pl.read_csv("e/scores.csv") is not None
+
+
+def test_a_denoiser_on_the_command_line(here, run):
+    (here / "tiny_denoiser.py").write_text(
+        "import torch\n"
+        "def net():\n"
+        "    centre = torch.full((1, 2, 2), .5)\n"
+        "    state = lambda y: centre * .8 ** .5 + .1 * (y - centre * .8 ** .5)\n"
+        "    return lambda z, t: (z - .8 ** .5 * state(z)) / .2 ** .5\n"
+    )
+    np.save("x.npy", np.full((2, 1, 2, 2), [[[[0.5]]], [[[0.25]]]], dtype=np.float32))
+    np.save("schedule.npy", np.array([1.0, 0.9, 0.8]))
+    base = ["audit", "tiny_denoiser:net", "--data", "x.npy", "--noise-level", "2", *BRIEF]
+    done = run(*base, "--out", "a")
+    assert done.code == 2
+    assert "--predicts noise" in done.err
+    for schedule in ("0.8", "schedule.npy"):
+        told = ["--predicts", "noise", "--alpha-bar", schedule]
+        done = run(*base, *told, "--out", f"b{schedule}")
+        assert done.code == 0, done.err
+        # The estimate of the state from a z is x = a c + (a z - a c) / 10: a slope of a / 10.
+        radius = mn.Audit.load(f"b{schedule}/audit").examples["spectral_radius"].to_list()
+        assert radius == pytest.approx([0.1 * 0.8**0.5] * 2, rel=1e-4)
+        # The run keeps what was said.
+        assert run("audit", f"b{schedule}", *BRIEF).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--predicts", "noise"], "without the share of the noise"),
+        (["--alpha-bar", "0.5"], "not said to predict"),
+        (["--predicts", "noise", "--alpha-bar", "half"], '--alpha-bar "half"'),
+        (["--predicts", "score"], "score"),
+    ],
+)
+def test_what_a_denoiser_cannot_be_said_to_predict(here, run, options, says):
+    np.save("x.npy", np.zeros((2, 4), dtype=np.float32))
+    done = run("audit", "torch.nn:Identity", "--data", "x.npy", *options)
+    assert done.code == 2
+    assert says in done.err
