@@ -62,7 +62,12 @@ def image_space(f: SelfMap) -> ImageSpace | None:
     """The space that the map maps into, or None where it is unknown or hardly smaller.
 
     Known it is for a fully connected network of two layers or more without an output activation.
+    While the map is being evaluated many times (`SelfMap.evaluating`) it is found once.
     """
+    return f.once("image space", lambda: _image_space(f))
+
+
+def _image_space(f: SelfMap) -> ImageSpace | None:
     layers = plain_layers(f.stages[0]) if len(f.stages) == 1 else None
     if layers is None or len(layers) < 2 or not isinstance(layers[-1].phi, torch.nn.Identity):
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -31,6 +31,8 @@ from mnemoscope.nets.plain import PlainLayer, plain_layers
 from mnemoscope.unit import checked_unit, unit_of, unit_of_starts
 
 Stage = Callable[[Tensor], Tensor]
+
+Made = TypeVar("Made")
 
 AT_ONCE = 64 * 2**20
 """Bytes for which nobody is asked whether they are free."""
@@ -90,6 +92,7 @@ class SelfMap:
         self.dtype = state_dtype(self.modules, dtype)
         self.device = state_device(self.modules, device)
         self._evaluating = False
+        self._made: dict[str, Any] = {}
         self._footprint: Footprint | None = None
         self.check_output()
         if budget is not None and self.footprint.evaluate > budget:
@@ -123,6 +126,7 @@ class SelfMap:
         other = copy(self)
         other.known_unit = checked_unit(unit)
         other._evaluating = False
+        other._made = {}
         return other
 
     @property
@@ -294,6 +298,15 @@ class SelfMap:
                 yield
             finally:
                 self._evaluating = False
+                self._made = {}
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What is made of the networks' weights: kept while `evaluating` lasts, else made anew."""
+        if not self._evaluating:
+            return make()
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
     def _apply(self, Z: Tensor) -> Tensor:
         for stage in self.stages:
@@ -329,6 +342,7 @@ class SelfMap:
         other.known_unit = self.known_unit
         other._footprint = None
         other._evaluating = False
+        other._made = {}
         return other
 
     def check_output(self) -> None:
