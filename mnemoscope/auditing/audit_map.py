@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import polars as pl
@@ -246,7 +246,7 @@ def audit(
             "weights_checksum": weights_checksum(asked.modules),
             "data": None if source is None else dict(source),
             "command": command,
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": {
                 "starts": starts,
                 "start_kinds": list(start_kinds),

@@ -9,12 +9,11 @@ end at its one attractor: that a map contracts, or that orbits settle, is by its
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.auditing.basins import from_noise
 from mnemoscope.auditing.examples import Examined, Linearized, examine

@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.auditing.tables import EXAMPLES, NOISE, SPECTRA
 from mnemoscope.dynamics.atlas import Atlas

@@ -12,14 +12,13 @@ too). For a map fitted by mean squared error `residual` is its square root, so t
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.roc import Curve, Ranked, Separation, resolvable, separations

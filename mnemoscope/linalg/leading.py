@@ -3,12 +3,11 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypedDict, overload
+from typing import Literal, TypedDict, Unpack, overload
 
 import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.linalg.arnoldi import ROUNDINGS, Product, leading_eigenvalues

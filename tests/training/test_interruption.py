@@ -69,7 +69,7 @@ def ignored():
 
 @pytest.mark.usefixtures("ignored")
 def test_where_ctrl_c_is_ignored_an_interrupt_is_noted():
-    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interruption:
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interruption:  # noqa: PT012
         interrupt()
         assert interruption.asked
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
