@@ -22,6 +22,7 @@ from mnemoscope.maps.footprint import (
 )
 from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization
+from mnemoscope.maps.resolution import SMOOTH, Resolution
 from mnemoscope.maps.wrapped import advice, parts_of
 from mnemoscope.memory import batch_size_within, free_share
 from mnemoscope.nets.dtypes import converted, state_device, state_dtype
@@ -31,6 +32,23 @@ from mnemoscope.nets.plain import PlainLayer, plain_layers
 from mnemoscope.unit import checked_unit, unit_of, unit_of_starts
 
 Stage = Callable[[Tensor], Tensor]
+
+
+class Findings:
+    """What checks of a map have found; copies of the map share it.
+
+    Attributes:
+        fingerprint: What the map was when it was checked; None: it was not.
+        resolution: The steps in which its values come.
+        untrue: Why its derivatives are not to be used; empty where they are.
+    """
+
+    def __init__(self) -> None:
+        """Before any check: nothing speaks against the map."""
+        self.fingerprint: tuple[object, ...] | None = None
+        self.resolution: Resolution = SMOOTH
+        self.untrue: str = ""
+
 
 AT_ONCE = 64 * 2**20
 """Bytes for which nobody is asked whether they are free."""
@@ -91,6 +109,7 @@ class SelfMap:
         self.device = state_device(self.modules, device)
         self._evaluating = False
         self._footprint: Footprint | None = None
+        self.findings = Findings()
         self.check_output()
         if budget is not None and self.footprint.evaluate > budget:
             raise MnemoscopeError(
@@ -138,6 +157,23 @@ class SelfMap:
     def differentiable(self) -> bool:
         """Whether derivatives can be taken; a stage with `differentiable = False` has none."""
         return all(getattr(stage, "differentiable", True) for stage in self.stages)
+
+    @property
+    def by_values(self) -> bool:
+        """Whether growth and fixed points are to be had from values alone.
+
+        So of a map without derivatives, and of one whose derivatives are not those of its values.
+        """
+        return not self.differentiable or bool(self.findings.untrue)
+
+    @property
+    def resolution(self) -> Resolution:
+        """The steps in which the map's values come, as its check found (`mnemoscope.maps.check`).
+
+        Smooth until it is checked, and without any measurement for the networks of
+        `mnemoscope.nets`.
+        """
+        return self.findings.resolution
 
     @property
     def footprint(self) -> Footprint:
@@ -220,7 +256,7 @@ class SelfMap:
     @property
     def reversible(self) -> bool:
         """Whether what a state's derivative keeps fits into the budget: only then `vjp` works."""
-        return self.differentiable and self.footprint.reverse is not None
+        return not self.by_values and self.footprint.reverse is not None
 
     def jvp(
         self, Z: Float[Tensor, "n *shape"], V: Float[Tensor, "n *shape"]
@@ -245,7 +281,10 @@ class SelfMap:
             raise MnemoscopeError(
                 f"f ** {p!r}", expected="a whole power of at least 1", todo="use f ** 2, f ** 3, …"
             )
-        return self._with_stages(self.stages * p)
+        power = self._with_stages(self.stages * p)
+        # Rounding and cut-off derivatives are those of one application.
+        power.findings = self.findings
+        return power
 
     def __matmul__(self, inner: "SelfMap") -> "SelfMap":
         """`f @ g` is the map `z -> f(g(z))`."""
@@ -328,6 +367,7 @@ class SelfMap:
         other.budget = self.budget
         other.known_unit = self.known_unit
         other._footprint = None
+        other.findings = Findings()
         other._evaluating = False
         return other
 
