@@ -18,7 +18,7 @@ from scipy import stats
 from torch import Tensor
 
 from mnemoscope.dynamics.states import rms
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 
 PROBES = 8
@@ -82,6 +82,7 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     f = in_unit_of_starts(f, Z)
+    check_values(f, Z)
     eps = torch.finfo(f.dtype).eps
     generator = torch.Generator().manual_seed(seed)
     u = torch.randn(PROBES, *f.shape, generator=generator, dtype=torch.float64)

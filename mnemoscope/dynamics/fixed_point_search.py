@@ -14,7 +14,7 @@ from mnemoscope.dynamics.sources import Sources
 from mnemoscope.dynamics.stability import stability
 from mnemoscope.dynamics.states import group_within, rms
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps import SelfMap, image_space
+from mnemoscope.maps import SelfMap, check_values, image_space
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 from mnemoscope.memory import batch_size_within
 
@@ -113,6 +113,7 @@ def find_fixed_points(
             expected="tol > 0, resolution > 0 and max_steps of at least 1",
             todo="leave them out for the defaults",
         )
+    check_values(f, Z)
     with f.evaluating():
         space = image_space(f)
         catalogue, sources, labels = _explore(

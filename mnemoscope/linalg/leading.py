@@ -20,7 +20,13 @@ from mnemoscope.linalg.dense import (
     dense_singular_values,
 )
 from mnemoscope.linalg.golub_kahan import leading_singular_values
-from mnemoscope.maps import Linearization, SelfMap, image_space
+from mnemoscope.maps import (
+    Linearization,
+    SelfMap,
+    check_derivatives,
+    check_growth,
+    image_space,
+)
 from mnemoscope.maps.chain import ChainLinearization
 from mnemoscope.maps.self_map import Stage, as_self_map
 
@@ -275,6 +281,8 @@ def _solve(
     """Runs a solver over the states in batches that fit into memory."""
     f = as_self_map(f, Z.shape[1:]).to(dtype)
     Z = f.batch(Z)
+    check_derivatives(f, Z)
+    check_growth(f, Z)
     check_count(f, k)
     basis = basis_size(f.size, k)
     tol = tol if tol is not None else default_tol(f.dtype)

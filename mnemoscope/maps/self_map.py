@@ -34,24 +34,34 @@ from mnemoscope.unit import checked_unit, unit_of, unit_of_starts
 Stage = Callable[[Tensor], Tensor]
 
 
+AT_ONCE = 64 * 2**20
+"""Bytes for which nobody is asked whether they are free."""
+
+
 class Findings:
-    """What checks of a map have found; copies of the map share it.
+    """What checks of a map have found (`mnemoscope.maps.check`); copies of the map share it.
 
     Attributes:
+        exempt: Whether there is nothing to check: a map made of one that was checked.
         fingerprint: What the map was when it was checked; None: it was not.
         resolution: The steps in which its values come.
         untrue: Why its derivatives are not to be used; empty where they are.
+        broken: The state, of those it was checked at, with an image that is not finite.
+        followed: Whether derivatives were compared along directions of growth too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, exempt: bool = False) -> None:
         """Before any check: nothing speaks against the map."""
+        self.exempt = exempt
         self.fingerprint: tuple[object, ...] | None = None
         self.resolution: Resolution = SMOOTH
-        self.untrue: str = ""
+        self.untrue = ""
+        self.broken: int | None = None
+        self.followed = False
 
-
-AT_ONCE = 64 * 2**20
-"""Bytes for which nobody is asked whether they are free."""
+    def adopt(self, other: "Findings") -> None:
+        """Takes over what was found of the same map elsewhere."""
+        vars(self).update(vars(other))
 
 
 class SelfMap:
@@ -157,6 +167,16 @@ class SelfMap:
     def differentiable(self) -> bool:
         """Whether derivatives can be taken; a stage with `differentiable = False` has none."""
         return all(getattr(stage, "differentiable", True) for stage in self.stages)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a measurement is under way, during which the networks do not change."""
+        return self._evaluating
+
+    @property
+    def written_out(self) -> bool:
+        """Whether the map is fully connected networks alone, whose derivatives are written out."""
+        return self._plain() is not None
 
     @property
     def by_values(self) -> bool:
@@ -343,7 +363,7 @@ class SelfMap:
             except MnemoscopeError:
                 raise
             except (Exception, SystemExit) as error:
-                if _is_memory(error):
+                if is_memory(error):
                     raise
                 raise _failed(tuple(given.shape), error) from error
         return Z
@@ -396,7 +416,7 @@ class SelfMap:
             )
 
 
-def _is_memory(error: BaseException) -> bool:
+def is_memory(error: BaseException) -> bool:
     """Whether memory ran out, which is told elsewhere, or a measurement of it was broken off."""
     words = str(error)
     return isinstance(error, TooMuch | MemoryError | torch.OutOfMemoryError) or (
