@@ -242,7 +242,7 @@ def _measure(
     values = {"residual": residual}
     # A value that did not converge is the best estimate there is, of either kind of state.
     limit: SpectrumOptions = {"max_products": max_products}
-    if f.differentiable:
+    if not f.by_values:
         values["spectral_radius"] = (
             decisive_spectrum(f, Z, **limit).radius if known is None else known.spectral_radius
         )

@@ -119,4 +119,5 @@ def _mixed(f: SelfMap, origin: Tensor, radius: float, max_steps: int) -> tuple[T
 
 
 def _floor(f: SelfMap, points: Tensor) -> Tensor:
-    return 16 * torch.finfo(points.dtype).eps * (rms(points) / f.unit).clamp_min(1)
+    rounding = 16 * torch.finfo(points.dtype).eps * (rms(points) / f.unit).clamp_min(1)
+    return rounding.clamp_min(f.resolution.spacing / f.unit)

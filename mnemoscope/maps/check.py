@@ -426,14 +426,18 @@ class _Agreement:
         return bool(good.all())
 
     def at(self, resolution: Resolution) -> bool:
-        """Whether products are the quotients over the length at which steps show least."""
+        """Whether products are the quotients over the length at which steps show least.
+
+        Not if the steps hide all of these: a derivative of 0 would agree with anything.
+        """
         rows = torch.arange(len(self._points), device=self._points.device)
         first, second = self._differences(rows, resolution.length)
         quotient = first / (2 * resolution.length)
         bend = rms(second) / (2 * resolution.length)
         miss = rms(self._products - quotient)
-        limit = AGREE * rms(quotient) + bend + 2 * resolution.quotient_error
-        return bool(((miss <= limit) | ~torch.isfinite(rms(first))).all())
+        slope, hidden = rms(quotient), bend + 2 * resolution.quotient_error
+        near = (miss <= AGREE * slope + hidden) | ~torch.isfinite(slope)
+        return bool(near.all()) and bool((slope > 2 * hidden).any())
 
     def _differences(self, rows: Tensor, length: float) -> tuple[Tensor, Tensor]:
         z, v = self._points[rows], self._directions[rows]

@@ -38,8 +38,8 @@ ROUNDINGS = 64
 MODULI = 16
 """Lines are halved until they are this many roundings of the state long."""
 
-SETTLED = 4
-"""Halvings over which the change across a smooth stretch would fall sixteenfold."""
+SETTLED = 2
+"""Halvings over which the change across a smooth stretch would fall fourfold."""
 
 VISIBLE = 2
 """Steps by which a difference that shows growth changes the values, at least."""
