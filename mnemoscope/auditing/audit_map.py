@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -201,6 +202,7 @@ def audit(
         "membership": None if told is None else told.summary(),
         "controls": control.summary(),
         "black_box": not f.differentiable,
+        "resolution": asdict(f.resolution),
         "match_tol": match_tol,
         "tol": tol,
         "unit": f.unit,

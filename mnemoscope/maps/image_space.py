@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.maps.self_map import SelfMap
+from mnemoscope.maps.self_map import Findings, SelfMap
 from mnemoscope.nets.plain import PlainLayer, plain_layers
 
 WORTHWHILE = 4
@@ -87,15 +87,17 @@ def _image_space(f: SelfMap) -> ImageSpace | None:
         )
         outof = replace(first, weight=(first.weight.double() @ Q.T).to(f.dtype))
     own = (outof, *layers[1:-1], into)
+    inner = SelfMap(
+        lambda Y: _through(own, Y),
+        (len(Q),),
+        dtype=f.dtype,
+        device=f.device,
+        unit=f.unit * (d / len(Q)) ** 0.5,
+    )
+    inner.findings = Findings(exempt=True)
     return ImageSpace(
         basis=Q.to(f.dtype),
-        map=SelfMap(
-            lambda Y: _through(own, Y),
-            (len(Q),),
-            dtype=f.dtype,
-            device=f.device,
-            unit=f.unit * (d / len(Q)) ** 0.5,
-        ),
+        map=inner,
         layers=(*layers[:-1], into),
         shape=f.shape,
     )
