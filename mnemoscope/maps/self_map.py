@@ -155,6 +155,7 @@ class SelfMap:
         other.known_unit = checked_unit(unit)
         other._evaluating = False
         other._made = {}
+        other._made = {}
         return other
 
     @property
@@ -179,7 +180,7 @@ class SelfMap:
     @property
     def written_out(self) -> bool:
         """Whether the map is fully connected networks alone, whose derivatives are written out."""
-        return self._plain() is not None
+        return self.plain_layers() is not None
 
     @property
     def by_values(self) -> bool:
