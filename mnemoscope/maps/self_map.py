@@ -155,7 +155,6 @@ class SelfMap:
         other.known_unit = checked_unit(unit)
         other._evaluating = False
         other._made = {}
-        other._made = {}
         return other
 
     @property
