@@ -5,16 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench attack check lint types layers browser clean
+.PHONY: help demo test test-matrix bench attack check lint types layers browser clean
 
 help:  ## This list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
 demo: $(VENV)/.package  ## Watch an autoencoder memorize real pictures (a quarter of a minute)
 	@$(BIN)/mnemoscope demo
 
 test: $(VENV)/.dev  ## Run all tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+
+test-matrix: $(VENV)/.dev  ## Run the numerical tests in eight settings of the processor (an hour)
+	@$(BIN)/python .ci/test-matrix
 
 bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
 	@$(BIN)/python benchmarks/run.py
@@ -38,8 +41,8 @@ clean:  ## Remove the environment
 	rm -rf $(VENV)
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	  { echo "$(PYTHON) is older than Python 3.10; name a newer one: make PYTHON=python3.12 ..."; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 ..."; exit 2; }
 	@echo "Making the environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 

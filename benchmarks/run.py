@@ -7,7 +7,7 @@ import argparse
 import platform
 import sys
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import census
@@ -63,10 +63,7 @@ def machine() -> str:
         pass
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no accelerator"
     told = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return (
-        f"{cpu}, {torch.get_num_threads()} threads, {gpu}. {told}. "
-        f"{datetime.now(timezone.utc):%Y-%m-%d}."
-    )
+    return f"{cpu}, {torch.get_num_threads()} threads, {gpu}. {told}. {datetime.now(UTC):%Y-%m-%d}."
 
 
 def main() -> None:

@@ -5,6 +5,9 @@ import torch
 
 from tests.known_maps import DTYPES, KNOWN_MAPS
 
+# Not tests: for processes that are to start without the extras.
+collect_ignore = ["absent"]
+
 
 @pytest.fixture(params=KNOWN_MAPS, ids=str)
 def known(request):

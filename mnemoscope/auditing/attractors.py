@@ -1,5 +1,6 @@
 """The table of attractors: what was found, how stable, how often, and whether it is an example."""
 
+import math
 from collections.abc import Sequence
 
 import polars as pl
@@ -32,7 +33,9 @@ def attractors_table(
             "id": list(range(len(atlas))),
             "kind": ["cycle" if p > 1 else "fixed_point" for p in atlas.period.tolist()],
             "period": atlas.period.tolist(),
-            "spectral_radius": atlas.spectral_radius.double().tolist(),
+            "spectral_radius": [
+                None if math.isnan(r) else r for r in atlas.spectral_radius.double().tolist()
+            ],
             "basin_fraction": (count.double() / max(total, 1)).tolist(),
             "basin_low": low.tolist(),
             "basin_high": high.tolist(),

@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import polars as pl
@@ -202,6 +203,7 @@ def audit(
         "membership": None if told is None else told.summary(),
         "controls": control.summary(),
         "black_box": not f.differentiable,
+        "resolution": asdict(f.resolution),
         "match_tol": match_tol,
         "tol": tol,
         "unit": f.unit,
@@ -247,7 +249,7 @@ def audit(
             "weights_checksum": weights_checksum(asked.modules),
             "data": None if source is None else dict(source),
             "command": command,
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": {
                 "starts": starts,
                 "start_kinds": list(start_kinds),

@@ -1,12 +1,12 @@
 """Where orbits from each distribution of starts end, and how much of each basin they hit."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import polars as pl
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.tables import BASINS, STARTS

@@ -9,12 +9,11 @@ end at its one attractor: that a map contracts, or that orbits settle, is by its
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.auditing.basins import from_noise
 from mnemoscope.auditing.examples import Examined, Linearized, examine
@@ -28,7 +27,7 @@ from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.starts import STARTS, Range
 from mnemoscope.dynamics.stored import MATCH_TOL
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.maps.untrained import untrained
 
@@ -103,7 +102,9 @@ class Controls:
         its examples: the 95% intervals overlap, or the share is above a tenth of it (`MUCH_LESS`).
         """
         here = self.trained.rates
-        return [name for name, there in control.rates.items() if _lights_up(here[name], there)]
+        # Fresh weights may have derivatives where the trained ones have steps.
+        both = ((name, there) for name, there in control.rates.items() if name in here)
+        return [name for name, there in both if _lights_up(here[name], there)]
 
     @property
     def not_specific(self) -> list[str]:
@@ -178,6 +179,7 @@ def controls(
     f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     X = f.batch(X)
     held_out = None if held_out is None else f.batch(held_out)
+    check_map(f, X)
     span = Range.of(X)
     settings = (match_tol, trials, max_products, seed)
     if known is not None:

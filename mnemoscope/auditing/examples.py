@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.auditing.tables import EXAMPLES, NOISE, SPECTRA
 from mnemoscope.dynamics.atlas import Atlas
@@ -25,6 +25,13 @@ from mnemoscope.dynamics.stored import (
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.linalg import decisive_spectrum, distance_to_span, operator_norm
 from mnemoscope.maps import SelfMap
+
+RATES = ("spectral_radius", "fixed_point_spectral_radius")
+"""Columns that are empty where growth is not resolved."""
+
+FORMED = 128
+"""States of up to this many entries: the operator norm of a map whose derivatives are not used is
+found by forming its Jacobian from differences of values."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +156,11 @@ def examine(
 
 def _linearized(f: SelfMap, X: Tensor, k: int, max_products: int) -> Linearized:
     n = len(X)
-    if not f.differentiable:
-        return _from_values(contraction(f, X))
+    if f.by_values:
+        norm = None
+        if f.differentiable and f.size <= FORMED:
+            norm, _ = operator_norm(f, X, return_info=True)
+        return _from_values(contraction(f, X), norm)
     found = decisive_spectrum(f, X, k, max_products=max_products)
     norm = None
     if f.reversible:
@@ -177,13 +187,13 @@ def _linearized(f: SelfMap, X: Tensor, k: int, max_products: int) -> Linearized:
     )
 
 
-def _from_values(found: Contraction) -> Linearized:
-    """Of a map without derivatives: the growth of small differences."""
+def _from_values(found: Contraction, norm: Tensor | None) -> Linearized:
+    """Of a map that is measured by its values: the growth of small differences."""
     n = len(found.rate)
     rows = {
         "example": list(range(n)),
         "rank": [0] * n,
-        "modulus": found.rate.double().tolist(),
+        "modulus": _finite(found.rate),
         "residual": ((found.high - found.low) / 2).double().tolist(),
     }
     table = pl.DataFrame(rows, schema_overrides=SPECTRA).with_columns(
@@ -198,7 +208,7 @@ def _from_values(found: Contraction) -> Linearized:
         contractive=tuple(
             "yes" if high < 1 else "no" if low > 1 else "undecided" for low, high in ends
         ),
-        operator_norm=None,
+        operator_norm=norm,
         spectra=table.select(list(SPECTRA)),
     )
 
@@ -293,7 +303,8 @@ def examples_table(
     for column, name in (("recall_rate", "rate"), ("recall_low", "low"), ("recall_high", "high")):
         columns[column] = [None] * n if at_noise.is_empty() else at_noise[name].to_list()
     table = pl.DataFrame(columns, schema_overrides=EXAMPLES).select(list(EXAMPLES))
-    return table.with_columns(pl.col("certified_radius", "certified_rate").fill_nan(None))
+    missing = ("certified_radius", "certified_rate", *RATES)
+    return table.with_columns(pl.col(*missing).fill_nan(None))
 
 
 def _finite(values: Float[Tensor, " n"]) -> list[float | None]:

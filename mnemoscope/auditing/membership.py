@@ -12,14 +12,13 @@ too). For a map fitted by mean squared error `residual` is its square root, so t
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.roc import Curve, Ranked, Separation, resolvable, separations
@@ -33,7 +32,7 @@ from mnemoscope.errors import MnemoscopeError
 from mnemoscope.intervals import wilson
 from mnemoscope.linalg import decisive_spectrum, operator_norm
 from mnemoscope.linalg.leading import SpectrumOptions
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 
 RATES = {"tpr_1": 0.01, "tpr_01": 0.001}
@@ -198,6 +197,7 @@ def membership(
     whole_number("seed", seed, least=0, most=LARGEST_SEED)
     f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     states = f.batch(X), f.batch(held_out)
+    check_map(f, X)
     with f.evaluating():
         members = _measure(f, states[0], "the examples", examined, max_products, **options)
         others = _measure(f, states[1], "the held-out data", None, max_products, **options)
@@ -241,7 +241,7 @@ def _measure(
     values = {"residual": residual}
     # A value that did not converge is the best estimate there is, of either kind of state.
     limit: SpectrumOptions = {"max_products": max_products}
-    if f.differentiable:
+    if not f.by_values:
         values["spectral_radius"] = (
             decisive_spectrum(f, Z, **limit).radius if known is None else known.spectral_radius
         )

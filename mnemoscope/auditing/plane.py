@@ -1,13 +1,12 @@
 """Basins on the plane through three examples."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.tables import PLANE

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.tables import CURVES, RECALL

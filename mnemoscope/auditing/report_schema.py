@@ -136,6 +136,15 @@ class Controls(_Part):
     )
 
 
+class Steps(_Part):
+    """The steps in which the map's values come, in the scale of the data; 0 for a smooth map."""
+
+    kind: str = Field(description="smooth, coarse or quantized.")
+    spacing: float = Field(description="Between neighbouring values, RMS over a state's entries.")
+    entry: float = Field(description="Between neighbouring values of one entry.")
+    length: float = Field(description="RMS length of the differences that growth is measured over.")
+
+
 class Summary(_Part):
     """The numbers that the verdict and the findings are made from."""
 
@@ -169,6 +178,7 @@ class Summary(_Part):
     membership: Membership | None = None
     controls: Controls | None = None
     black_box: bool = Field(False, description="The map gives no derivatives.")
+    resolution: Steps | None = None
     match_tol: float | None = None
     tol: float | None = None
     unit: float | None = Field(None, description="The scale that distances are shares of.")

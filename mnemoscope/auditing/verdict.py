@@ -33,7 +33,17 @@ def verdict(summary: dict[str, Any]) -> str:
             f"Not trained to interpolation (loss {summary['training_loss']:.1e}), so this says "
             f"nothing about what it could memorize: {sentence[0].lower()}{sentence[1:]}"
         )
-    return sentence
+    return sentence + _steps(summary.get("resolution"))
+
+
+def _steps(resolution: dict[str, Any] | None) -> str:
+    """Says that a map is quantized, which is what its numbers are to be read by."""
+    if not resolution or resolution["kind"] != "quantized":
+        return ""
+    return (
+        f" The map is quantized: its values come in steps of {resolution['entry']:.2g}, and growth "
+        f"was measured over differences of {resolution['length']:.2g}."
+    )
 
 
 def _stored(stored: int, n: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -111,7 +111,7 @@ def _write(folder: RunFolder, results: Sequence["ClaimResult"]) -> None:
 
     provenance: dict[str, Any] = {
         "command": command(),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "settings": folder.settings,
     }

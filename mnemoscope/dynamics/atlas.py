@@ -1,5 +1,6 @@
 """The attractors known so far, and how ends of orbits are held against them."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,8 +20,17 @@ MAX_PERIOD = 256
 RESOLUTION = 100
 """Attractors nearer to each other than this many times `tol` (RMS, in units) count as one."""
 
+UNRESOLVED = 0.5
+"""What a rate below 1 that steps hide is taken for where a distance depends on it."""
+
+MOST_FAILED = 16
+"""Ends of a map in steps that were found, one after another, not to attract: others will not."""
+
 FURTHEST = 100
 """However slow an attractor, ends are its own no further from it than so many resolutions."""
+
+
+_log = logging.getLogger("mnemoscope")
 
 
 @dataclass(frozen=True)
@@ -97,12 +107,17 @@ def chart(
         ends = orbits.end[mine]
         group, leaders = group_within(ends, resolution)
         found = atlas.match(ends[leaders])
+        if not f.resolution.smooth:
+            sizes = torch.bincount(group, minlength=len(leaders))
+            atlas, found = _chart_steps(f, ends[leaders], sizes, found, period, atlas, tol)
+            labels[mine] = found[group]
+            continue
         open_ = (found < 0).nonzero()[:, 0]
         for i, point in _verified(f, ends[leaders[open_]], period, resolution):
             known = int(atlas.match(point.lap[:1])[0])
             if known < 0:
                 known = len(atlas)
-                atlas = _with(atlas, point, tol, f.unit)
+                atlas = _with(f, atlas, point, tol)
             found[open_[i]] = known
         labels[mine] = found[group]
     return atlas, labels
@@ -123,10 +138,14 @@ class _Attractor:
     residual: Tensor
 
 
-def _with(atlas: Atlas, new: _Attractor, tol: float, unit: float) -> Atlas:
+def _with(f: SelfMap, atlas: Atlas, new: _Attractor, tol: float) -> Atlas:
     period = len(new.lap)
-    slow = 2 * (tol + new.residual) / (1 - new.spectral_radius)
-    reach = unit * slow.clamp(RESOLUTION * tol, FURTHEST * RESOLUTION * tol)
+    rate = new.spectral_radius.nan_to_num(UNRESOLVED)
+    slow = 2 * (tol + new.residual) / (1 - rate)
+    reach = f.unit * slow.clamp(RESOLUTION * tol, FURTHEST * RESOLUTION * tol)
+    # A map that is constant there has no other fixed point nearby, however large its steps.
+    if rate > 0:
+        reach = torch.maximum(reach, f.resolution.spacing / (1 - rate))
     return Atlas(
         states=torch.cat([atlas.states, new.lap]),
         owner=torch.cat([atlas.owner, atlas.owner.new_full((period,), len(atlas))]),
@@ -134,6 +153,64 @@ def _with(atlas: Atlas, new: _Attractor, tol: float, unit: float) -> Atlas:
         spectral_radius=torch.cat([atlas.spectral_radius, new.spectral_radius[None]]),
         reach=torch.cat([atlas.reach, reach[None]]),
     )
+
+
+def _chart_steps(
+    f: SelfMap,
+    ends: Tensor,
+    sizes: Tensor,
+    found: Tensor,
+    period: int,
+    atlas: Atlas,
+    tol: float,
+) -> tuple[Atlas, Tensor]:
+    """Verifies ends of orbits of a map whose values come in steps, those of most orbits first.
+
+    Rounding turns one attractor into many fixed points, and cycles of a few steps in size, within
+    `spacing / (1 - rho)` of each other. So ends are verified one after another, each time leaving
+    out those that belong to what was found.
+    """
+    order = sizes.argsort(descending=True, stable=True)
+    failed = 0
+    while failed < MOST_FAILED:
+        order = order[found[order] < 0]
+        if len(order) == 0:
+            return atlas, found
+        row, order = order[0], order[1:]
+        lap, radius, attracts = _settled(f, ends[row], period)
+        if not bool(attracts[0]):
+            failed += 1
+            continue
+        failed = 0
+        residual = rms(f(lap[-1:]) - lap[:1])[0] / f.unit
+        found[row] = len(atlas)
+        atlas = _with(f, atlas, _Attractor(lap, radius[0], residual), tol)
+        found[order] = torch.where(found[order] < 0, atlas.match(ends[order]), found[order])
+    _log.warning(
+        "%d ends of orbits of a map in steps were not examined: %d others did not attract",
+        len(order),
+        MOST_FAILED,
+    )
+    return atlas, found
+
+
+def _settled(f: SelfMap, end: Tensor, period: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The states of a cycle, its spectral radius, and whether it attracts.
+
+    A cycle that is no larger than what rounding keeps apart is a fixed point, its mean.
+    """
+    states = [end[None]]
+    for _ in range(period - 1):
+        states.append(f(states[-1]))
+    lap = torch.cat(states)
+    size = rms(lap - lap.mean(0)).max()
+    if period > 1 and size <= FURTHEST * f.resolution.spacing:
+        middle = lap.mean(0, keepdim=True)
+        radius, attracts = stability(f, middle)
+        if bool(attracts[0] & (size * (1 - radius[0].nan_to_num(0)) <= f.resolution.spacing)):
+            return middle, radius, attracts
+    radius, attracts = stability(f**period, lap[:1])
+    return lap, radius, attracts
 
 
 def _verified(

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.dynamics.atlas import Atlas, chart
 from mnemoscope.dynamics.good_turing import good_turing
@@ -14,7 +14,7 @@ from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, iterate
 from mnemoscope.dynamics.starts import Starts, block_size
 from mnemoscope.dynamics.states import nearest
 from mnemoscope.intervals import wilson
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data, in_unit_of_starts
 
 
@@ -75,6 +75,7 @@ def find_attractors(
     known = X if isinstance(Z, Starts) else Z
     shape = None if known is None else known.shape[1:]
     f = _in_unit(as_self_map(f, shape), Z, X)
+    check_values(f, _checked_at(f, Z, X))
     atlas = Atlas.empty(f)
     labels, status = [], []
     with f.evaluating():
@@ -157,6 +158,13 @@ def representatives(
     first[1:] = owner[1:] != owner[:-1]
     chosen = order[first]
     return atlas.states[chosen], example[chosen], distance[chosen]
+
+
+def _checked_at(f: SelfMap, Z: Tensor | Starts, X: Tensor | None) -> Tensor:
+    """States at which the map is checked: examples if there are any, since starts may be many."""
+    if X is not None and len(X):
+        return X
+    return next(_blocks(f, Z), torch.empty(0, *f.shape))
 
 
 def _blocks(f: SelfMap, Z: Tensor | Starts) -> Iterator[Tensor]:

@@ -18,7 +18,8 @@ from scipy import stats
 from torch import Tensor
 
 from mnemoscope.dynamics.states import rms
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_values
+from mnemoscope.maps.resolution import NEARBY, ROUNDINGS
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 
 PROBES = 8
@@ -31,6 +32,32 @@ LONGER = 4
 SETTLING = 48
 """Steps in which a difference turns into the slowest direction."""
 
+FEWER = (16, 16)
+"""The same two where quotients are averaged: errors of these are larger than of the directions."""
+
+SHORTER = 0.5
+"""Where values come in steps, the other half of the differences is shorter instead: the length is
+the best there is already, and a longer one may leave the data."""
+
+DITHER = 1 / 3
+"""Where values come in steps, the base point is moved at random, by this share of a difference's
+length, in each step: what rounding adds then differs from step to step and averages out. Smoothing
+by as much of a visible length leaves less than a hundredth of the steps."""
+
+SURE = 0.1
+"""Quotients over several moved base points are averaged until growth above this is resolved, or
+there are `AVERAGED` of them, or as many as have `ENTRIES` entries together."""
+
+AVERAGED = 8
+"""Quotients averaged, at most."""
+
+ENTRIES = 4096
+"""Entries of the states of one average, at most: in many entries a direction is an average."""
+
+RESOLVED = 3
+"""Growth of fewer times the error of a difference quotient is not resolved: such a difference turns
+at random."""
+
 MEASURED = 32
 """Steps over which its growth is taken: of a complex pair of eigenvalues the length also
 oscillates."""
@@ -41,14 +68,16 @@ class Contraction:
     """The modulus of the leading eigenvalue at each state.
 
     Attributes:
-        rate: `(n,)`, growth of a small difference in one step.
+        rate: `(n,)`, growth of a small difference in one step; NaN where it cannot be resolved.
         low: `(n,)`, lower end of its 95% interval; 0 where the rate is no more than rounding.
         high: `(n,)`, upper end.
+        reason: Why rates are NaN; empty where none is.
     """
 
     rate: Float[Tensor, " n"]
     low: Float[Tensor, " n"]
     high: Float[Tensor, " n"]
+    reason: str = ""
 
 
 def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int = 0) -> Contraction:
@@ -67,7 +96,14 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     an activation has kinks nearer than `h`, there is no one Jacobian over that length: the growth
     is then one of the map, not that of its derivative, and the interval may miss the latter.
 
-    Takes `2 PROBES (SETTLING + MEASURED)` evaluations of each state.
+    Of a map whose values come in steps (`f.resolution`) it is the growth over visible lengths: `h`
+    is the length over which a quotient is most accurate, and half of the probes are `SHORTER`. What
+    rounding adds to the square of a length is subtracted by half, and the interval reaches to none
+    and all of it, since it does not add up where one direction grows much more than all others. A
+    state around which the map is constant (`NEARBY`) has rate 0.
+
+    Takes `2 PROBES (SETTLING + MEASURED)` evaluations of each state; with steps up to `AVERAGED`
+    times as many, the larger the steps, and `2 PROBES + 1` more.
 
     Args:
         f: A self-map, or a network or callable to make one from.
@@ -82,38 +118,128 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     f = in_unit_of_starts(f, Z)
+    check_values(f, Z)
+    if not f.resolution.smooth:
+        return _over_visible_lengths(f, Z, seed)
     eps = torch.finfo(f.dtype).eps
+    lengths = eps ** (2 / 3) * rms(Z).clamp_min(f.unit)
+    halves, long = _follow(f, Z, lengths, LONGER, seed=seed)
+    return _interval(halves, long, rounding=4 * eps ** (1 / 3))
+
+
+def _over_visible_lengths(f: SelfMap, Z: Tensor, seed: int) -> Contraction:
+    """The growth of a map whose values come in steps."""
+    steps = f.resolution
+    lengths = Z.new_full((len(Z),), steps.length)
+    wanted = math.ceil((RESOLVED * steps.quotient_error / SHORTER / SURE) ** 2)
+    count = max(1, min(wanted, AVERAGED, ENTRIES // f.size))
+    each = steps.quotient_error / count**0.5
+    halves, shorter = _follow(
+        f, Z, lengths, SHORTER, error=each, dither=DITHER * steps.length, count=count, seed=seed
+    )
+    # Of the shorter differences.
+    error = each / SHORTER
+    found = _interval(halves, shorter, rounding=RESOLVED * error)
+    growth = halves.mean((0, 1)).exp()
+    # Between nothing and all of what rounding adds to the square of a length; half is subtracted.
+    wide = (1 + (error / growth).square() / 2).sqrt()
+    low, high = found.low / wide, found.high * wide
+    flat = _flat(f, Z, seed)
+    lost = ~flat & (found.rate <= RESOLVED * error)
+    rate = torch.where(lost, torch.nan, torch.where(flat, 0, found.rate))
+    rounding = 4 * torch.finfo(f.dtype).eps ** (1 / 3)
+    return Contraction(
+        rate=rate,
+        low=torch.where(flat | lost, 0, low),
+        # Growth beyond what is resolved would have been.
+        high=torch.where(flat, rounding, torch.where(lost, RESOLVED * error, high)),
+        reason=f"growth below {RESOLVED * error:.2g} in a step is not resolved, since values come "
+        f"in steps of {steps.entry:.2g}"
+        if bool(lost.any())
+        else "",
+    )
+
+
+def _follow(
+    f: SelfMap,
+    Z: Tensor,
+    lengths: Tensor,
+    other: float,
+    *,
+    error: float = 0.0,
+    dither: float = 0.0,
+    count: int = 1,
+    seed: int,
+) -> tuple[Float[Tensor, "2 p n"], Bool[Tensor, " p"]]:
+    """Mean logarithms of growth over both halves of the steps, and which probes have other lengths.
+
+    Args:
+        f: The map.
+        Z: The states.
+        lengths: `(n,)`, of differences at each.
+        other: How many times as long half of the differences are.
+        error: RMS error of a difference quotient over `lengths`; half of its square is subtracted.
+        dither: RMS distance by which base points are moved.
+        count: Moved base points over which a quotient is averaged.
+        seed: Seed of all draws.
+    """
     generator = torch.Generator().manual_seed(seed)
     u = torch.randn(PROBES, *f.shape, generator=generator, dtype=torch.float64)
     u = u.to(Z)[:, None].expand(-1, *Z.shape).flatten(0, 1)
-    lengths = eps ** (2 / 3) * rms(Z).clamp_min(f.unit)
-    long = torch.arange(PROBES) % 2 == 1
-    times = torch.where(long, LONGER, 1).to(Z)
+    others = torch.arange(PROBES) % 2 == 1
+    times = torch.where(others, other, 1).to(Z)
     h = (times[:, None] * lengths).flatten().reshape(-1, *[1] * len(f.shape))
+    added = (error / times[:, None]).square().expand(-1, len(Z)).reshape(h.shape) / 2
     base = Z.expand(PROBES, *Z.shape).flatten(0, 1)
     u = u / _size(u)
     halves = Z.new_zeros(2, PROBES * len(Z))
+    tiny = torch.finfo(f.dtype).tiny
+    settling, measured = (SETTLING, MEASURED) if count == 1 else FEWER
     with f.evaluating():
-        for step in range(SETTLING + MEASURED):
-            grown = (f(base + h * u) - f(base - h * u)) / (2 * h)
+        for step in range(settling + measured):
+            grown = torch.zeros_like(base)
+            for _ in range(count):
+                at = base
+                if dither:
+                    moved = torch.randn(base.shape, generator=generator, dtype=torch.float32)
+                    at = base + dither * moved.to(base)
+                grown += (f(at + h * u) - f(at - h * u)) / (2 * h * count)
             size = _size(grown)
-            if step >= SETTLING:
-                halves[2 * (step - SETTLING) // MEASURED] += size.flatten().log()
+            if step >= settling:
+                square = size.square()
+                # What did not change at all grew by less than can be seen.
+                least = torch.maximum(square / 2, added / 50)
+                own = torch.maximum(square - added, least).sqrt() if error else size
+                halves[2 * (step - settling) // measured] += own.flatten().log()
             # A difference that vanished, or overflowed, keeps its direction.
             usable = (size > 0) & torch.isfinite(size)
-            u = torch.where(usable, grown / size.clamp_min(torch.finfo(f.dtype).tiny), u)
-    logs = (halves / (MEASURED / 2)).reshape(2, PROBES, -1)
-    return _interval(logs, long.to(Z.device), rounding=4 * eps ** (1 / 3))
+            u = torch.where(usable, grown / size.clamp_min(tiny), u)
+    return (halves / (measured / 2)).reshape(2, PROBES, -1), others.to(Z.device)
+
+
+def _flat(f: SelfMap, Z: Tensor, seed: int) -> Bool[Tensor, " n"]:
+    """Whether the map is constant around each state, as far as anything is measured there."""
+    generator = torch.Generator().manual_seed(seed)
+    images = f(Z)
+    level = images.flatten(1).abs().amax(1)
+    rounding = ROUNDINGS * torch.finfo(f.dtype).eps * level
+    flat = torch.ones(len(Z), dtype=torch.bool, device=Z.device)
+    for _ in range(PROBES):
+        u = torch.randn(Z.shape, generator=generator, dtype=torch.float32).to(Z)
+        for way in (1, -1):
+            change = (f(Z + way * NEARBY * f.unit * u / _size(u)) - images).flatten(1).abs().amax(1)
+            flat &= change <= rounding
+    return flat
 
 
 def _interval(
-    halves: Float[Tensor, "2 p n"], long: Bool[Tensor, " p"], *, rounding: float
+    halves: Float[Tensor, "2 p n"], others: Bool[Tensor, " p"], *, rounding: float
 ) -> Contraction:
     logs = halves.mean(0)
     mean, spread = logs.mean(0), logs.std(0)
     reach = float(stats.t.ppf(0.975, PROBES - 1)) / math.sqrt(PROBES) * spread
     drift = (halves[1] - halves[0]).mean(0).abs()
-    reach = reach + drift + (logs[long].mean(0) - logs[~long].mean(0)).abs()
+    reach = reach + drift + (logs[others].mean(0) - logs[~others].mean(0)).abs()
     rate = mean.exp()
     # Images that do not differ at all: log 0.
     vanished = torch.isinf(mean) & (mean < 0)

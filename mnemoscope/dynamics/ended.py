@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey

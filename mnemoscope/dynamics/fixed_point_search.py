@@ -14,7 +14,7 @@ from mnemoscope.dynamics.sources import Sources
 from mnemoscope.dynamics.stability import stability
 from mnemoscope.dynamics.states import group_within, rms
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps import SelfMap, image_space
+from mnemoscope.maps import SelfMap, check_values, image_space
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 from mnemoscope.memory import batch_size_within
 
@@ -113,13 +113,15 @@ def find_fixed_points(
             expected="tol > 0, resolution > 0 and max_steps of at least 1",
             todo="leave them out for the defaults",
         )
+    check_values(f, Z)
     with f.evaluating():
         space = image_space(f)
         catalogue, sources, labels = _explore(
             f if space is None else space.map,
             f(Z) if space is None else space.image(Z),
-            tol=tol,
-            resolution=resolution,
+            # Neither residuals nor distances mean anything below the steps of the values.
+            tol=max(tol, f.resolution.spacing / f.unit),
+            resolution=max(resolution, 2 * f.resolution.spacing / f.unit),
             max_steps=max_steps,
             batch_size=batch_size,
         )
@@ -127,6 +129,9 @@ def find_fixed_points(
         if space is not None:
             points, labels = _verified(f, space.states(points), labels, resolution)
         radius, attracts = stability(f, points)
+        if not f.resolution.smooth:
+            kept, labels = _one_of_each(f, points, radius, labels)
+            points, radius, attracts = points[kept], radius[kept], attracts[kept]
         residual = f.residual(points)
     count = torch.bincount(labels[labels >= 0], minlength=len(points))
     order = count.argsort(descending=True, stable=True)
@@ -164,7 +169,7 @@ def _explore(
     few = torch.arange(min(DESCENTS, len(Z)), device=f.device)
     while True:
         mixing.admit(*sources.take(size - len(mixing), idle=len(mixing) == 0))
-        if len(mixing) == 0 and len(catalogue) == 0 and len(few):
+        if len(mixing) == 0 and len(catalogue) == 0 and len(few) and not f.by_values:
             states, there = descend(f, Z[few], tol=tol)
             labels[few] = catalogue.sort_in(states, there, torch.full_like(few, -1))
             few = few[:0]
@@ -188,6 +193,27 @@ def _verified(
     new = torch.full((len(points) + 1,), -1, dtype=torch.int64, device=f.device)
     new[kept] = group
     return refined.points[kept[leaders]], new[labels]
+
+
+def _one_of_each(
+    f: SelfMap, points: Tensor, radius: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One fixed point for all that rounding makes of it.
+
+    Each has a residual of up to `spacing`, so it is within `spacing / |1 - rate|` of that point.
+    """
+    count = torch.bincount(labels[labels >= 0], minlength=len(points))
+    gap = (1 - radius.nan_to_num(0.5)).abs().clamp_min(torch.finfo(f.dtype).eps)
+    reach = torch.where(radius == 0, 0, 2 * f.resolution.spacing / gap)
+    owner = torch.full((len(points) + 1,), -1, dtype=torch.int64, device=f.device)
+    kept: list[int] = []
+    for row in count.argsort(descending=True, stable=True).tolist():
+        if owner[row] < 0:
+            near = (rms(points - points[row]) <= reach[row]) & (owner[:-1] < 0)
+            near[row] = True
+            owner[:-1][near] = len(kept)
+            kept.append(row)
+    return torch.tensor(kept, dtype=torch.int64, device=f.device), owner[labels]
 
 
 def _spread(Z: Float[Tensor, "n *shape"]) -> float:

@@ -13,7 +13,7 @@ from mnemoscope.dynamics.anderson import Mixing
 from mnemoscope.dynamics.orbits import orbit_batch_size
 from mnemoscope.dynamics.states import expand, rms
 from mnemoscope.linalg.gmres import gmres
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map
 
 PRODUCTS = 40
@@ -66,11 +66,12 @@ def refine(
     """
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
+    check_values(f, Z)
     # GMRES holds two bases of `PRODUCTS` vectors beside the map's own working memory.
     bytes_per_state = (2 * PRODUCTS + 16) * f.size * Z.element_size() + f.footprint.linearize
     size = batch_size or f.batch_size(bytes_per_state, largest=orbit_batch_size(f))
     with f.evaluating():
-        method = _newton if f.differentiable else _mixed
+        method = _mixed if f.by_values else _newton
         reach = radius * f.unit
         parts = [method(f, part, reach, max_steps) for part in Z.split(size)] if len(Z) else []
     points = torch.cat([Z[:0], *(part for part, _ in parts)])
@@ -118,4 +119,5 @@ def _mixed(f: SelfMap, origin: Tensor, radius: float, max_steps: int) -> tuple[T
 
 
 def _floor(f: SelfMap, points: Tensor) -> Tensor:
-    return 16 * torch.finfo(points.dtype).eps * (rms(points) / f.unit).clamp_min(1)
+    rounding = 16 * torch.finfo(points.dtype).eps * (rms(points) / f.unit).clamp_min(1)
+    return rounding.clamp_min(f.resolution.spacing / f.unit)

@@ -12,7 +12,7 @@ from mnemoscope.dynamics.capture import captured
 from mnemoscope.dynamics.states import expand, group_within, nearest, rms
 from mnemoscope.dynamics.working_batch import WorkingBatch
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps import ImageSpace, SelfMap, image_space
+from mnemoscope.maps import ImageSpace, SelfMap, check_values, image_space
 from mnemoscope.maps.self_map import Stage, as_self_map
 
 TOL = 1e-6
@@ -158,6 +158,7 @@ def iterate(
             expected="tol > 0 and max_steps of at least 1",
             todo="leave them out for the defaults",
         )
+    check_values(f, Z)
     space = image_space(f) if max_steps > 1 else None
     if space is not None:
         return _in_image_space(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mnemoscope.linalg.orthogonal import combinations, orthogonalize, random_unit
 from mnemoscope.maps import SelfMap
+from mnemoscope.maps.differences import DifferenceLinearization
 
 KRYLOV = 24
 """Products with each Jacobian that its surroundings are known from."""
@@ -53,7 +54,7 @@ def surroundings(f: SelfMap, points: Float[Tensor, "n *shape"]) -> Surroundings:
     """
     n, d = len(points), f.size
     k = min(KRYLOV, d)
-    linear = f.linearize(points)
+    linear = DifferenceLinearization(f, points) if f.by_values else f.linearize(points)
 
     def product(V: Tensor) -> Tensor:
         return linear.jvp(V.reshape(points.shape)).flatten(1)

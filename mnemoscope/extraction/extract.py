@@ -19,7 +19,7 @@ from mnemoscope.extraction.extraction import Extraction
 from mnemoscope.extraction.ranking import likelihood
 from mnemoscope.extraction.search import BRED, GIVEN, Search, search, since_last_find
 from mnemoscope.intervals import wilson
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map
 
 MAX_STEPS = 2000
@@ -94,6 +94,9 @@ def extract(
             expected=f"some of {', '.join(STARTS)}",
             todo="leave kinds out for all of them",
         )
+    likely = Starts("uniform", 3, known_range or Range(), seed)
+    states = next(likely.blocks(f.shape, dtype=f.dtype, device=f.device))
+    check_values(f, states if given is None else given)
     with f.evaluating():
         found = search(
             f, kinds, starts=starts, given=given, span=known_range, max_starts=max_starts,

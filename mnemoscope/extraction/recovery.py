@@ -36,7 +36,7 @@ from torch import Tensor
 from mnemoscope.dynamics.orbits import DIVERGED, orbit_batch_size
 from mnemoscope.dynamics.states import rms
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 
 RHO = 0.3
@@ -151,6 +151,7 @@ def recover(
     observed = (Y - fill).abs() > agreement * f.unit if mask is None else mask.to(f.device)
     # Nothing agrees within less than nothing: a known mask stays as it is.
     near = agreement * f.unit if mask is None else -1.0
+    check_values(f, Y)
     size = batch_size or orbit_batch_size(f)
     found = _Solutions(f, Y, observed)
     with f.evaluating():

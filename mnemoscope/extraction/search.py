@@ -8,11 +8,11 @@ bred from the attractors found so far. The range that the noise is scaled by, if
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.ended import bred_blocks, from_blocks

@@ -12,7 +12,8 @@ from mnemoscope.linalg.dense import DENSE_EIGEN_SIZE
 from mnemoscope.linalg.dense_bounds import dense_bounds
 from mnemoscope.linalg.leading import SpectrumOptions, check_count
 from mnemoscope.linalg.product_bounds import product_bounds
-from mnemoscope.maps import SelfMap
+from mnemoscope.linalg.stepped import stepped_spectrum
+from mnemoscope.maps import SelfMap, check_derivatives, check_growth
 from mnemoscope.maps.self_map import Stage, as_self_map
 
 DENSE_BOUND_SIZE = 1024
@@ -51,6 +52,9 @@ def spectrum(
     tenth of the gap to the next value. Where it is not, or left vectors cannot be had, `upper` is
     estimated from `||J^p v||` for random `v` and `p` up to 16.
 
+    Of a map whose values come in steps (`f.resolution`) the matrix is that of difference quotients
+    over visible lengths; `upper` is then an estimate, and there are no error bounds.
+
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the states.
@@ -76,6 +80,10 @@ def spectrum(
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     check_count(f, k)
+    check_derivatives(f, Z)
+    check_growth(f, Z)
+    if f.differentiable and f.by_values:
+        return stepped_spectrum(f, Z, k, seed=options.get("seed", 0))
     method = dense_bounds if f.narrowest <= DENSE_BOUND_SIZE else product_bounds
     found = method(f, Z, k, **options)
     wide = int((found.error_bound[:, 0] > SMALL * found.radius).sum())

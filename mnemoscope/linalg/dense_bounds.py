@@ -1,5 +1,6 @@
 """Bounded eigenvalues from the matrix itself, formed in float64."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -45,18 +46,7 @@ def dense_bounds(
     those of the small matrix `A B`.
     """
     del max_products  # A matrix is formed from as many as it has columns.
-    layers, linearize = f.plain_layers(), f.linearize
-    if layers is not None:
-        # A network of its own in another dtype would take longer to make than to linearize.
-        place = torch.device("cpu" if f.device.type == "mps" else f.device), dtype or torch.float64
-        own = [layer.to(*place) for layer in layers]
-        Z = f.batch(Z).to(*place)
-
-        def linearize(states: Tensor) -> Linearization:
-            return ChainLinearization(own, states)
-    else:
-        f = in_float64(f) if dtype is None else f.to(dtype)
-        Z, linearize = f.batch(Z), f.linearize
+    f, Z, linearize = _prepared(f, Z, dtype)
     tol = tol if tol is not None else default_tol(torch.float64)
     m = f.narrowest
     # Eigenvectors, their inverse and the enclosure are complex matrices; a dozen are held at once.
@@ -66,6 +56,20 @@ def dense_bounds(
         parts = Z.split(size) if len(Z) else [Z]
         found = [_bounds(f, linearize(part), k, tol, seed) for part in parts]
     return Spectrum.joined(found)
+
+
+def _prepared(
+    f: SelfMap, Z: Tensor, dtype: torch.dtype | None
+) -> tuple[SelfMap, Tensor, Callable[[Tensor], Linearization]]:
+    """The map and the states in the dtype that the matrix is formed in, and how to linearize."""
+    layers = f.plain_layers()
+    if layers is None:
+        f = in_float64(f) if dtype is None else f.to(dtype)
+        return f, f.batch(Z), f.linearize
+    # A network of its own in another dtype would take longer to make than to linearize.
+    place = torch.device("cpu" if f.device.type == "mps" else f.device), dtype or torch.float64
+    own = [layer.to(*place) for layer in layers]
+    return f, f.batch(Z).to(*place), lambda states: ChainLinearization(own, states)
 
 
 def in_float64(f: SelfMap) -> SelfMap:

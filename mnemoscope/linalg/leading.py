@@ -3,12 +3,11 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypedDict, overload
+from typing import Literal, TypedDict, Unpack, overload
 
 import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.linalg.arnoldi import ROUNDINGS, Product, leading_eigenvalues
@@ -20,7 +19,14 @@ from mnemoscope.linalg.dense import (
     dense_singular_values,
 )
 from mnemoscope.linalg.golub_kahan import leading_singular_values
-from mnemoscope.maps import Linearization, SelfMap, image_space
+from mnemoscope.linalg.stepped import stepped_eigenvalues, stepped_singular_values
+from mnemoscope.maps import (
+    Linearization,
+    SelfMap,
+    check_derivatives,
+    check_growth,
+    image_space,
+)
 from mnemoscope.maps.chain import ChainLinearization
 from mnemoscope.maps.self_map import Stage, as_self_map
 
@@ -275,7 +281,11 @@ def _solve(
     """Runs a solver over the states in batches that fit into memory."""
     f = as_self_map(f, Z.shape[1:]).to(dtype)
     Z = f.batch(Z)
+    check_derivatives(f, Z)
+    check_growth(f, Z)
     check_count(f, k)
+    if f.differentiable and f.by_values:
+        return _of_steps(solver, f, Z, k, max_products=max_products, seed=seed)
     basis = basis_size(f.size, k)
     tol = tol if tol is not None else default_tol(f.dtype)
     entries = 3 * f.size * max(2 * basis, f.size if f.size <= DENSE_EIGEN_SIZE else 0)
@@ -293,6 +303,23 @@ def _solve(
         residual=torch.cat([info.residual for _, info in parts]),
         converged=torch.cat([info.converged for _, info in parts]),
         products=torch.cat([info.products for _, info in parts]),
+    )
+
+
+def _of_steps(
+    solver: Solver, f: SelfMap, Z: Tensor, k: int, *, max_products: int, seed: int
+) -> tuple[Tensor, SpectrumInfo]:
+    """Of a map whose values come in steps: the growth over visible lengths."""
+    with f.evaluating():
+        if solver is _eigenvalues:
+            found = stepped_eigenvalues(f, Z, k, max_products=max_products, seed=seed)
+        else:
+            found = stepped_singular_values(f, Z, k, seed=seed)
+    values, residual, products = found
+    return values, SpectrumInfo(
+        residual=residual,
+        converged=torch.isfinite(residual),
+        products=torch.full((len(Z),), products, device=Z.device),
     )
 
 

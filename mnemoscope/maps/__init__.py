@@ -2,7 +2,7 @@
 
 from mnemoscope.maps.adapters.load import load_map
 from mnemoscope.maps.black_box import BlackBox
-from mnemoscope.maps.checks import check_map
+from mnemoscope.maps.check import check_derivatives, check_growth, check_map, check_values
 from mnemoscope.maps.image_space import ImageSpace, image_space
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.self_map import SelfMap
@@ -14,7 +14,10 @@ __all__ = [
     "Linearization",
     "SelfMap",
     "Wrapped",
+    "check_derivatives",
+    "check_growth",
     "check_map",
+    "check_values",
     "image_space",
     "load_map",
 ]

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.maps.self_map import SelfMap
+from mnemoscope.maps.self_map import Findings, SelfMap
 from mnemoscope.nets.plain import PlainLayer, plain_layers
 
 WORTHWHILE = 4
@@ -62,7 +62,12 @@ def image_space(f: SelfMap) -> ImageSpace | None:
     """The space that the map maps into, or None where it is unknown or hardly smaller.
 
     Known it is for a fully connected network of two layers or more without an output activation.
+    While the map is being evaluated many times (`SelfMap.evaluating`) it is found once.
     """
+    return f.once("image space", lambda: _image_space(f))
+
+
+def _image_space(f: SelfMap) -> ImageSpace | None:
     layers = plain_layers(f.stages[0]) if len(f.stages) == 1 else None
     if layers is None or len(layers) < 2 or not isinstance(layers[-1].phi, torch.nn.Identity):
         return None
@@ -82,15 +87,17 @@ def image_space(f: SelfMap) -> ImageSpace | None:
         )
         outof = replace(first, weight=(first.weight.double() @ Q.T).to(f.dtype))
     own = (outof, *layers[1:-1], into)
+    inner = SelfMap(
+        lambda Y: _through(own, Y),
+        (len(Q),),
+        dtype=f.dtype,
+        device=f.device,
+        unit=f.unit * (d / len(Q)) ** 0.5,
+    )
+    inner.findings = Findings(exempt=True)
     return ImageSpace(
         basis=Q.to(f.dtype),
-        map=SelfMap(
-            lambda Y: _through(own, Y),
-            (len(Q),),
-            dtype=f.dtype,
-            device=f.device,
-            unit=f.unit * (d / len(Q)) ** 0.5,
-        ),
+        map=inner,
         layers=(*layers[:-1], into),
         shape=f.shape,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from mnemoscope.maps.footprint import (
 )
 from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization
+from mnemoscope.maps.resolution import SMOOTH, Resolution
 from mnemoscope.maps.wrapped import advice, parts_of
 from mnemoscope.memory import batch_size_within, free_share
 from mnemoscope.nets.dtypes import converted, state_device, state_dtype
@@ -32,8 +33,36 @@ from mnemoscope.unit import checked_unit, unit_of, unit_of_starts
 
 Stage = Callable[[Tensor], Tensor]
 
+Made = TypeVar("Made")
+
 AT_ONCE = 64 * 2**20
 """Bytes for which nobody is asked whether they are free."""
+
+
+class Findings:
+    """What checks of a map have found (`mnemoscope.maps.check`); copies of the map share it.
+
+    Attributes:
+        exempt: Whether there is nothing to check: a map made of one that was checked.
+        fingerprint: What the map was when it was checked; None: it was not.
+        resolution: The steps in which its values come.
+        untrue: Why its derivatives are not to be used; empty where they are.
+        broken: The state, of those it was checked at, with an image that is not finite.
+        followed: Whether derivatives were compared along directions of growth too.
+    """
+
+    def __init__(self, *, exempt: bool = False) -> None:
+        """Before any check: nothing speaks against the map."""
+        self.exempt = exempt
+        self.fingerprint: tuple[object, ...] | None = None
+        self.resolution: Resolution = SMOOTH
+        self.untrue = ""
+        self.broken: int | None = None
+        self.followed = False
+
+    def adopt(self, other: "Findings") -> None:
+        """Takes over what was found of the same map elsewhere."""
+        vars(self).update(vars(other))
 
 
 class SelfMap:
@@ -90,7 +119,9 @@ class SelfMap:
         self.dtype = state_dtype(self.modules, dtype)
         self.device = state_device(self.modules, device)
         self._evaluating = False
+        self._made: dict[str, Any] = {}
         self._footprint: Footprint | None = None
+        self.findings = Findings()
         self.check_output()
         if budget is not None and self.footprint.evaluate > budget:
             raise MnemoscopeError(
@@ -123,6 +154,7 @@ class SelfMap:
         other = copy(self)
         other.known_unit = checked_unit(unit)
         other._evaluating = False
+        other._made = {}
         return other
 
     @property
@@ -138,6 +170,33 @@ class SelfMap:
     def differentiable(self) -> bool:
         """Whether derivatives can be taken; a stage with `differentiable = False` has none."""
         return all(getattr(stage, "differentiable", True) for stage in self.stages)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a measurement is under way, during which the networks do not change."""
+        return self._evaluating
+
+    @property
+    def written_out(self) -> bool:
+        """Whether the map is fully connected networks alone, whose derivatives are written out."""
+        return self.plain_layers() is not None
+
+    @property
+    def by_values(self) -> bool:
+        """Whether growth and fixed points are to be had from values alone.
+
+        So of a map without derivatives, and of one whose derivatives are not those of its values.
+        """
+        return not self.differentiable or bool(self.findings.untrue)
+
+    @property
+    def resolution(self) -> Resolution:
+        """The steps in which the map's values come, as its check found (`mnemoscope.maps.check`).
+
+        Smooth until it is checked, and without any measurement for the networks of
+        `mnemoscope.nets`.
+        """
+        return self.findings.resolution
 
     @property
     def footprint(self) -> Footprint:
@@ -220,7 +279,7 @@ class SelfMap:
     @property
     def reversible(self) -> bool:
         """Whether what a state's derivative keeps fits into the budget: only then `vjp` works."""
-        return self.differentiable and self.footprint.reverse is not None
+        return not self.by_values and self.footprint.reverse is not None
 
     def jvp(
         self, Z: Float[Tensor, "n *shape"], V: Float[Tensor, "n *shape"]
@@ -245,7 +304,10 @@ class SelfMap:
             raise MnemoscopeError(
                 f"f ** {p!r}", expected="a whole power of at least 1", todo="use f ** 2, f ** 3, …"
             )
-        return self._with_stages(self.stages * p)
+        power = self._with_stages(self.stages * p)
+        # Rounding and cut-off derivatives are those of one application.
+        power.findings = self.findings
+        return power
 
     def __matmul__(self, inner: "SelfMap") -> "SelfMap":
         """`f @ g` is the map `z -> f(g(z))`."""
@@ -294,6 +356,15 @@ class SelfMap:
                 yield
             finally:
                 self._evaluating = False
+                self._made = {}
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What is made of the networks' weights: kept while `evaluating` lasts, else made anew."""
+        if not self._evaluating:
+            return make()
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
     def _apply(self, Z: Tensor) -> Tensor:
         for stage in self.stages:
@@ -304,7 +375,7 @@ class SelfMap:
             except MnemoscopeError:
                 raise
             except (Exception, SystemExit) as error:
-                if _is_memory(error):
+                if is_memory(error):
                     raise
                 raise _failed(tuple(given.shape), error) from error
         return Z
@@ -328,7 +399,9 @@ class SelfMap:
         other.budget = self.budget
         other.known_unit = self.known_unit
         other._footprint = None
+        other.findings = Findings()
         other._evaluating = False
+        other._made = {}
         return other
 
     def check_output(self) -> None:
@@ -356,7 +429,7 @@ class SelfMap:
             )
 
 
-def _is_memory(error: BaseException) -> bool:
+def is_memory(error: BaseException) -> bool:
     """Whether memory ran out, which is told elsewhere, or a measurement of it was broken off."""
     words = str(error)
     return isinstance(error, TooMuch | MemoryError | torch.OutOfMemoryError) or (

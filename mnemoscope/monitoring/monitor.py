@@ -14,7 +14,7 @@ from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol, match_radii
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.intervals import wilson
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_derivatives
 from mnemoscope.monitoring.look import Look, look
 from mnemoscope.monitoring.pace import Pace
 from mnemoscope.nets.modes import eval_mode
@@ -193,6 +193,7 @@ class Monitor:
         # Dropout and batch norm are in training mode here, autocast may be on.
         with _measuring(f):
             Z = f.batch(self._X[:states])
+            check_derivatives(f, Z)
             radii = self._radii.head(len(Z))
             seen = look(f, Z, radii, max_steps=self._max_steps)
         row = _row(seen)

@@ -6,22 +6,18 @@ import json
 from functools import lru_cache
 from typing import Any
 
-import altair as alt
-import vl_convert
 from altair.typing import ChartType
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mnemoscope.report.charts.theme import COLOURS, FONT, theme
-
-VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-"""The Vega-Lite version that Altair writes for."""
+from mnemoscope.report.conversion import drawing_script
 
 
 @lru_cache(maxsize=1)
 def drawing_code() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
+    return drawing_script()
 
 
 def safe_json(value: Any) -> Markup:

@@ -12,7 +12,8 @@ from mnemoscope.auditing.audit import Audit
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import make_folder, replacing
 from mnemoscope.report.charts import audit_charts
-from mnemoscope.report.embedding import VEGA_LITE, environment, page_spec, safe_json, source
+from mnemoscope.report.conversion import offline
+from mnemoscope.report.embedding import environment, page_spec, safe_json, source
 
 PIXELS_PER_POINT = 2.0
 
@@ -67,21 +68,18 @@ def write_each(
 
 
 def _svg(name: str, chart: ChartType) -> bytes:
-    text = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=VEGA_LITE, allowed_base_urls=[])
-    return text.encode()
+    return offline(vl_convert.vegalite_to_svg, chart.to_dict()).encode()
 
 
 def _pdf(name: str, chart: ChartType) -> bytes:
-    return vl_convert.vegalite_to_pdf(chart.to_dict(), vl_version=VEGA_LITE, allowed_base_urls=[])
+    return offline(vl_convert.vegalite_to_pdf, chart.to_dict())
 
 
 def _png(name: str, chart: ChartType) -> bytes:
     # A picture is pasted onto grounds of any colour: give it the paper its ink was chosen for.
     spec = chart.to_dict()
     spec["config"]["background"] = "#ffffff"
-    return vl_convert.vegalite_to_png(
-        spec, vl_version=VEGA_LITE, scale=PIXELS_PER_POINT, allowed_base_urls=[]
-    )
+    return offline(vl_convert.vegalite_to_png, spec, scale=PIXELS_PER_POINT)
 
 
 def _html(name: str, chart: ChartType) -> bytes:

@@ -89,6 +89,15 @@ def _not_made(summary: dict[str, Any]) -> list[str]:
             "The map could only be evaluated: how it contracts was measured from differences "
             "between orbits, with intervals, and there are no operator norms and no proofs."
         )
+    steps = summary.get("resolution")
+    if steps and steps["kind"] != "smooth":
+        how = "The map is quantized" if steps["kind"] == "quantized" else "The map is rounded"
+        told.append(
+            f"{how}: its values come in steps of {steps['entry']:.2g}. How it contracts is its "
+            f"growth over differences of about {steps['length']:.2g} (root mean square), and fixed "
+            "points that only rounding keeps apart count as one attractor. A rate that the steps "
+            "hide is missing."
+        )
     why_not = summary.get("certified_why_not")
     if why_not:
         told.append(f"No attractor was proved to be one: {why_not}.")

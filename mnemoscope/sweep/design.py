@@ -3,7 +3,7 @@
 import itertools
 import os
 import re
-import sys
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,11 +30,6 @@ from mnemoscope.sweep.axes import (
 from mnemoscope.sweep.configuration import FIELDS
 from mnemoscope.sweep.sobol import sobol_points
 from mnemoscope.sweep.toml_places import DEEPEST, TomlPlaces, check_keys, key_lines
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 LONGEST_NAME = 100
 """Characters of a design's name, which becomes a file's."""

@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -96,7 +96,7 @@ def _status(store: Store, name: str, failed: list[Failure]) -> SweepStatus:
     own = tuple(one for one in failed if not one.keys or open_.intersection(one.keys))
     lost = sum(len(open_.intersection(one.keys)) for one in own)
     state = note.get("state", "lost")
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(note["seen"])
+    age = datetime.now(UTC) - datetime.fromisoformat(note["seen"])
     if state == "running" and age.total_seconds() > SILENT and not _alive(note):
         state = "lost"
     return SweepStatus(

@@ -2,16 +2,11 @@
 
 import itertools
 import re
-import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mnemoscope.errors import MnemoscopeError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _BLANK = re.compile(r"[ \t]*")
 _BLANKS = re.compile(r"(?:\s|#[^\n]*)*")

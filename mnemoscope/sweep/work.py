@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import IO, Literal
@@ -229,7 +229,7 @@ def _log(store: Store, task: Task) -> Iterator[IO[str]]:
     with log:
         try:
             print(
-                f"{datetime.now(timezone.utc).isoformat(timespec='seconds')}  attempt "
+                f"{datetime.now(UTC).isoformat(timespec='seconds')}  attempt "
                 f"{task.attempt + 1} on {socket.gethostname()}, process {os.getpid()}",
                 file=log,
             )

@@ -1,7 +1,7 @@
 """Put on PYTHONPATH, this makes Python start as where none of the extras is installed."""
 
-import importlib.metadata
 import sys
+from importlib.machinery import PathFinder
 
 EXTRAS = {
     "accelerate", "boto3", "botocore", "dask", "datasets", "diffusers", "distributed", "flask",
@@ -10,25 +10,18 @@ EXTRAS = {
 }  # fmt: skip
 
 
-class Absent:
-    """A finder that finds none of them, whatever the other finders would."""
+class WithoutExtras(PathFinder):
+    """Finds what is on the path but the extras; packages' own modules of these names stay."""
 
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in EXTRAS:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):
+        return None if fullname in EXTRAS else super().find_spec(fullname, path, target)
 
-    def find_distributions(self, context=None):
-        return iter(())
-
-
-version = importlib.metadata.version
-
-
-def version_of_present(name):
-    if name.replace("-", "_").lower() in EXTRAS:
-        raise importlib.metadata.PackageNotFoundError(name)
-    return version(name)
+    @classmethod
+    def find_distributions(cls, *arguments, **options):
+        for found in super().find_distributions(*arguments, **options):
+            if (found.name or "").replace("-", "_").lower() not in EXTRAS:
+                yield found
 
 
-sys.meta_path.insert(0, Absent())
-importlib.metadata.version = version_of_present
+sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutExtras

@@ -76,6 +76,7 @@ def test_the_same_seed_gives_the_same_numbers(global_generator_untouched):
 def test_it_takes_as_many_values_as_it_says():
     count = []
     f = SelfMap(BlackBox(lambda z: (count.append(len(z)), z / 2)[1]), (3,))
+    contraction(f, torch.ones(2, 3))  # Checks the map, once.
     count.clear()
     contraction(f, torch.ones(2, 3))
     assert sum(count) == 2 * 8 * (SETTLING + MEASURED) * 2

@@ -73,6 +73,7 @@ def test_the_true_values_lie_within_the_bounds(A):
 CONTRACTIVE = {
     "grcar / 4": m.grcar(100),
     "grcar / 4 transposed": m.grcar(100).T,
+    "grcar, larger": 1.6 * m.grcar(250),
     "grcar, radius .95": m.grcar(100) * (0.95 / 0.5657314089151),
     "shift": m.shift(120),
     "shift, larger": m.shift(300, 5.0),

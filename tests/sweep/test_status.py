@@ -1,7 +1,7 @@
 """Where a sweep stands: what is done, failed and missing is what was planned."""
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_a_sweep_that_is_silent_is_lost(age, driver, state, tmp_path):
     run(tiny(group_size=1), tmp_path, executor=in_process())
     path = tmp_path / "plans/tiny.json"
     note = json.loads(path.read_text())
-    seen = datetime.now(timezone.utc) - timedelta(seconds=age)
+    seen = datetime.now(UTC) - timedelta(seconds=age)
     note |= {"state": "running", "seen": seen.isoformat(), "running": ["a"], **driver}
     path.write_text(json.dumps(note))
     next(tmp_path.glob("rows/*/*.parquet")).unlink()

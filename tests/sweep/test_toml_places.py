@@ -1,17 +1,12 @@
 """The lines of keys, against what `tomllib` reads."""
 
-import sys
+import tomllib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mnemoscope.sweep.toml_places import TomlPlaces, key_lines
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from mnemoscope.small_files import read_json
 CONFIG = "config.json"
 
 _INTERNAL = ("_attn_implementation_internal", "_experts_implementation_internal")
-"""Fields that `transformers` never writes. Versions before 5.3 took them from a file and fetched and
-ran the kernel that they name."""
+"""Fields that `transformers` never writes. Versions before 5.3 took them from a file, fetched the
+kernel that they name and ran it."""
 
 _KERNELS = ("attn_implementation", "experts_implementation")
 """Ends of the names of fields that choose a kernel: `owner/name` is one to be fetched and run."""

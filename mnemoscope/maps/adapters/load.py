@@ -11,10 +11,14 @@ from torch import Tensor, nn
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.registry import find_adapter
+from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import Predicts, prediction
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.wrapped import Output, Wrapped
 from mnemoscope.nets.dtypes import converted
+
+CHECKED = 3
+"""States, uniform in [0, 1], that a map is checked at when it is loaded."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,11 @@ def load_map(
         MnemoscopeError: no adapter takes the target, it cannot be loaded, or it is no self-map of
             such states.
     """
-    return open_model(target, **options).self_map(shape, budget=budget)
+    f = open_model(target, **options).self_map(shape, budget=budget)
+    generator = torch.Generator().manual_seed(0)
+    states = torch.rand(CHECKED, *f.shape, generator=generator)
+    check_loaded(f, states)
+    return f
 
 
 def _shape(loaded: Loaded) -> tuple[int, ...] | None:

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, check_derivatives
 from mnemoscope.maps.self_map import as_self_map
 from mnemoscope.theory.certificates.affine_layers import affine_layers
 from mnemoscope.theory.certificates.center import fixed_point_near
@@ -135,6 +135,7 @@ def certify_all(f: SelfMap | nn.Module, Z: Float[Tensor, "n *shape"]) -> list[Ce
             expected=f"finite states of shape {f.shape}",
             todo="reshape them, or leave out those with NaN",
         )
+    check_derivatives(f, Z)
     states = Z.detach().to("cpu", torch.float64).flatten(1)
     certificates = [_certify(loop, state) for state in states]
     return [replace(c, center=c.center.reshape(f.shape)) for c in certificates]

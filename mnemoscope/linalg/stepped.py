@@ -1,0 +1,104 @@
+"""Spectra of maps whose values come in steps, from difference quotients over visible lengths."""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from mnemoscope.linalg.arnoldi import Product, leading_eigenvalues
+from mnemoscope.linalg.bounds import Spectrum
+from mnemoscope.linalg.dense import dense_eigenvalues, dense_singular_values
+from mnemoscope.maps import SelfMap
+from mnemoscope.maps.differences import DifferenceLinearization
+
+DENSE = 1024
+"""States of up to this many entries: the Jacobian is formed, from two values for each entry."""
+
+BASIS = 64
+"""Vectors of a Krylov basis: products that are this inaccurate do not need more."""
+
+POWERS = 6
+"""Squarings of a matrix that is no more accurate than quotients are."""
+
+ROUGH = 4
+"""Residuals of as many errors of a product are as small as they get."""
+
+
+def stepped_eigenvalues(
+    f: SelfMap, Z: Float[Tensor, "n *shape"], k: int, *, max_products: int, seed: int
+) -> tuple[Complex[Tensor, "n k"], Float[Tensor, "n k"], int]:
+    """The `k` leading eigenvalues of the growth over visible lengths, residuals, products.
+
+    A residual is at least the error of a product.
+    """
+    linear = DifferenceLinearization(f, Z, seed=seed)
+    if f.size <= DENSE:
+        values, residual = dense_eigenvalues(linear, k, residuals=True)
+        return values, residual + linear.error, linear.products
+
+    def products_at(index: Tensor) -> Product:
+        at = DifferenceLinearization(f, Z[index], seed=seed)
+        return lambda V: at.jvp(V.reshape(-1, *f.shape)).flatten(1)
+
+    found = leading_eigenvalues(
+        products_at,
+        Z.flatten(1),
+        k=k,
+        tol=ROUGH * linear.error,
+        basis_size=max(BASIS, 3 * k),
+        max_products=max_products,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return found.values, found.residual + linear.error, int(found.products.max())
+
+
+def stepped_spectrum(
+    f: SelfMap, Z: Float[Tensor, "n *shape"], k: int, *, max_products: int = 2000, seed: int
+) -> Spectrum:
+    """What is known of the growth over visible lengths: estimates, no bounds."""
+    with f.evaluating():
+        values, residual, products = stepped_eigenvalues(
+            f, Z, k, max_products=max_products, seed=seed
+        )
+        upper = values.real.new_full((len(Z),), torch.inf)
+        if f.size <= DENSE:
+            linear = DifferenceLinearization(f, Z, seed=seed)
+            upper = _powers(linear.dense().double()) + linear.error
+    unknown = torch.full_like(residual, torch.inf)
+    return Spectrum(
+        values=values.to(torch.complex128),
+        residual=residual.double(),
+        condition=torch.full_like(residual, torch.nan).double(),
+        error_bound=unknown.double(),
+        upper=upper.double(),
+        estimated=torch.ones(len(Z), dtype=torch.bool, device=Z.device),
+        converged=torch.zeros(len(Z), k, dtype=torch.bool, device=Z.device),
+        products=torch.full((len(Z),), products, device=Z.device),
+    )
+
+
+def _powers(J: Float[Tensor, "n d d"]) -> Float[Tensor, " n"]:
+    """The least of `||J^p||^(1/p)` over p = 1, 2, 4, …, an upper bound on the spectral radius."""
+    best = torch.linalg.matrix_norm(J, 2)
+    log_scale = torch.zeros_like(best)
+    for doubling in range(1, POWERS + 1):
+        norm = torch.linalg.matrix_norm(J).clamp_min(1e-300)
+        J = J / norm[:, None, None]
+        J, log_scale = J @ J, 2 * (log_scale + norm.log())
+        grown = torch.linalg.matrix_norm(J).clamp_min(1e-300).log() + log_scale
+        best = torch.minimum(best, (grown / 2**doubling).exp())
+    return best
+
+
+def stepped_singular_values(
+    f: SelfMap, Z: Float[Tensor, "n *shape"], k: int, *, seed: int
+) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"], int]:
+    """The `k` leading singular values of the growth over visible lengths, errors, products.
+
+    Raises:
+        MnemoscopeError: the states are so large that the Jacobian cannot be formed.
+    """
+    linear = DifferenceLinearization(f, Z, seed=seed)
+    if f.size > DENSE:
+        linear.vjp(Z)
+    values, residual = dense_singular_values(linear, k, residuals=True)
+    return values, residual + linear.error, linear.products

@@ -1,0 +1,471 @@
+"""Checks that a map is one before anything is measured: every public function calls this first.
+
+A map must be deterministic and take each state of a batch by itself, and derivatives that are used
+must be those of the values it returns. The last is decided from difference quotients in several
+directions, among them the state itself (a statistic of the state that is cut off from the
+derivative, such as its norm, shows along it), the constant direction (means) and the step `f(z) -
+z`. What a check has found is kept with the map, and for modules also by module, so that the many
+functions of an audit pay for one check.
+"""
+
+import logging
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.prediction_check import check_prediction
+from mnemoscope.maps.resolution import Resolution, expanded, measure_resolution, rms
+from mnemoscope.maps.self_map import Findings, SelfMap, is_memory
+from mnemoscope.unit import unit_of_starts
+
+SAME = 1e-4
+"""Share of the output's largest entry by which two evaluations of one state may differ: kernels sum
+in another order for another batch. Sampling differs by far more. Values that come in steps may
+differ by some of these."""
+
+STEPS = 4
+"""Steps by which a rounded value may differ between batches: each rounding in a map may fall the
+other way, and is amplified by what follows."""
+
+AGREE = 0.05
+"""Share of a difference quotient by which a Jacobian-vector product may miss it. Over a length of
+`eps^(1/2)` a share of about `eps^(1/2)` of all rectifying units change sides, which changes the
+quotient by no more than `eps^(1/4)`, 2% in float32; curvature and rounding are allowed for
+separately. A derivative that is cut off misses a whole branch."""
+
+NOISE = 10
+"""Roundings, in `eps` times the largest entry, that a value may be off by."""
+
+BENT = (0.2, 0.03)
+"""Where the second difference over `eps^(1/3)` or `eps^(1/2)` is this share of the first, or there
+is no first difference at all, values may come in steps: these are then measured."""
+
+AMPLIFIED = 10
+"""Images may differ between batches by as many times what rounding the state changes them by: a map
+may amplify the rounding of each of its layers."""
+
+LARGE = 2**14
+"""Entries of a state from which on fewer states and directions are tried: one direction already
+averages over many entries."""
+
+AT_ONCE = 8
+"""States evaluated at once: who measures in small batches is not to be surprised by larger ones."""
+
+FOLLOWED = 8
+"""Steps of the power method after which a direction that grows much more than others shows."""
+
+UNTRUE = "a map whose derivatives are not those of its values"
+"""What is wrong with a part that is cut off."""
+
+STEPPED = "a quantized map: its values come in steps, which derivatives do not see"
+"""What is wrong with derivatives between steps."""
+
+_log = logging.getLogger("mnemoscope")
+
+_KNOWN: "weakref.WeakKeyDictionary[nn.Module, Findings]" = weakref.WeakKeyDictionary()
+"""What was found of maps that are one module."""
+
+
+def check_map(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
+    """Checks a map that is to be measured whole, at states whose images must be finite.
+
+    Evaluates it at the first, the middle and the last state, together in two orders and each alone,
+    and compares products with the Jacobian with difference quotients there. That is done once for a
+    map: later calls return at once unless its weights, mode, dtype or shape changed. A map whose
+    values come in steps that hide its derivative passes, and `f.by_values` then says that growth is
+    measured from values.
+
+    Args:
+        f: The map.
+        Z: `(n, *shape)`, states that it is to be measured at.
+
+    Raises:
+        MnemoscopeError: an image is not finite, differs from one evaluation to the next, or depends
+            on the rest of the batch; derivatives are not those of the values.
+    """
+    Z = f.batch(Z)
+    check_derivatives(f, Z)
+    check_prediction(f, Z)
+    broken = f.findings.broken
+    if f.written_out and len(Z):
+        images = f(Z[_places(Z)])
+        bad = (~torch.isfinite(images)).flatten(1).any(1)
+        broken = int(_places(Z)[bad][0]) if bool(bad.any()) else None
+    if broken is not None:
+        raise MnemoscopeError(
+            f"a map that makes NaN or infinity of state {broken} in its first step",
+            expected="finite outputs",
+            todo="check the weights, and the scale of the data",
+        )
+
+
+def check_derivatives(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
+    """Checks a map whose derivatives are to be used; images that are not finite are let pass.
+
+    Raises:
+        MnemoscopeError: as `check_map`, but for images that are not finite.
+    """
+    check_values(f, Z)
+    if f.findings.untrue and f.resolution.smooth:
+        raise MnemoscopeError(
+            f.findings.untrue,
+            expected="derivatives that are those of the values: no .detach() or torch.no_grad() "
+            "inside",
+            todo="take these out, or measure it by its values, as a black box: "
+            "mn.Wrapped(f, black_box=True), --black-box",
+        )
+
+
+def check_loaded(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
+    """Checks a map when it is loaded; one that PyTorch cannot differentiate is let pass.
+
+    Raises:
+        MnemoscopeError: as `check_derivatives`.
+    """
+    check_values(f, Z)
+    if f.findings.untrue == UNTRUE:
+        check_derivatives(f, Z)
+
+
+def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
+    """Checks a map of which values suffice; `f.by_values` says where derivatives are not theirs.
+
+    Raises:
+        MnemoscopeError: an image differs from one evaluation to the next, or depends on the rest of
+            the batch.
+    """
+    if len(Z) == 0 or (f.in_use and f.findings.fingerprint is not None):
+        return
+    now = _fingerprint(f)
+    if now is None or f.findings.fingerprint == now:
+        return
+    module = f.modules[0] if len(f.modules) == 1 and len(set(map(id, f.stages))) == 1 else None
+    # What a module without tensors does is up to what it holds, which may change unseen.
+    cached = _KNOWN.get(module) if module is not None and now[0] else None
+    if cached is not None and cached.fingerprint == now:
+        f.findings.adopt(cached)
+        return
+    Z = f.batch(Z)
+    places = _places(Z)
+    before = torch.random.get_rng_state()
+    try:
+        with f.evaluating():
+            found = _examine(f, Z[places], unit=f.known_unit or unit_of_starts(Z))
+    finally:
+        torch.random.set_rng_state(before)
+    found.broken = None if found.broken is None else int(places[found.broken])
+    found.fingerprint = now
+    f.findings.adopt(found)
+    if module is not None and now[0]:
+        _KNOWN[module] = found
+    _log_findings(f)
+
+
+def check_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
+    """Compares derivatives with values along the directions that grow most, at a few states.
+
+    A part of the map that is cut off from the derivative, and acts in few directions of many, shows
+    neither along random directions nor along the leading eigenvector of the Jacobian that lacks it.
+    So the power method is followed both with products with the Jacobian and with difference
+    quotients, `FOLLOWED` steps each. Done once for a map.
+
+    Raises:
+        MnemoscopeError: derivatives are not those of the values.
+    """
+    if f.findings.followed or f.by_values or len(Z) == 0 or _fingerprint(f) is None:
+        return
+    states = _finite_images(f, Z[_places(Z)][: 1 if f.size >= LARGE else None])[0]
+    if len(states):
+        length = _lengths(f, states)[0]
+        start = _random(states, seed=2)
+        ours, theirs = start, start
+        for _ in range(FOLLOWED if f.size < LARGE else 1):
+            ours = _normalized(_products(f, states, ours), ours)
+            plus, minus = f(states + length * theirs), f(states - length * theirs)
+            theirs = _normalized(plus - minus, theirs)
+        both, along = torch.cat([states, states]), torch.cat([ours, theirs])
+        holds = any(_Agreement(f, z, along).holds() for z in (both, _moved(both)))
+        f.findings.untrue = "" if holds or _holds_in_float64(f, both, along) else UNTRUE
+    f.findings.followed = True
+    if f.findings.untrue:
+        check_derivatives(f, Z)
+
+
+def _places(Z: Tensor) -> Int[Tensor, " k"]:
+    """The first, the middle and the last of the finite states; of large ones the first and last."""
+    finite = torch.isfinite(Z).flatten(1).all(1).nonzero()[:, 0]
+    if len(finite) == 0:
+        return finite
+    some = [0, len(finite) // 2, len(finite) - 1]
+    if Z.shape[1:].numel() >= LARGE:
+        some = [0, len(finite) - 1]
+    return finite[torch.tensor(sorted(set(some)), device=Z.device)]
+
+
+def _fingerprint(f: SelfMap) -> tuple[object, ...] | None:
+    """What the outcome of a check depends on; None where there is nothing to check."""
+    if f.findings.exempt or f.written_out:
+        return None
+    tensors = [t for m in f.modules for t in (*m.parameters(), *m.buffers())]
+    versions = tuple((id(t), 0 if t.is_inference() else t._version) for t in tensors)
+    layers = [m for module in f.modules for m in module.modules()]
+    hooks = tuple(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in layers)
+    # Not the mode that a network is in: it is always evaluated in eval mode.
+    return versions, hooks, f.dtype, f.shape
+
+
+def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
+    """Everything that a check finds, or the error that says why the map is none."""
+    found = Findings()
+    if len(states) == 0:
+        return found
+
+    def resolution() -> Resolution:
+        return measure_resolution(_values(f), _finite_images(f, states)[0], unit=unit)
+
+    images = _independent(f, states, resolution)
+    finite = torch.isfinite(images).flatten(1).all(1)
+    if not bool(finite.all()):
+        found.broken = int((~finite).nonzero()[0, 0])
+    states, images = states[finite], images[finite]
+    if len(states) == 0:
+        return found
+    if not f.differentiable:
+        found.resolution = resolution()
+        return found
+    points, directions = _directions(states, images)
+    try:
+        agreement = _Agreement(f, points, directions)
+        holds = agreement.holds() or _Agreement(f, _moved(points), directions).holds()
+    except (RuntimeError, NotImplementedError, MnemoscopeError) as error:
+        if is_memory(error):
+            raise
+        found.untrue = _not_differentiable(error)
+        found.resolution = resolution()
+        return found
+    if holds and not agreement.suspicious:
+        return found
+    found.resolution = resolution()
+    if found.resolution.smooth:
+        found.untrue = "" if holds or _holds_in_float64(f, points, directions) else UNTRUE
+    elif found.resolution.kind == "quantized" or not agreement.at(found.resolution):
+        # In steps so fine that no data show them, but derivatives do not know them.
+        found.resolution = replace(found.resolution, kind="quantized")
+        found.untrue = STEPPED
+    return found
+
+
+def _independent(
+    f: SelfMap, states: Tensor, resolution: Callable[[], Resolution]
+) -> Float[Tensor, "n *shape"]:
+    """The images of states, which are the same together, in another order, and alone."""
+    rows = _with_others(f, states)
+    together = f(rows)
+    backwards = f(rows.flip(0)).flip(0)
+    alone = torch.cat([f(row[None]) for row in rows])
+    finite = torch.isfinite(together)
+    limit = SAME * float(together[finite].abs().max()) if bool(finite.any()) else 0.0
+    differs = max(_apart(together, backwards), _apart(together, alone))
+    if differs <= limit:
+        return together[: len(states)]
+    for again in (f(rows), f(rows)):
+        if _apart(together, again) > limit:
+            raise MnemoscopeError(
+                "a map that gives another image of one state each time (they differ by "
+                f"{_apart(together, again):.2g})",
+                expected="a deterministic map",
+                todo="let it give its mean (of a VAE the decoded mode), switch dropout and masking "
+                "off",
+            )
+    tolerated = limit + AMPLIFIED * _sensitivity(f, rows, together)
+    if differs > tolerated and differs > tolerated + STEPS * resolution().entry:
+        raise MnemoscopeError(
+            f"a map whose image of a state depends on the others in its batch (by {differs:.2g})",
+            expected="a map that takes each state by itself",
+            todo="replace what is computed over the batch by running statistics, and check which "
+            "axis is the batch (batch_first=True)",
+        )
+    return together[: len(states)]
+
+
+def _sensitivity(f: SelfMap, rows: Tensor, images: Tensor) -> float:
+    """The largest change of an image when each entry of its state is rounded differently."""
+    eps = torch.finfo(f.dtype).eps
+    return max(_apart(f(rows * (1 + eps * _random(rows, seed=k))), images) for k in range(2))
+
+
+def _with_others(f: SelfMap, states: Tensor) -> Tensor:
+    """The states, and others in their range where they are fewer than three, if `f` maps those.
+
+    One state alone cannot show that it depends on others. The others have other means, largest
+    entries and norms.
+    """
+    wanted = (2 if f.size >= LARGE else 3) - len(states)
+    if wanted <= 0:
+        return states
+    flat = states[:1].flatten(1)
+    low, high = flat.amin(), flat.amax()
+    ends = (low, high) if bool(low < high) else (0 * low, 2 * high)
+    others = torch.cat([(end + flat.flip(1)) / 2 for end in ends][:wanted])
+    rows = torch.cat([states, others.reshape(-1, *states.shape[1:])])
+    try:
+        f(rows[len(states) :])
+    except MnemoscopeError:
+        return states
+    return rows
+
+
+def _apart(a: Tensor, b: Tensor) -> float:
+    """The largest difference; entries that are not finite in both are passed over."""
+    both = ~(torch.isfinite(a) | torch.isfinite(b))
+    return float(torch.where(both, 0, a - b).abs().nan_to_num(torch.inf).max())
+
+
+def _values(f: SelfMap) -> Callable[[Tensor], Tensor]:
+    """The map, a few states at a time."""
+    return lambda Z: torch.cat([f(part) for part in Z.split(AT_ONCE)]) if len(Z) else Z
+
+
+def _finite_images(f: SelfMap, states: Tensor) -> tuple[Tensor, Tensor]:
+    """The states whose images are finite, and these."""
+    images = f(states)
+    rows = torch.isfinite(images).flatten(1).all(1)
+    return states[rows], images[rows]
+
+
+def _directions(states: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Points and directions of RMS 1: two at random, the state, the constant, the step."""
+    ones, step = torch.ones_like(states), images - states
+    if states.shape[1:].numel() >= LARGE:
+        first = states[:1]
+        mixed = _random(first, seed=0) + ones[:1] + _normalized(step[:1], ones[:1])
+        made = [_normalized(mixed, ones[:1]), _normalized(first, ones[:1])]
+        return first.repeat(2, *[1] * (states.ndim - 1)), torch.cat(made)
+    made = [_random(states, seed=0), _random(states, seed=1), states, ones, step]
+    points = states.repeat(len(made), *[1] * (states.ndim - 1))
+    return points, torch.cat([_normalized(v, ones) for v in made])
+
+
+def _moved(points: Tensor) -> Tensor:
+    """Points a hundredth away: not where entries tie, or a kink lies at the very state."""
+    return points + expanded(rms(points) / 100, points) * _random(points, seed=3)
+
+
+def _random(states: Tensor, *, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(states.shape, generator=generator, dtype=torch.float32).to(states)
+    return drawn / expanded(rms(drawn), drawn)
+
+
+def _normalized(V: Tensor, instead: Tensor) -> Tensor:
+    """Directions of RMS 1; another where one vanishes or is not finite."""
+    size = rms(V)
+    good = torch.isfinite(size) & (size > 0)
+    scaled = V / expanded(torch.where(good, size, 1), V)
+    return torch.where(expanded(good, V), scaled, instead)
+
+
+def _lengths(f: SelfMap, points: Tensor) -> tuple[float, float, float]:
+    """Lengths of differences, the best first, in the scale of the states."""
+    eps = torch.finfo(f.dtype).eps
+    size = float(rms(points).median()) or f.unit
+    return eps ** (1 / 3) * size, eps ** (1 / 2) * size, eps ** (2 / 3) * size
+
+
+def _products(f: SelfMap, points: Tensor, directions: Tensor) -> Tensor:
+    """A product with the Jacobian at each point, as many at once as fit into memory."""
+    size = f.batch_size(f.footprint.linearize, largest=AT_ONCE)
+    parts = zip(points.split(size), directions.split(size), strict=True)
+    return torch.cat([f.linearize(z).jvp(v) for z, v in parts])
+
+
+class _Agreement:
+    """Products with the Jacobian and difference quotients, at points and along directions.
+
+    Attributes:
+        suspicious: Whether values stay or jump over short lengths, as in steps; set by `holds`.
+    """
+
+    def __init__(self, f: SelfMap, points: Tensor, directions: Tensor) -> None:
+        self._f, self._values = f, _values(f)
+        self._points, self._directions = points, directions
+        self._products = _products(f, points, directions)
+        self._images = self._values(points)
+        self.suspicious = False
+
+    def holds(self) -> bool:
+        """Whether each product is a difference quotient over some length."""
+        # A derivative that is not finite, as at a kink, is one state's; that of all is none.
+        finite = torch.isfinite(rms(self._products))
+        good = ~finite if bool(finite.any()) else finite
+        every = torch.arange(len(good), device=good.device)
+        for place, length in enumerate(_lengths(self._f, self._points)):
+            rows = (~good).nonzero()[:, 0]
+            # Steps are looked for over two lengths; in large states along one direction.
+            looking = place < len(BENT) and not self.suspicious
+            if looking:
+                some = every[:1] if place and self._f.size >= LARGE else every
+                rows = torch.cat([rows, some]).unique()
+            if len(rows) == 0:
+                return True
+            first, second = self._differences(rows, length)
+            slope, bend = rms(first) / (2 * length), rms(second) / (2 * length)
+            level = self._images[rows].flatten(1).abs().amax(1)
+            noise = NOISE * torch.finfo(self._f.dtype).eps / length * level
+            miss = rms(self._products[rows] - first / (2 * length))
+            near = (miss <= AGREE * slope + bend + noise) | ~torch.isfinite(slope)
+            if looking:
+                self.suspicious = bool((slope <= noise).all()) and place == 0
+                self.suspicious |= bool((bend > BENT[place] * slope + noise).any() or (~near).any())
+            good[rows] |= near
+        return bool(good.all())
+
+    def at(self, resolution: Resolution) -> bool:
+        """Whether products are the quotients over the length at which steps show least.
+
+        Not if the steps hide all of these: a derivative of 0 would agree with anything.
+        """
+        rows = torch.arange(len(self._points), device=self._points.device)
+        first, second = self._differences(rows, resolution.length)
+        quotient = first / (2 * resolution.length)
+        bend = rms(second) / (2 * resolution.length)
+        miss = rms(self._products - quotient)
+        slope, hidden = rms(quotient), bend + 2 * resolution.quotient_error
+        near = (miss <= AGREE * slope + hidden) | ~torch.isfinite(slope)
+        return bool(near.all()) and bool((slope > 2 * hidden).any())
+
+    def _differences(self, rows: Tensor, length: float) -> tuple[Tensor, Tensor]:
+        z, v = self._points[rows], self._directions[rows]
+        plus, minus = self._values(z + length * v), self._values(z - length * v)
+        return plus - minus, plus - 2 * self._images[rows] + minus
+
+
+def _holds_in_float64(f: SelfMap, points: Tensor, directions: Tensor) -> bool:
+    """Whether derivatives agree in float64, where the map can be had in it: float32 may not do."""
+    if f.dtype == torch.float64 or not f.modules or f.device.type == "mps":
+        return False
+    try:
+        g = f.to(torch.float64)
+        return _Agreement(g, points.double(), directions.double()).holds()
+    except (RuntimeError, MnemoscopeError) as error:
+        if is_memory(error):
+            raise
+        return False
+
+
+def _not_differentiable(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    reason = (str(cause).splitlines() or [""])[0]
+    return f"a map that PyTorch cannot differentiate ({type(cause).__name__}: {reason})"
+
+
+def _log_findings(f: SelfMap) -> None:
+    if f.findings.untrue:
+        _log.warning("%s; where values suffice, it is measured by these", f.findings.untrue)
+    if not f.resolution.smooth:
+        _log.info("the values of the map come in steps of about %.2g", f.resolution.entry)
