@@ -18,7 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="attack")
     parser.add_argument("--inputs", type=int, default=3200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=["inputs", *faults.PARTS], default=None)
+    parser.add_argument("--only", choices=["inputs", *faults.PARTS], nargs="+", default=None)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     told = parser.parse_args()
     begun = time.monotonic()
@@ -35,10 +35,10 @@ def main() -> int:
             sys.exit(f"the material cannot be made: {ended.err}")
         keys = forks.start(_print_keys(made), made, logs).wait()
         key = json.loads(keys.out)
-        if told.only in (None, "inputs"):
+        if told.only is None or "inputs" in told.only:
             mutated.attack(made, folder, key, told.inputs, told.seed, told.first, count)
         for name, part in faults.PARTS.items():
-            if told.only in (None, name):
+            if told.only is None or name in told.only:
                 part(made, folder, key, count)
         shutil.rmtree(folder, ignore_errors=True)
     print(count.told())
