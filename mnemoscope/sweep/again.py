@@ -56,6 +56,13 @@ def train_again(
 
 
 def _read(configuration: str | Configuration) -> Configuration:
+    # Of a table that is damaged.
+    if not isinstance(configuration, str | Configuration):
+        raise MnemoscopeError(
+            f"a row whose configuration is {configuration}",
+            expected="what a sweep wrote into that column",
+            todo="choose another row, or run the sweep again",
+        )
     known = (
         Configuration.from_json(configuration) if isinstance(configuration, str) else configuration
     )

@@ -3,7 +3,7 @@
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -86,6 +86,49 @@ def group_rows(place: str | os.PathLike[str], group: str) -> pl.DataFrame:
     rows = _one_file(text) if _is_one_file(text) else all_rows(open_store(text))
     with naming_broken(place):
         return rows.filter(pl.col("group") == group).collect()
+
+
+def check_rows(
+    place: str | os.PathLike[str], rows: pl.LazyFrame, *, needed: Sequence[str] = ()
+) -> list[str]:
+    """Makes sure that a table is one of a sweep's rows: its columns have the types of theirs.
+
+    Args:
+        place: Where it is from, for the message.
+        rows: The table.
+        needed: Columns that it must have.
+
+    Returns:
+        The names of its columns.
+
+    Raises:
+        MnemoscopeError: a column is missing, or of another type.
+    """
+    schema = rows.collect_schema()
+    if lacking := [name for name in needed if name not in schema]:
+        raise MnemoscopeError(
+            f"{place}, a table without the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}",
+            expected="the rows of a sweep",
+            todo="pass a sweep's folder, or a file that `--table` wrote",
+        )
+    for name, kind in (IDENTITY | SETTINGS | OUTCOME).items():
+        if name in schema and not _alike(schema[name], kind):
+            raise MnemoscopeError(
+                f"{place}, whose column {name} is of {schema[name]}",
+                expected=f"{kind}, as in the rows of a sweep",
+                todo="pass a sweep's folder, or a file that `--table` wrote",
+            )
+    return schema.names()
+
+
+def _alike(kind: pl.DataType, wanted: Any) -> bool:
+    """Whether a column may have this type: other tools write other widths, and no values none."""
+    return (
+        kind == wanted
+        or kind == pl.Null
+        or (kind.is_integer() and wanted.is_integer())
+        or (kind.is_numeric() and wanted.is_float())
+    )
 
 
 @contextmanager

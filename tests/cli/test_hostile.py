@@ -357,3 +357,20 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(trained, here, start):
     assert "cannot write" in err
     assert "File too large" in err
     assert tree(here) == before
+
+
+@pytest.mark.parametrize("column", ["configuration", "group", "loss"])
+@pytest.mark.parametrize("missing", [True, False], ids=["missing", "empty"])
+def test_a_row_that_lacks_something(swept, here, run, refused, column, missing):
+    assert run("sweep", "report", "sweep", "--table", "t.parquet").code == 0
+    frame = pl.read_parquet(here / "t.parquet")
+    key = frame["key"][0]
+    empty = pl.lit(None, frame.schema[column]).alias(column)
+    frame = frame.drop(column) if missing else frame.with_columns(empty)
+    frame.write_parquet(here / "t.parquet")
+    line = ["sweep", "show", "t.parquet", key, "--out", "n.safetensors"]
+    if not missing and column != "configuration":
+        # It is trained by itself, and compared with nothing.
+        assert run(*line).code == 0
+        return
+    refused(*line, says="without the column" if missing else "whose configuration is None")

@@ -1,6 +1,5 @@
 """`mnemoscope sweep report`: the page of a sweep, its charts as files, its rows as tables."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,6 @@ from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import Charts, Format, Json, Place, check_format
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import SweepName
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import replacing
 from mnemoscope.publishing import publishing
 
@@ -119,17 +117,11 @@ def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
 def _of_file(place: str) -> dict[str, Any]:
     """The same of a file of rows: what varies in it is what was varied."""
     from mnemoscope.sweep import load
+    from mnemoscope.sweep.load import check_rows
     from mnemoscope.sweep.rows import SETTINGS
 
     rows = load(place)
-    columns = rows.collect_schema().names()
-    if lacking := [name for name in ("key", "status", "seed") if name not in columns]:
-        raise MnemoscopeError(
-            f"{place}, a table without the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}",
-            expected="the rows of a sweep",
-            todo="pass a sweep's folder, or a file that `--table` wrote",
-        )
-    _check_types(place, rows.collect_schema())
+    columns = check_rows(place, rows, needed=("key", "status", "seed"))
     fields = [name for name in SETTINGS if name in columns]
     counted = rows.select(pl.len(), pl.col(*fields).n_unique().name.prefix("of_")).collect()
     found = counted.row(0, named=True)
@@ -141,26 +133,3 @@ def _of_file(place: str) -> dict[str, Any]:
         "failures": [],
         "provenance": {"command": command(), "store": place},
     }
-
-
-def _check_types(place: str, schema: Mapping[str, pl.DataType]) -> None:
-    """Refuses a table whose columns have the names of a sweep's and other types."""
-    from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
-
-    for name, kind in (IDENTITY | SETTINGS | OUTCOME).items():
-        if name in schema and not _alike(schema[name], kind):
-            raise MnemoscopeError(
-                f"{place}, whose column {name} is of {schema[name]}",
-                expected=f"{kind}, as in the rows of a sweep",
-                todo="pass a sweep's folder, or a file that `--table` wrote",
-            )
-
-
-def _alike(kind: pl.DataType, wanted: pl.DataType | type[pl.DataType]) -> bool:
-    """Whether a column may have this type: other tools write other widths, and no values none."""
-    return (
-        kind == wanted
-        or kind == pl.Null
-        or (kind.is_integer() and wanted.is_integer())
-        or (kind.is_numeric() and wanted.is_float())
-    )

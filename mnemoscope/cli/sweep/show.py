@@ -51,10 +51,12 @@ def show(
     import_libraries()
     from mnemoscope.nets import save as save_network
     from mnemoscope.sweep import load
-    from mnemoscope.sweep.load import naming_broken
+    from mnemoscope.sweep.load import check_rows, naming_broken
 
     with naming_broken(place):
-        found = load(place).filter(pl.col("key").str.starts_with(key.strip())).head(4).collect()
+        rows = load(place)
+        check_rows(place, rows, needed=("key", "group", "configuration", "loss"))
+        found = rows.filter(pl.col("key").str.starts_with(key.strip())).head(4).collect()
     if found.height != 1:
         several = ", ".join(found["key"].sort().head(3)) + (", ..." if found.height > 3 else "")
         raise MnemoscopeError(
@@ -79,7 +81,8 @@ def show(
     wide = max(map(len, known))
     lines = [f"{name:<{wide}}  {value}" for name, value in known.items()]
     if out is not None:
-        if not isclose(known["network_loss"], row["loss"], rel_tol=SAME_LOSS):
+        told = row["loss"]
+        if told is None or not isclose(known["network_loss"], told, rel_tol=SAME_LOSS):
             lines.append(OTHER_LOSS)
         lines.append(f"see mnemoscope audit {out}")
     print_lines(*lines)
