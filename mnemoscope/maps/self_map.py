@@ -179,7 +179,7 @@ class SelfMap:
     @property
     def written_out(self) -> bool:
         """Whether the map is fully connected networks alone, whose derivatives are written out."""
-        return self._plain() is not None
+        return self.plain_layers() is not None
 
     @property
     def by_values(self) -> bool:
