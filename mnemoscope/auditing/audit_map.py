@@ -141,7 +141,7 @@ def audit(
         Starts(kind, starts, span)
 
     with f.evaluating():
-        check_map(f, X)
+        check_map(f, X, finite=False)
         check_prediction(f, X, clean=True)
         tell("the examples")
         atlas, examined = examine(

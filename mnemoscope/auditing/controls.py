@@ -183,7 +183,7 @@ def controls(
     f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     X = f.batch(X)
     held_out = None if held_out is None else f.batch(held_out)
-    check_map(f, X)
+    check_map(f, X, finite=False)
     span = Range.of(X)
     settings = (match_tol, trials, max_products, seed)
     if known is not None and not (drawn and len(X) <= EXAMPLES):
