@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix bench check lint types layers browser clean
+.PHONY: help demo test test-matrix bench attack check lint types layers browser clean
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -21,6 +21,9 @@ test-matrix: $(VENV)/.dev  ## Run the numerical tests in eight settings of the p
 
 bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
 	@$(BIN)/python benchmarks/run.py
+
+attack: $(VENV)/.dev  ## Hostile input, kills, full disks, races: counts what goes wrong (half an hour)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m attack
 
 check: lint types layers test  ## Everything that must be green
 

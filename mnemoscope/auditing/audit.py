@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import os
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mnemoscope.auditing.tables import SCHEMAS
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import make_folder, replacing
+from mnemoscope.errors import MnemoscopeError, shortened
+from mnemoscope.files import replacing
+from mnemoscope.publishing import check_name, finish, publishing
+from mnemoscope.small_files import check_regular, read_json
 
 FORMAT = "mnemoscope-audit/3"
 """What `audit.json` says of itself."""
@@ -88,25 +89,22 @@ class Audit:
         Raises:
             MnemoscopeError: the folder cannot be written to.
         """
-        folder = make_folder(folder)
-        # Files take their places when the stack unwinds, in the reverse order: the index last.
-        with ExitStack() as stack:
-            index = stack.enter_context(replacing(folder / INDEX))
-            digests = {}
-            pictures = stack.enter_context(replacing(folder / PICTURES))
-            save_file({k: v.contiguous() for k, v in self.pictures.items()}, pictures)
-            digests[PICTURES] = _digest(pictures)
+        folder = Path(folder)
+        with publishing() as new:
+            stage = new.folder(folder)
+            with replacing(stage / PICTURES) as pictures:
+                save_file({k: v.contiguous() for k, v in self.pictures.items()}, pictures)
             for name in SCHEMAS:
-                table = stack.enter_context(replacing(folder / f"{name}.parquet"))
-                getattr(self, name).write_parquet(table)
-                digests[f"{name}.parquet"] = _digest(table)
+                with replacing(stage / f"{name}.parquet") as table:
+                    getattr(self, name).write_parquet(table)
             content = {
                 "format": FORMAT,
                 "summary": self.summary,
                 "provenance": self.provenance,
-                "files": digests,
+                "files": {name: _digest(stage / name) for name in audit_files() if name != INDEX},
             }
-            index.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+            with replacing(stage / INDEX) as index:
+                index.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
         return folder
 
     @classmethod
@@ -118,11 +116,14 @@ class Audit:
         """
         folder = Path(folder)
         try:
-            index = json.loads((folder / INDEX).read_text())
+            check_name(folder)
+            finish(folder)
+            index = read_json(folder / INDEX)
             if index["format"] != FORMAT:
-                raise ValueError(f"its format is {index['format']!r}")
-            for name, digest in index["files"].items():
-                if _digest(folder / name) != digest:
+                raise ValueError(f"its format is {shortened(repr(index['format']))}")
+            for name in audit_files():
+                check_regular(folder / name)
+                if name != INDEX and _digest(folder / name) != index["files"].get(name):
                     raise ValueError(f"{name} is damaged or of another audit")
             tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in SCHEMAS}
             pictures = load_file(folder / PICTURES)
@@ -140,7 +141,6 @@ class Audit:
             ) from error
         except (
             AttributeError,  # JSON of another form
-            RecursionError,
             OSError,
             ValueError,
             KeyError,
@@ -164,6 +164,11 @@ class Audit:
         from mnemoscope.report import write_page
 
         return write_page(self, path)
+
+
+def audit_files() -> list[str]:
+    """The names of all files of an audit."""
+    return [PICTURES, *(f"{name}.parquet" for name in SCHEMAS), INDEX]
 
 
 def plain(value: Any) -> Any:

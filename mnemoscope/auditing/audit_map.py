@@ -26,7 +26,7 @@ from mnemoscope.auditing.summary import summarize
 from mnemoscope.auditing.tables import HISTORY, MEMBERSHIP, PLANE, ROC
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.data import CORRUPTIONS, corrupt
-from mnemoscope.data.whole_numbers import whole_number
+from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import representatives
 from mnemoscope.dynamics.ended import from_blocks
@@ -133,6 +133,7 @@ def audit(
         X, held_out = X / scale, None if held_out is None else held_out / scale
     _check_options(starts, trials, seed, spectrum_size, batch_size, match_tol)
     whole_number("max_products", max_products, least=1)
+    whole_number("max_steps", max_steps, least=1)
     whole_number("certificates", certificates, least=0)
     span = Range.of(X)
     corruptions = _admitted(X) if corruptions is None else _tried(X, corruptions)
@@ -335,7 +336,7 @@ def _check_options(
 ) -> None:
     for name, value in (("starts", starts), ("trials", trials), ("spectrum_size", spectrum_size)):
         whole_number(name, value, least=1)
-    whole_number("seed", seed, least=0, most=2**63 - 1)
+    whole_number("seed", seed, least=0, most=LARGEST_SEED)
     if batch_size is not None:
         whole_number("batch_size", batch_size, least=1)
     checked_match_tol(match_tol)

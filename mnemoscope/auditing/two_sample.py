@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mnemoscope.data.whole_numbers import whole_number
+from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.intervals import wilson
 
 LEAST = 10
@@ -127,7 +127,7 @@ def two_sample(
     whole_number("permutations", permutations, least=1)
     if min(len(X), len(Y)) < LEAST:
         return None
-    rng = np.random.default_rng(whole_number("seed", seed, least=0))
+    rng = np.random.default_rng(whole_number("seed", seed, least=0, most=LARGEST_SEED))
     samples = [_chosen(Z, rng) for Z in (X, Y)]
     features = _features(np.concatenate(samples), seed)
     own = np.repeat([True, False], [len(sample) for sample in samples])

@@ -71,6 +71,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _told(error: CycloptsError, arguments: list[str]) -> MnemoscopeError:
+    for cause in (error.__cause__, error.__context__):
+        # Of a converter or validator of ours.
+        if isinstance(cause, MnemoscopeError):
+            return cause
     message = " ".join(str(error).split())
     given = re.split(r"\.? (?:Did you mean|Available commands:|Choose from:)", message)[0]
     choices = re.search(r"(?:Available commands|Choose from): (.*?)\.?$", message)

@@ -1,6 +1,5 @@
 """`mnemoscope audit`: what a network has memorized."""
 
-import json
 import os
 import sys
 from contextlib import ExitStack, redirect_stdout
@@ -37,11 +36,13 @@ from mnemoscope.cli.reading import (
     read,
     refuse_without_data,
 )
-from mnemoscope.cli.run_folder import RunFolder, claimed, staging
+from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
+from mnemoscope.cli.run_folder import RunFolder, claimed, claimed_again, refuse_changed
 from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, Target, open_target
 from mnemoscope.cli.train import anchored, told_duplicates
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import make_folder
+from mnemoscope.publishing import check_name, check_targets, publishing
+from mnemoscope.small_files import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,6 +108,7 @@ def audit(
     conditions = _conditions(fail_on)
     found = open_target(target, model, device=device)
     run, network = found.run, found.network
+    version = () if run is None else run.version
     if held_out is None and run is not None:
         held_out = _held_out_before(run)
     _check_measurable(conditions, held_out)
@@ -133,7 +135,11 @@ def audit(
         if run is None or (out is not None and not _same(out, run.path)):
             settings = {**found.settings, "data": source}
             place = out or Path("runs") / found.name
+            check_name(Path(place))
             run = stack.enter_context(claimed(place, settings, force=force))
+        else:
+            stack.enter_context(claimed_again(run))
+            refuse_changed(run, version)
         result = audit_in(
             run, f, X, source, starts=starts, trials=trials, max_steps=max_steps,
             max_products=max_products, seed=seed, fresh=fresh, held_out=held_out,
@@ -170,12 +176,23 @@ def audit_in(
     An earlier audit in it stays whole until the new one is.
     """
     import mnemoscope as mn
-    from mnemoscope.auditing.audit import INDEX
-    from mnemoscope.training.interruption import deferred_interrupt
+    from mnemoscope.auditing.audit import audit_files
 
-    _check_places(folder)
+    check_targets(
+        folder.path,
+        [
+            folder.report.name,
+            RUN_INDEX,
+            *(Path(folder.audit.name) / name for name in audit_files()),
+        ],
+    )
     # A model that prints must not print into this command's output.
-    with staging(folder.path) as stage, audit_progress() as show, redirect_stdout(sys.stderr):
+    with (
+        publishing(claimed=True) as new,
+        audit_progress() as show,
+        redirect_stdout(sys.stderr),
+    ):
+        stage = new.folder(folder.path)
         result = mn.audit(
             f,
             X,
@@ -191,15 +208,9 @@ def audit_in(
             max_products=max_products,
         )
         show("report")
-        tables = result.save(stage / "audit")
-        page = result.to_html(stage / "report.html")
-        with deferred_interrupt():
-            make_folder(folder.audit)
-            # The index last: it tells whether the others are of one audit.
-            for file in sorted(tables.iterdir(), key=lambda file: file.name == INDEX):
-                os.replace(file, folder.audit / file.name)
-            os.replace(page, folder.report)
-            folder.write_settings()
+        result.save(stage / folder.audit.name)
+        result.to_html(stage / folder.report.name)
+        folder.write_settings(stage)
     return result
 
 
@@ -325,19 +336,6 @@ def _held_out(source: str, shape: tuple[int, ...], examples: "Examples") -> "Ten
     return fresh[new].contiguous()
 
 
-def _check_places(folder: RunFolder) -> None:
-    for path, wrong in (
-        (folder.report, folder.report.is_dir()),
-        (folder.audit, folder.audit.exists() and not folder.audit.is_dir()),
-    ):
-        if wrong:
-            raise MnemoscopeError(
-                f"{path}, which is " + ("a folder" if path.is_dir() else "a file"),
-                expected="report.html to be a file and audit a folder",
-                todo="move it away, or choose another --out",
-            )
-
-
 def _same(out: str, path: Path) -> bool:
     return os.path.realpath(out) == os.path.realpath(path)
 
@@ -364,8 +362,8 @@ def _held_out_before(run: RunFolder) -> str | None:
     from mnemoscope.auditing.audit import INDEX
 
     try:
-        told = json.loads((run.audit / INDEX).read_text())["provenance"]["data"][HELD_OUT]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        told = read_json(run.audit / INDEX)["provenance"]["data"][HELD_OUT]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return told if isinstance(told, str) else None
 

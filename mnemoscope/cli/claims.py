@@ -1,10 +1,8 @@
 """`mnemoscope claims`: the claims of the literature, run; prediction beside measurement."""
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -14,9 +12,11 @@ from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import Device, Force, Json, OptionalWhole, Out, Seed, check_device
 from mnemoscope.cli.printing import print_claims, print_json, print_lines
 from mnemoscope.cli.progress import claims_progress
-from mnemoscope.cli.run_folder import RunFolder, claimed, staging
+from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
 from mnemoscope.cli.threads import one_thread
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.files import replacing
+from mnemoscope.publishing import check_targets, publishing
 
 if TYPE_CHECKING:
     from mnemoscope.claims import ClaimResult
@@ -81,6 +81,7 @@ def claims(
         if out is not None:
             settings = {"claims": chosen or "all", **vars(scale)}
             folder = stack.enter_context(claimed(out, settings, force=force))
+            check_targets(folder.path, [PAGE, RUNS, RESULTS, INDEX])
         show = stack.enter_context(claims_progress())
         if device == "cpu":
             stack.enter_context(one_thread())
@@ -115,7 +116,8 @@ def _write(folder: RunFolder, results: Sequence["ClaimResult"]) -> None:
         "settings": folder.settings,
     }
     rows = [result.row() for result in results]
-    with staging(folder.path) as stage:
+    with publishing(claimed=True) as new:
+        stage = new.folder(folder.path)
         sections = [
             ClaimSection(
                 row,
@@ -129,9 +131,9 @@ def _write(folder: RunFolder, results: Sequence["ClaimResult"]) -> None:
             for result in results
         ]
         every = pl.concat(tables, how="diagonal_relaxed")
-        every.select("claim", pl.exclude("claim")).write_parquet(stage / RUNS)
+        with replacing(stage / RUNS) as file:
+            every.select("claim", pl.exclude("claim")).write_parquet(file)
         told = {"provenance": provenance, "claims": rows}
-        (stage / RESULTS).write_text(json.dumps(plain(told), indent=2, allow_nan=False) + "\n")
-        for name in (RUNS, PAGE, RESULTS):
-            os.replace(stage / name, Path(folder.path) / name)
-        folder.write_settings()
+        with replacing(stage / RESULTS) as file:
+            file.write_text(json.dumps(plain(told), indent=2, allow_nan=False) + "\n")
+        folder.write_settings(stage)

@@ -15,6 +15,8 @@ from mnemoscope.cli.options import Json, Place
 from mnemoscope.cli.printing import WIDE, print_json, print_lines
 from mnemoscope.cli.run_folder import open_run
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.files import check_target
+from mnemoscope.publishing import finish, publishing
 
 if TYPE_CHECKING:
     from mnemoscope.auditing import Audit
@@ -47,6 +49,8 @@ def compare(
         raise MnemoscopeError(
             f"--out {out}", expected=f"a page, {' or '.join(PAGES)}", todo="name it so"
         )
+    if out is not None:
+        check_target(Path(out))
     import_libraries()
     from mnemoscope.auditing.comparison import compare
     from mnemoscope.report.comparison import write_comparison_page
@@ -56,7 +60,8 @@ def compare(
         comparison = compare(*audits)
         told = _for_programs(comparison, out)
         if out is not None:
-            write_comparison_page(comparison, out)
+            with publishing() as new:
+                write_comparison_page(comparison, new.file(out))
     if json:
         print_json(told)
     else:
@@ -72,6 +77,7 @@ def _audit_of(path: str) -> "Audit":
     from mnemoscope.auditing.audit import INDEX
 
     folder = Path(path)
+    finish(folder)
     return mn.Audit.load(folder if (folder / INDEX).exists() else open_run(folder).audit)
 
 

@@ -1,8 +1,6 @@
 """`mnemoscope extract`: training examples out of the weights, with no data."""
 
 import math
-import os
-import shutil
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -27,10 +25,12 @@ from mnemoscope.cli.options import (
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import extraction_progress
 from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, read, refuse_without_data
-from mnemoscope.cli.run_folder import RunFolder, claimed, staging
+from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
 from mnemoscope.cli.target import MODEL, NO_OPTIONS, TARGET, ModelOptions, open_target
 from mnemoscope.cli.train import told_duplicates
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.files import replacing
+from mnemoscope.publishing import check_name, check_targets, publishing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -101,6 +101,7 @@ def extract(
     import torch
 
     from mnemoscope.extraction import extract as extract_from
+    from mnemoscope.extraction.extraction import extraction_files
     from mnemoscope.maps import check_map
 
     found = open_target(target, model, device=device)
@@ -112,6 +113,8 @@ def extract(
             todo="leave it out",
         )
     f = found.self_map(sides)
+    place = out or Path("runs") / f"{found.name}-extracted"
+    check_name(Path(place))
     check_map(f, torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed)))
     X, rule = None, reading.integers
     if data is not None:
@@ -121,12 +124,12 @@ def extract(
         _check_shape(X, f.shape, "--data", data)
     extra = None if starts_from is None else _starts_in(starts_from, f.shape, rule)
     settings = {"extracted": found.settings["audited"], **found.settings}
-    place = out or Path("runs") / f"{found.name}-extracted"
     with (
         claimed(place, settings, force=force) as folder,
         extraction_progress() as show,
         redirect_stdout(sys.stderr),
     ):
+        check_targets(folder.path, [*extraction_files(), SCORES, INDEX])
         result = extract_from(
             f,
             starts=starts,
@@ -207,22 +210,17 @@ def _check_shape(Z: "Tensor", shape: tuple[int, ...], option: str, given: str) -
 
 def _write(folder: RunFolder, result: "Extraction", scores: "pl.DataFrame | None") -> None:
     """Everything, written aside first: what an earlier one left stays whole until then."""
-    from mnemoscope.extraction.extraction import INDEX, PICTURES, SHEET
-    from mnemoscope.training.interruption import deferred_interrupt
+    from mnemoscope.extraction.extraction import PICTURES, SHEET
 
-    with staging(folder.path) as stage:
+    with publishing(claimed=True) as new:
+        stage = new.folder(folder.path)
         result.save(stage)
         if scores is not None:
-            scores.write_csv(stage / SCORES)
-        with deferred_interrupt():
-            # What this one may not have.
-            for name in (SCORES, SHEET):
-                (folder.path / name).unlink(missing_ok=True)
-            shutil.rmtree(folder.path / PICTURES, ignore_errors=True)
-            # The index last.
-            for item in sorted(stage.iterdir(), key=lambda item: item.name == INDEX):
-                os.replace(item, folder.path / item.name)
-            folder.write_settings()
+            with replacing(stage / SCORES) as file:
+                scores.write_csv(file)
+        folder.write_settings(stage)
+        # What this one may not have.
+        new.remove(folder.path, *(folder.path / name for name in (SCORES, SHEET, PICTURES)))
 
 
 def _told(scores: "pl.DataFrame", examples: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Nothing but the standard library is imported before the errors are watched for, 
 quiet from the start.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -14,8 +15,14 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TextIO
 
+from mnemoscope.errors import shortened
+from mnemoscope.interruption import interrupt, raising_once
+
 WRONG_INPUT = 2
 """Exit status where the input was wrong: one line on standard error tells what and what to do."""
+
+LONGEST_LINE = 2000
+"""Characters of a line on standard error."""
 
 INTERRUPTED = (
     "interrupted; expected the command to end; "
@@ -25,25 +32,46 @@ INTERRUPTED = (
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 done, 1 a finding the caller asked to fail on, 2 wrong input."""
-    try:
-        with _terminating_like_ctrl_c(), warnings.catch_warnings():
-            warnings.showwarning = _tell_warning
-            status = _run(sys.argv[1:] if arguments is None else list(arguments))
-    except KeyboardInterrupt as error:
-        print(f"mnemoscope: {str(error) or INTERRUPTED}", file=sys.stderr, flush=True)
-        _forget_semaphores()
-        # Python ends itself by SIGINT, whatever is raised here, if some code that a library ran
-        # from C was what Ctrl-C met. All that had to be put right has been.
-        os._exit(WRONG_INPUT)
-    except MemoryError:
-        _refuse(_too_large("it"))
-    except OSError as error:
-        _refuse(
-            f"{error.filename or 'a file'}, which cannot be read or written "
-            f"({error.strerror or error}); expected a usable path on a disk with room; "
-            "check the path, its permissions and the disk"
-        )
+    with raising_once():
+        try:
+            with _terminating_like_ctrl_c(), warnings.catch_warnings():
+                warnings.showwarning = _tell_warning
+                status = _run(sys.argv[1:] if arguments is None else list(arguments))
+        except KeyboardInterrupt as error:
+            _end_interrupted(str(error) or INTERRUPTED)
+        except MemoryError:
+            _refuse(_too_large("it"))
+        except OSError as error:
+            if error.errno == errno.ENOMEM:
+                _refuse(_too_large(error.strerror or "it"))
+            _refuse(
+                f"{shortened(str(error.filename or 'a file'))}, which cannot be read or written "
+                f"({error.strerror or error}); expected a usable path on a disk with room; "
+                "check the path, its permissions and the disk"
+            )
     sys.exit(status)
+
+
+def _end_interrupted(told: str) -> NoReturn:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(ValueError):  # Outside the main thread.
+            signal.signal(number, signal.SIG_IGN)
+    _say(told)
+    _forget_semaphores()
+    # Python ends itself by SIGINT, whatever is raised here, if some code that a library ran
+    # from C was what Ctrl-C met. All that had to be put right has been.
+    os._exit(WRONG_INPUT)
+
+
+def _say(message: str) -> None:
+    """Writes a line to standard error; where that cannot be written, the exit status has to do."""
+    try:
+        told = shortened(message, LONGEST_LINE, word=LONGEST_LINE // 2)
+        print(f"mnemoscope: {told}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        # What is still buffered would fail once more when Python exits, with another status.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _forget_semaphores() -> None:
@@ -75,9 +103,28 @@ def _run(arguments: list[str]) -> int:
         _refuse(str(error))
     except RuntimeError as error:
         # PyTorch has a class for a full GPU, and only words for a full memory.
-        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        if type(error).__name__ == "OutOfMemoryError" or _is_full_memory(error):
             _refuse(_too_large(str(error).splitlines()[0]))
         raise
+    except (ImportError, SystemError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if _is_full_memory(error) or "unreported exception" in reason:
+            _refuse(
+                f"out of memory while libraries are loaded ({reason}); expected room for them, "
+                "2 GB of address space; raise the limit (ulimit -v)"
+            )
+        if isinstance(error, SystemError):
+            raise
+        _refuse(
+            f"a library that cannot be imported ({reason}); expected an installation that is "
+            "whole; install mnemoscope again"
+        )
+
+
+def _is_full_memory(error: Exception) -> bool:
+    told = str(error).lower()
+    words = ("can't allocate memory", "cannot allocate memory", "failed to map segment")
+    return any(word in told for word in words)
 
 
 def _too_large(what: str) -> str:
@@ -88,7 +135,7 @@ def _too_large(what: str) -> str:
 
 
 def _refuse(message: str) -> NoReturn:
-    print(f"mnemoscope: {' '.join(message.split())}", file=sys.stderr)
+    _say(message)
     sys.exit(WRONG_INPUT)
 
 
@@ -102,7 +149,7 @@ def _tell_warning(
 ) -> None:
     """Tells Mnemoscope's own warnings, in a line; those of other libraries are for developers."""
     if category.__module__.startswith("mnemoscope"):
-        print(f"mnemoscope: {' '.join(str(message).split())}", file=sys.stderr)
+        _say(str(message))
 
 
 def _let_streams_take_anything() -> None:
@@ -125,14 +172,11 @@ def _terminating_like_ctrl_c() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         handler = signal.getsignal(signal.SIGINT)
-        # Where Ctrl-C is ignored, a training is still to write its checkpoint.
-        training = sys.modules.get("mnemoscope.training.interruption")
         if callable(handler):
             handler(number, frame)
-        elif training is not None:
-            training.interrupt()
         else:
-            raise KeyboardInterrupt
+            # Where Ctrl-C is ignored, a training is still to write its checkpoint.
+            interrupt()
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -8,17 +8,40 @@ from cyclopts import Parameter
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.errors import MnemoscopeError
 
+LARGEST = 2**31 - 1
+"""The largest count of anything."""
+
+LARGEST_SEED = 2**63 - 1
+
 
 def whole(type_: Any, tokens: Sequence[Any]) -> int:
-    """A whole number as it was typed; cyclopts would round a fraction."""
+    """A count as it was typed; cyclopts would round a fraction."""
+    return _whole(tokens, LARGEST)
+
+
+def whole_seed(type_: Any, tokens: Sequence[Any]) -> int:
+    """A seed as it was typed."""
+    return _whole(tokens, LARGEST_SEED)
+
+
+def _whole(tokens: Sequence[Any], most: int) -> int:
+    given = f'{tokens[0].keyword or "a value"} "{tokens[0].value}"'
     try:
-        return int(tokens[0].value)
+        number = int(tokens[0].value)
     except ValueError:
+        # More digits than Python reads are a number that is too large.
+        if not tokens[0].value.strip().lstrip("+-").isdecimal():
+            raise MnemoscopeError(
+                given,
+                expected="a whole number",
+                todo="leave out the fraction or the letters",
+            ) from None
+        number = most + 1
+    if abs(number) > most:
         raise MnemoscopeError(
-            f'{tokens[0].keyword or "a value"} "{tokens[0].value}"',
-            expected="a whole number",
-            todo="leave out the fraction or the letters",
-        ) from None
+            given, expected=f"a whole number of at most {most:,}", todo="choose a smaller one"
+        )
+    return number
 
 
 def named(type_: Any, value: Any) -> None:
@@ -37,7 +60,7 @@ Whole = Annotated[int, Parameter(converter=whole)]
 OptionalWhole = Annotated[int | None, Parameter(converter=whole)]
 Place = Annotated[str | None, Parameter(validator=named)]
 
-Seed = Annotated[Whole, Parameter(help="Seed of everything that is drawn.")]
+Seed = Annotated[int, Parameter(converter=whole_seed, help="Seed of everything that is drawn.")]
 Device = Annotated[str, Parameter(help="Where to compute: cpu, cuda, cuda:1, mps.")]
 Out = Place
 Force = Annotated[

@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mnemoscope.intervals import wilson
-
 if TYPE_CHECKING:
     from mnemoscope.auditing import Audit
 
@@ -101,6 +99,8 @@ def _short(value: float | None) -> str:
 
 
 def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:
+    from mnemoscope.intervals import wilson
+
     summary = audit.summary
     rows = [
         ("examples stored", summary["stored"]),

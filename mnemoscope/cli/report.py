@@ -1,6 +1,5 @@
 """`mnemoscope report`: the page and the charts of an audit, drawn again."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +8,9 @@ from cyclopts import Parameter
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.options import Charts, Format, Json, Place, check_format
 from mnemoscope.cli.printing import print_json, print_lines
-from mnemoscope.cli.run_folder import made, open_run, staging
+from mnemoscope.cli.run_folder import open_run
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import replacing
+from mnemoscope.publishing import finish, publishing
 
 
 def report(
@@ -29,23 +28,24 @@ def report(
 
     chosen = check_format(format, charts)
     folder = Path(run)
+    finish(folder)
     if (folder / "audit.json").exists():
         place, page = folder, folder / "report.html"
     else:
         opened = open_run(folder)
         place, page = opened.audit, opened.report
     page = page if out is None else Path(out)
-    with ExitStack() as stack:
-        # Everything is drawn before anything is replaced.
-        places = {page.parent: _staged(stack, page.parent)}
-        if charts is not None and Path(charts) not in places:
-            places[Path(charts)] = _staged(stack, Path(charts))
+    # Everything is drawn before anything is replaced.
+    with publishing() as new:
         try:
+            drawing = new.file(page)
+            staged = None if charts is None else new.folder(charts)
             audit = mn.Audit.load(place)
-            drawn = [(audit.to_html(places[page.parent] / page.name), page)]
-            if charts is not None:
-                files = write_charts(audit, places[Path(charts)], format=chosen)
-                drawn += [(file, Path(charts) / file.name) for file in files]
+            audit.to_html(drawing)
+            written = [page]
+            if charts is not None and staged is not None:
+                files = write_charts(audit, staged, format=chosen)
+                written += [Path(charts) / file.name for file in files]
         except (MnemoscopeError, OSError):
             raise
         # An index without a checksum of its own may be damaged in any way.
@@ -57,24 +57,8 @@ def report(
                 expected="a whole audit",
                 todo="audit again",
             ) from error
-        for _, target in drawn:
-            if target.is_dir():
-                raise MnemoscopeError(
-                    f"{target}, which is a folder",
-                    expected="a path for a file",
-                    todo="name a file inside it",
-                )
-        for file, target in drawn:
-            with replacing(target) as temporary:
-                file.replace(temporary)
-    written = [str(target) for _, target in drawn]
     if json:
-        print_json({"written": written})
+        print_json({"written": [str(path) for path in written]})
     else:
-        print_lines(*written)
+        print_lines(*map(str, written))
     return 0
-
-
-def _staged(stack: ExitStack, folder: Path) -> Path:
-    stack.enter_context(made(folder))
-    return stack.enter_context(staging(folder))

@@ -5,22 +5,26 @@
     unfinished-<settings>/   a training under way: its run.json and its checkpoint
     audit/, report.html      the audit
 
-So a training never touches what an earlier run has left until it has a network to put there.
+So a training never touches what an earlier run has left until it has a network to put there. How
+results take their places, and how a folder belongs to one command at a time, is told in
+`mnemoscope.publishing`.
 """
 
 import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnemoscope.cli.invocation import command
 from mnemoscope.errors import DivergenceError, MnemoscopeError
-from mnemoscope.files import make_folder, replacing
+from mnemoscope.files import made, remove_left_behind, replacing
+from mnemoscope.publishing import claim, finish, refuse_claimed
+from mnemoscope.small_files import read_json
 
 FORMAT = "mnemoscope-run/1"
 
@@ -73,74 +77,76 @@ class RunFolder:
         name = Path(os.path.abspath(self.path)).name
         return name.encode(errors="replace").decode()
 
-    def write_settings(self) -> None:
-        """Makes the folder this run's."""
-        _write_index(self.path, {"settings": self.settings})
+    @property
+    def version(self) -> tuple[object, ...]:
+        """What is other once another run or network is in the folder."""
+        return tuple(_version(path) for path in (self.path / INDEX, self.network))
+
+    def write_settings(self, stage: Path) -> None:
+        """Makes the folder this run's, once what is in a stage is published."""
+        _write_index(stage, {"settings": self.settings})
+
+    def left(self) -> list[Path]:
+        """What a training that has ended leaves: with `force` those of other runs too."""
+        return _unfinished(self.path) if self.force else [self.unfinished]
 
 
 @contextmanager
 def claimed(path: str | Path, settings: dict[str, Any], *, force: bool) -> Iterator[RunFolder]:
-    """A folder for a run: a new one, the run's own, or with `force` any.
+    """A folder for a run: a new one, the run's own, or with `force` any; no other command's.
 
     Nothing in it is changed; it is made if missing, and removed again if it is left empty.
 
     Raises:
-        MnemoscopeError: the folder holds another run or other files, or cannot be made.
+        MnemoscopeError: the folder holds another run or other files, another command is writing to
+            it, or it cannot be made.
     """
     folder = RunFolder(Path(path), json.loads(json.dumps(settings)), force)
+    finish(folder.path)
+    refuse_claimed(folder.path)
     if not force:
         _refuse_taken(folder)
-    with made(folder.path):
+    with claim(folder.path, command()):
+        if not force:
+            _refuse_taken(folder)
         yield folder
 
 
 @contextmanager
-def made(path: str | Path) -> Iterator[Path]:
-    """A folder, made with its parents if missing; those made are removed again if left empty.
+def claimed_again(run: RunFolder) -> Iterator[None]:
+    """The folder of a run that was opened, for a command that adds to it.
 
     Raises:
-        MnemoscopeError: it cannot be made.
+        MnemoscopeError: another command is writing to it, or it cannot be written to.
     """
-    path = Path(path)
-    new = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
-    try:
-        yield make_folder(path)
-    finally:
-        with suppress(OSError):
-            for folder in new:
-                folder.rmdir()
+    with claim(run.path, command()):
+        yield
 
 
-@contextmanager
-def staging(path: Path) -> Iterator[Path]:
-    """A hidden folder inside another, to write to before anything is replaced; removed after.
+def refuse_changed(run: RunFolder, version: tuple[object, ...]) -> None:
+    """Refuses a run that is another one by now than when it was opened.
 
     Raises:
-        MnemoscopeError: it cannot be made.
+        MnemoscopeError: it is.
     """
-    try:
-        folder = tempfile.mkdtemp(dir=path, prefix=".writing-")
-    except OSError as error:
+    if run.version != version:
         raise MnemoscopeError(
-            f"cannot write to {path} ({error.strerror})",
-            expected="a folder that can be written to",
-            todo="choose another one or change its permissions",
-        ) from error
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            f"{run.path}, which has changed since this command began to read it",
+            expected="a run that stays as it is",
+            todo="run the same command again",
+        )
 
 
 @contextmanager
-def training_in(folder: RunFolder, command: str) -> Iterator[Path]:
+def training_in(folder: RunFolder) -> Iterator[Path]:
     """The checkpoint of a training under way; it stays if the training is interrupted.
 
     Without a checkpoint to go on from, and after divergence, nothing stays.
     """
     with made(folder.unfinished):
+        remove_left_behind(folder.unfinished)
         diverged = False
-        _write_index(folder.unfinished, {"settings": folder.settings, "command": command})
+        _write_index(folder.unfinished, {"settings": folder.settings, "command": command()})
         try:
             yield folder.checkpoint
         except DivergenceError:
@@ -158,6 +164,7 @@ def open_run(path: str | Path) -> RunFolder:
         MnemoscopeError: there is no run in it, or only a training that has not ended.
     """
     path = Path(path)
+    finish(path)
     index = path / INDEX
     if not index.exists():
         if path.is_dir():
@@ -216,13 +223,6 @@ def _refuse_taken(folder: RunFolder) -> None:
     )
 
 
-def settle(folder: RunFolder) -> None:
-    """Ends a training whose network is in place: the folder is its run's from here on."""
-    folder.write_settings()
-    for unfinished in _unfinished(folder.path) if folder.force else [folder.unfinished]:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
 def _unfinished(path: Path) -> list[Path]:
     return sorted(found for found in path.glob("unfinished-*") if found.is_dir())
 
@@ -234,8 +234,16 @@ def _write_index(path: Path, content: dict[str, Any]) -> None:
 
 def _read(index: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(index.read_text())
+        content = read_json(index)
         whole = content["format"] == FORMAT and isinstance(content["settings"], dict)
         return content if whole else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,12 +1,11 @@
 """What a command is to look into: a run's folder, a network of Mnemoscope's, or any model."""
 
-import json
 import math
 import os
 import re
 import sys
 from contextlib import redirect_stdout, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ from cyclopts import Group, Parameter
 from mnemoscope.cli.options import Place
 from mnemoscope.cli.run_folder import INDEX, RunFolder, open_run, refuse_unfinished
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.small_files import parse_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -214,14 +214,26 @@ def _known_options(run: RunFolder, options: ModelOptions) -> ModelOptions:
     """What the run was asked for, but for what is asked for now."""
     known = run.settings.get("map")
     known = known if isinstance(known, dict) else {}
-    try:
-        return ModelOptions(**{**known, **options.given()})
-    except TypeError as error:
+    wrong = [f"{name}={value!r}" for name, value in known.items() if not _fits(name, value)]
+    if wrong:
         raise MnemoscopeError(
-            f"{run.path / INDEX}, which says of its model {known}",
+            f"{run.path / INDEX}, which says of its model {wrong[0]}",
             expected="options that mnemoscope audit takes",
             todo="audit the model itself again",
-        ) from error
+        )
+    return ModelOptions(**{**known, **options.given()})
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether an option has this name and may have this value."""
+    defaults = {option.name: option.default for option in fields(ModelOptions)}
+    if name not in defaults:
+        return False
+    if isinstance(defaults[name], bool):
+        return isinstance(value, bool)
+    if name in ("noise_level", "sigma"):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, str)
 
 
 def _parsed(options: ModelOptions) -> dict[str, Any]:
@@ -272,10 +284,10 @@ def _schedule(text: str | None) -> "float | Tensor | None":
 
 def _arguments(text: str | None) -> dict[str, Any]:
     try:
-        arguments = {} if text is None else json.loads(text)
+        arguments = {} if text is None else parse_json(text)
         if not isinstance(arguments, dict):
             raise ValueError(f"it is a {type(arguments).__name__}")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MnemoscopeError(
             f"--factory-args {text} ({error})",
             expected="a JSON object of keyword arguments",

@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,8 +27,10 @@ from mnemoscope.cli.options import (
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import training_progress
 from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, read
-from mnemoscope.cli.run_folder import RunFolder, claimed, settle, training_in
+from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed, training_in
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.publishing import check_targets, is_utf_8, publishing
+from mnemoscope.small_files import read_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -176,10 +179,10 @@ def fit_in(
         MnemoscopeError: Ctrl-C; the checkpoint is kept, and the message says how to go on.
     """
     import mnemoscope as mn
-    from mnemoscope.training.interruption import deferred_interrupt
 
     network = spec.build(seed=options["seed"], device=device)
-    with training_in(folder, command()) as checkpoint:
+    check_targets(folder.path, [folder.network.name, INDEX])
+    with training_in(folder) as checkpoint:
         try:
             with training_progress(options["tol"]) as show:
                 fit = mn.train(network, X, checkpoint=checkpoint, on_progress=show, **options)
@@ -193,10 +196,16 @@ def fit_in(
             ) from error
         source = folder.settings["data"]
         network.training_record = fit.record.model_copy(update={"source": source})
-        with deferred_interrupt():
-            mn.nets.save(network, folder.network)
-            settle(folder)
-            _drop_audit_of_another(folder, network.training_record)
+        with publishing(claimed=True) as new:
+            stage = new.folder(folder.path)
+            mn.nets.save(network, stage / folder.network.name)
+            folder.write_settings(stage)
+            old = _audit_of_another(folder, network.training_record)
+            new.remove(folder.path, *folder.left(), *old)
+        if old:
+            # Files that are not ours keep it.
+            with suppress(OSError):
+                folder.audit.rmdir()
     return fit
 
 
@@ -207,7 +216,9 @@ def anchored(source: dict[str, Any]) -> dict[str, Any]:
     name = source["source"]
     if name in BUNDLED or name.startswith("hf:"):
         return source
-    return {**source, "source": os.path.abspath(Path(name).expanduser())}
+    path = os.path.abspath(Path(name).expanduser())
+    # JSON holds no other names: such data are found again from the same folder only.
+    return {**source, "source": path} if is_utf_8(path) else source
 
 
 def told_duplicates(X: "Tensor") -> list[str]:
@@ -223,29 +234,20 @@ def told_duplicates(X: "Tensor") -> list[str]:
     return [f"{len(pairs)} {noun}: {told}{more}."]
 
 
-def _drop_audit_of_another(folder: RunFolder, record: "TrainingRecord") -> None:
-    """Removes an audit of the network that was there before this one."""
+def _audit_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
+    """The files of an audit of the network that was there before this one."""
     import mnemoscope as mn
+    from mnemoscope.auditing.audit import audit_files
 
     try:
         audited = mn.Audit.load(folder.audit).provenance["training"]
     except (MnemoscopeError, KeyError):
-        return
+        return []
     passing = {"history", "seconds", "versions"}
     mine = record.model_dump(mode="json", exclude=passing)
     if {name: value for name, value in (audited or {}).items() if name not in passing} == mine:
-        return
-    for path in (*_audit_files(folder.audit), folder.report):
-        path.unlink(missing_ok=True)
-    if not any(folder.audit.iterdir()):
-        folder.audit.rmdir()
-
-
-def _audit_files(folder: Path) -> list[Path]:
-    from mnemoscope.auditing.audit import INDEX, PICTURES
-    from mnemoscope.auditing.tables import SCHEMAS
-
-    return [folder / INDEX, folder / PICTURES, *(folder / f"{name}.parquet" for name in SCHEMAS)]
+        return []
+    return [*(folder.audit / name for name in audit_files()), folder.report]
 
 
 def _spec(
@@ -270,7 +272,7 @@ def _spec(
             todo="write the fields into the file",
         )
     try:
-        spec = mn.nets.spec_from_json(Path(path).read_text(encoding="utf-8"))
+        spec = mn.nets.spec_from_json(read_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise MnemoscopeError(
             f"--spec {path}, which cannot be read ({getattr(error, 'strerror', None) or error})",

@@ -17,6 +17,8 @@ from mnemoscope.data.integers import as_numbers, integer_rule, log_rule
 from mnemoscope.data.reading import AS_IT_IS, Examples, Integers, Reading
 from mnemoscope.data.transparency import opaque
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.small_files import check_regular
+from mnemoscope.stored_tensors import computable
 
 log = logging.getLogger("mnemoscope")
 
@@ -45,6 +47,7 @@ def read_array(path: Path, reading: Reading = AS_IT_IS) -> Found:
             array of the name that is asked for, or several of which none has a known name.
     """
     try:
+        check_regular(path)
         if path.stat().st_size == 0:
             raise MnemoscopeError(
                 f"{path}, which is empty (0 bytes)",
@@ -153,19 +156,20 @@ def _pt(path: Path, reading: Reading) -> Found:
         content = torch.load(path, weights_only=True, map_location="cpu")
     if isinstance(content, Tensor):
         _refuse_column(path, reading)
-        return Found(content)
+        return Found(computable(content, str(path)))
     if not isinstance(content, Mapping):
         raise ValueError(f"it holds a {type(content).__name__}, not a tensor")
     tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
     name = _chosen(tensors, path, reading)
-    return Found(tensors[name], name if len(tensors) > 1 else None)
+    return Found(computable(tensors[name], str(path)), name if len(tensors) > 1 else None)
 
 
 def _safetensors(path: Path, reading: Reading) -> Found:
     with safe_open(path, framework="pt") as file:
         names = list(file.keys())
         name = _chosen(names, path, reading)
-        return Found(file.get_tensor(name), name if len(names) > 1 else None)
+        array = computable(file.get_tensor(name), str(path))
+        return Found(array, name if len(names) > 1 else None)
 
 
 READERS: dict[str, Callable[[Path, Reading], Found]] = {

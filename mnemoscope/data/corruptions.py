@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.data.whole_numbers import whole_number
+from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.unit import checked_unit, unit_of
 
@@ -99,7 +99,7 @@ def corrupt(
             todo="choose a strength in that range",
         )
     trials = whole_number("trials", trials, least=1)
-    seed = whole_number("seed", seed, least=0, most=2**63 - 1)
+    seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
     if X.ndim < 2 or not X.is_floating_point():
         raise MnemoscopeError(
             f"examples of shape {tuple(X.shape)} and {X.dtype}",

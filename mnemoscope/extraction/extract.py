@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.data.whole_numbers import whole_number
+from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.orbits import TOL
 from mnemoscope.dynamics.starts import STARTS, Range, Starts
 from mnemoscope.errors import MnemoscopeError
@@ -219,7 +219,7 @@ def _check_options(
 ) -> None:
     for name, value in (("starts", starts), ("max_starts", max_starts), ("max_steps", max_steps)):
         whole_number(name, value, least=1)
-    whole_number("seed", seed, least=0, most=2**63 - 1)
+    whole_number("seed", seed, least=0, most=LARGEST_SEED)
     if batch_size is not None:
         whole_number("batch_size", batch_size, least=1)
     if not max_seconds > 0:

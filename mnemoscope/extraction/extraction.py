@@ -2,7 +2,7 @@
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from torch import Tensor
 
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.extraction.pictures import drawable, drawn, sheet
 from mnemoscope.extraction.scoring import score_table
-from mnemoscope.files import make_folder, replacing
+from mnemoscope.files import replacing
+from mnemoscope.publishing import finish, publishing
+from mnemoscope.small_files import check_regular, read_json
 
 FORMAT = "mnemoscope-extraction/1"
 """What `extraction.json` says of itself."""
@@ -104,19 +106,26 @@ class Extraction:
         Raises:
             MnemoscopeError: the folder cannot be written to.
         """
-        folder = make_folder(folder)
-        with ExitStack() as stack:
-            index = stack.enter_context(replacing(folder / INDEX))
-            states = stack.enter_context(replacing(folder / STATES))
-            save_file({"candidates": self.candidates.contiguous()}, states)
+        folder = Path(folder)
+        with publishing() as new:
+            stage = new.folder(folder)
+            with replacing(stage / STATES) as states:
+                save_file({"candidates": self.candidates.contiguous()}, states)
             for name in TABLES:
                 frame: pl.DataFrame = getattr(self, name)
-                frame.write_parquet(stack.enter_context(replacing(folder / f"{name}.parquet")))
-                frame.write_csv(stack.enter_context(replacing(folder / f"{name}.csv")))
-            # Files take their places when the stack unwinds: the pictures before, the index last.
-            self._draw(folder)
+                with replacing(stage / f"{name}.parquet") as table:
+                    frame.write_parquet(table)
+                with replacing(stage / f"{name}.csv") as table:
+                    frame.write_csv(table)
+            drawn = self._draw(stage)
             content = {"format": FORMAT, "summary": self.summary}
-            index.write_text(json.dumps(content, indent=2) + "\n")
+            with replacing(stage / INDEX) as index:
+                index.write_text(json.dumps(content, indent=2) + "\n")
+            new.remove(folder, *_old_pictures(folder, drawn))
+        if not drawn:
+            # Files that are not ours keep it.
+            with suppress(OSError):
+                (folder / PICTURES).rmdir()
         return folder
 
     @classmethod
@@ -128,9 +137,12 @@ class Extraction:
         """
         folder = Path(folder)
         try:
-            index = json.loads((folder / INDEX).read_text())
+            finish(folder)
+            index = read_json(folder / INDEX)
             if index["format"] != FORMAT:
-                raise ValueError(f"its format is {index['format']!r}")
+                raise ValueError(f"its format is {shortened(repr(index['format']))}")
+            for name in extraction_files():
+                check_regular(folder / name)
             return cls(
                 candidates=load_file(folder / STATES)["candidates"],
                 **{name: pl.read_parquet(folder / f"{name}.parquet") for name in TABLES},
@@ -145,21 +157,29 @@ class Extraction:
                 todo="check the path, or extract again",
             ) from error
 
-    def _draw(self, folder: Path) -> None:
-        """The pictures, in place of earlier ones."""
-        pictures, written = folder / PICTURES, set()
-        if len(self) and drawable(tuple(self.candidates.shape[1:])):
-            digits = max(3, len(str(len(self))))
-            for rank, image in enumerate(drawn(self.candidates, self.span), start=1):
-                written.add(f"{rank:0{digits}}.png")
-                with replacing(pictures / f"{rank:0{digits}}.png") as path:
-                    image.save(path, format="PNG")
-            with replacing(folder / SHEET) as path:
-                sheet(self.candidates, self.span).save(path, format="PNG")
-        else:
-            (folder / SHEET).unlink(missing_ok=True)
-        for old in pictures.glob("*.png"):
-            if old.stem.isdecimal() and old.name not in written:
-                old.unlink()
-        if pictures.is_dir() and not any(pictures.iterdir()):
-            pictures.rmdir()
+    def _draw(self, folder: Path) -> set[str]:
+        """The pictures; the names of those of single candidates."""
+        written: set[str] = set()
+        if not len(self) or not drawable(tuple(self.candidates.shape[1:])):
+            return written
+        digits = max(3, len(str(len(self))))
+        for rank, image in enumerate(drawn(self.candidates, self.span), start=1):
+            written.add(f"{rank:0{digits}}.png")
+            with replacing(folder / PICTURES / f"{rank:0{digits}}.png") as path:
+                image.save(path, format="PNG")
+        with replacing(folder / SHEET) as path:
+            sheet(self.candidates, self.span).save(path, format="PNG")
+        return written
+
+
+def extraction_files() -> list[str]:
+    """The names of the files that every extraction has."""
+    tables = [f"{name}.{kind}" for name in TABLES for kind in ("parquet", "csv")]
+    return [STATES, *tables, INDEX]
+
+
+def _old_pictures(folder: Path, written: set[str]) -> list[Path]:
+    """The pictures of an earlier extraction that this one has none for."""
+    old = [path for path in (folder / PICTURES).glob("*.png") if path.stem.isdecimal()]
+    sheets = [] if written else [folder / SHEET]
+    return [path for path in old if path.name not in written] + sheets

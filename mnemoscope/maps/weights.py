@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.small_files import check_regular
+from mnemoscope.stored_tensors import computable
 
 MOST_KEYS = 4
 """Keys that an error names."""
@@ -74,10 +76,13 @@ def _rank(dtype: torch.dtype) -> int:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    check_regular(path)
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return _computable(load_file(path), path)
         content = torch.load(path, weights_only=True, map_location="cpu")
+    except MnemoscopeError:
+        raise
     except OSError as error:
         raise MnemoscopeError(
             f"cannot read {path} ({error.strerror or error})",
@@ -107,7 +112,11 @@ def _read(path: Path) -> dict[str, Tensor]:
             expected="dense tensors by name, as model.state_dict() gives them",
             todo="save model.state_dict()",
         )
-    return tensors
+    return _computable(tensors, path)
+
+
+def _computable(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    return {name: computable(value, f"{name} in {path}") for name, value in tensors.items()}
 
 
 def _is_pickle(path: Path) -> bool:
@@ -131,7 +140,6 @@ def _is_weight(item: tuple[object, object]) -> bool:
         and value.layout == torch.strided
         and not value.is_quantized
         and not value.is_meta
-        and (not value.is_floating_point() or value.element_size() > 1)
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.data.whole_numbers import whole_number
+from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol, match_radii
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.intervals import wilson
@@ -124,7 +124,8 @@ class Monitor:
                 expected="a number above 0 and below 1",
                 todo="omit it for the default",
             )
-        generator = torch.Generator().manual_seed(whole_number("seed", seed, least=0))
+        seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
+        generator = torch.Generator().manual_seed(seed)
         chosen = torch.randperm(len(X), generator=generator)[:states]
         X = X.detach()
         self._X = X[chosen.to(X.device)].clone()

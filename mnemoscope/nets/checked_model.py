@@ -1,12 +1,12 @@
 """A pydantic model that tells a wrong value in one line."""
 
-import json
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.small_files import parse_json
 
 Model = TypeVar("Model", bound="CheckedModel")
 
@@ -48,8 +48,8 @@ def json_object(text: str | bytes, *, what: str) -> dict[str, Any]:
         MnemoscopeError: the text is not JSON, or is JSON but no object.
     """
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise MnemoscopeError(
             f"{what} cannot be parsed ({error})",
             expected="the text of one JSON object",

@@ -15,6 +15,9 @@ from mnemoscope.nets.network import Network
 from mnemoscope.nets.record import TrainingRecord
 from mnemoscope.nets.spec import check_device
 from mnemoscope.nets.spec_reader import spec_from_json
+from mnemoscope.publishing import check_name
+from mnemoscope.small_files import check_regular
+from mnemoscope.stored_tensors import computable
 
 FORMAT = "mnemoscope/1"
 """What the metadata's `format` says."""
@@ -142,6 +145,8 @@ def _read(
     path: str | os.PathLike[str], *, with_tensors: bool
 ) -> tuple[dict[str, str], dict[str, Tensor]]:
     source = Path(path)
+    check_name(source)
+    check_regular(source)
     try:
         with source.open("rb") as file:
             start = file.read(512)
@@ -157,8 +162,13 @@ def _read(
         with safe_open(source, framework="pt") as file:
             names = list(file.keys()) if with_tensors else []
             # The tensors are views of the mapped file; copies outlive a change of the file.
-            tensors = {name: file.get_tensor(name).clone() for name in names}
+            tensors = {
+                name: computable(file.get_tensor(name), f"{name} in {path}").clone()
+                for name in names
+            }
             return dict(file.metadata() or {}), tensors
+    except MnemoscopeError:
+        raise
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise MnemoscopeError(
             f"{path} {_what_it_is(start)}",

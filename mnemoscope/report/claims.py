@@ -71,5 +71,5 @@ def write_claims_page(
         provenance=provenance,
     )
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return Path(path)

@@ -120,7 +120,8 @@ def write_comparison_page(comparison: Comparison, path: str | os.PathLike[str]) 
         changes=comparison.changes,
     )
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # The name of a file need not be UTF-8.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return Path(path)
 
 

@@ -78,7 +78,8 @@ def write_page(audit: Audit, path: str | os.PathLike[str]) -> Path:
         **_contents(audit),
     )
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # The name of a file need not be UTF-8.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return Path(path)
 
 

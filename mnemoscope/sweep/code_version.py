@@ -11,7 +11,8 @@ import torch
 DECIDING = (
     "auditing", "claims/endings.py", "claims/storage.py", "data", "dynamics", "importing.py",
     "intervals.py", "linalg", "maps", "nets", "sweep/configuration.py", "sweep/configured.py",
-    "sweep/fitting.py", "sweep/measurements", "theory", "training",
+    "sweep/fitting.py", "sweep/measurements", "stored_tensors.py", "theory", "training",
+    "unit.py",
 )  # fmt: skip
 """What is read: every module on which a number of a row depends."""
 

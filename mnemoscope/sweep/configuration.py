@@ -13,11 +13,12 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from mnemoscope.data import load_data
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.nets.checked_model import CheckedModel
 from mnemoscope.nets.spec import Count, Whole
 from mnemoscope.provenance import checksum
+from mnemoscope.small_files import parse_json
 from mnemoscope.sweep.measure import Measure
 
 READING = ("integers", "column", "alpha")
@@ -139,17 +140,30 @@ class Configuration:
         Raises:
             MnemoscopeError: it does not fit.
         """
-        told = json.loads(text)
-        data = dict(told["data"])
-        found = data.pop("checksum")
-        return cls(
-            spec_from_json(told["spec"]),
-            Data(**data),
-            found,
-            Training(**told["training"]),
-            Measure(**told["measure"]),
-            told["seed"],
-        )
+        try:
+            told = parse_json(text)
+            data = dict(told["data"])
+            found, seed = data.pop("checksum"), told["seed"]
+            if not isinstance(found, str) or not isinstance(seed, int) or isinstance(seed, bool):
+                raise TypeError("its checksum is no text, or its seed no whole number")
+            return cls(
+                spec_from_json(dict(told["spec"])),
+                Data(**data),
+                found,
+                Training(**told["training"]),
+                Measure(**told["measure"]),
+                seed,
+            )
+        except MnemoscopeError as error:
+            raise MnemoscopeError(
+                f"a configuration with {error.given}", expected=error.expected, todo=error.todo
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise MnemoscopeError(
+                f"the configuration {shortened(repr(text))} ({type(error).__name__}: {error})",
+                expected="what a sweep wrote into the column `configuration`",
+                todo="remove that row's file and run the sweep again: its runs are done anew",
+            ) from error
 
     def only_trained(self) -> "Configuration":
         """The same run with nothing measured."""

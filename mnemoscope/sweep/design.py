@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets.checked_model import CheckedModel, short
 from mnemoscope.nets.spec import Count, Whole
+from mnemoscope.small_files import check_depth, read_text
 from mnemoscope.sweep.axes import (
     Axis,
     DesignError,
@@ -28,10 +29,13 @@ from mnemoscope.sweep.axes import (
 )
 from mnemoscope.sweep.configuration import FIELDS
 from mnemoscope.sweep.sobol import sobol_points
-from mnemoscope.sweep.toml_places import TomlPlaces, key_lines
+from mnemoscope.sweep.toml_places import DEEPEST, TomlPlaces, check_keys, key_lines
 
 LONGEST_NAME = 100
 """Characters of a design's name, which becomes a file's."""
+
+LARGEST_TEXT = 2**20
+"""Bytes of the largest file that is taken for a design."""
 
 LONGEST_TIMEOUT = 10**9
 """Seconds, 31 years: timers take ten times as much and no more."""
@@ -203,8 +207,14 @@ class Design(CheckedModel, frozen=True, extra="forbid"):
         """
         text = _read(Path(path))
         try:
+            check_keys(text)
             table = tomllib.loads(text)
+            check_depth(table, DEEPEST)
             places = TomlPlaces(str(path), key_lines(text))
+        except MnemoscopeError as error:
+            raise MnemoscopeError(
+                f"{path}, {error.given}", expected=error.expected, todo=error.todo
+            ) from None
         except (ValueError, RecursionError) as error:
             raise _no_toml(path, text, error) from None
         try:
@@ -345,7 +355,7 @@ def _read(path: Path) -> str:
                 expected="a design as a TOML file",
                 todo="name a file",
             )
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_text(path, largest=LARGEST_TEXT)
     except MnemoscopeError:
         raise
     except UnicodeDecodeError as error:

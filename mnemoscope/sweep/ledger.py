@@ -15,6 +15,7 @@ import polars as pl
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.provenance import versions
+from mnemoscope.small_files import parse_json
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.runs import Run
 from mnemoscope.sweep.store import Store
@@ -157,9 +158,9 @@ def failures(store: Store) -> list[Failure]:
 def read_failure(content: bytes) -> Failure | None:
     """A failure from its note; None if the note is broken."""
     try:
-        told: Mapping[str, Any] = json.loads(content)
+        told: Mapping[str, Any] = parse_json(content)
         found = Failure(told["group"], tuple(told["keys"]), told["reason"], told["attempts"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return None
     words = (found.group, found.reason, *found.keys)
     whole = isinstance(told["keys"], list) and isinstance(found.attempts, int) and found.keys

@@ -1,7 +1,6 @@
 """`load`: the rows of a sweep as one table."""
 
 import io
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,8 @@ from typing import Any, TypeVar
 import polars as pl
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.publishing import check_name
+from mnemoscope.small_files import check_regular, parse_json
 from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
 from mnemoscope.sweep.store import LocalStore, Store, open_store, unreadable
 
@@ -168,11 +169,11 @@ def read_note(store: Store, sweep: str | None = None) -> dict[str, Any]:
 def _note(content: bytes) -> dict[str, Any] | None:
     """A note; None if it is broken."""
     try:
-        note = json.loads(content)
+        note = parse_json(content)
         whole = [isinstance(note[name], kind) for name, kind in NOTED.items()]
         whole += [isinstance(note.get(name, kind()), kind) for name, kind in NOTED_LATER.items()]
         zoned = datetime.fromisoformat(note["seen"]).tzinfo is not None
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return None
     return note if zoned and all(whole) else None
 
@@ -334,6 +335,8 @@ def _one_file(path: str) -> pl.LazyFrame:
 
 
 def _scanned(path: str) -> pl.LazyFrame:
+    check_name(Path(path))
+    check_regular(path)
     rows = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     rows.collect_schema()
     return rows

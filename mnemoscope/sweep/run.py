@@ -16,6 +16,7 @@ from mnemoscope.errors import MnemoscopeError
 from mnemoscope.importing import is_name
 from mnemoscope.nets.checked_model import short
 from mnemoscope.nets.spec import check_device
+from mnemoscope.publishing import check_targets
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import (
@@ -33,7 +34,7 @@ from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.needed_memory import machine_memory, memory_of_group
 from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
 from mnemoscope.sweep.runs import code_of_design, measure_of, planned_runs
-from mnemoscope.sweep.store import LocalStore, Store, StoreError, absolute, open_store
+from mnemoscope.sweep.store import FOLDERS, LocalStore, Store, StoreError, absolute, open_store
 from mnemoscope.sweep.work import TIMED_OUT, Done, OtherCode, RunError, Task, WorkTimeout, work
 
 LOOK = 0.5
@@ -140,7 +141,7 @@ def run(
     planned = planned_runs(design, code)
     check_design(design)
     store = open_store(place)
-    _check_place(store)
+    _check_place(store, design)
     store.tidy()
     there = stored_keys(store, layout(design))
     _forget_done(store, there)
@@ -429,7 +430,7 @@ def _check_memory(design: Design, todo: Sequence[Group]) -> None:
             )
 
 
-def _check_place(store: Store) -> None:
+def _check_place(store: Store, design: Design) -> None:
     """Refuses a folder that holds other things."""
     if not isinstance(store, LocalStore):
         return
@@ -446,6 +447,10 @@ def _check_place(store: Store) -> None:
                 expected="a new or empty folder, or one of a sweep",
                 todo="choose another one",
             )
+    plans = [f"plans/{design.name}.{kind}" for kind in ("json", "parquet")]
+    # What cannot be written is refused before anything is trained.
+    below = [f"{folder}/any" for folder in (*FOLDERS, "logs", f"rows/{layout(design)}")]
+    check_targets(root, [*plans, *below])
 
 
 def _check_stored(store: Store, names: set[str]) -> None:

@@ -20,13 +20,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import replacing
+from mnemoscope.files import FULL, replacing
+from mnemoscope.publishing import check_name
+from mnemoscope.small_files import check_regular
+from mnemoscope.writers import SILENT, is_left_behind, writer_of
 
 FOLDERS = ("plans", "rows", "failures", "weights")
 """Where files are written."""
 
-LEFT_BEHIND = 3600.0
-"""Seconds after which a hidden file is nobody's."""
+LEFT_BEHIND = SILENT
+"""Age after which a hidden file of an unknown writer is considered orphaned (s)."""
 
 
 class StoreError(MnemoscopeError):
@@ -94,6 +97,10 @@ class LocalStore(Store):
         self.place = os.fspath(folder)
         # A folder may be called ~, which others would take for the user's.
         self.root = Path(os.path.abspath(folder))
+        try:
+            check_name(self.root)
+        except MnemoscopeError as error:
+            raise StoreError(error.given, expected=error.expected, todo=error.todo) from None
 
     def path(self, name: str) -> Path:
         """Where a file is."""
@@ -114,9 +121,12 @@ class LocalStore(Store):
     def read(self, name: str) -> bytes | None:
         """A file's content; None if there is none."""
         try:
+            check_regular(self.root / name)
             return (self.root / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except MnemoscopeError as error:
+            raise StoreError(error.given, expected=error.expected, todo=error.todo) from error
         except OSError as error:
             raise unreadable(self.root / name, error) from error
 
@@ -148,12 +158,12 @@ class LocalStore(Store):
             raise unwritable(self.root / name, error) from error
 
     def tidy(self) -> None:
-        """Removes hidden files of an hour ago and more: nobody writes one for so long."""
+        """Removes hidden files whose writers are gone; of unknown writers, once they are old."""
         for folder in FOLDERS:
             for path in (self.root / folder).rglob(".*"):
                 # Another sweep may tidy at the same time.
                 with suppress(OSError):
-                    if path.is_file() and time.time() - path.stat().st_mtime > LEFT_BEHIND:
+                    if path.is_file() and _is_orphaned(path):
                         path.unlink()
 
 
@@ -246,6 +256,12 @@ class RemoteStore(Store):
         """Does nothing: to look for them would list everything there is, at a price."""
 
 
+def _is_orphaned(path: Path) -> bool:
+    if writer_of(path.name) is not None:
+        return is_left_behind(path)
+    return time.time() - path.stat().st_mtime > LEFT_BEHIND
+
+
 def open_store(place: str | os.PathLike[str]) -> Store:
     """The store at a folder or URL; nothing is made or read yet.
 
@@ -260,9 +276,6 @@ def absolute(store: Store) -> str:
     """Its folder or URL, as a process in another folder has it."""
     return os.path.abspath(store.place) if isinstance(store, LocalStore) else store.place
 
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a disk without room."""
 
 OF_A_DISK = (*FULL, errno.EROFS)
 """Errors of a disk, not of a run."""

@@ -6,6 +6,8 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from mnemoscope.errors import MnemoscopeError
+
 _BLANK = re.compile(r"[ \t]*")
 _BLANKS = re.compile(r"(?:\s|#[^\n]*)*")
 _STRING = re.compile(
@@ -16,8 +18,41 @@ _STRING = re.compile(
     re.DOTALL,
 )
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
+_PARTS = re.compile(_PART)
 _KEY = re.compile(rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*")
+_TOKEN = re.compile(
+    r'"""(?:\\.|[^\\])*?"{3,5}|'
+    r"'''.*?'{3,5}|#[^\n]*|"
+    rf"(?P<key>{_KEY.pattern})|.",
+    re.DOTALL,
+)
 _SCALAR = re.compile(r"[^,\]}#\n]*")
+
+DEEPEST = 20
+"""How deep tables and lists of a design may nest; a key may have as many dotted parts."""
+
+
+def check_keys(text: str) -> None:
+    """Makes sure that no key has more dotted parts than a design needs, each of which is a table.
+
+    Args:
+        text: TOML, valid or not.
+
+    Raises:
+        MnemoscopeError: one has.
+    """
+    for found in _TOKEN.finditer(text):
+        key = found["key"]
+        if found[0] in ("'", '"'):
+            # A string without an end: no TOML, which its reader says better.
+            return
+        if key is not None and key.count(".") >= DEEPEST and len(_PARTS.findall(key)) > DEEPEST:
+            line = text.count("\n", 0, found.start()) + 1
+            raise MnemoscopeError(
+                f"line {line}, a key with {len(_PARTS.findall(key)):,} dotted parts",
+                expected=f"at most {DEEPEST}",
+                todo=f"change line {line}",
+            )
 
 
 @dataclass(frozen=True)

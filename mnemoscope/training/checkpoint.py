@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import replacing
+from mnemoscope.small_files import check_regular, parse_json
 
 FORMAT = "mnemoscope-checkpoint/3"
 
@@ -33,14 +34,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         MnemoscopeError: the file is no checkpoint, or cut off.
     """
+    check_regular(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise SafetensorError(f"its format is {metadata.get('format')!r}")
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        return _with_tensors(json.loads(metadata["state"]), tensors)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        return _with_tensors(parse_json(metadata["state"]), tensors)
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise MnemoscopeError(
             f"{path} cannot be read as a checkpoint ({reason})",

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnemoscope.data.whole_numbers import whole_number
+from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.training.optimizers import optimizer_kind
 from mnemoscope.training.schedules import SCHEDULES
@@ -76,7 +76,7 @@ def check_settings(
     kind = optimizer_kind(optimizer)
     whole_number("max_steps", max_steps, least=1)
     whole_number("batch_size", batch_size, least=1, most=examples)
-    whole_number("seed", seed, least=0, most=2**63 - 1)
+    whole_number("seed", seed, least=0, most=LARGEST_SEED)
     ranges = {
         f"tol={tol}": (0 < tol < math.inf, "a loss above 0"),
         f"lr={lr}": (lr is None or 0 < lr < math.inf, "a learning rate above 0"),

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.interruption import deferred_interrupt
 from mnemoscope.nets import HistoryRow, Network, TrainingRecord
 from mnemoscope.nets.dtypes import state_dtype
 from mnemoscope.provenance import checksum, versions
@@ -28,7 +29,6 @@ from mnemoscope.training.checks import (
 )
 from mnemoscope.training.fit import Fit, Progress
 from mnemoscope.training.history import History
-from mnemoscope.training.interruption import deferred_interrupt
 from mnemoscope.training.judgement import LOOK, ROUND, divergence, largest_loss, promising
 from mnemoscope.training.loss import whole_loss
 from mnemoscope.training.optimizers import optimizer_kind

@@ -100,9 +100,12 @@ def test_the_command_it_recommends_is_the_one_it_was_called_by(process):
     assert done.out.splitlines()[-1].endswith(f"{sys.executable} -m mnemoscope audit runs/train")
 
 
-def test_two_at_the_same_time_in_one_folder(here, start, run):
-    both = [start(*TRAIN) for _ in range(2)]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+@pytest.mark.parametrize("other", [TRAIN, [*TRAIN, "--seed", "1"]], ids=["same", "other"])
+def test_of_two_at_the_same_time_in_one_folder_one_is_refused(here, start, other):
+    both = [start(*TRAIN), start(*other)]
+    ended = {process.wait(timeout=120): process for process in both}
+    assert set(ended) == {0, 2}
+    assert "which another command is writing to (" in ended[2].communicate()[1]
     assert mn.nets.load(here / "runs/train/network.safetensors").training_record.converged
     assert {path.name for path in (here / "runs/train").iterdir()} == {
         "network.safetensors",

@@ -17,8 +17,8 @@ BEGIN = ("sweep/fitting.py", "sweep/measurements/__init__.py")
 """What computes the numbers of a row."""
 
 NO_NUMBERS = {
-    "__init__.py", "errors.py", "files.py", "memory.py", "provenance.py", "report",
-    "sweep/measure.py",
+    "__init__.py", "errors.py", "files.py", "interruption.py", "memory.py", "provenance.py",
+    "publishing.py", "report", "small_files.py", "sweep/measure.py", "writers.py",
 }  # fmt: skip
 """What these import besides, and what decides no number."""
 

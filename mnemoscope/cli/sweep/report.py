@@ -1,5 +1,6 @@
 """`mnemoscope sweep report`: the page of a sweep, its charts as files, its rows as tables."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import SweepName
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import replacing
+from mnemoscope.publishing import publishing
 
 
 def report(
@@ -63,15 +65,26 @@ def report(
         if out is None:
             inside = "://" not in place and Path(place).is_dir()
             out = str(Path(place) / "report.html") if inside else f"{name}.html"
-        written = [write_sweep_page(rows, out, **known)]
-        if charts is not None:
-            written += write_sweep_charts(rows, factors, charts, format=chosen)
-        if table is not None:
-            with replacing(table) as temporary:
-                rows.sort(*factors, "seed").collect().write_parquet(temporary, compression="zstd")
-            written.append(Path(table))
-        if settings is not None:
-            written.append(write_sweep_settings(rows, factors, settings))
+        written = [Path(out)]
+        # Everything is written aside before anything is replaced.
+        with publishing() as new:
+            # Each of them refuses what cannot be written to before the work of them all.
+            page = new.file(out)
+            drawn = None if charts is None else new.folder(charts)
+            copied = None if table is None else new.file(table)
+            told = None if settings is None else new.file(settings)
+            write_sweep_page(rows, page, **known)
+            if charts is not None and drawn is not None:
+                files = write_sweep_charts(rows, factors, drawn, format=chosen)
+                written += [Path(charts) / file.name for file in files]
+            if table is not None and copied is not None:
+                with replacing(copied) as temporary:
+                    every = rows.sort(*factors, "seed").collect()
+                    every.write_parquet(temporary, compression="zstd")
+                written.append(Path(table))
+            if settings is not None and told is not None:
+                write_sweep_settings(rows, factors, told)
+                written.append(Path(settings))
     if json:
         print_json({"written": [str(path) for path in written]})
     else:
@@ -116,6 +129,7 @@ def _of_file(place: str) -> dict[str, Any]:
             expected="the rows of a sweep",
             todo="pass a sweep's folder, or a file that `--table` wrote",
         )
+    _check_types(place, rows.collect_schema())
     fields = [name for name in SETTINGS if name in columns]
     counted = rows.select(pl.len(), pl.col(*fields).n_unique().name.prefix("of_")).collect()
     found = counted.row(0, named=True)
@@ -127,3 +141,26 @@ def _of_file(place: str) -> dict[str, Any]:
         "failures": [],
         "provenance": {"command": command(), "store": place},
     }
+
+
+def _check_types(place: str, schema: Mapping[str, pl.DataType]) -> None:
+    """Refuses a table whose columns have the names of a sweep's and other types."""
+    from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
+
+    for name, kind in (IDENTITY | SETTINGS | OUTCOME).items():
+        if name in schema and not _alike(schema[name], kind):
+            raise MnemoscopeError(
+                f"{place}, whose column {name} is of {schema[name]}",
+                expected=f"{kind}, as in the rows of a sweep",
+                todo="pass a sweep's folder, or a file that `--table` wrote",
+            )
+
+
+def _alike(kind: pl.DataType, wanted: pl.DataType | type[pl.DataType]) -> bool:
+    """Whether a column may have this type: other tools write other widths, and no values none."""
+    return (
+        kind == wanted
+        or kind == pl.Null
+        or (kind.is_integer() and wanted.is_integer())
+        or (kind.is_numeric() and wanted.is_float())
+    )

@@ -1,6 +1,7 @@
 """`mnemoscope sweep show`: one run of a sweep, and its network trained again."""
 
 from math import isclose
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
@@ -12,6 +13,8 @@ from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import StorePlace
 from mnemoscope.cli.threads import one_thread
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.files import check_target
+from mnemoscope.publishing import publishing
 
 if TYPE_CHECKING:
     from mnemoscope.nets import Network
@@ -43,6 +46,8 @@ def show(
         raise MnemoscopeError(
             "an empty key", expected="the key of a run, or its beginning", todo="see the report"
         )
+    if out is not None:
+        check_target(Path(out))
     import_libraries()
     from mnemoscope.nets import save as save_network
     from mnemoscope.sweep import load
@@ -63,7 +68,8 @@ def show(
     known = {name: value for name, value in row.items() if value is not None}
     if out is not None:
         network = _again(place, row)
-        save_network(network, out)
+        with publishing() as new:
+            save_network(network, new.file(out))
         record = network.training_record
         assert record is not None
         known |= {"network": out, "network_loss": record.loss, "network_steps": record.steps}

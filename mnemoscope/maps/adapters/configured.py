@@ -1,10 +1,10 @@
 """Folders of a Hugging Face library: weights in safetensors beside a `config.json`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.small_files import read_json
 
 CONFIG = "config.json"
 
@@ -19,8 +19,8 @@ _KERNELS = ("attn_implementation", "experts_implementation")
 def read_config(target: str | Path, name: str = CONFIG) -> dict[str, Any] | None:
     """What a folder's configuration says; None if there is none that can be read."""
     try:
-        content = json.loads((Path(target) / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(Path(target) / name)
+    except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
 

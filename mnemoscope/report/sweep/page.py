@@ -98,7 +98,8 @@ def write_sweep_page(
         **_contents(tables),
     )
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # The name of a file need not be UTF-8.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return Path(path)
 
 

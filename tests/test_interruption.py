@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from mnemoscope.training.interruption import deferred_interrupt, interrupt
+from mnemoscope.interruption import deferred_interrupt, interrupt, raising_once
 
 
 def test_ctrl_c_is_noted_and_raised_at_the_end():
@@ -16,7 +16,29 @@ def test_ctrl_c_is_noted_and_raised_at_the_end():
     assert reached
 
 
-def test_a_second_ctrl_c_is_raised_at_once():
+def test_two_signals_at_once_are_one_wish():
+    reached = False
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interruption:  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.asked
+        reached = True
+    assert reached
+
+
+def test_ctrl_c_is_raised_once_while_the_first_is_dealt_with():
+    dealt_with = False
+    with raising_once():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
+            dealt_with = True
+    assert dealt_with
+
+
+def test_a_second_ctrl_c_later_is_raised_at_once(monkeypatch):
+    monkeypatch.setattr("mnemoscope.interruption.ONE", -1.0)
     with pytest.raises(KeyboardInterrupt), deferred_interrupt():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
@@ -76,7 +98,8 @@ def test_where_ctrl_c_is_ignored_an_interrupt_is_noted():
 
 
 @pytest.mark.usefixtures("ignored")
-def test_a_second_interrupt_is_raised_at_once():
+def test_a_second_interrupt_later_is_raised_at_once(monkeypatch):
+    monkeypatch.setattr("mnemoscope.interruption.ONE", -1.0)
     with pytest.raises(KeyboardInterrupt), deferred_interrupt():  # noqa: PT012
         interrupt()
         interrupt()
@@ -86,5 +109,5 @@ def test_a_second_interrupt_is_raised_at_once():
 def test_an_interrupt_outside_of_a_section_is_raised():
     with deferred_interrupt():
         pass
-    with pytest.raises(KeyboardInterrupt):
+    with raising_once(), pytest.raises(KeyboardInterrupt):
         interrupt()

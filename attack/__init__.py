@@ -1,0 +1,1 @@
+"""Attacks the command line: hostile input, kills, full disks, races. See `make attack`."""
