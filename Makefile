@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix bench check lint types layers browser clean
+.PHONY: help demo test test-matrix bench check lint types layers lowest clean
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -22,7 +22,7 @@ test-matrix: $(VENV)/.dev  ## Run the numerical tests in eight settings of the p
 bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
 	@$(BIN)/python benchmarks/run.py
 
-check: lint types layers test  ## Everything that must be green
+check: lint types layers lowest test  ## Everything that must be green
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -33,6 +33,9 @@ types: $(VENV)/.dev
 
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports
+
+lowest: $(VENV)/.dev
+	@$(BIN)/python .ci/lowest
 
 clean:  ## Remove the environment
 	rm -rf $(VENV)
