@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix bench attack check lint types layers browser clean
+.PHONY: help demo test test-matrix bench attack check lint types layers lowest clean
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -25,7 +25,7 @@ bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an ho
 attack: $(VENV)/.dev  ## Hostile input, kills, full disks, races: counts what goes wrong (half an hour)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m attack
 
-check: lint types layers test  ## Everything that must be green
+check: lint types layers lowest test  ## Everything that must be green
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -36,6 +36,9 @@ types: $(VENV)/.dev
 
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports
+
+lowest: $(VENV)/.dev
+	@$(BIN)/python .ci/lowest
 
 clean:  ## Remove the environment
 	rm -rf $(VENV)

@@ -51,8 +51,11 @@ FRESH_INPUTS = 256
 """Fresh uniform inputs whose images are held against the span of the examples."""
 
 
-FRESH_ENTRIES = 2**24
-"""Entries of these inputs, 64 MiB of float32."""
+FRESH_ENTRIES = 2**22
+"""Entries of these inputs, 16 MiB of float32: states of more than 16,384 entries have fewer."""
+
+FEWEST_FRESH = 16
+"""Fresh inputs of the largest states: a median of fewer says little."""
 
 
 def audit(
@@ -139,7 +142,7 @@ def audit(
         Starts(kind, starts, span)
 
     with f.evaluating():
-        check_map(f, X)
+        check_map(f, X, finite=False)
         check_prediction(f, X, clean=True)
         tell("the examples")
         atlas, examined = examine(
@@ -188,7 +191,8 @@ def audit(
         tell("controls")
         control = controls(
             f, X, held_out, seed=seed, match_tol=match_tol, starts=min(starts, EACH),
-            trials=min(trials, TRIALS), known=examined, max_products=max_products,
+            trials=min(trials, TRIALS), known=examined,
+            drawn=(atlas, noise) if starts <= EACH else None, max_products=max_products,
             start_kinds=start_kinds, **options,
         )  # fmt: skip
 
@@ -302,7 +306,7 @@ def _scaled(
 
 def _fresh_inputs(f: SelfMap) -> int:
     """Fewer of large states: their images are held in float64 for the ranks."""
-    return max(1, min(FRESH_INPUTS, FRESH_ENTRIES // f.size))
+    return max(FEWEST_FRESH, min(FRESH_INPUTS, FRESH_ENTRIES // f.size))
 
 
 def _checked(f: SelfMap, Z: Tensor, name: str) -> Tensor:

@@ -138,6 +138,7 @@ def controls(
     starts: int = EACH,
     trials: int = TRIALS,
     known: Linearized | None = None,
+    drawn: tuple[Atlas, list[Ended]] | None = None,
     max_products: int = 2_000,
     start_kinds: Sequence[str] = tuple(STARTS),
     **options: Unpack[OrbitOptions],
@@ -156,7 +157,10 @@ def controls(
             `EXAMPLES` states.
         match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
         starts: Starts of each kind of noise.
-        known: The derivative of the map at each example, where it was computed before.
+        known: The derivative of the map at each example, where it was computed before; with
+            `drawn` all that an audit measured there.
+        drawn: The attractors of the map and where these very starts ended, where they were followed
+            before.
         trials: Copies of each example with Gaussian noise of standard deviation 0.1.
         max_products: Jacobian-vector products at each state, at most.
         start_kinds: Names in `mnemoscope.dynamics.STARTS`.
@@ -179,10 +183,10 @@ def controls(
     f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     X = f.batch(X)
     held_out = None if held_out is None else f.batch(held_out)
-    check_map(f, X)
+    check_map(f, X, finite=False)
     span = Range.of(X)
     settings = (match_tol, trials, max_products, seed)
-    if known is not None:
+    if known is not None and not (drawn and len(X) <= EXAMPLES):
         known = known.at(_chosen(X, seed))
 
     def from_noise_of(g: SelfMap) -> tuple[Atlas, list[Ended]]:
@@ -192,7 +196,7 @@ def controls(
             )
 
     examples = _some(X, seed)
-    drawn = from_noise_of(f)
+    drawn = drawn or from_noise_of(f)
     trained = _measure(f, (examples, X), drawn, settings, known, **options)
     unseen = None
     if held_out is not None:
@@ -220,13 +224,17 @@ def _measure(
     """Measures a map at some states of all of their kind, given what noise has found."""
     Z, every = states
     (atlas, noise), (match_tol, trials, max_products, seed) = drawn, settings
-    attractors, fixed_points = len(atlas), int((atlas.period == 1).sum())
+    reached = reached_by(noise).to(atlas.period.device)
+    attractors, fixed_points = len(reached), int((atlas.period[reached] == 1).sum())
     labels = torch.cat([atlas.owner[:0], *(p.labels for p in noise if p.kind != "bred")])
     with f.evaluating():
-        atlas, examined = examine(
-            f, Z, atlas, match_tol=match_tol, spectrum_size=1, max_products=max_products,
-            among=every, known=known, **options,
-        )  # fmt: skip
+        if isinstance(known, Examined):
+            examined = known
+        else:
+            atlas, examined = examine(
+                f, Z, atlas, match_tol=match_tol, spectrum_size=1, max_products=max_products,
+                among=every, known=known, **options,
+            )  # fmt: skip
         _, recalled = measure_recall(
             f, Z, atlas, examined, {NOISE[0]: [NOISE[1]]}, trials=trials, seed=seed, **options
         )

@@ -12,7 +12,7 @@ from mnemoscope.auditing.examples import Examined
 from mnemoscope.data import corrupt
 from mnemoscope.dynamics.atlas import Atlas, chart
 from mnemoscope.dynamics.ended import Ended
-from mnemoscope.dynamics.orbits import TOL, OrbitOptions, iterate
+from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions, iterate
 from mnemoscope.dynamics.stored import recalled
 from mnemoscope.maps import SelfMap
 
@@ -118,6 +118,8 @@ def _orbits(
         z = f(z)
         if step in SHOWN:
             frames.append(z)
-    orbits = iterate(f, Z, **options)
+    # The orbit goes on from the last frame.
+    left = max(1, options.get("max_steps", MAX_STEPS) - SHOWN[-1])
+    orbits = iterate(f, z, **{**options, "max_steps": left})
     atlas, labels = chart(f, orbits, atlas, tol=options.get("tol", TOL))
     return torch.stack([*frames, orbits.end], dim=1), labels, atlas

@@ -197,7 +197,7 @@ def membership(
     whole_number("seed", seed, least=0, most=LARGEST_SEED)
     f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     states = f.batch(X), f.batch(held_out)
-    check_map(f, X)
+    check_map(f, X, finite=False)
     with f.evaluating():
         members = _measure(f, states[0], "the examples", examined, max_products, **options)
         others = _measure(f, states[1], "the held-out data", None, max_products, **options)

@@ -1,15 +1,17 @@
 """The attractors known so far, and how ends of orbits are held against them."""
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mnemoscope.dynamics.double import in_float64
 from mnemoscope.dynamics.fixed_points import refine
-from mnemoscope.dynamics.orbits import Orbits, Status
+from mnemoscope.dynamics.orbits import DIVERGED, Orbits, Status
+from mnemoscope.dynamics.slow import follow_in_double
 from mnemoscope.dynamics.stability import stability
 from mnemoscope.dynamics.states import group_within, nearest, rms
 from mnemoscope.maps import SelfMap
@@ -27,7 +29,14 @@ MOST_FAILED = 16
 """Ends of a map in steps that were found, one after another, not to attract: others will not."""
 
 FURTHEST = 100
-"""However slow an attractor, ends are its own no further from it than so many resolutions."""
+"""However slow an attractor, ends are its own no further from it than this many resolutions."""
+
+SLOW = 1e-3
+"""In single precision a spectral radius this near to 1 decides nothing: rounding of `1e-7` moves a
+fixed point by `1e-4`, and states may seem to stay where they drift."""
+
+ALLOWANCE = 4096
+"""Values of `f` for each end that is followed in double precision."""
 
 
 _log = logging.getLogger("mnemoscope")
@@ -66,18 +75,47 @@ class Atlas:
         """The attractors that are fixed points."""
         return self.states[self.period[self.owner] == 1]
 
-    def match(self, Z: Float[Tensor, "n *shape"]) -> Int[Tensor, " n"]:
-        """The attractor whose own each state is, -1 where there is none."""
+    def match(
+        self, Z: Float[Tensor, "n *shape"], away: Float[Tensor, " n"] | None = None
+    ) -> Int[Tensor, " n"]:
+        """The attractor whose own each state is, -1 where there is none.
+
+        Args:
+            Z: `(n, *shape)`, states.
+            away: `(n,)`, how far each may be from its limit, if further than the attractor's reach.
+        """
         index, distance = nearest(Z, self.states)
         if len(self) == 0:
             return index
         owner = self.owner[index]
-        return torch.where(distance <= self.reach[owner], owner, -1)
+        reach = self.reach[owner]
+        reach = reach if away is None else torch.maximum(reach, away)
+        return torch.where(distance <= reach, owner, -1)
+
+
+class Charted(NamedTuple):
+    """An atlas, and where orbits belong in it.
+
+    Attributes:
+        atlas: With what was found.
+        labels: `(n,)`, the attractor of each orbit, -1 for none.
+        crawled: `(n,)`, whether the orbit's end was none, for from there it leads further on.
+    """
+
+    atlas: Atlas
+    labels: Int[Tensor, " n"]
+    crawled: Bool[Tensor, " n"]
 
 
 def chart(
     f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float
 ) -> tuple[Atlas, Int[Tensor, " n"]]:
+    """Assigns ends of orbits to attractors, as `charted`: the atlas and the labels alone."""
+    found = charted(f, orbits, atlas, tol=tol)
+    return found.atlas, found.labels
+
+
+def charted(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Charted:
     """Assigns ends of orbits to attractors; those not known yet are verified and added.
 
     Ends that lie together are one group; one of each is held against the known attractors. Where it
@@ -85,8 +123,11 @@ def chart(
     kept if it attracts; see `mnemoscope.dynamics.stability`.
 
     A step that moves a state by `s` near an attractor leaves it `s / (1 - rho)` away from it in the
-    slowest direction. So an end, which a step still moves by up to `tol`, and a refined point,
-    which a step moves by what rounding has left, may lie that far from where they belong.
+    slowest direction. So a refined point, which a step moves by what rounding has left, may lie so
+    far from where it belongs. In single precision that is too far to tell slow attractors apart, or
+    to tell them from what does not attract: there ends are followed in double precision
+    (`mnemoscope.dynamics.slow`) and refined there. Orbits that are unsettled but near their limits
+    count as well, for refining leads to these.
 
     Args:
         f: The map.
@@ -95,32 +136,43 @@ def chart(
         tol: The tolerance of `iterate`, in units.
 
     Returns:
-        The atlas with what was found, and `(n,)` the attractor of each orbit, -1 for none.
+        The atlas with what was found, and where each orbit belongs.
     """
     resolution = RESOLUTION * tol * f.unit
     labels = torch.full((len(orbits),), -1, dtype=torch.int64, device=f.device)
-    settled = (orbits.status == Status.CONVERGED) | (orbits.status == Status.CYCLE)
-    for period in orbits.period[settled].unique().tolist():
-        if period > MAX_PERIOD:
-            continue
-        mine = (settled & (orbits.period == period)).nonzero()[:, 0]
+    crawled = torch.zeros_like(labels, dtype=torch.bool)
+    periods = torch.where(_almost(orbits, tol), 1, orbits.period)
+    away = 2 * f.unit * orbits.distance.nan_to_num(0.0, posinf=0.0)
+    away = away.clamp_max(FURTHEST * resolution)
+    for period in periods[(periods > 0) & (periods <= MAX_PERIOD)].unique().tolist():
+        mine = (periods == period).nonzero()[:, 0]
         ends = orbits.end[mine]
         group, leaders = group_within(ends, resolution)
-        found = atlas.match(ends[leaders])
+        found = atlas.match(ends[leaders], away[mine[leaders]])
         if not f.resolution.smooth:
             sizes = torch.bincount(group, minlength=len(leaders))
             atlas, found = _chart_steps(f, ends[leaders], sizes, found, period, atlas, tol)
             labels[mine] = found[group]
             continue
         open_ = (found < 0).nonzero()[:, 0]
-        for i, point in _verified(f, ends[leaders[open_]], period, resolution):
+        first = leaders[open_]
+        some, moved = _attractors(f, ends[first], away[mine[first]], period, tol)
+        moving = torch.zeros_like(found, dtype=torch.bool)
+        moving[open_[moved]] = True
+        for i, point in some:
             known = int(atlas.match(point.lap[:1])[0])
             if known < 0:
                 known = len(atlas)
                 atlas = _with(f, atlas, point, tol)
             found[open_[i]] = known
-        labels[mine] = found[group]
-    return atlas, labels
+        labels[mine], crawled[mine] = found[group], moving[group]
+    return Charted(atlas, labels, crawled)
+
+
+def _almost(orbits: Orbits, tol: float) -> Tensor:
+    """Which orbits are unsettled, but so near to their limits that refining leads to these."""
+    near = orbits.distance <= FURTHEST * RESOLUTION * tol
+    return near & (orbits.status == Status.UNSETTLED)
 
 
 @dataclass(frozen=True)
@@ -141,16 +193,19 @@ class _Attractor:
 def _with(f: SelfMap, atlas: Atlas, new: _Attractor, tol: float) -> Atlas:
     period = len(new.lap)
     rate = new.spectral_radius.nan_to_num(UNRESOLVED)
-    slow = 2 * (tol + new.residual) / (1 - rate)
+    slow = 2 * new.residual / (1 - rate)
     reach = f.unit * slow.clamp(RESOLUTION * tol, FURTHEST * RESOLUTION * tol)
     # A map that is constant there has no other fixed point nearby, however large its steps.
     if rate > 0:
         reach = torch.maximum(reach, f.resolution.spacing / (1 - rate))
+    reach = reach.to(atlas.reach)
+    # Of a slow attractor the next number of this precision may be 1.
+    radius = new.spectral_radius.clamp_max(1 - torch.finfo(atlas.states.dtype).eps)
     return Atlas(
         states=torch.cat([atlas.states, new.lap]),
         owner=torch.cat([atlas.owner, atlas.owner.new_full((period,), len(atlas))]),
         period=torch.cat([atlas.period, atlas.period.new_tensor([period])]),
-        spectral_radius=torch.cat([atlas.spectral_radius, new.spectral_radius[None]]),
+        spectral_radius=torch.cat([atlas.spectral_radius, radius[None].to(atlas.reach)]),
         reach=torch.cat([atlas.reach, reach[None]]),
     )
 
@@ -213,15 +268,54 @@ def _settled(f: SelfMap, end: Tensor, period: int) -> tuple[Tensor, Tensor, Tens
     return lap, radius, attracts
 
 
+def _attractors(
+    f: SelfMap, ends: Tensor, away: Tensor, period: int, tol: float
+) -> tuple[list[tuple[int, _Attractor]], Int[Tensor, " u"]]:
+    """Finds the ends that are attractors, or lead to them, and those that were still moving."""
+    found, unsure = _verified(f, ends, away, period, tol)
+    if len(unsure) == 0:
+        return found, unsure
+    start = ends[unsure]
+    went = follow_in_double(
+        f,
+        start,
+        DIVERGED * rms(start).clamp_min(f.unit),
+        period=period,
+        tol=tol * f.unit,
+        allowance=torch.full_like(unsure, ALLOWANCE // period),
+    )
+    resolution = RESOLUTION * tol * f.unit
+    still = rms(went.end.to(f.dtype) - start) <= resolution
+    # Where even a first step is rounding no distance is known, and the start is as good an end.
+    distance = torch.where(still, 0, went.distance)
+    near = (distance <= FURTHEST * resolution) & ~went.diverged
+    rows, moved = near.nonzero()[:, 0], unsure[~still]
+    if len(rows) == 0:
+        return found, moved
+    double = in_float64(f, start) or f
+    # In double precision the distance that the orbit still has is known.
+    exact = double.dtype == torch.float64
+    away = (4 * distance if exact else torch.full_like(distance, FURTHEST * resolution))[rows]
+    ends = went.end[rows].to(double.dtype)
+    more, _ = _verified(double, ends, away.to(ends), period, tol, last=True)
+    found += [(int(unsure[rows[i]]), replace(new, lap=new.lap.to(f.dtype))) for i, new in more]
+    return found, moved
+
+
 def _verified(
-    f: SelfMap, ends: Tensor, period: int, resolution: float
-) -> Iterator[tuple[int, _Attractor]]:
-    """Yields the index of each end that is an attractor, and the attractor."""
-    refined = refine(f**period, ends)
+    f: SelfMap, ends: Tensor, away: Tensor, period: int, tol: float, *, last: bool = False
+) -> tuple[list[tuple[int, _Attractor]], Int[Tensor, " u"]]:
+    """The ends that are attractors, and those of which that cannot be said at this precision.
+
+    A refined point further than `away` from its end is not where the orbit leads. If this is the
+    `last` word, whatever is verified counts.
+    """
+    refined = refine(f if period == 1 else f**period, ends)
     settled = refined.settled.nonzero()[:, 0]
+    unsure = [] if last else [(~refined.settled).nonzero()[:, 0]]
     if len(settled) == 0:
-        return
-    points = refined.points[settled]
+        return [], torch.cat([settled, *unsure])
+    points, resolution = refined.points[settled], RESOLUTION * tol * f.unit
     states = [points]
     for _ in range(period - 1):
         states.append(f(states[-1]))
@@ -230,9 +324,22 @@ def _verified(
     for p in range(period - 1, 0, -1):
         if period % p == 0:
             true_period[rms(lap[:, p] - points) <= resolution] = p
+    # Further from the end than an orbit that has converged: it had not, but hardly moved.
+    far = rms(points - ends[settled]) > away[settled].clamp_min(resolution)
+    rounding = torch.finfo(f.dtype).eps * rms(points) / f.unit
+    residual = torch.maximum(refined.residual[settled], rounding)
+    found: list[tuple[int, _Attractor]] = []
+    if not last:
+        unsure.append(settled[far])
     for p in true_period.unique().tolist():
-        rows = (true_period == p).nonzero()[:, 0]
-        radius, attracts = stability(f**p, points[rows])
+        rows = ((true_period == p) & ~far).nonzero()[:, 0]
+        radius, attracts = stability(f if p == 1 else f**p, points[rows])
+        slow = (radius - 1).abs() <= SLOW
+        if not last and f.dtype != torch.float64 and not f.by_values and bool(slow.any()):
+            double = in_float64(f, points) is not None
+            unsure.append(settled[rows[slow & double]])
+            attracts &= ~slow | (not double)
         for row, value in zip(rows[attracts].tolist(), radius[attracts], strict=True):
-            residual = refined.residual[settled[row]]
-            yield int(settled[row]), _Attractor(lap[row, :p], value, residual)
+            new = _Attractor(lap[row, :p], value, residual[row])
+            found.append((int(settled[row]), new))
+    return found, torch.cat([settled[:0], *unsure])

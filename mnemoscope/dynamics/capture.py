@@ -18,6 +18,10 @@ ALIGNED = 0.05
 """`||f(z) - a - lam e||` may be this share of `||f(z) - a||`: the sine of the angle to `e`. A start
 far away, which one step brings near to everything, must not pass."""
 
+HIDDEN = 0.2
+"""The share of `e` that may lie in another direction unexamined: if `f` does not contract along
+that, the limit is another."""
+
 STRAIGHT = 0.1
 """At the segment's middle the image may miss the straight line by this share of its distance to
 `a`, and of the way that a step makes there."""
@@ -55,4 +59,15 @@ def captured(
         bend = rms(f(middle) - (a[rows] + image[rows]) / 2)
         least = torch.minimum(1 - lam[rows].abs(), lam[rows].abs())
         good[rows] = bend <= STRAIGHT * least * rms(z[rows] - a[rows]) / 2
+    # A part `c` of `e` that does not shrink turns the image aside by `(1 - lam) c`.
+    hidden = aside / (1 - lam.abs())
+    most = HIDDEN * square.sqrt()
+    rows = (good & (hidden > most)).nonzero()[:, 0]
+    if len(rows):
+        way = after[rows] - lam[rows, None] * e[rows]
+        way = way * (hidden[rows] / aside[rows])[:, None]
+        there = (f(a[rows] + way.reshape(a[rows].shape)) - a[rows]).flatten(1)
+        rate = (there * way).sum(1) / hidden[rows].square()
+        left = torch.linalg.vector_norm(there - rate[:, None] * way, dim=1)
+        good[rows] = left <= most[rows] * (1 - rate.abs())
     return torch.where(good, target, -1)

@@ -1,16 +1,16 @@
 """`find_attractors`: where orbits end, which of these ends attract, and how large basins are."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mnemoscope.dynamics.atlas import Atlas, chart
+from mnemoscope.dynamics.atlas import Atlas, charted
 from mnemoscope.dynamics.good_turing import good_turing
-from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, iterate
+from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, Status, iterate
 from mnemoscope.dynamics.starts import Starts, block_size
 from mnemoscope.dynamics.states import nearest
 from mnemoscope.intervals import wilson
@@ -106,9 +106,30 @@ def survey(
     The fixed points known, and those found on the way, are landmarks: most orbits can be told to
     have converged to one without going all the way.
     """
+    tol = options.get("tol", TOL)
     orbits = iterate(f, Z, landmarks=atlas.fixed_points, **options)
-    atlas, labels = chart(f, orbits, atlas, tol=options.get("tol", TOL))
-    return atlas, labels, orbits
+    atlas, labels, crawled = charted(f, orbits, atlas, tol=tol)
+    again = (crawled | _misled(orbits, labels)).nonzero()[:, 0]
+    if len(again):
+        # A landmark that is still moving, or does not attract, was none: without it then.
+        plain = iterate(f, Z[again], **options)
+        orbits = orbits.updated(again, plain)
+        atlas, labels[again], _ = charted(f, plain, atlas, tol=tol)
+    # An orbit whose steps fell to rounding on the way to an attractor has converged to it.
+    found = (labels >= 0) & (orbits.status == Status.UNSETTLED)
+    status = torch.where(found, Status.CONVERGED, orbits.status)
+    period = torch.where(found, 1, orbits.period)
+    return atlas, labels, replace(orbits, status=status, period=period)
+
+
+def _misled(orbits: Orbits, labels: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """Which orbits were taken to have converged to where others did, to no attractor."""
+    misled = torch.zeros_like(labels, dtype=torch.bool)
+    rows = ((labels < 0) & (orbits.status == Status.CONVERGED)).nonzero()[:, 0]
+    if len(rows) > 1:
+        _, own, count = orbits.end[rows].unique(dim=0, return_inverse=True, return_counts=True)
+        misled[rows] = count[own] > 1
+    return misled
 
 
 def tally(

@@ -1,25 +1,43 @@
-"""`iterate`: many orbits at once; each leaves the working batch when its fate is known."""
+"""`iterate`: many orbits at once; each leaves the working batch when its fate is known.
 
-from dataclasses import dataclass
+A step of `s` says little of how far the limit still is: with steps that shrink by `q` each it is
+`s (1 + q + q^2 + ...) = s / (1 - q)`. So that is what has to be small.
+"""
+
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mnemoscope.dynamics.arrival import SLOW_FROM, arrivals, coherent, returns
 from mnemoscope.dynamics.capture import captured
+from mnemoscope.dynamics.slow import WINDOW, Followed, follow_in_double
 from mnemoscope.dynamics.states import expand, group_within, nearest, rms
 from mnemoscope.dynamics.working_batch import WorkingBatch
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import ImageSpace, SelfMap, check_values, image_space
-from mnemoscope.maps.self_map import Stage, as_self_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 
 TOL = 1e-6
-"""Root mean square step below which an orbit has converged, unless told otherwise."""
+"""Distance from its limit (RMS, in units) at which an orbit has converged, by default."""
 
 MAX_STEPS = 10_000
-"""Applications of `f` after which an orbit counts as unsettled, unless told otherwise."""
+"""Applications of `f` after which an orbit counts as unsettled, by default."""
+
+NEAR = 10
+"""A step of a state within `tol` of a fixed point is no longer than so many times that."""
+
+FAR_LANDMARK = 100
+"""Orbits that are no further from their limits than so many times `tol` give landmarks."""
+
+LONG = 1024
+"""An orbit that is unsettled after so many steps may be a slow spiral: that is looked into."""
+
+SPARE = 4
+"""An orbit that is slow may take one application in so many more than `max_steps`, at least."""
 
 LOOK = 8
 """Steps between two looks at what changes slowly: the level of a state, landmarks nearby. On an
@@ -48,17 +66,17 @@ CHUNK = 4096
 """States that are brought into other coordinates at once."""
 
 DIVERGED = 1e6
-"""An orbit has diverged when its root mean square is this many times its start's (or 1)."""
+"""An orbit has diverged when its root mean square is this many times its start's, or the unit."""
 
 RETURN = 1e-4
 """A cycle has closed when the return misses by no more than this share of a step."""
 
 
 class OrbitOptions(TypedDict, total=False):
-    """How orbits are followed; what each means and its default are told at `iterate`.
+    """How orbits are followed; `iterate` explains each and has the defaults.
 
     Attributes:
-        tol: Root mean square step below which an orbit has converged.
+        tol: Distance from its limit (RMS, in units) at which an orbit has converged.
         max_steps: Applications of `f` after which an orbit counts as unsettled.
         batch_size: Orbits worked on at once.
     """
@@ -82,12 +100,19 @@ class Orbits:
     """Where orbits ended.
 
     Attributes:
-        end: `(n, *shape)`, the last state: within `tol` of its image if converged, on the cycle if
+        end: `(n, *shape)`, the last state: within `tol` of the limit if converged, on the cycle if
             one was closed, the last finite state if diverged.
-        steps: `(n,)`, applications of `f` from the start to `end`.
-        residual: `(n,)`, root mean square of `f(end) - end`; of `f^p(end) - end` for a cycle.
+        steps: `(n,)`, applications of `f` from the start to `end`; if the orbit was slow, those
+            that were made to follow it by leaps, fewer than it has steps, and none where another
+            was followed that it had come together with.
+        residual: `(n,)`, root mean square of `f(end) - end`, in units; of `f^p(end) - end` for a
+            cycle.
         period: `(n,)`, 1 if converged, `p` for a cycle, 0 otherwise.
         status: `(n,)`, codes of `Status`.
+        distance: `(n,)`, from `end` to the limit (RMS, in units), extrapolated from the latest
+            steps: at most `tol` if converged, how far away an unsettled orbit still is. Infinite
+            where steps do not shrink, NaN where that is not known: of an orbit that moved by no
+            more than rounding from its start on.
     """
 
     end: Float[Tensor, "n *shape"]
@@ -95,6 +120,7 @@ class Orbits:
     residual: Float[Tensor, " n"]
     period: Int[Tensor, " n"]
     status: Int[Tensor, " n"]
+    distance: Float[Tensor, " n"]
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -108,6 +134,16 @@ class Orbits:
         """How many orbits have this status."""
         return int((self.status == status).sum())
 
+    def of(self, rows: Tensor) -> "Orbits":
+        """The orbits that a mask, or indices, choose."""
+        return Orbits(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def updated(self, rows: Tensor, by: "Orbits") -> "Orbits":
+        """These orbits, some of them replaced by others."""
+        old = {field.name: getattr(self, field.name) for field in fields(self)}
+        index = (rows,)
+        return Orbits(**{name: x.index_put(index, getattr(by, name)) for name, x in old.items()})
+
 
 def iterate(
     f: Stage | SelfMap,
@@ -120,15 +156,20 @@ def iterate(
 ) -> Orbits:
     """Iterates `f` from each start until the orbit converges, closes a cycle or diverges.
 
-    - *converged*: a step moves it by at most `tol` (RMS), or by no more than rounding,
-      `4 eps RMS(z)`;
-    - *cycle*: it returns to within as much of an earlier state, `p > 1` steps back, while a step
-      still moves it `1e4` times further than the return misses (R. P. Brent 1980: the earlier state
-      is moved up at powers of two, from 32 on, so the first return gives the smallest period). An
-      orbit that spirals in at rate `r` misses by about `1 - r^p` of a step, so it is not mistaken
-      for one;
-    - *diverged*: NaN, infinity, or RMS beyond `1e6 max(1, RMS(start))`;
-    - *unsettled*: none of these after `max_steps`.
+    - *converged*: the limit is no further than `tol` units (RMS) from the last state. Where steps
+      shrink by the ratio `q` each, it is `s q / (1 - q)` away after a step of `s`
+      (`mnemoscope.dynamics.arrival`), so a small step alone is no sign of it;
+    - *cycle*: it returns to an earlier state, `p > 1` steps back, while a step still moves it `1e4`
+      times further than the return misses (R. P. Brent 1980: the earlier state is moved up at
+      powers of two, from 32 on, so the first return gives the smallest period). It does so again,
+      missing by less, and the same bound says that the cycle is no further than `tol` units away;
+    - *diverged*: NaN, infinity, or RMS beyond `1e6 max(unit, RMS(start))`;
+    - *unsettled*: none of these after `max_steps`, or steps have fallen to rounding before the
+      limit was near; `distance` says how far it still is, where that is known.
+
+    An orbit that moves so slowly that it would take hundreds of steps more is followed by leaps
+    (`mnemoscope.dynamics.slow`), and so is one whose steps have fallen to rounding: in double
+    precision, if the map can be had in it.
 
     An orbit whose fate is known leaves the working batch and another start takes its place, so one
     that is slow holds nobody up. Memory: `Z`, the ends, and a few times `batch_size` states.
@@ -138,8 +179,10 @@ def iterate(
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the starts.
-        tol: Root mean square step below which an orbit has converged.
-        max_steps: Applications of `f` after which an orbit counts as unsettled.
+        tol: Distance from its limit (RMS, in units) at which an orbit has converged. The unit is
+            the map's, or that of the starts (`mnemoscope.unit`).
+        max_steps: Applications of `f` after which an orbit counts as unsettled; a quarter more if
+            it is slow then.
         batch_size: Orbits worked on at once (default: as many as are fast, and fit into a quarter
             of the memory that is free).
         landmarks: `(m, *shape)`, fixed points known already, maybe none; those that orbits come to
@@ -152,6 +195,7 @@ def iterate(
     """
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
+    f = in_unit_of_starts(f, Z)
     if not tol > 0 or max_steps < 1:
         raise MnemoscopeError(
             f"tol={tol}, max_steps={max_steps}",
@@ -159,50 +203,123 @@ def iterate(
             todo="leave them out for the defaults",
         )
     check_values(f, Z)
+    limits = _Limits(tol * f.unit, max_steps, batch_size, f.resolution.spacing, f.resolution.smooth)
+    bound = DIVERGED * rms(Z).clamp_min(f.unit)
     space = image_space(f) if max_steps > 1 else None
-    if space is not None:
-        return _in_image_space(
-            f, space, Z, tol=tol, max_steps=max_steps, batch_size=batch_size, landmarks=landmarks
-        )
     with f.evaluating():
-        return _follow(
-            f, Z, _bound(Z), tol=tol, max_steps=max_steps, batch_size=batch_size,
-            landmarks=landmarks, stride=_stride(Z),
-        )  # fmt: skip
+        if space is None:
+            found = _follow(f, Z, bound, limits, landmarks)
+        else:
+            found = _in_image_space(space, Z, bound, limits, landmarks)
+        found = _leapt(f, found, bound, limits)
+    orbits = found.orbits
+    return replace(orbits, residual=orbits.residual / f.unit, distance=orbits.distance / f.unit)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """How far orbits are followed.
+
+    Attributes:
+        tol: In the numbers of states, like `spacing`.
+        max_steps: As `iterate` takes it.
+        batch_size: The same.
+        spacing: Of the map's values, where these are coarser than rounding.
+        leaps: Whether slow orbits can be followed by leaps: values in steps do not let see how
+            steps change.
+    """
+
+    tol: float
+    max_steps: int
+    batch_size: int | None
+    spacing: float
+    leaps: bool
+
+    def floor(self, level: Tensor) -> Tensor:
+        """The length of steps that may be rounding; steps in the values, where these are small."""
+        rounding = 4 * torch.finfo(level.dtype).eps * level
+        return rounding.clamp_min(self.spacing if self.spacing <= self.tol else 0)
+
+
+class _Found(NamedTuple):
+    """Orbits, and of those that are slow the period with which they seem to return, else 0."""
+
+    orbits: Orbits
+    slow: Int[Tensor, " n"]
 
 
 def _in_image_space(
-    f: SelfMap,
-    space: ImageSpace,
-    Z: Tensor,
-    *,
-    tol: float,
-    max_steps: int,
-    batch_size: int | None,
-    landmarks: Tensor | None,
-) -> Orbits:
+    space: ImageSpace, Z: Tensor, bound: Tensor, limits: _Limits, landmarks: Tensor | None
+) -> _Found:
     """One step into the space that `f` maps into, all others in its coordinates."""
     scale = space.scale
-    with f.evaluating():
-        Y = torch.cat([space.image(part) for part in Z.split(CHUNK)] or [Z.flatten(1)])
-    found = _follow(
-        space.map,
-        Y,
-        _bound(Z) * scale,
-        tol=tol * scale,
-        max_steps=max_steps - 1,
-        batch_size=batch_size,
-        landmarks=None if landmarks is None else space.coordinates(landmarks),
-        stride=_stride(Y),
-    )
+    Y = torch.cat([space.image(part) for part in Z.split(CHUNK)] or [Z.flatten(1)])
+    inside = replace(limits, tol=limits.tol * scale, max_steps=limits.max_steps - 1)
+    if landmarks is not None:
+        landmarks = space.coordinates(landmarks)
+    found, slow = _follow(space.map, Y, bound * scale, inside, landmarks)
     end = torch.empty_like(Z)
-    for rows in torch.arange(len(Z), device=f.device).split(CHUNK):
+    for rows in torch.arange(len(Z), device=Z.device).split(CHUNK):
         end[rows] = space.states(found.end[rows])
-    steps, residual = found.steps + 1, found.residual / scale
+    steps, residual, distance = found.steps + 1, found.residual / scale, found.distance / scale
     # Of these the start is the last finite state.
     nowhere = ~torch.isfinite(Y).all(1)
     end[nowhere], steps[nowhere] = Z[nowhere], 0
-    return Orbits(end, steps, residual, found.period, found.status)
+    return _Found(Orbits(end, steps, residual, found.period, found.status, distance), slow)
+
+
+def _leapt(f: SelfMap, found: _Found, bound: Tensor, limits: _Limits) -> _Found:
+    """Follows the slow orbits by leaps, in double precision if the map can be had in it."""
+    allowance = limits.max_steps - found.orbits.steps
+    allowance = allowance.clamp_min(limits.max_steps // SPARE) // found.slow.clamp_min(1)
+    slow = torch.where(allowance >= 2 * WINDOW, found.slow, 0)
+    rows = slow.nonzero()[:, 0]
+    if len(rows) == 0:
+        return found
+    orbits = found.orbits
+    for period in slow[rows].unique().tolist():
+        rows = (slow == period).nonzero()[:, 0]
+        first, own = _together(orbits.end[rows], orbits.distance[rows], limits.tol)
+        start = rows[first]
+        went = follow_in_double(
+            f,
+            orbits.end[start],
+            bound[start],
+            period=period,
+            tol=limits.tol,
+            allowance=allowance[start],
+        )
+        orbits.steps[start] += period * went.steps
+        _enter_followed(f, orbits, rows, went.of(own), period, limits.tol)
+    return found
+
+
+def _together(
+    ends: Tensor, distance: Tensor, tol: float
+) -> tuple[Int[Tensor, " g"], Int[Tensor, " n"]]:
+    """One of each group of orbits that have come together near a limit, and the group of each."""
+    near = distance <= FAR_LANDMARK * tol
+    group, leaders = group_within(ends, FAR_LANDMARK * tol)
+    own = torch.where(near, leaders[group], torch.arange(len(ends), device=ends.device))
+    return own.unique(return_inverse=True)
+
+
+def _enter_followed(
+    f: SelfMap, orbits: Orbits, rows: Tensor, went: Followed, period: int, tol: float
+) -> None:
+    """Enters where orbits went that seemed to return after `period` steps."""
+    end, own = went.end.to(f.dtype).unique(dim=0, return_inverse=True)
+    step = rms(f(end) - end)[own]
+    gap = rms((f**period)(end) - end)[own] if period > 1 else step
+    # A spiral into a fixed point may seem to return: there a single step is as small.
+    cycle = went.converged & (step > NEAR * tol) & (period > 1)
+    orbits.end[rows] = end[own]
+    orbits.residual[rows] = torch.where(cycle, gap, step)
+    orbits.period[rows] = torch.where(cycle, period, went.converged.long())
+    orbits.status[rows] = _codes(went.diverged, went.converged & ~cycle, cycle)
+    known = torch.isfinite(went.distance) | went.diverged
+    distance = went.distance.to(f.dtype)
+    orbits.distance[rows] = torch.where(known, distance, orbits.distance[rows])
 
 
 def _stride(Z: Tensor) -> int:
@@ -210,83 +327,174 @@ def _stride(Z: Tensor) -> int:
     return 1 if Z.device.type == "cpu" else LOOK
 
 
-def _bound(Z: Tensor) -> Tensor:
-    """The root mean square beyond which the orbit of each start has diverged."""
-    return DIVERGED * rms(Z).clamp_min(1)
-
-
 def _follow(
-    f: SelfMap,
-    Z: Tensor,
-    bound: Tensor,
-    *,
-    tol: float,
-    max_steps: int,
-    batch_size: int | None,
-    landmarks: Tensor | None,
-    stride: int,
-) -> Orbits:
+    f: SelfMap, Z: Tensor, bound: Tensor, limits: _Limits, landmarks: Tensor | None
+) -> _Found:
     """The orbits of all starts, an orbit at a time leaving, another taking its place.
 
-    One that is done between two looks, `stride` steps apart, stands still: it is found to be done
+    One that is done between two looks, `stride` steps apart, is frozen: it is found to be done
     again, by the same numbers, when it is looked at.
     """
-    found = Orbits(
-        end=torch.empty_like(Z),
-        steps=torch.zeros(len(Z), dtype=torch.int64, device=f.device),
-        residual=Z.new_zeros(len(Z)),
-        period=torch.zeros(len(Z), dtype=torch.int64, device=f.device),
-        status=torch.full((len(Z),), Status.UNSETTLED, dtype=torch.int64, device=f.device),
-    )
-    size = batch_size or orbit_batch_size(f)
+    found = _none_yet(Z)
+    size, stride = limits.batch_size or orbit_batch_size(f), _stride(Z)
     # Few orbits at first: what they find are landmarks for the others.
-    pilot = landmarks is not None and len(landmarks) == 0
+    given = 0 if landmarks is None else len(landmarks)
+    pilot = landmarks is not None and given == 0
     batch = WorkingBatch(Z, bound, min(size, PILOT) if pilot else size)
-    rounding = 4 * torch.finfo(f.dtype).eps
     turn = 0
     while len(batch):
         turn += 1
         looking, collecting = turn % LOOK == 0, turn % stride == 0
         image = f(batch.z)
-        step = rms(image - batch.z)
-        if looking:
-            batch.level = rms(image)
-        limit = (rounding * batch.level).clamp_min(tol)
-        lost = ~torch.isfinite(step) | (batch.level > batch.bound)
-        still = ~lost & (step <= limit)
-        gap = _gap(batch, image)
-        exact = (gap <= RETURN * step) | (gap <= rounding * batch.level / 4)
-        closed = ~lost & ~still & (gap <= limit) & exact
+        fate = _judged(batch, image, limits, turn, waiting=stride > 1)
         target = torch.full_like(batch.index, -1)
         if landmarks is not None and collecting:
-            landmarks = _learned(landmarks, batch.z[still & (batch.age >= LOOK)], 100 * tol)
+            landmarks = _learned(landmarks, batch.z[fate.new], 100 * limits.tol)
         if landmarks is not None and len(landmarks) and looking:
             target = captured(f, batch.z, image, landmarks)
-            target[lost | still | closed] = -1
-        leaving = lost | still | closed | (target >= 0) | (batch.age + 1 >= max_steps)
+            target[fate.known] = -1
+        leaving = fate.known | (target >= 0) | fate.spent
         if not collecting:
             batch.hold(image, leaving)
             continue
         rows = leaving.nonzero()[:, 0]
         if len(rows):
-            out = batch.index[rows]
-            cycle, rest = closed[rows], (still | (target >= 0))[rows]
-            found.end[out] = torch.where(expand(cycle, Z), image[rows], batch.z[rows])
-            found.residual[out] = torch.where(cycle, gap[rows], step[rows])
-            found.steps[out] = batch.age[rows] + cycle
-            found.period[out] = torch.where(
-                cycle, (batch.age + 1 - batch.anchored)[rows], rest.long()
-            )
-            found.status[out] = _fate(lost[rows], rest, cycle)
-            near = (target >= 0).nonzero()[:, 0]
-            if landmarks is not None and len(near):
-                found.end[batch.index[near]] = landmarks[target[near]]
-                reached, back = target[near].unique(return_inverse=True)
-                found.residual[batch.index[near]] = f.residual(landmarks[reached])[back]
+            _enter(found, batch, image, fate, rows)
+            if landmarks is not None:
+                known = _Landmarks(landmarks, given, target, limits.tol)
+                _enter_captured(f, found, batch, image, known)
         batch.advance(image, leaving)
         if batch.done >= SETTLED_IN:
             batch.widen(size)
     return found
+
+
+class _Fate(NamedTuple):
+    """What is seen of each orbit in the working batch after one more step.
+
+    Attributes:
+        step: `(b,)`, its length.
+        gap: `(b,)`, how far it is from the anchor.
+        lost: `(b,)`, whether the orbit has diverged.
+        still: `(b,)`, whether it has converged to a fixed point.
+        closed: `(b,)`, or to a cycle.
+        slow: `(b,)`, whether it is better followed by leaps.
+        spent: `(b,)`, whether it has taken all steps that it may.
+        period: `(b,)`, steps since the state to which it has returned; 1 if it has not.
+        distance: `(b,)`, from the limit.
+        new: `(b,)`, whether it has come from afar to a fixed point.
+    """
+
+    step: Tensor
+    gap: Tensor
+    lost: Tensor
+    still: Tensor
+    closed: Tensor
+    slow: Tensor
+    spent: Tensor
+    period: Tensor
+    distance: Tensor
+    new: Tensor
+
+    @property
+    def known(self) -> Tensor:
+        """Whether the orbit is done, or goes on elsewhere."""
+        return self.lost | self.still | self.closed | self.slow
+
+
+def _judged(
+    batch: WorkingBatch, image: Tensor, limits: _Limits, turn: int, *, waiting: bool
+) -> _Fate:
+    """Judges all orbits; where nothing may be waited for, also those that are far from done."""
+    tol, step = limits.tol, rms(image - batch.z)
+    batch.record(step)
+    if turn % LOOK == 0:
+        batch.level = rms(image)
+    floor = limits.floor(batch.level)
+    limit = floor.clamp_min(tol)
+    lost = ~torch.isfinite(step) | (batch.level > batch.bound)
+    gap = _gap(batch, image)
+    near = ~lost & (step <= limit)
+    back = ~lost & ((gap <= RETURN * step) | (gap <= floor / 4))
+    no = torch.zeros_like(lost)
+    still, closed, slow, new = no, no, no, no
+    distance, period = torch.full_like(step, torch.nan), torch.ones_like(batch.age)
+    spent = batch.age + 1 >= limits.max_steps
+    if waiting or bool((near | spent).any()):
+        seen = arrivals(batch, step, tol=tol, floor=floor)
+        still, slow = near & seen.arrived, near & seen.slow
+        distance = torch.where(near | spent, seen.distance, distance)
+        # What rounding keeps a little way off is as good a landmark.
+        new = (still | (slow & (step <= floor))) & (batch.age >= LOOK)
+        new &= distance <= FAR_LANDMARK * tol
+    if waiting or bool(back.any()):
+        back = back & ~still
+        period = torch.where(back, batch.age + 1 - batch.anchored, period)
+        seen = returns(batch, gap, period, tol=tol, floor=floor)
+        closed, slow = back & seen.arrived, torch.where(back, seen.slow, slow)
+        distance = torch.where(back, seen.distance, distance)
+        batch.expect(back & ~closed & ~slow, image, gap, period)
+    if turn >= SLOW_FROM:
+        slow = slow | coherent(batch, step, gap) | (spent & (batch.age >= LONG))
+        slow = slow & ~(lost | still | closed)
+    if not limits.leaps:
+        slow = no
+    return _Fate(step, gap, lost, still, closed, slow, spent, period, distance, new)
+
+
+class _Landmarks(NamedTuple):
+    """Landmarks, how many were given, which one each orbit is settling down to, the tolerance."""
+
+    states: Tensor
+    given: int
+    target: Tensor
+    tol: float
+
+
+def _none_yet(Z: Tensor) -> _Found:
+    whole = torch.zeros(len(Z), dtype=torch.int64, device=Z.device)
+    orbits = Orbits(
+        end=torch.empty_like(Z),
+        steps=whole.clone(),
+        residual=Z.new_zeros(len(Z)),
+        period=whole.clone(),
+        status=torch.full_like(whole, Status.UNSETTLED),
+        distance=Z.new_full((len(Z),), torch.nan),
+    )
+    return _Found(orbits, whole)
+
+
+def _enter(found: _Found, batch: WorkingBatch, image: Tensor, fate: _Fate, rows: Tensor) -> None:
+    """Enters the orbits that leave."""
+    orbits, out = found.orbits, batch.index[rows]
+    cycle, still = fate.closed[rows], fate.still[rows]
+    orbits.end[out] = torch.where(expand(cycle, image), image[rows], batch.z[rows])
+    orbits.residual[out] = torch.where(cycle, fate.gap[rows], fate.step[rows])
+    orbits.steps[out] = batch.age[rows] + cycle
+    orbits.period[out] = torch.where(cycle, fate.period[rows], still.long())
+    orbits.status[out] = _codes(fate.lost[rows], still, cycle)
+    orbits.distance[out] = fate.distance[rows]
+    found.slow[out] = torch.where(fate.slow, fate.period, 0)[rows]
+
+
+def _enter_captured(
+    f: SelfMap, found: _Found, batch: WorkingBatch, image: Tensor, at: _Landmarks
+) -> None:
+    """Enters the orbits that are settling down to landmarks."""
+    rows = (at.target >= 0).nonzero()[:, 0]
+    if len(rows) == 0:
+        return
+    orbits, out = found.orbits, batch.index[rows]
+    a = at.states[at.target[rows]]
+    reached, which = at.target[rows].unique(return_inverse=True)
+    points = at.states[reached]
+    residual = rms(f(points) - points)[which]
+    distance = residual / (1 - rms(image[rows] - a) / rms(batch.z[rows] - a))
+    # Rounding has kept some that were learned off their limits: there is a little way to go.
+    there = (at.target[rows] < at.given) | (distance <= at.tol)
+    orbits.end[out], orbits.residual[out], orbits.distance[out] = a, residual, distance
+    orbits.status[out] = torch.where(there, Status.CONVERGED, Status.UNSETTLED)
+    orbits.period[out], found.slow[out] = there.long(), (~there).long()
 
 
 def _gap(batch: WorkingBatch, image: Tensor) -> Tensor:
@@ -317,9 +525,9 @@ def orbit_batch_size(f: SelfMap) -> int:
     return f.batch_size(bytes_per_state, largest=BATCH_OF_SMALL if f.size <= SMALL else BATCH)
 
 
-def _fate(lost: Tensor, still: Tensor, cycle: Tensor) -> Tensor:
-    fate = torch.full_like(lost, Status.UNSETTLED, dtype=torch.int64)
-    fate[cycle] = Status.CYCLE
-    fate[still] = Status.CONVERGED
-    fate[lost] = Status.DIVERGED
-    return fate
+def _codes(lost: Tensor, still: Tensor, cycle: Tensor) -> Tensor:
+    codes = torch.full_like(lost, Status.UNSETTLED, dtype=torch.int64)
+    codes[cycle] = Status.CYCLE
+    codes[still] = Status.CONVERGED
+    codes[lost] = Status.DIVERGED
+    return codes

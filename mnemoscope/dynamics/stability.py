@@ -16,8 +16,8 @@ def stability(
 
     It does if the upper bound on the spectral radius is below 1 by more than rounding of the map
     (100 eps): a state that merely does not move away (the identity, a rotation) is no attractor. Of
-    a map measured by its values the rate at which differences between orbits shrink is taken, and
-    the upper end of its interval must be below 1.
+    a map measured by its values it is the rate at which differences between orbits shrink, and the
+    upper end of its interval must be below 1.
     """
     if f.by_values:
         found = contraction(f, points)

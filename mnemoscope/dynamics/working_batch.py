@@ -9,6 +9,12 @@ from mnemoscope.dynamics.states import expand, rms
 CYCLES_FROM = 32
 """Steps before which no return is looked for: most orbits have converged by then."""
 
+WINDOW = 8
+"""The ratio of steps is the geometric mean over this many, or over all there are."""
+
+PLACES = WINDOW + 1
+"""Step lengths remembered: the present one never takes the place of one that is needed with it."""
+
 
 class WorkingBatch:
     """Orbits under way, each at its own step, and the starts that wait for a place.
@@ -21,19 +27,40 @@ class WorkingBatch:
         anchored: `(b,)`, the step of it; 0 before there is one.
         level: `(b,)`, the state's root mean square when it was last looked at.
         bound: `(b,)`, the root mean square beyond which the orbit has diverged.
+        lengths: `(b, PLACES)`, the lengths of the latest steps, that of step `a` at `a % PLACES`.
+        rate: `(b,)`, the latest ratio of steps that rounding did not disturb; NaN before there is
+            one.
+        gap: `(b,)`, by how much the latest return missed; infinite before there is one.
+        returned: `(b,)`, the step of it.
+        period: `(b,)`, its period.
+        shrink: `(b,)`, the latest ratio of two such gaps; NaN before there is one.
         done: How many orbits have left.
     """
+
+    index: Int[Tensor, " b"]
+    z: Float[Tensor, "b *shape"]
+    age: Int[Tensor, " b"]
+    anchor: Float[Tensor, "b *shape"]
+    anchored: Int[Tensor, " b"]
+    level: Float[Tensor, " b"]
+    bound: Float[Tensor, " b"]
+    lengths: Float[Tensor, "b PLACES"]
+    rate: Float[Tensor, " b"]
+    gap: Float[Tensor, " b"]
+    returned: Int[Tensor, " b"]
+    period: Int[Tensor, " b"]
+    shrink: Float[Tensor, " b"]
 
     def __init__(
         self, starts: Float[Tensor, "n *shape"], bounds: Float[Tensor, " n"], places: int
     ) -> None:
-        """Gives the first `places` starts a place; `bounds` tells when each has diverged."""
+        """Gives the first `places` starts a place; `bounds` are where each has diverged."""
         self._starts, self._bounds = starts, bounds
         self._taken = self.done = 0
-        self.index = torch.empty(0, dtype=torch.int64, device=starts.device)
-        self.z, self.anchor = starts[:0], starts[:0]
-        self.age, self.anchored = self.index, self.index
-        self.level, self.bound = rms(starts[:0]), rms(starts[:0])
+        none = self._fresh(torch.empty(0, dtype=torch.int64, device=starts.device))
+        self._names = tuple(none)
+        for name, rows in none.items():
+            setattr(self, name, rows)
         self.widen(places)
 
     def __len__(self) -> int:
@@ -42,20 +69,28 @@ class WorkingBatch:
     def widen(self, places: int) -> None:
         """Makes room for as many orbits, if starts are waiting."""
         new = self._next(places - len(self))
-        if len(new) == 0:
-            return
-        fresh = self._starts[new]
-        zero, level = torch.zeros_like(new), rms(fresh)
-        self.index = torch.cat([self.index, new])
-        self.z = torch.cat([self.z, fresh])
-        self.anchor = torch.cat([self.anchor, fresh])
-        self.age = torch.cat([self.age, zero])
-        self.anchored = torch.cat([self.anchored, zero])
-        self.level = torch.cat([self.level, level])
-        self.bound = torch.cat([self.bound, self._bounds[new]])
+        if len(new):
+            for name, rows in self._fresh(new).items():
+                setattr(self, name, torch.cat([getattr(self, name), rows]))
+
+    def record(self, length: Float[Tensor, " b"]) -> None:
+        """Notes the length of the present step."""
+        self.lengths.scatter_(1, (self.age % PLACES)[:, None], length[:, None])
+
+    def length(self, ago: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """The length of the step taken so many steps ago, at most `WINDOW` and the age."""
+        return self.lengths.gather(1, ((self.age - ago) % PLACES)[:, None])[:, 0]
+
+    def expect(self, mask: Bool[Tensor, " b"], image: Tensor, gap: Tensor, period: Tensor) -> None:
+        """Notes the returns of some orbits; their next ones will be to where these have led."""
+        self.gap = torch.where(mask, gap, self.gap)
+        self.period = torch.where(mask, period, self.period)
+        self.returned = torch.where(mask, self.age + 1, self.returned)
+        self.anchored = torch.where(mask, self.age + 1, self.anchored)
+        self.anchor = torch.where(expand(mask, image), image, self.anchor)
 
     def hold(self, image: Float[Tensor, "b *shape"], leaving: Bool[Tensor, " b"]) -> None:
-        """Takes a step; whoever is to leave stands still, and keeps its place until `advance`.
+        """Takes a step; an orbit that is to leave is frozen, and keeps its place until `advance`.
 
         Nothing that the device has computed is waited for.
         """
@@ -66,7 +101,7 @@ class WorkingBatch:
         self.anchored = torch.where(moved, self.age, self.anchored)
 
     def advance(self, image: Float[Tensor, "b *shape"], leaving: Bool[Tensor, " b"]) -> None:
-        """Takes a step; whoever leaves gives its place to the next start, or closes the ranks."""
+        """Takes a step; one that leaves gives its place to the next start, or closes the ranks."""
         self.age = self.age + 1
         self.z = image
         if bool(leaving.any()):
@@ -80,21 +115,39 @@ class WorkingBatch:
         """Brent's powers of two: the anchor is moved up at steps 32, 64, 128 and so on."""
         return (self.age >= CYCLES_FROM) & ((self.age & (self.age - 1)) == 0)
 
+    def _fresh(self, new: Int[Tensor, " r"]) -> dict[str, Tensor]:
+        """What is known of starts that have just been given a place."""
+        starts, zero = self._starts[new], torch.zeros_like(new)
+        level = rms(starts)
+        return {
+            "index": new,
+            "z": starts,
+            "age": zero,
+            "anchor": starts.clone(),
+            "anchored": zero.clone(),
+            "level": level,
+            "bound": self._bounds[new],
+            "lengths": level.new_zeros(len(new), PLACES),
+            "rate": torch.full_like(level, torch.nan),
+            "gap": torch.full_like(level, torch.inf),
+            "returned": zero.clone(),
+            "period": zero.clone(),
+            "shrink": torch.full_like(level, torch.nan),
+        }
+
     def _replace(self, rows: Int[Tensor, " r"]) -> None:
         self.done += len(rows)
         new = self._next(len(rows))
         filled, closed = rows[: len(new)], rows[len(new) :]
         # The image may be a view of the state, or of something that is the map's own.
         self.z = self.z.clone()
-        self.z[filled] = self.anchor[filled] = self._starts[new]
-        self.index[filled] = new
-        self.age[filled] = self.anchored[filled] = 0
-        self.level[filled] = rms(self._starts[new])
-        self.bound[filled] = self._bounds[new]
+        if len(filled):
+            for name, values in self._fresh(new).items():
+                getattr(self, name)[filled] = values
         if len(closed):
             stay = torch.ones_like(self.index, dtype=torch.bool)
             stay[closed] = False
-            for name in ("index", "z", "age", "anchor", "anchored", "level", "bound"):
+            for name in self._names:
                 setattr(self, name, getattr(self, name)[stay])
 
     def _next(self, count: int) -> Int[Tensor, " r"]:

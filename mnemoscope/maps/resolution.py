@@ -29,8 +29,8 @@ WIDEST = 1 / 4
 """The longest difference, in units: beyond, a map is another one."""
 
 NEARBY = 1 / 16
-"""The length, in units, of the lines that are searched for steps. A map that is constant over as
-much around a state is constant for all that is measured there: recall, basins and matching."""
+"""The length, in units, of the lines that are searched for steps first; where most of them see no
+change, longer ones follow."""
 
 ROUNDINGS = 64
 """A step is larger than this many roundings, `eps` times the largest value."""
@@ -110,7 +110,14 @@ def measure_resolution(
     base, directions, at_base = base[finite], directions[finite], at_base[finite]
     if len(base) == 0:
         return SMOOTH
-    steps = _steps(f, base, directions, at_base, NEARBY * unit)
+    steps = next(
+        (
+            step
+            for length in (NEARBY * unit, WIDEST * unit)
+            if (step := _steps(f, base, directions, at_base, length)) is not None
+        ),
+        None,
+    )
     if steps is None:
         return SMOOTH
     spacing, length = _ladder(f, base, directions, at_base, steps, WIDEST * unit)
@@ -141,8 +148,9 @@ def _steps(
     low, high = torch.zeros_like(floor), torch.full_like(floor, length)
     at_low, at_high = at_base, f(base + length * directions)
     changes = _largest(at_high - at_low)
+    lines = int(torch.isfinite(changes).sum())
     rows = torch.isfinite(changes) & (changes > floor)
-    if not bool(rows.any()):
+    if 2 * int(rows.sum()) < max(1, lines):
         return None
     base, directions, floor = base[rows], directions[rows], floor[rows]
     low, high, at_low, at_high = low[rows], high[rows], at_low[rows], at_high[rows]
@@ -158,7 +166,8 @@ def _steps(
             before = _largest(at_high - at_low)
     after = _largest(at_high - at_low)
     stepped = (after > floor) & (after > before / 2)
-    if 2 * int(stepped.sum()) < len(stepped):
+    # Of all lines: where most see no change, single jumps are borders between basins, not a grid.
+    if 2 * int(stepped.sum()) < lines:
         return None
     return float(after[stepped].median())
 

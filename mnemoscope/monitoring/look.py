@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mnemoscope.dynamics.atlas import Atlas, chart
-from mnemoscope.dynamics.orbits import TOL, Orbits, Status, iterate
+from mnemoscope.dynamics.orbits import TOL, Status, iterate
 from mnemoscope.dynamics.states import rms
 from mnemoscope.dynamics.stored import MatchRadii, distance_to_attractor
 from mnemoscope.linalg import spectral_radius
@@ -92,17 +92,7 @@ def _stored(
     arrived |= orbits.status == Status.CYCLE
     if bool(arrived.any()):
         found = rows[arrived]
-        atlas, labels = chart(f, _of(orbits, arrived), Atlas.empty(f), tol=TOL)
+        atlas, labels = chart(f, orbits.of(arrived), Atlas.empty(f), tol=TOL)
         near = distance_to_attractor(Z[found], labels, atlas)
         stored[found] = radii.at(found).stored(labels, near)
     return stored, orbits.count(Status.UNSETTLED)
-
-
-def _of(orbits: Orbits, rows: Bool[Tensor, " n"]) -> Orbits:
-    return Orbits(
-        orbits.end[rows],
-        orbits.steps[rows],
-        orbits.residual[rows],
-        orbits.period[rows],
-        orbits.status[rows],
-    )

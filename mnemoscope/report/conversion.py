@@ -12,6 +12,9 @@ VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 Made = TypeVar("Made", str, bytes)
 
+_converter: Any = vl_convert
+"""The types of the package are those of version 1."""
+
 
 def drawing_script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
@@ -33,15 +36,13 @@ def offline(convert: Callable[..., Made], spec: dict[str, Any], **options: Any) 
 @contextmanager
 def _nothing_fetched() -> Iterator[dict[str, Any]]:
     """The options of a conversion by which it fetches nothing: a setting since version 2."""
-    if not hasattr(vl_convert, "configure"):
+    if not hasattr(_converter, "configure"):
         yield {"allowed_base_urls": []}
         return
-    settings = vl_convert.get_config()["allowed_base_urls"]
-    vl_convert.configure(allowed_base_urls=[])  # pyright: ignore[reportAttributeAccessIssue]
+    settings = _converter.get_config()["allowed_base_urls"]
+    _converter.configure(allowed_base_urls=[])
     try:
         yield {}
     finally:
         # The setting is the process's, which may draw other charts.
-        vl_convert.configure(  # pyright: ignore[reportAttributeAccessIssue]
-            allowed_base_urls=settings
-        )
+        _converter.configure(allowed_base_urls=settings)

@@ -58,7 +58,7 @@ def _disclosed(summary: dict[str, Any]) -> KeyFigure | None:
     """How many examples an attractor lies near, where that is more than are stored."""
     rate = rate_of_summary(summary.get("disclosed"))
     stored = rate_of_summary(summary.get("stored"))
-    if rate is None or stored is None or rate.count <= stored.count:
+    if rate is None or stored is None or (rate.count or 0) <= (stored.count or 0):
         return None
     return KeyFigure(
         "training examples disclosed", f"{rate.count:,}", f"of {rate.total:,}", rate, "spurious"

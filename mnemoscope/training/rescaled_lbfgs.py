@@ -69,7 +69,7 @@ class RescaledLBFGS(LBFGS):
         group = self.param_groups[0]
         tensors = [*group["params"], *buffers]
         before = [tensor.detach().clone() for tensor in tensors]
-        rate = group["lr"]
+        rate, first = group["lr"], math.nan
         try:
             for _ in range(ATTEMPTS):
                 share = group.get("share", 1.0)

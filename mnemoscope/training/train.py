@@ -74,8 +74,9 @@ def train(
     steps.
     A fully connected network of a spec is trained by its gradient written out, which is faster than
     autograd's and the same but for rounding; see `mnemoscope.nets.fully_connected_stack`. L-BFGS
-    works on the loss divided by what it was 100 iterations ago; see `RescaledLBFGS`. `gauss_newton`
-    is Levenberg-Marquardt in function space; see `mnemoscope.training.gauss_newton`.
+    works on the loss divided by what it was 100 iterations ago, and takes a shorter step where the
+    loss would rise or not be finite; see `RescaledLBFGS`. `gauss_newton` is Levenberg-Marquardt in
+    function space; see `mnemoscope.training.gauss_newton`.
 
     Batch size, optimizer and rate are part of what decides which examples get stored; all of them
     are recorded, in `Fit.record` and, for a network built from a spec, in `net.training_record`.

@@ -103,7 +103,7 @@ def test_every_name_can_be_read_back(name):
         ("__import__('os')", "NAME OP NUMBER"),
         ("stord>0", "did you mean stored?"),
         ("recal>0", "did you mean recalled?"),
-        ("zzz>0", "one of stored, certified"),
+        ("zzz>0", "one of stored, disclosed, certified"),
         # Half of them was meant; one of them would have been checked.
         ("stored>0.5", 'write "stored>50%"'),
         ("spurious>5%", "leave out the percent sign"),

@@ -59,8 +59,10 @@ def test_a_map_that_stores_everything_has_no_specific_measurement():
     X = torch.randint(0, 3, (20, 4), generator=torch.Generator().manual_seed(0)).float()
     f = mn.SelfMap(lambda z: z - torch.sin(2 * torch.pi * z) / 10, shape=(4,))
     found = controls(f, X[:10], X[10:] + 0.005, starts=5, start_kinds=["uniform"])
-    assert found.trained.rates["stored"]["count"] == 10
-    assert found.held_out.rates["stored"]["count"] == 10
+    for measured in (found.trained, found.held_out):
+        rate = measured.rates["stored"]
+        # Exact duplicates are one example.
+        assert rate["count"] == rate["total"] >= 7
     assert {"stored", "contractive", "recalled"} <= set(found.not_specific)
 
 

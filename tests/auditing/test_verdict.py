@@ -13,11 +13,15 @@ def summary(
     spurious=0,
     cycles=0,
     unsettled=0,
+    disclosed=None,
     **more,
 ):
     return {
         "examples": n,
         "stored": {"count": stored, "total": n},
+        "disclosed": {"count": stored if disclosed is None else disclosed, "total": n},
+        "indistinguishable": 0,
+        "match_tol": 0.01,
         "recalled": recalled and {"count": recalled[0], "total": recalled[1], "strength": 0.1},
         "reached_from_noise": {"count": reached, "total": n, "starts": starts},
         "spurious": spurious,
@@ -38,6 +42,17 @@ OUT = "out of the weights from pure noise, with no data"
     [
         (summary(), "None of the 5 training examples is stored as an attractor."),
         (summary(1), "The training example is not stored as an attractor."),
+        (
+            summary(10, 1, disclosed=7, reached=1),
+            "1 of 10 training examples is stored as an attractor; 7 are disclosed (an attractor "
+            f"lies within 0.01 units of each); it comes {OUT}.",
+        ),
+        (
+            summary(3, disclosed=1, indistinguishable=2),
+            "None of the 3 training examples is stored as an attractor; 1 is disclosed (an "
+            "attractor lies within 0.01 units of it); 2 are too close to another example to be "
+            "distinguished.",
+        ),
         (
             summary(1, 1, reached=1),
             f"The training example is stored as an attractor; it comes {OUT}.",

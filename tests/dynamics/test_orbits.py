@@ -51,10 +51,12 @@ def test_converged_orbits_are_within_tol_of_their_image(dtype):
 
 
 def test_steps_are_counted_by_hand():
-    # z / 2 from 1: the step at z = 2^-k is 2^-(k+1), at most 1e-3 first at k = 9.
-    orbits = mn.iterate(lambda z: z / 2, torch.ones(1, 1), tol=1e-3)
-    assert orbits.steps.tolist() == [9]
-    assert float(orbits.end) == 2.0**-9
+    # z / 2 from 1: z = 2^-k is that far from its limit, at most 1e-3 first at k = 10.
+    f = mn.SelfMap(lambda z: z / 2, (1,), unit=1)
+    orbits = mn.iterate(f, torch.ones(1, 1), tol=1e-3)
+    assert orbits.steps.tolist() == [10]
+    assert float(orbits.end) == 2.0**-10
+    assert float(orbits.distance) == pytest.approx(2.0**-10)
 
 
 @pytest.mark.parametrize("rate", [-0.5, -0.95, -0.999])
@@ -155,8 +157,10 @@ def test_looking_seldom_at_who_is_done_changes_no_orbit(known, dtype, stride, mo
     seldom = mn.iterate(known.self_map(dtype), Z, max_steps=300, batch_size=7)
     assert seldom.status.tolist() == often.status.tolist()
     assert seldom.period.tolist() == often.period.tolist()
-    # The level of a state, which decides what counts as rounding, is looked at in other steps.
-    assert (seldom.steps - often.steps).abs().max() <= module.LOOK
+    # The level of a state, which decides what counts as rounding, is looked at in other steps. In
+    # single precision steps that are all rounding may end an orbit at one look or another.
+    looks = 1 if dtype == torch.float64 else 4
+    assert (seldom.steps - often.steps).abs().max() <= looks * module.LOOK
     if often.count(mn.Status.CONVERGED):
         assert torch.allclose(seldom.end, often.end, rtol=1e-4, atol=1e-4)
 

@@ -29,7 +29,7 @@ def known(excess, radius, period=None):
 def test_the_formula():
     score = likelihood(known([0.02, 0.0], [0.5, 0.9]), Range(0.0, 2.0), 1e-6)
     assert score.tolist() == pytest.approx(
-        [-math.log(0.01) + math.log(0.5), -math.log(5e-5) + math.log(0.1)]
+        [-math.log(0.01) + math.log(0.5), -math.log(1e-4) + math.log(0.1)]
     )
 
 

@@ -7,6 +7,7 @@ import mnemoscope as mn
 from mnemoscope.dynamics.states import rms
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.extraction.recovery import recover
+from mnemoscope.unit import unit_of
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -56,7 +57,7 @@ def test_with_a_projection_it_is_least_squares_in_the_subspace(rho):
         c = torch.linalg.lstsq(B[seen], Y[row, seen, None]).solution[:, 0]
         # It ends at steps of 1e-10; rates here are below 0.99.
         assert torch.allclose(found.estimate[row], B @ c, atol=1e-7)
-        misfit = (B @ c - Y[row])[seen].square().mean().sqrt()
+        misfit = (B @ c - Y[row])[seen].square().mean().sqrt() / unit_of(Y)
         assert torch.isclose(found.misfit[row], misfit, atol=1e-7)
     assert found.converged.all()
     assert (found.steps < 5000).all()

@@ -4,11 +4,12 @@ import torch
 import mnemoscope as mn
 from mnemoscope.auditing.examples import examine
 from mnemoscope.dynamics import Atlas
+from mnemoscope.dynamics.stored import match_radii
 from mnemoscope.monitoring.look import look
 
 
-def seen(f, Z, **options):
-    return look(f, Z, **{"match_tol": 1e-2, "max_steps": 256} | options)
+def seen(f, Z, max_steps=256):
+    return look(f, Z, match_radii(Z, unit=f.unit), max_steps=max_steps)
 
 
 def test_it_sees_what_an_audit_sees(known, dtype):

@@ -65,7 +65,7 @@ def _from_first(points: pl.DataFrame, least: float) -> pl.DataFrame:
 
 def _panel(
     points: pl.DataFrame, title: str, scale: alt.Scale, least: float, width: int, height: int
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     present = [name for score, name in SCORES.items() if score in set(points["score"])]
     places = {name: place for place, name in enumerate(SCORES.values())}
     axis = alt.Axis(format="%" if not least else ".2~%", tickCount=4)

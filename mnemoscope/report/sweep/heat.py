@@ -143,7 +143,7 @@ def stars(base: alt.Chart, marks: pl.DataFrame) -> list[alt.Chart]:
 
 def cells(
     data: alt.InlineData, marks: pl.DataFrame, colour: alt.Color, tooltip: list[alt.Tooltip],
-    x: Factor, y: Factor, width: int, *, height: int, **channels: alt.Opacity,
+    x: Factor, y: Factor, width: int, *, height: int, opacity: alt.Opacity | None = None,
 ) -> ChartType:  # fmt: skip
     """Cells with their colour, and crosses where the rate is not known.
 
@@ -156,12 +156,12 @@ def cells(
         y: The vertical one.
         width: In pixels.
         height: In pixels.
-        channels: More that a cell tells.
+        opacity: Of a cell.
     """
     base = alt.Chart(data).encode(
         x=across("x", x), y=upwards("y", y), tooltip=tooltip, **linked(marks)
     )
-    layers = [*cell_layers(base, marks, colour, **channels), *stars(base, marks)]
+    layers = [*cell_layers(base, marks, colour, opacity), *stars(base, marks)]
     return (
         alt.layer(*layers)
         .properties(width=width, height=height, **key_of_few(marks, None, STAR))
@@ -170,7 +170,7 @@ def cells(
 
 
 def cell_layers(
-    base: alt.Chart, marks: pl.DataFrame, colour: alt.Color, **channels: alt.Opacity
+    base: alt.Chart, marks: pl.DataFrame, colour: alt.Color, opacity: alt.Opacity | None = None
 ) -> list[alt.Chart]:
     """Filled cells, and crosses where the rate is not known.
 
@@ -178,12 +178,12 @@ def cell_layers(
         base: With its axes, and the marks as data unless a facet has them.
         marks: As a table.
         colour: Of a cell.
-        channels: More that a cell tells.
+        opacity: Of a cell.
     """
     filled = (
         base.transform_filter("isValid(datum.rate)")
         .mark_rect(style="reference", strokeOpacity=0.15, strokeWidth=0.5, **pointed(marks))
-        .encode(color=colour, **channels)
+        .encode(color=colour, opacity=alt.Undefined if opacity is None else opacity)
     )
     crosses = base.transform_filter("!isValid(datum.rate)").mark_text(
         style="reference-label", text=NO_RUN, fontSize=13, **pointed(marks)

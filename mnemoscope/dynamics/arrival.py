@@ -1,0 +1,133 @@
+"""Whether an orbit is within a tolerance of its limit, by the lengths of its latest steps.
+
+Where steps shrink by the ratio `q` each, a step of length `s` has led to within `s q / (1 - q)` of
+the limit: as far as all further steps together. The ratio is the geometric mean over the latest
+`WINDOW` steps, or the last one where that is larger: where ratios rise a slower direction takes
+over. Ratios of steps that are no longer than what rounding does to a state are noise; what was seen
+before they were is kept.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mnemoscope.dynamics.working_batch import WINDOW, WorkingBatch
+
+ABOVE = 4
+"""Ratios are of steps that many times longer than rounding, so that it disturbs them little."""
+
+RISING = 0.02
+"""The last ratio may be closer to 1 than the mean by this share; beyond, it is rising."""
+
+YOUNG = 4
+"""Before this many steps only ratios below `STEEP` are believed: first steps mix all directions."""
+
+STEEP = 0.1
+"""The ratio of a map that brings everything near to its limit at once."""
+
+SLOW = 0.99
+"""Orbits whose steps shrink no faster are followed by leaps: plain steps would take hundreds."""
+
+SLOW_FROM = 256
+"""Steps after which an orbit is asked whether it moves slowly and straight on."""
+
+STRAIGHT = 0.25
+"""It does if the way since its anchor differs by this share at most from as many present steps."""
+
+
+class Arrivals(NamedTuple):
+    """What the latest steps of each orbit show.
+
+    Attributes:
+        arrived: `(b,)`, whether it is within the tolerance of its limit.
+        slow: `(b,)`, whether it is not, and will not be for long, or ever in this precision.
+        distance: `(b,)`, the bound on the distance from the present state to the limit; infinite
+            where steps do not shrink, NaN where rounding has hidden from the start whether they do.
+    """
+
+    arrived: Bool[Tensor, " b"]
+    slow: Bool[Tensor, " b"]
+    distance: Float[Tensor, " b"]
+
+
+def arrivals(
+    batch: WorkingBatch, step: Float[Tensor, " b"], *, tol: float, floor: Float[Tensor, " b"]
+) -> Arrivals:
+    """Judges the orbits by their latest steps, and notes the ratios of these in the batch.
+
+    Args:
+        batch: The orbits; the present step is recorded.
+        step: `(b,)`, the length of the present step.
+        tol: Distance from the limit that counts as there.
+        floor: `(b,)`, the length of steps that may be rounding.
+    """
+    window = batch.age.clamp_max(WINDOW)
+    first, before = batch.length(window), batch.length(batch.age.clamp_max(1))
+    mean, last = (step / first) ** (1 / window.clamp_min(1)), step / before
+    # A step below rounding that began well above it has shrunk by no less than it seems to.
+    clear, clear_last = first > ABOVE * floor, (before > ABOVE * floor) & (step > floor)
+    ratio = torch.where(clear_last, torch.maximum(mean, last), mean)
+    batch.rate = torch.where(clear & (batch.age > 0), ratio, batch.rate)
+    rate = batch.rate
+    distance = torch.where(rate < 1, step / (1 - rate), torch.inf)
+    distance = torch.where(torch.isnan(rate), torch.nan, distance)
+    distance = torch.where(step == 0, 0, distance)
+    rising = clear_last & (last - mean > RISING * (1 - mean)) & (batch.age >= 2)
+    known = (batch.age >= YOUNG) | (rate < STEEP)
+    arrived = (distance <= tol) & known & ~rising | (step == 0)
+    # From the start nothing but rounding: there is nothing to extrapolate from.
+    full = batch.age >= WINDOW
+    arrived |= torch.isnan(rate) & full & (step <= floor)
+    stuck = full & (step <= floor) & (batch.age % WINDOW == 0) & (mean > (1 + rate) / 2)
+    hopeless = full & (step <= floor) & (floor / ABOVE > tol * (1 - rate))
+    crawling = full & (mean >= SLOW) & (rate <= 1 / SLOW) & (step > floor)
+    return Arrivals(arrived, ~arrived & (stuck | hopeless | crawling), distance)
+
+
+def coherent(
+    batch: WorkingBatch, step: Float[Tensor, " b"], gap: Float[Tensor, " b"]
+) -> Bool[Tensor, " b"]:
+    """Which orbits, at powers of two from `SLOW_FROM` on, move slowly and straight on.
+
+    The way since the anchor, half as many steps ago, is then as long as that many present steps:
+    on a curve, in chaos or in a cycle it is shorter, and longer where steps shrink fast.
+    """
+    age = batch.age + 1
+    due = (age >= SLOW_FROM) & ((age & (age - 1)) == 0)
+    if due.device.type == "cpu" and not bool(due.any()):
+        return due
+    path = (age - batch.anchored) * step
+    return due & ((gap - path).abs() <= STRAIGHT * path)
+
+
+def returns(
+    batch: WorkingBatch,
+    gap: Float[Tensor, " b"],
+    period: Int[Tensor, " b"],
+    *,
+    tol: float,
+    floor: Float[Tensor, " b"],
+) -> Arrivals:
+    """Judges orbits that have just returned: the same bound, for the map applied `period` times.
+
+    Args:
+        batch: The orbits.
+        gap: `(b,)`, by how much the return misses.
+        period: `(b,)`, steps since the state that it is a return to.
+        tol: Distance from the cycle that counts as there.
+        floor: `(b,)`, the length of steps that may be rounding.
+    """
+    times = (batch.age + 1 - batch.returned) / period.clamp_min(1)
+    again = (batch.period == period) & torch.isfinite(batch.gap)
+    clear = again & (torch.minimum(gap, batch.gap) > floor)
+    batch.shrink = torch.where(clear, (gap / batch.gap) ** (1 / times), batch.shrink)
+    rate = torch.where(again, batch.shrink, torch.nan)
+    distance = torch.where(rate < 1, gap * rate / (1 - rate), torch.inf)
+    distance = torch.where(torch.isnan(rate), torch.nan, distance)
+    distance = torch.where(gap == 0, 0, distance)
+    hidden = (gap <= floor / ABOVE) & torch.isnan(distance)
+    arrived = hidden | (distance <= tol)
+    stuck = (gap <= floor / ABOVE) | ((rate >= SLOW) & (rate <= 1 / SLOW))
+    return Arrivals(arrived, again & ~arrived & stuck, distance)
