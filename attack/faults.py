@@ -281,6 +281,8 @@ def _piped(work: Callable[[], object], place: Path, folder: Path) -> Ended:
     reading, writing = os.pipe()
 
     def piped() -> None:
+        # Python took the files that they were for ones that can be sought in.
+        sys.stdout = sys.stderr = os.fdopen(writing, "w", buffering=1)
         os.dup2(writing, 1)
         os.dup2(writing, 2)
         work()

@@ -155,6 +155,8 @@ def run(
     if executor is None:
         check_device(design.device)
         _check_memory(design, todo)
+    if isinstance(store, LocalStore):
+        check_targets(store.root, [f"rows/{layout(design)}/{one.name}.parquet" for one in todo])
     ledger = Ledger(store, design, code, len(planned))
     ledger.begin(planned)
     with ExitStack() as stack:
