@@ -212,7 +212,8 @@ def test_states_of_one_batch_may_have_other_jacobians():
     assert found.contractive.tolist() == [True, False, True, False]
     assert found.expanding.tolist() == [False, True, False, False]
     parts = mn.spectrum(f, Z, 2, batch_size=1)
-    assert torch.equal(parts.values.abs(), found.values.abs())
+    # Batches of other sizes may round otherwise.
+    assert torch.allclose(parts.values.abs(), found.values.abs(), rtol=1e-4, atol=1e-6)
     assert len(mn.spectrum(f, Z[:0], 2)) == 0
 
 
