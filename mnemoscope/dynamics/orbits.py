@@ -33,6 +33,9 @@ NEAR = 10
 FAR_LANDMARK = 100
 """Orbits that are no further from their limits than so many times `tol` give landmarks."""
 
+CAPTURED = -1
+"""In the place of the period 1, of an orbit that was not followed to its end itself."""
+
 LONG = 1024
 """An orbit that is unsettled after so many steps may be a slow spiral: that is looked into."""
 
@@ -205,14 +208,12 @@ def iterate(
     check_values(f, Z)
     limits = _Limits(tol * f.unit, max_steps, batch_size, f.resolution.spacing, f.resolution.smooth)
     bound = DIVERGED * rms(Z).clamp_min(f.unit)
-    space = image_space(f) if max_steps > 1 else None
     with f.evaluating():
-        if space is None:
-            found = _follow(f, Z, bound, limits, landmarks)
-        else:
-            found = _in_image_space(space, Z, bound, limits, landmarks)
-        found = _leapt(f, found, bound, limits)
-    orbits = found.orbits
+        orbits, misled = _followed(f, Z, bound, limits, landmarks)
+        if len(misled):
+            # Where they were taken to end is no limit: they have to go all the way themselves.
+            own, _ = _followed(f, Z[misled], bound[misled], limits, None)
+            orbits = orbits.updated(misled, own)
     return replace(orbits, residual=orbits.residual / f.unit, distance=orbits.distance / f.unit)
 
 
@@ -242,10 +243,25 @@ class _Limits:
 
 
 class _Found(NamedTuple):
-    """Orbits, and of those that are slow the period with which they seem to return, else 0."""
+    """Orbits, and of those that are slow the period with which they seem to return, else 0.
+
+    `CAPTURED` is that of orbits whose end is a landmark that was not quite at its limit.
+    """
 
     orbits: Orbits
     slow: Int[Tensor, " n"]
+
+
+def _followed(
+    f: SelfMap, Z: Tensor, bound: Tensor, limits: _Limits, landmarks: Tensor | None
+) -> tuple[Orbits, Int[Tensor, " m"]]:
+    """The orbits, and those that are not known after all: others did not end where they met."""
+    space = image_space(f) if limits.max_steps > 1 else None
+    if space is None:
+        found = _follow(f, Z, bound, limits, landmarks)
+    else:
+        found = _in_image_space(space, Z, bound, limits, landmarks)
+    return found.orbits, _leapt(f, found, bound, limits)
 
 
 def _in_image_space(
@@ -268,30 +284,42 @@ def _in_image_space(
     return _Found(Orbits(end, steps, residual, found.period, found.status, distance), slow)
 
 
-def _leapt(f: SelfMap, found: _Found, bound: Tensor, limits: _Limits) -> _Found:
-    """Follows the slow orbits by leaps, in double precision if the map can be had in it."""
-    allowance = limits.max_steps - found.orbits.steps
-    allowance = allowance.clamp_min(limits.max_steps // SPARE) // found.slow.clamp_min(1)
-    slow = torch.where(allowance >= 2 * WINDOW, found.slow, 0)
-    rows = slow.nonzero()[:, 0]
-    if len(rows) == 0:
-        return found
-    orbits = found.orbits
-    for period in slow[rows].unique().tolist():
-        rows = (slow == period).nonzero()[:, 0]
+def _leapt(f: SelfMap, found: _Found, bound: Tensor, limits: _Limits) -> Int[Tensor, " m"]:
+    """Follows the slow orbits by leaps, in double precision if the map can be had in it.
+
+    Orbits that have come together, or were seen to settle down to a landmark, are followed as one.
+    If that one leads far away, the others may not: those that came together are followed apart, and
+    the indices of those that settled down to a landmark are returned.
+    """
+    orbits, periods = found.orbits, found.slow.abs()
+    allowance = limits.max_steps - orbits.steps
+    allowance = allowance.clamp_min(limits.max_steps // SPARE) // periods.clamp_min(1)
+    periods = torch.where(allowance >= 2 * WINDOW, periods, 0)
+    misled = torch.zeros_like(periods, dtype=torch.bool)
+    for period in periods[periods > 0].unique().tolist():
+        rows = (periods == period).nonzero()[:, 0]
+        apart = torch.arange(len(rows), device=f.device)
         first, own = _together(orbits.end[rows], orbits.distance[rows], limits.tol)
-        start = rows[first]
-        went = follow_in_double(
-            f,
-            orbits.end[start],
-            bound[start],
-            period=period,
-            tol=limits.tol,
-            allowance=allowance[start],
-        )
-        orbits.steps[start] += period * went.steps
-        _enter_followed(f, orbits, rows, went.of(own), period, limits.tol)
-    return found
+        while len(rows):
+            start, begun = rows[first], orbits.end[rows]
+            went = follow_in_double(
+                f,
+                begun[first],
+                bound[start],
+                period=period,
+                tol=limits.tol,
+                allowance=allowance[start],
+            )
+            far = rms(went.end.to(f.dtype) - begun[first]) > FAR_LANDMARK * limits.tol
+            captive = found.slow[rows] == CAPTURED
+            misled[rows] = far[own] & captive
+            orbits.steps[start] += period * went.steps
+            _enter_followed(f, orbits, rows, went.of(own), period, limits.tol)
+            left = (far[own] & ~captive & (first[own] != apart)).nonzero()[:, 0]
+            orbits.end[rows[left]] = begun[left]
+            rows = rows[left]
+            apart = first = own = torch.arange(len(rows), device=f.device)
+    return misled.nonzero()[:, 0]
 
 
 def _together(
@@ -494,7 +522,8 @@ def _enter_captured(
     there = (at.target[rows] < at.given) | (distance <= at.tol)
     orbits.end[out], orbits.residual[out], orbits.distance[out] = a, residual, distance
     orbits.status[out] = torch.where(there, Status.CONVERGED, Status.UNSETTLED)
-    orbits.period[out], found.slow[out] = there.long(), (~there).long()
+    orbits.period[out] = there.long()
+    found.slow[out] = torch.where(there, 0, CAPTURED)
 
 
 def _gap(batch: WorkingBatch, image: Tensor) -> Tensor:
