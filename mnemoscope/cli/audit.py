@@ -4,7 +4,7 @@ import os
 import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -87,6 +87,12 @@ def audit(
     max_products: Annotated[
         Whole, Parameter(help="Jacobian-vector products for the spectrum at an example.")
     ] = 2_000,
+    unit: Annotated[
+        str | None,
+        Parameter(
+            help="Scale of the data, a number or per-feature; default: the range of the examples."
+        ),
+    ] = None,
     out: Annotated[
         Out,
         Parameter(help="Folder to write to; if left out the run's, for others runs/ and its name."),
@@ -106,6 +112,7 @@ def audit(
 
     check_device(device)
     conditions = _conditions(fail_on)
+    scale = _unit(unit)
     found = open_target(target, model, device=device)
     run, network = found.run, found.network
     version = () if run is None else run.version
@@ -142,7 +149,7 @@ def audit(
             refuse_changed(run, version)
         result = audit_in(
             run, f, X, source, starts=starts, trials=trials, max_steps=max_steps,
-            max_products=max_products, seed=seed, fresh=fresh, held_out=held_out,
+            max_products=max_products, seed=seed, fresh=fresh, held_out=held_out, unit=scale,
         )  # fmt: skip
     if json:
         told = {**result.summary, **report_json(result)}
@@ -170,6 +177,7 @@ def audit_in(
     held_out: str | None = None,
     max_steps: int = 10_000,
     max_products: int = 2_000,
+    unit: float | Literal["per_feature"] | None = None,
 ) -> "Audit":
     """Audits into a run's folder: the tables and the page.
 
@@ -206,12 +214,35 @@ def audit_in(
             on_progress=show,
             max_steps=max_steps,
             max_products=max_products,
+            unit=unit,
         )
         show("report")
         result.save(stage / folder.audit.name)
         result.to_html(stage / folder.report.name)
         folder.write_settings(stage)
     return result
+
+
+def _unit(text: str | None) -> float | Literal["per_feature"] | None:
+    """Reads what --unit was given.
+
+    Raises:
+        MnemoscopeError: it is no number above 0, and not `per-feature`.
+    """
+    if text is None:
+        return None
+    if text.replace("_", "-") == "per-feature":
+        return "per_feature"
+    from mnemoscope.unit import checked_unit
+
+    try:
+        return checked_unit(float(text))
+    except ValueError as error:
+        raise MnemoscopeError(
+            f"--unit {text}",
+            expected="a number above 0, or per-feature",
+            todo="omit it for the range of the examples",
+        ) from error
 
 
 def _check_belongs(network: "Network", run: RunFolder) -> None:

@@ -127,7 +127,8 @@ def returns(
     distance = torch.where(rate < 1, gap * rate / (1 - rate), torch.inf)
     distance = torch.where(torch.isnan(rate), torch.nan, distance)
     distance = torch.where(gap == 0, 0, distance)
-    hidden = (gap <= floor / ABOVE) & torch.isnan(distance)
+    # A return that misses by rounding alone, before its rate could be seen: a census verifies it.
+    hidden = (gap <= floor) & torch.isnan(distance)
     arrived = hidden | (distance <= tol)
     stuck = (gap <= floor / ABOVE) | ((rate >= SLOW) & (rate <= 1 / SLOW))
     return Arrivals(arrived, again & ~arrived & stuck, distance)

@@ -433,7 +433,7 @@ def _judged(
         seen = returns(batch, gap, period, tol=tol, floor=floor)
         closed, slow = back & seen.arrived, torch.where(back, seen.slow, slow)
         distance = torch.where(back, seen.distance, distance)
-        batch.expect(back & ~closed & ~slow, image, gap, period)
+        batch.expect(back & ~(closed | (slow & limits.leaps)), image, gap, period)
     if turn >= SLOW_FROM:
         slow = slow | coherent(batch, step, gap) | (spent & (batch.age >= LONG))
         slow = slow & ~(lost | still | closed)

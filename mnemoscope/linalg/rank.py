@@ -48,7 +48,7 @@ def effective_rank(A: Float[Tensor, "n *shape"], *, threshold: float = 1e-3) -> 
 
 def _singular_values(A: Float[Tensor, "n d"], threshold: float) -> Float[Tensor, " r"]:
     short, long = sorted(A.shape)
-    if threshold < GRAM or long < 2 * short:
+    if short == 0 or threshold < GRAM or long < 2 * short:
         return torch.linalg.svdvals(A)
     size = A.abs().max()
     if not size > 0:

@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 import mnemoscope as mn
+from mnemoscope.cli.audit import _unit
+from mnemoscope.errors import MnemoscopeError
 
 from .conftest import BRIEF, SMALL, TRAIN, pictures, tree
 
@@ -265,3 +267,13 @@ def test_an_audit_that_fails_late_leaves_the_old_one(audited, here, run, monkeyp
 def test_training_again_and_auditing_again(audited, run):
     assert run(*TRAIN).code == 0
     audit(run, "runs/train")
+
+
+@pytest.mark.parametrize("unit", ["0", "nan", "wide"])
+def test_what_is_no_unit_is_refused_in_one_line(unit):
+    with pytest.raises(MnemoscopeError, match="expected a number above 0, or per-feature"):
+        _unit(unit)
+
+
+def test_units_are_numbers_or_one_for_each_feature():
+    assert [_unit(text) for text in (None, "2.5", "per-feature")] == [None, 2.5, "per_feature"]

@@ -117,7 +117,7 @@ def test_conditions_for_continuous_integration(trained, run):
 
 
 REFUSED = [
-    (["mine:sampling", *DIGITS], "no chance in it"),
+    (["mine:sampling", *DIGITS], "a deterministic map"),
     (["mine:broken", *DIGITS], "NaN or infinity"),
     (["mine:Mine", *DIGITS], "--output sample"),
     (["mine:Mine", "--output", "picture", *DIGITS], "'picture'"),

@@ -12,6 +12,7 @@ import mnemoscope as mn
 from mnemoscope.training import history
 from mnemoscope.training import train as train_module_function
 from mnemoscope.training.optimizers import OPTIMIZERS
+from mnemoscope.unit import unit_of
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -263,7 +264,7 @@ def test_the_loss_is_that_of_eval_mode_and_modes_are_put_back(fails):
 
     try:
         fit = mn.train(net, X, max_steps=50, on_progress=on_progress)
-        assert fit.loss == pytest.approx(loss_of(net, X), rel=1e-5)
+        assert fit.loss == pytest.approx(loss_of(net, X) / unit_of(X) ** 2, rel=1e-5)
         # In training mode a tenth of the units is missing.
         assert fit.loss != pytest.approx(fit.history[-2].loss, rel=1e-5)
     except KeyError:
@@ -444,7 +445,8 @@ def test_the_loss_in_eval_mode_is_looked_at_now_and_then():
     fit = mn.train(OffByOne(), torch.tensor([[1.0, -1.0]]), tol=1e-2, lr=0.05)
     assert fit.converged
     assert fit.steps % 100 == 0
-    assert min(row.loss for row in fit.history[:-1]) >= 1
+    # Off by one in training mode, half a unit.
+    assert min(row.loss for row in fit.history[:-1]) >= 1 / 4
 
 
 @pytest.mark.usefixtures("every_round")
@@ -482,6 +484,7 @@ def test_ctrl_c_comes_after_the_checkpoint_was_written(way, tmp_path):
 PROGRAM = """
 import os, signal, sys
 import mnemoscope as mn
+from mnemoscope.unit import unit_of
 
 X = mn.load_data("digits", n=5)
 spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=64, depth=4, activation="leaky_relu")

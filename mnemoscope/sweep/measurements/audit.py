@@ -50,6 +50,7 @@ TRUTHS = (
 NUMBERS = (
     "loss", "training_loss", "span_distance_median", "effective_rank_examples",
     "effective_rank_outputs", "effective_rank_threshold", "match_tol", "tol", "unit", "seconds",
+    "resolution_spacing", "resolution_entry", "resolution_length",
     *(f"membership_two_sample_{name}" for name in ("accuracy", "low", "high", "chance", "p_value")),
     *(
         f"membership_scores_{score}_{value}{end}"

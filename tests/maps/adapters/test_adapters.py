@@ -192,7 +192,7 @@ def test_a_diffusion_model_denoises_at_one_level(tmp_path, predicts):
 
 
 def test_what_a_diffusion_model_predicts_may_be_said(tmp_path, caplog):
-    from diffusers import DDPMScheduler
+    DDPMScheduler = pytest.importorskip("diffusers").DDPMScheduler
 
     model = diffusers_model("UNet2DModel", tmp_path, **UNET)
     shares = DDPMScheduler().alphas_cumprod
