@@ -16,7 +16,7 @@ demo: $(VENV)/.package  ## Watch an autoencoder memorize real pictures (a quarte
 test: $(VENV)/.dev  ## Run all tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
-test-matrix: $(VENV)/.dev  ## Run the numerical tests in eight settings of the processor (an hour)
+test-matrix: $(VENV)/.dev  ## Run the numerical tests in eight settings of the processor (hours on two cores)
 	@$(BIN)/python .ci/test-matrix
 
 bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
