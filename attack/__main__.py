@@ -4,9 +4,11 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from attack import faults, forks, material, mutated
@@ -33,13 +35,16 @@ def main() -> int:
         ended = forks.start(lambda: material.make(made), made, logs).wait(600)
         if ended.code:
             sys.exit(f"the material cannot be made: {ended.err}")
+        # What was counted is told, too, where it is ended early.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         keys = forks.start(_print_keys(made), made, logs).wait()
         key = json.loads(keys.out)
-        if told.only is None or "inputs" in told.only:
-            mutated.attack(made, folder, key, told.inputs, told.seed, told.first, count)
-        for name, part in faults.PARTS.items():
-            if told.only is None or name in told.only:
-                part(made, folder, key, count)
+        with suppress(KeyboardInterrupt):
+            if told.only is None or "inputs" in told.only:
+                mutated.attack(made, folder, key, told.inputs, told.seed, told.first, count)
+            for name, part in faults.PARTS.items():
+                if told.only is None or name in told.only:
+                    part(made, folder, key, count)
         shutil.rmtree(folder, ignore_errors=True)
     print(count.told())
     print(f"{time.monotonic() - begun:,.0f} s")

@@ -21,6 +21,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NAMED = 120
 """Bytes of a target's name that its temporary file repeats."""
 
+_CUT_SHORT = "Invalid thrift: transport error"
+
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
@@ -118,7 +120,10 @@ def os_error(error: BaseException) -> int | None:
         return error.errno
     # Polars' and safetensors' errors are no OSError.
     found = _OS_ERROR.search(str(error))
-    return None if found is None else int(found[1])
+    if found is not None:
+        return int(found[1])
+    # All that polars says where the end of a Parquet file cannot be written.
+    return errno.ENOSPC if _CUT_SHORT in str(error) else None
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
