@@ -12,15 +12,15 @@ from mnemoscope.files import check_target, os_error, replacing
 
 WRITERS = {
     "python": "path.write_bytes(bytes(100_000))",
-    "safetensors": "from safetensors.torch import save_file\n"
-    "    import torch; save_file({'x': torch.zeros(30_000)}, path)",
-    "polars": "import polars as pl\n"
-    "    pl.DataFrame({'x': [str(i) for i in range(30_000)]}).write_parquet(path)",
-    "csv": "import polars as pl\n    pl.DataFrame({'x': range(90_000)}).write_csv(path)",
+    "safetensors": "save_file({'x': torch.zeros(30_000)}, path)",
+    "polars": "pl.DataFrame({'x': range(90_000)}).write_parquet(path, compression='uncompressed')",
+    "csv": "pl.DataFrame({'x': range(90_000)}).write_csv(path)",
 }
 
 LIMITED = """
-import resource, sys
+import resource
+import polars as pl, torch
+from safetensors.torch import save_file
 from mnemoscope.files import replacing
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 with replacing("target") as path:

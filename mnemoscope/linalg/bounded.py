@@ -121,6 +121,7 @@ def decisive_spectrum(
     """
     Z = f.batch(Z)
     check_count(f, k)
+    check_growth(f, Z)
     small = f.narrowest
     if small <= DENSE_EIGEN_SIZE:
         found = dense_bounds(f, Z, k, **options)

@@ -115,10 +115,13 @@ def test_derivatives_that_are_not_those_of_the_values(name, dtype):
     assert f.by_values
 
 
-def test_a_direction_that_is_cut_off_is_found_by_its_growth():
+@pytest.mark.parametrize(
+    "measure", [mn.spectral_radius, mn.operator_norm, mn.spectrum, mn.find_attractors]
+)
+def test_a_direction_that_is_cut_off_is_found_by_its_growth(measure):
     f = SelfMap(mixed, (256,))
     with pytest.raises(mn.MnemoscopeError, match="not those of its values"):
-        mn.spectral_radius(f, drawn(3, 256))
+        measure(f, drawn(3, 256))
 
 
 def layers(activation, width=64, depth=4):
