@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mnemoscope.dynamics.contraction import contraction
 from mnemoscope.linalg import decisive_spectrum
-from mnemoscope.maps import SelfMap
+from mnemoscope.maps import SelfMap, compare_growth
 
 
 def stability(
@@ -19,6 +19,7 @@ def stability(
     a map measured by its values it is the rate at which differences between orbits shrink, and the
     upper end of its interval must be below 1.
     """
+    compare_growth(f, points)
     if f.by_values:
         found = contraction(f, points)
         return found.rate, found.high < 1

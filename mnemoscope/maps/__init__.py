@@ -2,7 +2,13 @@
 
 from mnemoscope.maps.adapters.load import load_map
 from mnemoscope.maps.black_box import BlackBox
-from mnemoscope.maps.check import check_derivatives, check_growth, check_map, check_values
+from mnemoscope.maps.check import (
+    check_derivatives,
+    check_growth,
+    check_map,
+    check_values,
+    compare_growth,
+)
 from mnemoscope.maps.image_space import ImageSpace, image_space
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.self_map import SelfMap
@@ -18,6 +24,7 @@ __all__ = [
     "check_growth",
     "check_map",
     "check_values",
+    "compare_growth",
     "image_space",
     "load_map",
 ]

@@ -170,18 +170,28 @@ def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
 
 
 def check_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
+    """Checks derivatives along the directions that grow most: see `compare_growth`.
+
+    Raises:
+        MnemoscopeError: derivatives are not those of the values.
+    """
+    if compare_growth(f, Z):
+        check_derivatives(f, Z)
+
+
+def compare_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> bool:
     """Compares derivatives with values along the directions that grow most, at a few states.
 
     A part of the map that is cut off from the derivative, and acts in few directions of many, shows
     neither along random directions nor along the leading eigenvector of the Jacobian that lacks it.
     So the power method is followed both with products with the Jacobian and with difference
-    quotients, `FOLLOWED` steps each. Done once for a map.
+    quotients, `FOLLOWED` steps each. Done once for a map; `f.by_values` then tells what was found.
 
-    Raises:
-        MnemoscopeError: derivatives are not those of the values.
+    Returns:
+        Whether derivatives were found now not to be those of the values.
     """
     if f.findings.followed or f.by_values or len(Z) == 0 or _fingerprint(f) is None:
-        return
+        return False
     states = _finite_images(f, Z[_places(Z)][: 1 if f.size >= LARGE else None])[0]
     if len(states):
         length = _lengths(f, states)[0]
@@ -196,7 +206,8 @@ def check_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
         f.findings.untrue = "" if holds or _holds_in_float64(f, both, along) else UNTRUE
     f.findings.followed = True
     if f.findings.untrue:
-        check_derivatives(f, Z)
+        _log_findings(f)
+    return bool(f.findings.untrue)
 
 
 def _places(Z: Tensor) -> Int[Tensor, " k"]:

@@ -115,13 +115,29 @@ def test_derivatives_that_are_not_those_of_the_values(name, dtype):
     assert f.by_values
 
 
-@pytest.mark.parametrize(
-    "measure", [mn.spectral_radius, mn.operator_norm, mn.spectrum, mn.find_attractors]
-)
+@pytest.mark.parametrize("measure", [mn.spectral_radius, mn.operator_norm, mn.spectrum])
 def test_a_direction_that_is_cut_off_is_found_by_its_growth(measure):
     f = SelfMap(mixed, (256,))
     with pytest.raises(mn.MnemoscopeError, match="not those of its values"):
         measure(f, drawn(3, 256))
+
+
+def test_attractors_of_a_map_with_a_direction_that_is_cut_off_are_judged_by_values():
+    u = drawn(256, seed=9) - 0.5
+    u = u / u.norm()
+
+    def cut(z):
+        return 0.4 * z.flip(1) + 0.9 * torch.tanh(z.detach() @ u)[:, None] * u
+
+    f = SelfMap(cut, (256,))
+    found = mn.find_attractors(f, drawn(30, 256))
+    assert f.by_values and len(found.attractors)
+    # Where tanh is not saturated the derivative that is cut off is .9 sech(s)^2 along u.
+    J = torch.eye(256).double().flip(1) * 0.4
+    for z, radius in zip(found.attractors.double(), found.spectral_radius, strict=True):
+        slope = 0.9 * (1 - torch.tanh(z @ u.double()) ** 2)
+        true = torch.linalg.eigvals(J + slope * torch.outer(u, u).double()).abs().max()
+        assert float(radius) == pytest.approx(float(true), rel=0.03)
 
 
 def layers(activation, width=64, depth=4):
