@@ -24,6 +24,7 @@ from typing import Any
 
 import timing
 import torch
+from demo_network import demo_network
 from scipy import stats
 
 import mnemoscope as mn
@@ -73,8 +74,6 @@ def training_steps() -> list[Row]:
 
 def starts() -> list[Row]:
     """A census of the demo's network; from a million starts it takes ten times as long."""
-    from demo_network import demo_network
-
     net = demo_network()
     count = 100_000
     starts = mn.Starts("uniform", count)
@@ -188,6 +187,7 @@ class Checkout:
     def __init__(self, root: Path, section: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "against.py"), "--serve", section],
+            cwd=root,  # Each has a demo network of its own.
             env={**os.environ, "PYTHONPATH": str(root)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -19,6 +19,9 @@ HEAVY_TAILS = 3.0
 TAIL = 0.001
 """The share of entries outside each of these two quantiles."""
 
+MAX_STARTS = 1024
+"""Starts whose ranges are looked at, evenly spread over all."""
+
 MAX_ENTRIES = 2**22
 """Quantiles of more entries than this are those of an evenly spaced selection."""
 
@@ -69,7 +72,8 @@ def unit_of_starts(Z: Float[Tensor, "n *shape"]) -> float:
     """Computes the unit where starts are all that is known of the scale of the data.
 
     The median over starts of the range of a start's entries; of states with one entry, the range
-    of all starts. The median, since starts are often of many widths.
+    of all starts. The median, since starts are often of many widths; of more than `MAX_STARTS`
+    starts that of some, evenly spread.
 
     Args:
         Z: `(n, *shape)`, starts.
@@ -78,7 +82,9 @@ def unit_of_starts(Z: Float[Tensor, "n *shape"]) -> float:
         The unit, above 0; 1 for starts that are all zero.
     """
     flat = Z.detach().flatten(1)
-    flat = flat[torch.isfinite(flat).all(1)]
+    some = flat if flat.shape[1] == 1 else flat[:: -(-len(flat) // MAX_STARTS) or 1]
+    some = some[torch.isfinite(some).all(1)]
+    flat = some if len(some) else flat[torch.isfinite(flat).all(1)]
     if len(flat) == 0:
         return 1.0
     if flat.shape[1] == 1:

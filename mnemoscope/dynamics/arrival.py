@@ -66,24 +66,24 @@ def arrivals(
     window = batch.age.clamp_max(WINDOW)
     first, before = batch.length(window), batch.length(batch.age.clamp_max(1))
     mean, last = (step / first) ** (1 / window.clamp_min(1)), step / before
+    noise, full, low = ABOVE * floor, batch.age >= WINDOW, step <= floor
     # A step below rounding that began well above it has shrunk by no less than it seems to.
-    clear, clear_last = first > ABOVE * floor, (before > ABOVE * floor) & (step > floor)
+    clear_last = (before > noise) & ~low
     ratio = torch.where(clear_last, torch.maximum(mean, last), mean)
-    batch.rate = torch.where(clear & (batch.age > 0), ratio, batch.rate)
-    rate = batch.rate
-    distance = torch.where(rate < 1, step / (1 - rate), torch.inf)
-    distance = torch.where(torch.isnan(rate), torch.nan, distance)
-    distance = torch.where(step == 0, 0, distance)
+    batch.rate = rate = torch.where((first > noise) & (batch.age > 0), ratio, batch.rate)
+    # NaN where the ratio is.
+    distance = torch.where(rate >= 1, torch.inf, step / (1 - rate))
+    distance = distance.masked_fill(step == 0, 0)
     rising = clear_last & (last - mean > RISING * (1 - mean)) & (batch.age >= 2)
-    known = (batch.age >= YOUNG) | (rate < STEEP)
-    arrived = (distance <= tol) & known & ~rising | (step == 0)
-    # From the start nothing but rounding: there is nothing to extrapolate from.
-    full = batch.age >= WINDOW
-    arrived |= torch.isnan(rate) & full & (step <= floor)
-    stuck = full & (step <= floor) & (batch.age % WINDOW == 0) & (mean > (1 + rate) / 2)
-    hopeless = full & (step <= floor) & (floor / ABOVE > tol * (1 - rate))
-    crawling = full & (mean >= SLOW) & (rate <= 1 / SLOW) & (step > floor)
-    return Arrivals(arrived, ~arrived & (stuck | hopeless | crawling), distance)
+    arrived = (distance <= tol) & ((batch.age >= YOUNG) | (rate < STEEP)) & ~rising | (step == 0)
+    slow = full & ~low & (mean >= SLOW) & (rate <= 1 / SLOW)
+    if step.device.type != "cpu" or bool(low.any()):
+        low = low & full
+        # From the start nothing but rounding: there is nothing to extrapolate from.
+        arrived |= torch.isnan(rate) & low
+        slow |= low & (batch.age % WINDOW == 0) & (mean > (1 + rate) / 2)
+        slow |= low & (floor / ABOVE > tol * (1 - rate))
+    return Arrivals(arrived, slow & ~arrived, distance)
 
 
 def coherent(

@@ -33,9 +33,6 @@ NEAR = 10
 FAR_LANDMARK = 100
 """Orbits that are no further from their limits than so many times `tol` give landmarks."""
 
-CAPTURED = -1
-"""In the place of the period 1, of an orbit that was not followed to its end itself."""
-
 LONG = 1024
 """An orbit that is unsettled after so many steps may be a slow spiral: that is looked into."""
 
@@ -243,13 +240,18 @@ class _Limits:
 
 
 class _Found(NamedTuple):
-    """Orbits, and of those that are slow the period with which they seem to return, else 0.
+    """Orbits, as far as they were followed step by step.
 
-    `CAPTURED` is that of orbits whose end is a landmark that was not quite at its limit.
+    Attributes:
+        orbits: Where they are.
+        slow: `(n,)`, the period with which a slow orbit seems to return; 0 for all others.
+        captor: `(n,)`, the landmark that is the end of a slow orbit which was seen to settle down
+            to it, though it is not quite at its limit itself; -1 for all others.
     """
 
     orbits: Orbits
     slow: Int[Tensor, " n"]
+    captor: Int[Tensor, " n"]
 
 
 def _followed(
@@ -273,7 +275,7 @@ def _in_image_space(
     inside = replace(limits, tol=limits.tol * scale, max_steps=limits.max_steps - 1)
     if landmarks is not None:
         landmarks = space.coordinates(landmarks)
-    found, slow = _follow(space.map, Y, bound * scale, inside, landmarks)
+    found, slow, captor = _follow(space.map, Y, bound * scale, inside, landmarks)
     end = torch.empty_like(Z)
     for rows in torch.arange(len(Z), device=Z.device).split(CHUNK):
         end[rows] = space.states(found.end[rows])
@@ -281,7 +283,7 @@ def _in_image_space(
     # Of these the start is the last finite state.
     nowhere = ~torch.isfinite(Y).all(1)
     end[nowhere], steps[nowhere] = Z[nowhere], 0
-    return _Found(Orbits(end, steps, residual, found.period, found.status, distance), slow)
+    return _Found(Orbits(end, steps, residual, found.period, found.status, distance), slow, captor)
 
 
 def _leapt(f: SelfMap, found: _Found, bound: Tensor, limits: _Limits) -> Int[Tensor, " m"]:
@@ -291,62 +293,73 @@ def _leapt(f: SelfMap, found: _Found, bound: Tensor, limits: _Limits) -> Int[Ten
     If that one leads far away, the others may not: those that came together are followed apart, and
     the indices of those that settled down to a landmark are returned.
     """
-    orbits, periods = found.orbits, found.slow.abs()
+    orbits, periods = found.orbits, found.slow
     allowance = limits.max_steps - orbits.steps
     allowance = allowance.clamp_min(limits.max_steps // SPARE) // periods.clamp_min(1)
     periods = torch.where(allowance >= 2 * WINDOW, periods, 0)
     misled = torch.zeros_like(periods, dtype=torch.bool)
     for period in periods[periods > 0].unique().tolist():
         rows = (periods == period).nonzero()[:, 0]
-        apart = torch.arange(len(rows), device=f.device)
-        first, own = _together(orbits.end[rows], orbits.distance[rows], limits.tol)
+        first, own = _together(found, rows, limits.tol)
         while len(rows):
-            start, begun = rows[first], orbits.end[rows]
+            start = rows[first]
+            begun = orbits.end[start]
             went = follow_in_double(
-                f,
-                begun[first],
-                bound[start],
-                period=period,
-                tol=limits.tol,
-                allowance=allowance[start],
+                f, begun, bound[start], period=period, tol=limits.tol, allowance=allowance[start]
             )
-            far = rms(went.end.to(f.dtype) - begun[first]) > FAR_LANDMARK * limits.tol
-            captive = found.slow[rows] == CAPTURED
-            misled[rows] = far[own] & captive
+            far = (rms(went.end.to(f.dtype) - begun) > FAR_LANDMARK * limits.tol)[own]
+            captive = found.captor[rows] >= 0
+            misled[rows] = far & captive
             orbits.steps[start] += period * went.steps
-            _enter_followed(f, orbits, rows, went.of(own), period, limits.tol)
-            left = (far[own] & ~captive & (first[own] != apart)).nonzero()[:, 0]
-            orbits.end[rows[left]] = begun[left]
+            left = far & ~captive & (start[own] != rows)
+            _enter_followed(f, orbits, rows[~left], went, own[~left], period=period, tol=limits.tol)
             rows = rows[left]
-            apart = first = own = torch.arange(len(rows), device=f.device)
+            first = own = torch.arange(len(rows), device=f.device)
     return misled.nonzero()[:, 0]
 
 
 def _together(
-    ends: Tensor, distance: Tensor, tol: float
+    found: _Found, rows: Int[Tensor, " n"], tol: float
 ) -> tuple[Int[Tensor, " g"], Int[Tensor, " n"]]:
     """One of each group of orbits that have come together near a limit, and the group of each."""
-    near = distance <= FAR_LANDMARK * tol
-    group, leaders = group_within(ends, FAR_LANDMARK * tol)
-    own = torch.where(near, leaders[group], torch.arange(len(ends), device=ends.device))
-    return own.unique(return_inverse=True)
+    captor = found.captor[rows]
+    leader = torch.arange(len(rows), device=rows.device)
+    captive = (captor >= 0).nonzero()[:, 0]
+    if len(captive):
+        captors, group = captor[captive].unique(return_inverse=True)
+        one = torch.full_like(captors, len(rows)).scatter_reduce_(0, group, captive, "amin")
+        leader[captive] = one[group]
+    near = (captor < 0) & (found.orbits.distance[rows] <= FAR_LANDMARK * tol)
+    near = near.nonzero()[:, 0]
+    if len(near):
+        group, leaders = group_within(found.orbits.end[rows[near]], FAR_LANDMARK * tol)
+        leader[near] = near[leaders[group]]
+    return leader.unique(return_inverse=True)
 
 
 def _enter_followed(
-    f: SelfMap, orbits: Orbits, rows: Tensor, went: Followed, period: int, tol: float
+    f: SelfMap,
+    orbits: Orbits,
+    rows: Tensor,
+    went: Followed,
+    own: Tensor,
+    *,
+    period: int,
+    tol: float,
 ) -> None:
-    """Enters where orbits went that seemed to return after `period` steps."""
-    end, own = went.end.to(f.dtype).unique(dim=0, return_inverse=True)
-    step = rms(f(end) - end)[own]
-    gap = rms((f**period)(end) - end)[own] if period > 1 else step
+    """Enters where orbits went that seemed to return after `period` steps, each with its `own`."""
+    end = went.end.to(f.dtype)
+    step = rms(f(end) - end)
+    gap = rms((f**period)(end) - end) if period > 1 else step
     # A spiral into a fixed point may seem to return: there a single step is as small.
     cycle = went.converged & (step > NEAR * tol) & (period > 1)
-    orbits.end[rows] = end[own]
-    orbits.residual[rows] = torch.where(cycle, gap, step)
-    orbits.period[rows] = torch.where(cycle, period, went.converged.long())
-    orbits.status[rows] = _codes(went.diverged, went.converged & ~cycle, cycle)
-    known = torch.isfinite(went.distance) | went.diverged
-    distance = went.distance.to(f.dtype)
+    residual = torch.where(cycle, gap, step)
+    periods = torch.where(cycle, period, went.converged.long())
+    status = _codes(went.diverged, went.converged & ~cycle, cycle)
+    orbits.end[rows], orbits.residual[rows] = end[own], residual[own]
+    orbits.period[rows], orbits.status[rows] = periods[own], status[own]
+    known = (torch.isfinite(went.distance) | went.diverged)[own]
+    distance = went.distance.to(f.dtype)[own]
     orbits.distance[rows] = torch.where(known, distance, orbits.distance[rows])
 
 
@@ -489,7 +502,7 @@ def _none_yet(Z: Tensor) -> _Found:
         status=torch.full_like(whole, Status.UNSETTLED),
         distance=Z.new_full((len(Z),), torch.nan),
     )
-    return _Found(orbits, whole)
+    return _Found(orbits, whole, whole - 1)
 
 
 def _enter(found: _Found, batch: WorkingBatch, image: Tensor, fate: _Fate, rows: Tensor) -> None:
@@ -522,8 +535,8 @@ def _enter_captured(
     there = (at.target[rows] < at.given) | (distance <= at.tol)
     orbits.end[out], orbits.residual[out], orbits.distance[out] = a, residual, distance
     orbits.status[out] = torch.where(there, Status.CONVERGED, Status.UNSETTLED)
-    orbits.period[out] = there.long()
-    found.slow[out] = torch.where(there, 0, CAPTURED)
+    orbits.period[out], found.slow[out] = there.long(), (~there).long()
+    found.captor[out] = torch.where(there, -1, at.target[rows])
 
 
 def _gap(batch: WorkingBatch, image: Tensor) -> Tensor:
@@ -543,6 +556,8 @@ def _learned(landmarks: Tensor, arrived: Tensor, resolution: float) -> Tensor:
     if len(arrived) == 0 or len(landmarks) >= MOST_LANDMARKS:
         return landmarks
     new = arrived[nearest(arrived, landmarks)[1] > resolution]
+    if len(new) == 0:
+        return landmarks
     _, leaders = group_within(new, resolution)
     return torch.cat([landmarks, new[leaders]])
 

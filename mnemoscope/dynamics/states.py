@@ -4,6 +4,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+FEW = 64
+"""Up to so many states it is not worth while to look for equal ones first."""
+
 LINES = 8
 """Random lines on which states are told apart before they are compared."""
 
@@ -48,7 +51,7 @@ def group_within(
     States that near are as near, or nearer, on any line. So they are sorted by where they fall on
     some random ones and cut where a gap is wider; each piece is held against its first state, and
     what is too far from it is cut again. No two pieces are compared: the time is that of a few
-    sorts and passes, not of all pairs.
+    sorts and passes, not of all pairs. States that are equal are looked at once.
 
     Returns:
         `(n,)` the group of each state, and `(g,)` the index of each group's leader, rising.
@@ -63,7 +66,8 @@ def group_within(
     # What rounding may do to a place, beside what is asked.
     slack = 4 * torch.finfo(flat.dtype).eps * torch.linalg.vector_norm(flat, dim=1).amax()
     widest = radius * flat.shape[1] ** 0.5 + slack
-    open_ = torch.arange(n, device=Z.device)
+    original = _originals(flat, places)
+    open_ = (original == leader).nonzero()[:, 0]
     while len(open_):
         piece = torch.zeros_like(open_)
         for place in places[open_].T:
@@ -76,8 +80,22 @@ def group_within(
         near |= own == open_
         leader[open_[near]] = own[near]
         open_ = open_[~near]
-    leaders, group = leader.unique(return_inverse=True)
+    leaders, group = leader[original].unique(return_inverse=True)
     return group, leaders
+
+
+def _originals(flat: Float[Tensor, "n d"], places: Float[Tensor, "n l"]) -> Int[Tensor, " n"]:
+    """The first state that each is equal to, itself as a rule."""
+    rows = torch.arange(len(flat), device=flat.device)
+    if len(flat) <= FEW:
+        return rows
+    values, own = places[:, 0].unique(return_inverse=True)
+    if len(values) > len(flat) // 2:
+        return rows  # Hardly any are.
+    first = torch.full_like(own[: len(values)], len(flat))
+    first.scatter_reduce_(0, own, rows, "amin")
+    equal = (flat == flat[first[own]]).all(1)
+    return torch.where(equal, first[own], rows)
 
 
 def _cut(piece: Int[Tensor, " n"], place: Float[Tensor, " n"], widest: Tensor) -> Int[Tensor, " n"]:

@@ -79,7 +79,7 @@ class WorkingBatch:
 
     def length(self, ago: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
         """The length of the step taken so many steps ago, at most `WINDOW` and the age."""
-        return self.lengths.gather(1, ((self.age - ago) % PLACES)[:, None])[:, 0]
+        return self.lengths.gather(1, ((self.age - ago) % PLACES)[:, None]).squeeze(1)
 
     def expect(self, mask: Bool[Tensor, " b"], image: Tensor, gap: Tensor, period: Tensor) -> None:
         """Notes the returns of some orbits; their next ones will be to where these have led."""
