@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from mnemoscope.linalg.bounds import Spectrum
 from mnemoscope.linalg.dense import DENSE_EIGEN_SIZE
-from mnemoscope.linalg.dense_bounds import dense_bounds
+from mnemoscope.linalg.dense_bounds import dense_bounds, enclosed_unless_expanding
 from mnemoscope.linalg.leading import SpectrumOptions, check_count
 from mnemoscope.linalg.product_bounds import product_bounds
 from mnemoscope.linalg.stepped import stepped_spectrum
@@ -107,9 +107,10 @@ def decisive_spectrum(
 ) -> Spectrum:
     """As `spectrum`, with no more work than it takes to decide whether the map contracts.
 
-    Matrices are formed at once only where that is faster than to multiply with them. Else only the
-    leading value gets a condition number, and what it leaves open is decided by the matrix itself
-    where the state or the narrowest layer has at most 1,024 entries.
+    Matrices are formed at once only where that is faster than to multiply with them; where one
+    value alone shows that the map expands, `upper` is infinite then. Else only the leading value
+    gets a condition number, and what it leaves open is decided by the matrix itself where the state
+    or the narrowest layer has at most 1,024 entries.
 
     Args:
         f: A self-map.
@@ -124,7 +125,7 @@ def decisive_spectrum(
     check_growth(f, Z)
     small = f.narrowest
     if small <= DENSE_EIGEN_SIZE:
-        found = dense_bounds(f, Z, k, **options)
+        found = dense_bounds(f, Z, k, solve=enclosed_unless_expanding, **options)
         if options.get("dtype") in (None, torch.float64):
             return found
     else:

@@ -1,7 +1,7 @@
 """Bounded eigenvalues from the matrix itself, formed in float64."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Complex, Float
@@ -15,6 +15,7 @@ from mnemoscope.linalg.balancing import (
     without_acyclic,
 )
 from mnemoscope.linalg.bounds import Spectrum
+from mnemoscope.linalg.eigen import eigenvalues
 from mnemoscope.linalg.enclosure import enclose
 from mnemoscope.linalg.leading import default_tol
 from mnemoscope.linalg.powers import power_bounds
@@ -24,6 +25,18 @@ from mnemoscope.maps.chain import ChainLinearization
 NARROW = 1e-6
 """Bounds wider than this share of the leading value, or than the root of the entries' error, are
 worth a second solve, of the balanced matrix."""
+
+WORTH_A_LOOK = 32
+"""Smaller matrices are enclosed as fast as it is seen whether they expand."""
+
+FEWEST = 4
+"""So are fewer."""
+
+GROWN = 8
+"""Steps of the power method after which a matrix that expands shows it."""
+
+ISOLATED = 0.1
+"""A first-order bound is used where it is below this share of the gap to the next value."""
 
 NARROW_UPPER = 1e-3
 """Where the bound on the radius is further above it than this share, powers are formed as well."""
@@ -39,11 +52,12 @@ def dense_bounds(
     max_products: int = 2000,
     batch_size: int | None = None,
     seed: int = 0,
+    solve: "Solver | None" = None,
 ) -> Spectrum:
     """The leading eigenvalues at each state, enclosed; see `mnemoscope.linalg.bounded.spectrum`.
 
     Of a fully connected network `J = B A` through its narrowest layer, all values but zeros are
-    those of the small matrix `A B`.
+    those of the small matrix `A B`. `solve` solves the matrices (default: `enclosed`).
     """
     del max_products  # A matrix is formed from as many as it has columns.
     f, Z, linearize = _prepared(f, Z, dtype)
@@ -54,7 +68,7 @@ def dense_bounds(
     size = batch_size or f.batch_size(bytes_each, largest=max(1, len(Z)))
     with f.evaluating():
         parts = Z.split(size) if len(Z) else [Z]
-        found = [_bounds(f, linearize(part), k, tol, seed) for part in parts]
+        found = [_bounds(f, linearize(part), k, tol, seed, solve or enclosed) for part in parts]
     return Spectrum.joined(found)
 
 
@@ -85,13 +99,15 @@ def in_float64(f: SelfMap) -> SelfMap:
     return g
 
 
-def _bounds(f: SelfMap, linear: Linearization, k: int, tol: float, seed: int) -> Spectrum:
+def _bounds(
+    f: SelfMap, linear: Linearization, k: int, tol: float, seed: int, solve: "Solver"
+) -> Spectrum:
     first, small = 0, linear
     if isinstance(linear, ChainLinearization) and (first := linear.narrowest):
         small = linear.turned(first)
     J, rounding = _matrix(f, small, seed)
     finite = torch.isfinite(J).flatten(1).all(1)
-    solved = _solve(torch.where(finite[:, None, None], J, 0), rounding, min(k, J.shape[-1]))
+    solved = solve(torch.where(finite[:, None, None], J, 0), rounding, min(k, J.shape[-1]))
     x, y, residual = solved.right, solved.left, solved.residual
     if first:
         assert isinstance(linear, ChainLinearization)
@@ -146,7 +162,7 @@ def _matrix(f: SelfMap, linear: Linearization, seed: int) -> tuple[Tensor, Tenso
 
 
 @dataclass(frozen=True)
-class _Solved:
+class Solved:
     """Leading eigenvalues of matrices, `k` for each.
 
     Attributes:
@@ -174,7 +190,64 @@ class _Solved:
         return torch.linalg.vector_norm(self.defect, dim=2) / size
 
 
-def _solve(J: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int) -> _Solved:
+Solver = Callable[[Float[Tensor, "n d d"], Float[Tensor, " n"], int], Solved]
+"""What solves matrices whose entries are off by a relative error, for so many values each."""
+
+
+def enclosed_unless_expanding(
+    J: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int
+) -> Solved:
+    """Solves as `enclosed`, but for matrices of which it is plain that they expand.
+
+    An eigenvalue above 1 by more than its first-order error bound, `condition (residual +
+    rounding)`, tells that, whatever the others are; so no others are enclosed, and there is no
+    bound on the radius.
+    """
+    if k > 1 or J.shape[-1] < WORTH_A_LOOK:
+        return enclosed(J, rounding, k)
+    v = torch.ones_like(J[:, :, :1])
+    for _ in range(GROWN):
+        v = J @ (v / torch.linalg.vector_norm(v, dim=1, keepdim=True))
+    rows = (torch.linalg.vector_norm(v, dim=1)[:, 0] > 1).nonzero()[:, 0]
+    if len(rows) < FEWEST:
+        return enclosed(J, rounding, k)
+    leading = _leading(J[rows], rounding[rows])
+    plain = leading.values.abs()[:, 0] - leading.error[:, 0] > 1
+    left = torch.ones_like(rounding, dtype=torch.bool)
+    left[rows[plain]] = False
+    rest = left.nonzero()[:, 0]
+    exact = enclosed(J[rest], rounding[rest], k) if len(rest) else None
+    found: dict[str, Tensor] = {}
+    for field in fields(Solved):
+        part = getattr(leading, field.name)
+        found[field.name] = part.new_empty(len(J), *part.shape[1:])
+        found[field.name][rows[plain]] = part[plain]
+        if exact is not None:
+            found[field.name][rest] = getattr(exact, field.name)
+    return Solved(**found)
+
+
+def _leading(J: Tensor, rounding: Tensor) -> Solved:
+    """The leading eigenvalue of each matrix to first order; infinite bounds where that is vague."""
+    every = eigenvalues(J)
+    moduli, first = every.abs().max(1, keepdim=True)
+    value = every.gather(1, first)
+    right, left = _eigenvectors(J, value)
+    overlap = (left * right).sum(2)
+    defect = right @ J.mT.to(right.dtype) - value[:, :, None] * right
+    size, other = (torch.linalg.vector_norm(part, dim=2) for part in (right, left))
+    residual = torch.linalg.vector_norm(defect, dim=2) / size
+    norm = torch.linalg.matrix_norm(J)[:, None]
+    moved = residual + (rounding[:, None] + torch.finfo(J.dtype).eps * J.shape[-1]) * norm
+    error = size * other / overlap.abs() * moved
+    gap = (every - value).abs().scatter(1, first, torch.inf).amin(1, keepdim=True)
+    error = torch.where(error < ISOLATED * gap, error, torch.inf)
+    upper = torch.full_like(moduli[:, 0], torch.inf)
+    return Solved(value, right, left, overlap, defect, error, upper)
+
+
+def enclosed(J: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int) -> Solved:
+    """Solves matrices: all eigenvalues of each are enclosed, and `k` returned."""
     A, cut = without_acyclic(J)
     found = enclose(A, rounding, k)
     values, right, left = found.values[:, :k], found.right[:, :, :k].mT, found.left[:, :k]
@@ -215,7 +288,7 @@ def _solve(J: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int) -> 
         right[other], left[other] = _eigenvectors(J[other], values[other])
         overlap[other] = (left[other] * right[other]).sum(2)
     defect = right @ J.mT.to(right.dtype) - values[:, :, None] * right
-    return _Solved(values, right, left, overlap, defect, error, upper)
+    return Solved(values, right, left, overlap, defect, error, upper)
 
 
 def _nearly(a: Tensor, b: Tensor) -> Bool[Tensor, " n"]:
@@ -252,7 +325,7 @@ def _eigenvectors(
 
 
 def _lifted(
-    linear: ChainLinearization, first: int, solved: _Solved
+    linear: ChainLinearization, first: int, solved: Solved
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Vectors of `J = B A` and their residuals, from those of `A B`: `B x`, `y A`, `B (defect)`."""
     B, A = linear.ending(first), linear.beginning(first)

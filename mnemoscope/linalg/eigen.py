@@ -15,25 +15,30 @@ from torch import Tensor
 FEWEST = 8
 """Fewer matrices than this are not worth a thread."""
 
+SMALLEST = 2**20
+"""Nor are matrices of so little work, `n d^3`: a thread takes as long to begin."""
+
 Result = TypeVar("Result")
 
 
 def eigenvalues(A: Float[Tensor, "n d d"]) -> Complex[Tensor, "n d"]:
     """The eigenvalues of each matrix, in no particular order."""
-    return torch.cat(_in_threads(torch.linalg.eigvals, A))
+    return torch.cat(in_threads(torch.linalg.eigvals, A))
 
 
 def eigenpairs(
     A: Float[Tensor, "n d d"],
 ) -> tuple[Complex[Tensor, "n d"], Complex[Tensor, "n d d"]]:
     """The eigenvalues of each matrix and its eigenvectors, as columns."""
-    values, vectors = zip(*_in_threads(torch.linalg.eig, A), strict=True)
+    values, vectors = zip(*in_threads(torch.linalg.eig, A), strict=True)
     return torch.cat(values), torch.cat(vectors)
 
 
-def _in_threads(solve: Callable[[Tensor], Result], A: Tensor) -> list[Result]:
+def in_threads(solve: Callable[..., Result], A: Tensor, *more: Tensor) -> list[Result]:
+    """What a function makes of the matrices, and of what belongs to each, part by part."""
     threads = torch.get_num_threads()
-    if A.device.type != "cpu" or threads == 1 or len(A) < FEWEST:
-        return [solve(A)]
+    work = len(A) * A.shape[-1] ** 3
+    if A.device.type != "cpu" or threads == 1 or len(A) < FEWEST or work < SMALLEST:
+        return [solve(A, *more)]
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(solve, A.chunk(threads)))
+        return list(pool.map(solve, *(part.chunk(threads) for part in (A, *more))))

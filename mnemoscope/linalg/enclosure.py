@@ -8,13 +8,13 @@ generalized eigenvalue problems*, 2010). A disc's radius is about the condition 
 times the residuals, and no gap to the next value has to be assumed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mnemoscope.linalg.eigen import eigenpairs
+from mnemoscope.linalg.eigen import in_threads
 
 HALF = 0.5
 """How far from the identity the product of `X` and its inverse may be."""
@@ -54,8 +54,16 @@ def enclose(A: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int) ->
         rounding: Relative error of the entries.
         k: How many values get an error bound of their own.
     """
+    parts = in_threads(lambda A, rounding: _enclose(A, rounding, k), A, rounding)
+    if len(parts) == 1:
+        return parts[0]
+    every = [[getattr(part, field.name) for part in parts] for field in fields(Enclosure)]
+    return Enclosure(*map(torch.cat, every))
+
+
+def _enclose(A: Tensor, rounding: Tensor, k: int) -> Enclosure:
     d = A.shape[-1]
-    values, X = eigenpairs(A)
+    values, X = torch.linalg.eig(A)
     order = values.abs().argsort(dim=1, descending=True, stable=True)
     values = values.gather(1, order)
     X = X.gather(2, order[:, None, :].expand_as(X))

@@ -59,6 +59,10 @@ AT_ONCE = 8
 FOLLOWED = 8
 """Steps of the power method after which a direction that grows much more than others shows."""
 
+SPANNED = 3
+"""Up to so many entries the directions in which derivatives are compared in any case, two at random
+and the constant one among them, span all there are."""
+
 UNTRUE = "a map whose derivatives are not those of its values"
 """What is wrong with a part that is cut off."""
 
@@ -190,7 +194,9 @@ def compare_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> bool:
     Returns:
         Whether derivatives were found now not to be those of the values.
     """
-    if f.findings.followed or f.by_values or len(Z) == 0 or _fingerprint(f) is None:
+    if f.findings.followed or f.by_values or len(Z) == 0 or f.size <= SPANNED:
+        return False
+    if _fingerprint(f) is None:
         return False
     states = _finite_images(f, Z[_places(Z)][: 1 if f.size >= LARGE else None])[0]
     if len(states):

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
+from mnemoscope.linalg.dense_bounds import enclosed, enclosed_unless_expanding
 from tests.linalg import matrices as m
 
 pytestmark = [
@@ -336,3 +337,21 @@ def test_scales_near_the_ends_of_float64_do_no_harm():
             float(spectrum_of(m.grcar(24)).radius[0])
         )
         assert found.contractive.tolist() == [scale < 1]
+
+
+def test_matrices_that_plainly_expand_are_told_from_those_that_only_seem_to():
+    """A shift has radius 0, though its computed values lie far outside; others expand or not."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(9, 48, 48, generator=generator, dtype=torch.float64) / 48**0.5
+    shift = 40 * torch.diag(torch.ones(47, dtype=torch.float64), 1)
+    jordan = 0.9 * torch.eye(48, dtype=torch.float64) + shift
+    A = torch.cat([1.5 * drawn[:6], 0.5 * drawn[6:], shift[None], jordan[None]])
+    rounding = torch.zeros(len(A), dtype=torch.float64)
+    quick = enclosed_unless_expanding(A, rounding, 1)
+    sure = enclosed(A, rounding, 1)
+    assert torch.isinf(quick.upper[:6]).all()
+    off = (quick.values.abs() - sure.values.abs()).abs()
+    assert bool((off[:9] <= quick.error[:9] + sure.error[:9]).all())
+    assert bool((quick.error[:6] < 1e-10).all())
+    torch.testing.assert_close(quick.upper[6:], sure.upper[6:])
+    assert bool((quick.upper[6:] < 1).all())

@@ -131,7 +131,8 @@ def test_attractors_of_a_map_with_a_direction_that_is_cut_off_are_judged_by_valu
 
     f = SelfMap(cut, (256,))
     found = mn.find_attractors(f, drawn(30, 256))
-    assert f.by_values and len(found.attractors)
+    assert f.by_values
+    assert len(found.attractors)
     # Where tanh is not saturated the derivative that is cut off is .9 sech(s)^2 along u.
     J = torch.eye(256).double().flip(1) * 0.4
     for z, radius in zip(found.attractors.double(), found.spectral_radius, strict=True):
