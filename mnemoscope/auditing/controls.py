@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
+import polars as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -19,7 +20,7 @@ from mnemoscope.auditing.basins import from_noise
 from mnemoscope.auditing.examples import Examined, Linearized, examine
 from mnemoscope.auditing.recall import measure_recall
 from mnemoscope.auditing.summary import rate
-from mnemoscope.auditing.tables import NOISE
+from mnemoscope.auditing.tables import NOISE, SPECTRA
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.ended import Ended, reached_by
@@ -27,6 +28,8 @@ from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.starts import STARTS, Range
 from mnemoscope.dynamics.stored import MATCH_TOL
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.linalg import spectral_radius
+from mnemoscope.linalg.bounded import DENSE_BOUND_SIZE
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.maps.untrained import untrained
@@ -205,12 +208,56 @@ def controls(
         del unseen.rates["settled"]
     fresh: Measured | str
     try:
-        g = untrained(f, seed)
-        fresh = _measure(g, (examples, X), from_noise_of(g), settings, **options)
+        g = _unchecked(untrained(f, seed), f, examples)
+        known = _plainly_expanding(g, examples, settings[2])
+        fresh = _measure(g, (examples, X), from_noise_of(g), settings, known=known, **options)
     except MnemoscopeError as error:
         # No weights to be had, or outputs that are not finite. What was given is checked by now.
         fresh = str(error)
     return Controls(trained, fresh, unseen)
+
+
+def _unchecked(g: SelfMap, f: SelfMap, examples: Tensor) -> SelfMap:
+    """The map with fresh weights, for which a check of the trained one holds, if that was smooth.
+
+    What is computed over the batch, drawn, or cut off from the derivative is so by architecture;
+    the steps in which values come may depend on the weights.
+    """
+    if f.resolution.smooth and not f.findings.untrue and not g.written_out:
+        if not bool(torch.isfinite(g(examples)).all()):
+            raise MnemoscopeError(
+                "fresh weights that make NaN or infinity of an example",
+                expected="finite outputs",
+                todo="nothing: there is no such control then",
+            )
+        g.findings.adopt(f.findings)
+        g.findings.exempt = True
+    return g
+
+
+def _plainly_expanding(g: SelfMap, Z: Tensor, max_products: int) -> Linearized | None:
+    """The derivative where an eigenvalue above 1 at each state says all that a control is asked.
+
+    It contracts nowhere then, nor in norm, which is no smaller: of large maps neither norms nor
+    left vectors are computed for that. None where it is not so.
+    """
+    if g.by_values or g.narrowest <= DENSE_BOUND_SIZE:
+        return None
+    radius = Z.new_empty(0)
+    # Of one state first: where that one does not expand, there is little lost.
+    for count in sorted({1, len(Z)}):
+        radius, info = spectral_radius(g, Z[:count], return_info=True, max_products=max_products)
+        if not bool((radius - info.residual[:, 0] > 1).all()):
+            return None
+    return Linearized(
+        spectral_radius=radius,
+        spectral_radius_interval=None,
+        upper=torch.full_like(radius, torch.inf),
+        error_bound=None,
+        contractive=("undecided",) * len(Z),
+        operator_norm=radius if g.reversible else None,
+        spectra=pl.DataFrame(schema=SPECTRA),
+    )
 
 
 def _measure(

@@ -161,10 +161,10 @@ def _linearized(f: SelfMap, X: Tensor, k: int, max_products: int) -> Linearized:
         if f.differentiable and f.size <= FORMED:
             norm, _ = operator_norm(f, X, return_info=True)
         return _from_values(contraction(f, X), norm)
-    found = decisive_spectrum(f, X, k, max_products=max_products)
     norm = None
     if f.reversible:
         norm, _ = operator_norm(f, X, return_info=True, max_products=max_products)
+    found = decisive_spectrum(f, X, k, norm=norm, max_products=max_products)
     table = pl.DataFrame(
         {
             "example": torch.arange(n).repeat_interleave(k).numpy(),

@@ -19,6 +19,9 @@ from mnemoscope.maps.self_map import Stage, as_self_map
 DENSE_BOUND_SIZE = 1024
 """Up to this size, of the state or the narrowest layer, the matrix itself is formed in float64."""
 
+NORM_ERROR = 1e-3
+"""A norm found by products may be too small by this share: its residual is far below that."""
+
 SMALL = 1e-3
 """An error bound above this share of the leading value draws a warning."""
 
@@ -103,6 +106,7 @@ def decisive_spectrum(
     k: int = 1,
     *,
     margin: float = 0.0,
+    norm: Float[Tensor, " n"] | None = None,
     **options: Unpack[SpectrumOptions],
 ) -> Spectrum:
     """As `spectrum`, with no more work than it takes to decide whether the map contracts.
@@ -110,11 +114,13 @@ def decisive_spectrum(
     Matrices are formed at once only where that is faster than to multiply with them; where one
     value alone shows that the map expands, `upper` is infinite then. Else only the leading value
     gets a condition number, and what it leaves open is decided by the matrix itself where the state
-    or the narrowest layer has at most 1,024 entries.
+    or the narrowest layer has at most 1,024 entries. Where the operator norm is known and below 1,
+    that decides.
 
     Args:
         f: A self-map.
         Z: `(n, *shape)`, the states.
+        norm: `(n,)`, the operator norms of the Jacobians, if they are known.
         k: How many eigenvalues; `error_bound` of all but the first may be infinite.
         margin: How far below 1 `upper` must be for a state to count as decided.
         **options: See `SpectrumOptions`; what a matrix of a coarser `dtype` leaves open is decided
@@ -129,7 +135,11 @@ def decisive_spectrum(
         if options.get("dtype") in (None, torch.float64):
             return found
     else:
-        found = product_bounds(f, Z, k, thorough=small > DENSE_BOUND_SIZE, **options)
+        contracts = norm is not None and bool((norm < 1 - NORM_ERROR).all())
+        thorough = small > DENSE_BOUND_SIZE and not contracts
+        found = product_bounds(f, Z, k, thorough=thorough, **options)
+        if norm is not None:
+            found = found.within(norm * (1 + NORM_ERROR))
     open_ = ~(found.upper + margin < 1) & ~found.expanding & torch.isfinite(found.radius)
     rows = open_.nonzero()[:, 0]
     if len(rows) == 0 or small > DENSE_BOUND_SIZE:

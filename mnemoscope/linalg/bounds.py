@@ -1,7 +1,7 @@
 """What is known of the leading eigenvalues of many Jacobians, and how surely."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Complex, Float, Int
@@ -61,6 +61,12 @@ class Spectrum:
 
     def __len__(self) -> int:
         return len(self.upper)
+
+    def within(self, norm: Float[Tensor, " n"]) -> "Spectrum":
+        """The same where the operator norm is no larger than this, by an estimate."""
+        lower = norm.to(self.upper) < self.upper
+        upper = torch.where(lower, norm.to(self.upper), self.upper)
+        return replace(self, upper=upper, estimated=self.estimated | lower)
 
     def with_rows(self, rows: Int[Tensor, " r"], other: "Spectrum") -> "Spectrum":
         """The same with what is known of some states replaced."""

@@ -1,25 +1,20 @@
 """The memory that a map takes for one state: to be evaluated, and to be linearized.
 
 What a layer gives lives until the last one that needs it has run; a derivative keeps it longer. So
-the peak is measured: every tensor that PyTorch makes is counted from when it is made until it is
-gone. What kernels take for themselves while they run is not seen.
+the peak is measured (`mnemoscope.maps.live_memory`).
 """
 
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps.linearization import AutogradLinearization
+from mnemoscope.maps.derivatives import NONE, Choice, Way, choose
+from mnemoscope.maps.live_memory import LiveMemory
 from mnemoscope.nets.plain import PlainLayer
 
 UNSEEN = 8
@@ -46,6 +41,11 @@ class Footprint(ABC):
     def linearize(self) -> int:
         """At the peak of linearizing in whichever mode is used: forward mode carries a tangent."""
         return 3 * self.evaluate if self.reverse is None else self.reverse
+
+    @property
+    def choice(self) -> Choice:
+        """How PyTorch takes the derivative, where it is PyTorch that does."""
+        return NONE
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ class MeasuredFootprint(Footprint):
             limit: Bytes at which linearizing is given up.
         """
         self._f, self._state, self._limit = f, state, limit
+        self._peak = 0
 
     @property
     def evaluate(self) -> int:
@@ -118,67 +119,29 @@ class MeasuredFootprint(Footprint):
     @property
     def reverse(self) -> int | None:
         """Of one linearization with a product in each direction."""
-        return self._linearized
+        way = self.choice.way
+        return self._peak if way is not None and way.transposed else None
+
+    @property
+    def choice(self) -> Choice:
+        """The first way to take the derivative that works within the limit."""
+        return self._chosen
+
+    @cached_property
+    def _chosen(self) -> Choice:
+        return choose(self._f, self._state, tried=self._tried)
 
     @cached_property
     def _evaluated(self) -> int:
-        with torch.no_grad(), _Live() as live:
+        with torch.no_grad(), LiveMemory() as live:
             self._f(self._state)
         return max(UNSEEN * self._state.numel() * self._state.element_size(), live.peak)
 
-    @cached_property
-    def _linearized(self) -> int | None:
-        try:
-            with _Live(self._limit) as live:
-                linear = AutogradLinearization(self._f, self._state)
-                linear.jvp(self._state)
+    def _tried(self, way: Way) -> None:
+        # Forward mode takes what an evaluation does, which has to fit in any case.
+        with LiveMemory(self._limit if way.transposed else None) as live:
+            linear = way.make(self._f, self._state)
+            linear.jvp(self._state)
+            if way.transposed:
                 linear.vjp(self._state)
-        # Among others PyTorch's for an operation that it cannot differentiate twice.
-        except (TooMuch, RuntimeError, MnemoscopeError):
-            return None
-        return max(self.evaluate, live.peak)
-
-
-class TooMuch(RuntimeError):
-    """The limit was passed."""
-
-
-class _Live(TorchDispatchMode):
-    """Counts the bytes of the tensors that are alive, and their peak."""
-
-    def __init__(self, limit: int | None = None) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._limit = limit
-        self._known: set[int] = set()
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        # What was there before, such as weights, is not counted; views of it are no more memory.
-        self._count((args, kwargs), new=False)
-        made = func(*args, **(kwargs or {}))
-        self._count(made, new=True)
-        if self._limit is not None and self.now > self._limit:
-            raise TooMuch
-        return made
-
-    def _count(self, tensors: Any, *, new: bool) -> None:
-        for leaf in tree_leaves(tensors):
-            if not isinstance(leaf, Tensor):
-                continue
-            storage = leaf.untyped_storage()
-            key, size = storage._cdata, storage.nbytes() if new else 0
-            if key not in self._known:
-                self._known.add(key)
-                self.now += size
-                weakref.finalize(storage, self._gone, key, size)
-        self.peak = max(self.peak, self.now)
-
-    def _gone(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self.now -= size
+        self._peak = max(self.evaluate, live.peak)

@@ -14,6 +14,7 @@ from torch.func import jvp
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.linearization import Linearization, plain_attention
+from mnemoscope.maps.live_memory import TooMuch
 
 
 class ForwardLinearization(Linearization):
@@ -25,11 +26,12 @@ class ForwardLinearization(Linearization):
         states: Float[Tensor, "n *shape"],
         *,
         batch_size: int,
+        failure: BaseException | None = None,
     ) -> None:
-        """Evaluates `f` at `states`, so many at once."""
+        """Evaluates `f` at `states`, so many at once; `failure` is why no other way is taken."""
         self.states = states
         self.products = 0
-        self._f, self._size = f, batch_size
+        self._f, self._size, self._failure = f, batch_size, failure
         with torch.no_grad():
             self.values = torch.cat([f(part) for part in states.split(batch_size)] or [states])
 
@@ -45,8 +47,16 @@ class ForwardLinearization(Linearization):
         return images
 
     def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        if self._failure is None or isinstance(self._failure, TooMuch):
+            raise MnemoscopeError(
+                "a product with the transposed Jacobian, which must keep what every layer gives",
+                expected="a budget in which that fits",
+                todo="raise the budget",
+            )
+        reason = (str(self._failure).splitlines() or [type(self._failure).__name__])[0]
         raise MnemoscopeError(
-            "a product with the transposed Jacobian, which must keep what every layer gives",
-            expected="a budget in which that fits",
-            todo="raise the budget",
-        )
+            f"a product with the transposed Jacobian of a map without second "
+            f"derivatives ({reason})",
+            expected="operations whose backward pass PyTorch can differentiate",
+            todo="replace that operation; eigenvalues and orbits can be had without it",
+        ) from self._failure

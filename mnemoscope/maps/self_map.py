@@ -13,19 +13,21 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.chain import ChainLinearization
+from mnemoscope.maps.derivatives import FORWARD, Choice
+from mnemoscope.maps.failures import ARRAYS, failed
 from mnemoscope.maps.footprint import (
     BlackBoxFootprint,
     Footprint,
     MeasuredFootprint,
     PlainFootprint,
-    TooMuch,
 )
 from mnemoscope.maps.forward import ForwardLinearization
-from mnemoscope.maps.linearization import AutogradLinearization, Linearization
+from mnemoscope.maps.linearization import Linearization
+from mnemoscope.maps.live_memory import TooMuch
 from mnemoscope.maps.resolution import SMOOTH, Resolution
-from mnemoscope.maps.wrapped import advice, parts_of
+from mnemoscope.maps.wrapped import advice, is_parts, parts_of
 from mnemoscope.memory import batch_size_within, free_share
-from mnemoscope.nets.dtypes import converted, state_device, state_dtype
+from mnemoscope.nets.dtypes import converted, in_single, state_device, state_dtype
 from mnemoscope.nets.modes import eval_mode
 from mnemoscope.nets.network import Network
 from mnemoscope.nets.plain import PlainLayer, plain_layers
@@ -75,7 +77,8 @@ class SelfMap:
     layers gave (`mnemoscope.maps.forward`).
 
     Args:
-        f: An `nn.Module` or any callable from a batch to a batch.
+        f: An `nn.Module` or any callable from a batch to a batch. A module of float16 or bfloat16
+            is evaluated as a float32 copy: what is measured here needs the digits.
         shape: The shape of a state; left out, it is read from `f.spec.shape`.
         dtype: The dtype of the states of a callable without floating-point parameters (default:
             that of its first floating-point buffer, else float32). Otherwise states have the dtype
@@ -109,7 +112,7 @@ class SelfMap:
         budget: int | None = None,
         unit: float | None = None,
     ) -> None:
-        self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (f,)
+        self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (in_single(f),)
         self.shape = _state_shape(f, shape)
         if isinstance(f, SelfMap):
             dtype, device, budget = dtype or f.dtype, device or f.device, budget or f.budget
@@ -271,10 +274,13 @@ class SelfMap:
         if layers is not None:
             return ChainLinearization(layers, Z)
         with self.evaluating():
-            if self.reversible:
-                return AutogradLinearization(self._apply, Z)
+            choice = self.footprint.choice
+            if choice.way is None:
+                raise _no_derivative(choice)
+            if choice.way is not FORWARD:
+                return choice.way.make(self._apply, Z)
             size = self.batch_size(self.footprint.linearize)
-            return ForwardLinearization(self._apply, Z, batch_size=size)
+            return ForwardLinearization(self._apply, Z, batch_size=size, failure=choice.failure)
 
     @property
     def reversible(self) -> bool:
@@ -377,7 +383,7 @@ class SelfMap:
             except (Exception, SystemExit) as error:
                 if is_memory(error):
                     raise
-                raise _failed(tuple(given.shape), error) from error
+                raise failed(tuple(given.shape), error) from error
         return Z
 
     def plain_layers(self) -> list[PlainLayer] | None:
@@ -414,11 +420,14 @@ class SelfMap:
         with self.evaluating(), torch.no_grad():
             output = self._apply(zeros)
         if not isinstance(output, Tensor):
+            parts = is_parts(output)
             raise MnemoscopeError(
                 f"a map whose output is a {type(output).__name__}{parts_of(output)}",
                 expected="a tensor",
                 todo="wrap it, mn.Wrapped(f, output=…), and name the part that is the "
-                f"reconstruction: {advice(output)}",
+                f"reconstruction: {advice(output, zeros)}"
+                if parts
+                else f"hand a function of arrays over as a black box: {ARRAYS}",
             )
         if (output.shape, output.dtype, output.device) != (zeros.shape, zeros.dtype, zeros.device):
             raise MnemoscopeError(
@@ -437,13 +446,19 @@ def is_memory(error: BaseException) -> bool:
     )
 
 
-def _failed(shape: tuple[int, ...], error: BaseException) -> MnemoscopeError:
-    reason = (str(error).splitlines() or [""])[0]
-    return MnemoscopeError(
-        f"a map that fails on a batch of shape {shape}: {type(error).__name__}: {reason}",
-        expected="a map from (n, *shape) to (n, *shape), of any values",
-        todo="check `shape`, or wrap the map so that it takes such a batch",
+def _no_derivative(choice: Choice) -> MnemoscopeError:
+    """The error for a map that PyTorch can differentiate in no way."""
+    error = choice.failure
+    reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    made = MnemoscopeError(
+        f"a map that PyTorch cannot differentiate ({reason})",
+        expected="operations with derivatives, and a budget in which one state's fits"
+        if isinstance(error, TooMuch)
+        else "operations with derivatives",
+        todo="measure it by its values, as a black box: mn.Wrapped(f, black_box=True), --black-box",
     )
+    made.__cause__ = error
+    return made
 
 
 def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> SelfMap:

@@ -110,7 +110,7 @@ class Wrapped(nn.Module):
             made = self.model(given)
         else:
             made = self.model(given, given.new_full((len(given),), self.noise_level))
-        image = chosen(made, self.output)
+        image = chosen(made, self.output, given)
         if self.prediction is not None:
             image = self.prediction.state(given, image)
         if self.channels_last:
@@ -118,8 +118,8 @@ class Wrapped(nn.Module):
         return (image - self.low) / self.width
 
 
-def chosen(made: Any, output: Output | None) -> Tensor:
-    """The part of a model's output that is the reconstruction.
+def chosen(made: Any, output: Output | None, given: Tensor | None = None) -> Tensor:
+    """The part of a model's output that is the reconstruction of what it was given.
 
     Raises:
         MnemoscopeError: there is no such part, or it is no tensor.
@@ -136,7 +136,9 @@ def chosen(made: Any, output: Output | None) -> Tensor:
             expected="a tensor"
             if output is None or callable(output)
             else f"a tensor as its {output!r}",
-            todo=f"name the part that is the reconstruction: {advice(made)}",
+            todo=f"name the part that is the reconstruction: {advice(made, given)}"
+            if is_parts(made)
+            else "hand a function of arrays over as a black box: mn.BlackBox(f)",
         )
     return found
 
@@ -168,8 +170,22 @@ def _kind(part: Any) -> str:
     return str(tuple(part.shape)) if isinstance(part, Tensor) else type(part).__name__
 
 
-def advice(made: Any) -> str:
-    """How to name a part of it."""
+def is_parts(made: Any) -> bool:
+    """Whether a model gives several things by name or place, not an array or a number."""
+    named = isinstance(made, Mapping) or (isinstance(made, Sequence) and not isinstance(made, str))
+    return named or any(isinstance(part, Tensor) for part in getattr(made, "__dict__", {}).values())
+
+
+def advice(made: Any, given: Tensor | None = None) -> str:
+    """How to name a part of it: the first that has the shape of what the model was given."""
     if isinstance(made, Sequence) and not isinstance(made, str) and not hasattr(made, "_fields"):
-        return "its place, output=1, --output 1"
-    return 'its name, output="sample", --output sample'
+        place = next((i for i, part in enumerate(made) if _is_like(part, given)), 1)
+        return f"its place, output={place}, --output {place}"
+    named = getattr(made, "_asdict", lambda: getattr(made, "__dict__", {}))
+    parts = made if isinstance(made, Mapping) else named()
+    name = next((str(key) for key, part in parts.items() if _is_like(part, given)), "sample")
+    return f'its name, output="{name}", --output {name}'
+
+
+def _is_like(part: Any, given: Tensor | None) -> bool:
+    return given is not None and isinstance(part, Tensor) and part.shape == given.shape

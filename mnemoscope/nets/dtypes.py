@@ -6,8 +6,10 @@ the real dtype of the first complex one. `nn.Module.to(dtype)` drops imaginary p
 number stays complex.
 """
 
+import logging
 from collections.abc import Iterable
 from copy import deepcopy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +17,20 @@ from torch import Tensor, nn
 REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """Dtypes that states can have. Those of 8 bits are for storage: nothing is computed in them."""
 
+HALF = (torch.float16, torch.bfloat16)
+"""Of these, which have three digits or two."""
+
 COMPLEX = {
     torch.float16: torch.complex32,
     torch.float32: torch.complex64,
     torch.float64: torch.complex128,
 }
 """The complex dtype whose parts have a real dtype; for bfloat16 there is none."""
+
+
+Stage = TypeVar("Stage")
+
+_log = logging.getLogger("mnemoscope")
 
 
 def state_dtype(modules: Iterable[nn.Module], given: torch.dtype | None) -> torch.dtype:
@@ -60,8 +70,26 @@ def converted(module: nn.Module, dtype: torch.dtype, device: torch.device | str)
             return tensor.to(device=device, dtype=dtype)
         return tensor.to(device=device)
 
+    # What a layer has computed from its parameters cannot be copied with its graph.
+    computed = {
+        id(value): value.detach().clone()
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
     # The hook that `nn.Module.to` itself uses; recurrent layers rebuild their weights in it.
-    return deepcopy(module)._apply(convert)
+    return deepcopy(module, dict(computed))._apply(convert)
+
+
+def in_single(stage: Stage) -> Stage:
+    """Returns a float32 copy of a module with parameters of half precision, else the stage."""
+    if not isinstance(stage, nn.Module):
+        return stage
+    tensors = [*stage.parameters()] or [*stage.buffers()]
+    if not any(tensor.dtype in HALF for tensor in tensors):
+        return stage
+    _log.info("%s is evaluated as a float32 copy", type(stage).__name__)
+    return converted(stage, torch.float32, state_device([stage], None))
 
 
 def _real_dtype(tensors: Iterable[Tensor]) -> torch.dtype | None:

@@ -1,3 +1,4 @@
+import importlib
 import json
 
 import pytest
@@ -7,6 +8,8 @@ from torch import nn
 import mnemoscope as mn
 from mnemoscope.auditing.controls import MEASUREMENTS, Controls, Measured, _lights_up, controls
 from mnemoscope.auditing.summary import rate
+
+controls_module = importlib.import_module("mnemoscope.auditing.controls")
 
 
 def measured(**counts):
@@ -127,3 +130,26 @@ def test_a_map_without_derivatives_is_not_judged_by_them():
 def test_options_out_of_range_are_refused(wrong):
     with pytest.raises(mn.MnemoscopeError, match="whole number"):
         controls(lambda z: z / 2, torch.zeros(3, 2), **wrong)
+
+
+class Wide(nn.Module):
+    """A layer of 1,100 entries whose fresh weights expand, by the size of `gain`, or do not."""
+
+    def __init__(self, gain):
+        super().__init__()
+        self.layer, self.gain = nn.Linear(1100, 1100), gain
+
+    def forward(self, z):
+        return torch.tanh(self.gain * self.layer(z))
+
+
+@pytest.mark.parametrize(("gain", "contracts"), [(4.0, 0), (0.5, 2)])
+def test_a_large_untrained_map_is_judged_as_it_is_in_full(gain, contracts, monkeypatch):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        f = Wide(gain)
+    X = torch.rand(2, 1100, generator=torch.Generator().manual_seed(0)) - 0.5
+    quick = controls(f, X, starts=2, trials=1).untrained
+    assert quick.rates["contractive"]["count"] == contracts
+    monkeypatch.setattr(controls_module, "_plainly_expanding", lambda *_: None)
+    assert controls(f, X, starts=2, trials=1).untrained.rates == quick.rates

@@ -15,7 +15,7 @@ from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import Predicts, prediction
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.wrapped import Output, Wrapped
-from mnemoscope.nets.dtypes import converted
+from mnemoscope.nets.dtypes import in_single
 
 CHECKED = 3
 """States, uniform in [0, 1], that a map is checked at when it is loaded."""
@@ -88,9 +88,7 @@ def open_model(
     loaded = found.load(request)
     model = loaded.model
     if isinstance(model, nn.Module):
-        model = model.to(device)
-        if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
-            model = converted(model, torch.float32, device)
+        model = in_single(model.to(device))
         model.eval()
     model = _wrapped(model, loaded, request, scale, channels_last, black_box)
     return Opened(request.target, name, model, _shape(loaded), device)
