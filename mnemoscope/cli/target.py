@@ -47,7 +47,17 @@ class ModelOptions:
     ] = None
     weights: Annotated[
         Place,
-        _option("A factory's weights, a .safetensors or a .pt of tensors; its own if left out."),
+        _option(
+            "A factory's weights: a .safetensors, a .pt of tensors, an index of several files or a "
+            "folder; its own if left out."
+        ),
+    ] = None
+    weights_key: Annotated[
+        str | None,
+        _option(
+            "Which part of the weights' file, the path of a dictionary or a prefix of names; "
+            "default: the only one that fits."
+        ),
     ] = None
     factory_args: Annotated[
         str | None, _option("Keyword arguments of the factory, a JSON object; none if left out.")
@@ -240,6 +250,7 @@ def _parsed(options: ModelOptions) -> dict[str, Any]:
     return {
         "adapter": options.adapter,
         "weights": options.weights,
+        "weights_key": options.weights_key,
         "factory_args": _arguments(options.factory_args),
         "output": options.output,
         "scale": _pair(options.scale),

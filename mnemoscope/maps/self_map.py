@@ -25,6 +25,7 @@ from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.live_memory import TooMuch
 from mnemoscope.maps.resolution import SMOOTH, Resolution
+from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import advice, is_parts, parts_of
 from mnemoscope.memory import batch_size_within, free_share
 from mnemoscope.nets.dtypes import converted, in_single, state_device, state_dtype
@@ -112,6 +113,8 @@ class SelfMap:
         budget: int | None = None,
         unit: float | None = None,
     ) -> None:
+        if isinstance(f, nn.Module):
+            refuse_empty(f)
         self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (in_single(f),)
         self.shape = _state_shape(f, shape)
         if isinstance(f, SelfMap):

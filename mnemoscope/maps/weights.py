@@ -1,52 +1,64 @@
 """Somebody else's weights into somebody else's module, without running what is in the file."""
 
+import logging
 import os
-import pickle
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.small_files import check_regular
-from mnemoscope.stored_tensors import computable
+from mnemoscope.maps.checkpoints import read_checkpoint
 
 MOST_KEYS = 4
 """Keys that an error names."""
 
-CONTAINERS = ("state_dict", "model_state_dict", "model", "weights")
-"""Where checkpoints of common training loops keep the weights."""
+CONTAINERS = ("", "state_dict", "model_state_dict", "model", "weights", "net", "params")
+"""Where checkpoints of common training loops keep the weights, the first that fit are taken."""
+
+UNUSED = "num_batches_tracked"
+"""A count of batches that evaluation does not use, and that old files do not have."""
+
+_log = logging.getLogger("mnemoscope")
 
 
-def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+def load_weights(model: nn.Module, path: str | os.PathLike[str], key: str | None = None) -> None:
     """Loads a file of weights into a module.
+
+    The names are looked for in each dictionary of the file, under one prefix that all have in
+    common (`module.`, `model.`, `autoencoder.`), or without one that the module's own names have.
+    What the module does not have is left out, and the log names it. Tensors that the module shares
+    between names are found under any of these.
 
     Args:
         model: The module.
-        path: A `.safetensors`, or a `.pt`, `.pth`, `.bin` or `.ckpt` that holds tensors alone: it
-            is read with `weights_only=True`, which runs no code. A state dict under one of the
-            usual names (`state_dict`, `model`, …) is found, and a prefix that all keys share, such
-            as `module.`, is left out.
+        path: What `read_checkpoint` takes.
+        key: The dictionary in the file, by its path (`ema.model`), or the prefix.
 
     Raises:
-        MnemoscopeError: the file cannot be read, is a pickle of objects, or does not fit.
+        MnemoscopeError: the file cannot be read, or does not fit, or several parts of it do and
+            none is the usual one.
     """
-    tensors = _without_prefix(_read(Path(path)), model)
+    groups = read_checkpoint(path)
     try:
+        # A lazy module's parameters have no shape.
         own = model.state_dict()
         wanted = {name: tuple(value.shape) for name, value in own.items()}
     except Exception as error:
         raise _unfit(path, model, "the module has no plain weights") from error
-    given = {name: tuple(value.shape) for name, value in tensors.items()}
-    missing, extra = wanted.keys() - given.keys(), given.keys() - wanted.keys()
-    differ = [n for n in wanted if n in given and wanted[n] != given[n]]
-    faults = [
-        *([f"it lacks {_some(missing)}"] if missing else []),
-        *([f"it has {_some(extra)} besides"] if extra else []),
-        *(f"{n} is {given[n]} instead of {wanted[n]}" for n in differ[:MOST_KEYS]),
-        *_lossy(own, tensors),
-    ]
+    tied = _tied(own)
+    fits = list(_fits(groups, wanted, tied, key))
+    if key is not None and not fits:
+        raise MnemoscopeError(
+            f"--weights-key {key} of {path}, which holds {_places(groups)}",
+            expected=f"the place of the weights of the {type(model).__name__}",
+            todo="name the dictionary, or the prefix of the names in it",
+        )
+    if not fits:
+        raise _unfit(path, model, _closest(groups, own))
+    group, prefix, tensors = _meant(fits, path)
+    faults = _lossy(own, tensors)
     if faults:
         raise _unfit(path, model, "; ".join(faults))
     for name, value in tensors.items():
@@ -57,13 +69,141 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
                 expected="finite weights",
                 todo="choose an earlier checkpoint",
             )
+    _log_left_out(path, group, prefix, groups[group], tensors)
+    # A module on the meta device has no memory to copy to: it takes the tensors themselves.
+    empty = any(value.is_meta for value in own.values())
+    complete = not (wanted.keys() - tensors.keys())
     try:
-        model.load_state_dict(tensors)
+        model.load_state_dict(tensors, strict=complete, assign=empty)
     except Exception as error:
         raise _unfit(path, model, (str(error).splitlines() or [""])[0]) from error
 
 
-def _lossy(own: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
+def refuse_empty(module: nn.Module) -> None:
+    """Refuses a module whose parameters have no values yet.
+
+    Raises:
+        MnemoscopeError: one is on the meta device, or waits for a first batch (lazy modules).
+    """
+    for name, value in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(value):
+            raise MnemoscopeError(
+                f"{type(module).__name__}, whose {name} has no shape before a first batch",
+                expected="a module with weights",
+                todo="call it once on a batch, or build it with the sizes of its layers",
+            )
+        if value.is_meta:
+            raise MnemoscopeError(
+                f"{type(module).__name__}, whose {name} is on the meta device and has no values",
+                expected="a module with weights",
+                todo="pass a file of weights, weights=..., --weights, or build it on a device",
+            )
+
+
+Fit = tuple[str, str, dict[str, Tensor]]
+"""A dictionary of the file, a prefix in it, and the tensors by the module's names."""
+
+
+def _fits(
+    groups: Mapping[str, Mapping[str, Tensor]],
+    wanted: Mapping[str, tuple[int, ...]],
+    tied: Mapping[str, list[str]],
+    key: str | None,
+) -> Iterable[Fit]:
+    """Every place in the file under which all names of the module are found, in their shapes."""
+    for group, tensors in groups.items():
+        for prefix, cut in _prefixes(tensors, wanted, tied=bool(tied)):
+            if key is not None and key.rstrip(".") not in (group, prefix.rstrip(".")):
+                continue
+            found: dict[str, Tensor] = {}
+            for name, shape in wanted.items():
+                names = [name, *tied.get(name, [])]
+                given = (tensors.get(prefix + each.removeprefix(cut)) for each in names)
+                value = next((v for v in given if v is not None and tuple(v.shape) == shape), None)
+                if value is not None:
+                    found[name] = value
+            if all(name in found or name.endswith(UNUSED) for name in wanted) and found:
+                yield group, prefix, found
+
+
+def _prefixes(
+    tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], *, tied: bool
+) -> list[tuple[str, str]]:
+    """What may stand before the module's names in the file, and what before them is not there."""
+    names = [name for name in wanted if not name.endswith(UNUSED)]
+    longest = max(names, key=len, default="")
+    # Tied tensors are stored under one of their names only: the longest may not be there.
+    ends = [f".{name}" for name in (names if tied else [longest])]
+    before = {
+        given.removesuffix(end[1:]) for given in tensors for end in ends if given.endswith(end)
+    }
+    parts = longest.split(".")
+    cuts = [".".join(parts[:count]) + "." for count in range(1, len(parts))]
+    return [
+        ("", ""),
+        *((prefix, "") for prefix in sorted(before)),
+        *(("", cut) for cut in cuts if all(name.startswith(cut) for name in names)),
+    ]
+
+
+def _meant(fits: list[Fit], path: str | os.PathLike[str]) -> Fit:
+    """The fit that is taken: the usual place, or the only one."""
+    places = {(group, prefix): tensors for group, prefix, tensors in fits}
+    for name in CONTAINERS:
+        for (group, prefix), tensors in places.items():
+            if group == name and prefix == "":
+                return group, prefix, tensors
+    for name in CONTAINERS:
+        here = [place for place in places if place[0] == name]
+        if len(here) == 1:
+            return *here[0], places[here[0]]
+    if len(places) == 1:
+        ((group, prefix), tensors) = next(iter(places.items()))
+        return group, prefix, tensors
+    listed = ", ".join(sorted((f"{g}: {p}*" if p else g) if g else p for g, p in places))
+    raise MnemoscopeError(
+        f"{path}, in which several parts fit: {listed}",
+        expected="one of these",
+        todo="name it: weights_key=..., --weights-key",
+    )
+
+
+def _tied(own: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """The other names of the same tensor, for each that has some."""
+    same: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]] = {}
+    for name, value in own.items():
+        if value.numel() and not value.is_meta:
+            place = value.data_ptr(), tuple(value.shape), value.stride()
+            same.setdefault(place, []).append(name)
+    return {
+        name: [other for other in names if other != name]
+        for names in same.values()
+        if len(names) > 1
+        for name in names
+    }
+
+
+def _closest(groups: Mapping[str, Mapping[str, Tensor]], own: Mapping[str, Tensor]) -> str:
+    """What is wrong with the part of the file that comes nearest."""
+    wanted = {name: tuple(value.shape) for name, value in own.items()}
+
+    def common(item: tuple[str, Mapping[str, Tensor]]) -> int:
+        return len(wanted.keys() & item[1].keys())
+
+    group, tensors = max(groups.items(), key=common)
+    given = {name: tuple(value.shape) for name, value in tensors.items()}
+    missing, extra = wanted.keys() - given.keys(), given.keys() - wanted.keys()
+    differ = [n for n in wanted if n in given and wanted[n] != given[n]]
+    faults = [
+        *([f"it lacks {_some(missing)}"] if missing else []),
+        *([f"it has {_some(extra)} besides"] if extra else []),
+        *(f"{n} is {given[n]} instead of {wanted[n]}" for n in differ[:MOST_KEYS]),
+    ]
+    where = f"in {group} " if group else ""
+    return where + "; ".join(faults)
+
+
+def _lossy(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
     """What would lose imaginary parts or fractions: PyTorch would copy the rest."""
     known = [name for name in own if name in given]
     bad = [name for name in known if _rank(given[name].dtype) > _rank(own[name].dtype)]
@@ -75,88 +215,35 @@ def _rank(dtype: torch.dtype) -> int:
     return 2 if dtype.is_complex else int(dtype.is_floating_point)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    check_regular(path)
-    try:
-        if path.suffix == ".safetensors":
-            return _computable(load_file(path), path)
-        content = torch.load(path, weights_only=True, map_location="cpu")
-    except MnemoscopeError:
-        raise
-    except OSError as error:
-        raise MnemoscopeError(
-            f"cannot read {path} ({error.strerror or error})",
-            expected="a file of weights",
-            todo="check the path",
-        ) from error
-    except pickle.UnpicklingError as error:
-        if not _is_pickle(path):
-            raise _unreadable(path, "it is of another kind") from error
-        raise MnemoscopeError(
-            f"{path}, a pickle of more than tensors, which could run code and is never unpickled",
-            expected="a .safetensors, or a .pt of tensors alone",
-            todo="where you trust it, convert it: "
-            "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')",
-        ) from error
-    # PyTorch's reader trips over a file of another kind with errors of many kinds.
-    except Exception as error:
-        reason = (str(error).splitlines() or ["it is empty or damaged"])[0]
-        raise _unreadable(path, reason) from error
-    for name in CONTAINERS:
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
-    tensors = content if isinstance(content, dict) else {}
-    if not tensors or not all(map(_is_weight, tensors.items())):
-        raise MnemoscopeError(
-            f"{path}, which holds no plain weights",
-            expected="dense tensors by name, as model.state_dict() gives them",
-            todo="save model.state_dict()",
-        )
-    return _computable(tensors, path)
+def _log_left_out(
+    path: str | os.PathLike[str],
+    group: str,
+    prefix: str,
+    tensors: Mapping[str, Tensor],
+    taken: Mapping[str, Tensor],
+) -> None:
+    used = {id(value) for value in taken.values()}
+    extra = {name for name, value in tensors.items() if id(value) not in used}
+    place = " and ".join(part for part in (group, f"{prefix}*" if prefix else "") if part)
+    if place:
+        _log.info("%s: the weights under %s are taken", path, place)
+    if extra:
+        _log.warning("%s: the module does not have %s, which are left out", path, _some(extra))
 
 
-def _computable(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    return {name: computable(value, f"{name} in {path}") for name, value in tensors.items()}
-
-
-def _is_pickle(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-
-
-def _unreadable(path: Path, reason: str) -> MnemoscopeError:
-    return MnemoscopeError(
-        f"{path}, which cannot be read as weights ({reason})",
-        expected="a whole .safetensors, or a .pt of tensors alone",
-        todo="check the file, or save the weights again",
-    )
-
-
-def _is_weight(item: tuple[object, object]) -> bool:
-    name, value = item
-    return (
-        isinstance(name, str)
-        and isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and not value.is_quantized
-        and not value.is_meta
-    )
+def _places(groups: Mapping[str, Mapping[str, Tensor]]) -> str:
+    named = [group for group in groups if group]
+    first = {name.split(".")[0] for tensors in groups.values() for name in tensors}
+    return _some(set(named) or first)
 
 
 def _unfit(path: str | os.PathLike[str], model: nn.Module, reason: str) -> MnemoscopeError:
     return MnemoscopeError(
         f"{path}, which does not fit the {type(model).__name__}: {reason}",
         expected="its own weights",
-        todo="check --factory-args, or choose the weights of this model",
+        todo="check --factory-args, name the part of the file with --weights-key, or choose the "
+        "weights of this model",
     )
-
-
-def _without_prefix(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    wanted = model.state_dict().keys()
-    for prefix in ("module.", "model.", "_orig_mod."):
-        if all(name.startswith(prefix) for name in tensors) and not tensors.keys() & wanted:
-            return {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return tensors
 
 
 def _some(names: set[str]) -> str:

@@ -20,6 +20,7 @@ class Request:
         target: The file, folder, or whatever the adapter recognizes.
         device: Where the model is to compute.
         weights: A file of weights, where the target does not hold them.
+        weights_key: Which part of that file, where several fit.
         factory_args: Keyword arguments, where the target is a function.
         noise_level: The noise level of a denoiser, the timestep of a diffusion model.
         output: Which part of what the model gives is the reconstruction.
@@ -37,6 +38,7 @@ class Request:
     predicts: Predicts | None = None
     alpha_bar: float | Tensor | None = None
     sigma: float | None = None
+    weights_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,11 @@ def refuse_unused(adapter: Adapter, name: str, request: Request) -> None:
     Raises:
         MnemoscopeError: something is given that it does not use.
     """
-    given = {"weights": request.weights, "factory_args": request.factory_args}
+    given = {
+        "weights": request.weights,
+        "weights_key": request.weights_key,
+        "factory_args": request.factory_args,
+    }
     for option, value in given.items():
         if value and option not in adapter.takes:
             raise MnemoscopeError(

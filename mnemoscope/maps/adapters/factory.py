@@ -11,7 +11,7 @@ from mnemoscope.maps.weights import load_weights
 class Factory(Adapter):
     """`package.module:factory`: called with `factory_args`, it gives a module or a callable."""
 
-    takes = frozenset({"weights", "factory_args"})
+    takes = frozenset({"weights", "weights_key", "factory_args"})
 
     def recognizes(self, target: str) -> bool:
         """Two names with a colon between them."""
@@ -44,7 +44,11 @@ class Factory(Adapter):
                     expected="a torch.nn.Module, which weights can be loaded into",
                     todo="leave --weights out, or return a module",
                 )
-            load_weights(model, request.weights)
+            load_weights(model, request.weights, request.weights_key)
+        elif request.weights_key is not None:
+            raise MnemoscopeError(
+                "--weights-key without --weights", expected="both or neither", todo="pass --weights"
+            )
         return Loaded(model)
 
 

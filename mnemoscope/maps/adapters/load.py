@@ -14,6 +14,7 @@ from mnemoscope.maps.adapters.registry import find_adapter
 from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import Predicts, prediction
 from mnemoscope.maps.self_map import SelfMap
+from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import Output, Wrapped
 from mnemoscope.nets.dtypes import in_single
 
@@ -60,6 +61,7 @@ def open_model(
     *,
     adapter: str | None = None,
     weights: str | os.PathLike[str] | None = None,
+    weights_key: str | None = None,
     factory_args: Mapping[str, Any] | None = None,
     output: Output | None = None,
     scale: tuple[float, float] | None = None,
@@ -82,12 +84,14 @@ def open_model(
         predicts,
         alpha_bar,
         sigma,
+        weights_key,
     )
     name, found = find_adapter(request.target, adapter)
     refuse_unused(found, name, request)
     loaded = found.load(request)
     model = loaded.model
     if isinstance(model, nn.Module):
+        refuse_empty(model)
         model = in_single(model.to(device))
         model.eval()
     model = _wrapped(model, loaded, request, scale, channels_last, black_box)
@@ -144,14 +148,16 @@ def load_map(
         shape: The shape of a state; left out, what the file says.
         budget: Bytes of memory that evaluating and linearizing may take.
         **options: `adapter`: its name (left out, the one that recognizes the target). `weights`:
-            for a factory, a `.safetensors`, or a `.pt` of tensors alone. `factory_args`: its
-            keyword arguments. `output`: which part of what the model gives is the reconstruction;
-            see `Wrapped`. `scale`: the model's values where the data's are 0 and 1 (left out, what
-            the adapter knows). `channels_last`: whether the model wants `(n, height, width,
-            channels)`. `black_box`: only evaluate it. `noise_level`: of a denoiser, handed to it as
-            its second argument; of a diffusion model the timestep. `predicts`, `alpha_bar`,
-            `sigma`: what a denoiser predicts, and the share of the noise; see `Wrapped` (default:
-            of a folder of diffusers what its scheduler says). `device`: where it computes.
+            for a factory, a `.safetensors`, a `.pt` of tensors alone, an index of several files, or
+            a folder with one of these. `weights_key`: which part of it, where several fit.
+            `factory_args`: its keyword arguments. `output`: which part of what the model gives is
+            the reconstruction; see `Wrapped`. `scale`: the model's values where the data's are 0
+            and 1 (left out, what the adapter knows). `channels_last`: whether the model wants `(n,
+            height, width, channels)`. `black_box`: only evaluate it. `noise_level`: of a denoiser,
+            handed to it as its second argument; of a diffusion model the timestep. `predicts`,
+            `alpha_bar`, `sigma`: what a denoiser predicts, and the share of the noise; see
+            `Wrapped` (default: of a folder of diffusers what its scheduler says). `device`: where
+            it computes.
 
     Raises:
         MnemoscopeError: no adapter takes the target, it cannot be loaded, or it is no self-map of
