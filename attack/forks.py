@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+PATIENCE = 30.0
+"""Seconds in which a command ends after Ctrl-C."""
+
 TIMEOUT = 120.0
 """Seconds after which a command hangs."""
 
@@ -30,6 +33,7 @@ class Ended:
         err: What it wrote to standard error.
         hung: Whether it was ended since it took too long.
         memory: Bytes that it held at most.
+        asked: Whether it was asked to end, by Ctrl-C, since it took long.
     """
 
     code: int
@@ -37,6 +41,7 @@ class Ended:
     err: str
     hung: bool
     memory: int
+    asked: bool = False
 
 
 def warm() -> None:
@@ -77,13 +82,19 @@ class Started:
     name: str
 
     def wait(self, timeout: float = TIMEOUT) -> Ended:
-        """Waits until it has ended, and ends it if that takes too long."""
-        until, hung, pause = time.monotonic() + timeout, False, 0.001
+        """Waits until it has ended; Ctrl-C, and then a kill, end it if that takes too long.
+
+        A long training is none that hangs: it ends when it is asked to.
+        """
+        until, hung, pause, asked = time.monotonic() + timeout, False, 0.001, False
         while True:
             found, status, used = os.wait4(self.process, os.WNOHANG)
             if found:
                 break
-            if time.monotonic() > until:
+            if time.monotonic() > until and not asked:
+                asked, until = True, time.monotonic() + PATIENCE
+                os.kill(self.process, signal.SIGINT)
+            elif time.monotonic() > until:
                 hung = True
             if hung or _memory(self.process) > MEMORY:
                 os.kill(self.process, signal.SIGKILL)
@@ -94,7 +105,7 @@ class Started:
             for part in ("out", "err")
         )
         code = os.waitstatus_to_exitcode(status)
-        return Ended(code, out, err, hung, used.ru_maxrss * 1024)
+        return Ended(code, out, err, hung, used.ru_maxrss * 1024, asked)
 
 
 def _memory(process: int) -> int:

@@ -14,6 +14,9 @@ from attack.inputs import inputs
 LONGEST = 3000
 """Characters of a message."""
 
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C ended."""
+
 LARGEST = 4 * 2**30
 """Bytes of memory that no small input may take."""
 
@@ -55,7 +58,8 @@ def judged(ended: Ended) -> list[tuple[str, str]]:
     last = ended.err[-1500:]
     if ended.hung:
         return [("hangs", last)]
-    if "Traceback (most recent call last)" in ended.err or ended.code not in (0, 1, 2):
+    codes = (0, 1, 2, INTERRUPTED) if ended.asked else (0, 1, 2)
+    if "Traceback (most recent call last)" in ended.err or ended.code not in codes:
         return [("tracebacks", f"exit {ended.code}: {last}")]
     faults = []
     if ended.code == 2:

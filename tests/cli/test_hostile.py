@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 import numpy as np
 import polars as pl
@@ -117,6 +118,7 @@ def test_a_command_on_a_folder_that_another_writes_to_is_refused(trained, here, 
     other = start("audit", "runs/train", "--starts", "300000")
     while not (trained / ".claimed").exists():
         assert other.poll() is None, other.communicate()
+    time.sleep(1)  # The lock under which it claims the folder is held for a moment longer.
     try:
         other.send_signal(signal.SIGSTOP)
         for arguments in (

@@ -1,6 +1,7 @@
 """`train` fits a network and keeps it; the same command again works, another one needs --force."""
 
 import shlex
+import signal
 
 import numpy as np
 import pytest
@@ -102,10 +103,19 @@ def test_the_command_it_recommends_is_the_one_it_was_called_by(process):
 
 @pytest.mark.parametrize("other", [TRAIN, [*TRAIN, "--seed", "1"]], ids=["same", "other"])
 def test_of_two_at_the_same_time_in_one_folder_one_is_refused(here, start, other):
-    both = [start(*TRAIN), start(*other)]
-    ended = {process.wait(timeout=120): process for process in both}
-    assert set(ended) == {0, 2}
-    assert "which another command is writing to (" in ended[2].communicate()[1]
+    first = start(*TRAIN)
+    while not (here / "runs/train/.claimed").exists():
+        assert first.poll() is None, first.communicate()
+    first.send_signal(signal.SIGSTOP)  # However long the other takes to begin.
+    try:
+        second = start(*other)
+        assert second.wait(timeout=120) == 2
+    finally:
+        first.send_signal(signal.SIGCONT)
+    # Stopped while it held the lock, which it does for a moment only, it is named by that.
+    told = second.communicate()[1]
+    assert "which another command is writing to (" in told or "to which another command has" in told
+    assert first.wait(timeout=120) == 0
     assert mn.nets.load(here / "runs/train/network.safetensors").training_record.converged
     assert {path.name for path in (here / "runs/train").iterdir()} == {
         "network.safetensors",
