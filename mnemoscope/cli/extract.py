@@ -174,9 +174,7 @@ def _starts_in(file: str, shape: tuple[int, ...], rule: "Integers | None") -> "T
 
     Integers are read by the rule of the data, or by their own where there are none.
     """
-    import torch
-
-    from mnemoscope.data.arrays import READERS, check_real, read_array
+    from mnemoscope.data.arrays import READERS, as_tensor, check_real, read_array
     from mnemoscope.data.integers import as_numbers, integer_rule, log_rule
 
     path = Path(file)
@@ -188,7 +186,7 @@ def _starts_in(file: str, shape: tuple[int, ...], rule: "Integers | None") -> "T
         )
     array = read_array(path).array
     check_real(array, str(path))
-    starts = torch.as_tensor(array)
+    starts = as_tensor(array)
     _check_shape(starts, shape, "--starts-from", file)
     own = integer_rule(starts)
     if own is None or len(starts) == 0:

@@ -277,9 +277,8 @@ def _schedule(text: str | None) -> "float | Tensor | None":
         return None
     with suppress(ValueError):
         return float(text)
-    import torch
 
-    from mnemoscope.data.arrays import READERS, check_real, read_array
+    from mnemoscope.data.arrays import READERS, as_tensor, check_real, read_array
 
     path = Path(text)
     if path.suffix.lower() not in READERS or not path.is_file():
@@ -290,7 +289,7 @@ def _schedule(text: str | None) -> "float | Tensor | None":
         )
     array = read_array(path).array
     check_real(array, str(path))
-    return torch.as_tensor(array)
+    return as_tensor(array)
 
 
 def _arguments(text: str | None) -> dict[str, Any]:

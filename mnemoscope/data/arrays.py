@@ -209,7 +209,7 @@ def array_examples(
             infinite or out of range.
     """
     check_real(array, told)
-    X = _tensor(array)
+    X = as_tensor(array)
     if X.ndim < 2 or X.numel() == 0:
         raise MnemoscopeError(
             f"{told}, an array of shape {tuple(X.shape)}",
@@ -264,7 +264,8 @@ def check_real(array: Tensor | np.ndarray, told: str) -> None:
         )
 
 
-def _tensor(array: Tensor | np.ndarray) -> Tensor:
+def as_tensor(array: Tensor | np.ndarray) -> Tensor:
+    """Returns an array as a tensor on the CPU, in the nearest dtype that PyTorch has."""
     if isinstance(array, np.ndarray):
         # PyTorch knows neither a foreign byte order nor floats of more than 64 bits.
         wide = array.dtype.kind == "f" and array.dtype.itemsize > 8

@@ -125,6 +125,16 @@ def test_starts_of_an_extraction_are_read_by_the_rule_of_the_data(here, run):
     assert pl.read_csv("e/scores.csv") is not None
 
 
+@pytest.mark.parametrize("dtype", [np.longdouble, ">f4", "<f2"])
+def test_starts_in_a_dtype_that_pytorch_does_not_have(here, run, dtype):
+    np.save("x.npy", BRIGHT)
+    np.save("starts.npy", (DARK / 255).astype(dtype))
+    assert run("train", "x.npy", *SMALL, *QUICK, "--out", "r").code == 0
+    few = ["--starts", "4", "--limit", "8", "--starts-from", "starts.npy"]
+    done = run("extract", "r", "--data", "x.npy", *few, "--out", "e")
+    assert done.code == 0, done.err
+
+
 def test_a_denoiser_on_the_command_line(here, run):
     (here / "tiny_denoiser.py").write_text(
         "import torch\n"
