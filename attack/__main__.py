@@ -35,7 +35,7 @@ def main() -> int:
         ended = forks.start(lambda: material.make(made), made, logs).wait(600)
         if ended.code:
             sys.exit(f"the material cannot be made: {ended.err}")
-        # What was counted is told, too, where it is ended early.
+        # An attack that is ended early still prints its counts.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         keys = forks.start(_print_keys(made), made, logs).wait()
         key = json.loads(keys.out)

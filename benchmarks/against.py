@@ -9,7 +9,6 @@ logarithms).
 """
 
 import argparse
-import contextlib
 import importlib
 import json
 import math
@@ -21,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import timing
 import torch
@@ -37,22 +37,15 @@ Row = tuple[str, Callable[[], object]]
 
 
 def compared(section: str) -> list[Row]:
-    """Our side of the comparisons of a module."""
+    """Our side of the comparisons of a module, which must not have been imported before."""
     rows: list[Row] = []
-    with _listing(rows):
+
+    def listed(question: str, ours: Callable[[], object], *_: object, **__: object) -> None:
+        rows.append((question, ours))
+
+    with patch.object(timing, "compare", listed):
         importlib.import_module(section).comparisons(1)
     return rows
-
-
-@contextlib.contextmanager
-def _listing(rows: list[Row]) -> Iterator[None]:
-    """Lists what would be compared. The modules must not have been imported before."""
-    compare = timing.compare
-    timing.compare = lambda question, ours, *_, **__: rows.append((question, ours))  # pyright: ignore
-    try:
-        yield
-    finally:
-        timing.compare = compare
 
 
 def training_steps() -> list[Row]:

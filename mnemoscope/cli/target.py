@@ -49,7 +49,7 @@ class ModelOptions:
         Place,
         _option(
             "A factory's weights: a .safetensors, a .pt of tensors, an index of several files or a "
-            "folder; its own if left out."
+            "folder; default: the weights that it builds."
         ),
     ] = None
     weights_key: Annotated[

@@ -16,7 +16,7 @@ followed round the turn, and one that leaves along a separatrix stays on its sid
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -84,10 +84,6 @@ class Followed:
     distance: Float[Tensor, " n"]
     converged: Bool[Tensor, " n"]
     diverged: Bool[Tensor, " n"]
-
-    def of(self, rows: Int[Tensor, " m"]) -> "Followed":
-        """Some of the orbits, one maybe several times."""
-        return Followed(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class _Model(NamedTuple):

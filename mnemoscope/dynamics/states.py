@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 FEW = 64
-"""Up to so many states it is not worth while to look for equal ones first."""
+"""Smallest batch, exclusive, in which equal states are looked for before grouping."""
 
 LINES = 8
 """Random lines on which states are told apart before they are compared."""

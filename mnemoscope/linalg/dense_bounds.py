@@ -19,6 +19,7 @@ from mnemoscope.linalg.eigen import eigenvalues
 from mnemoscope.linalg.enclosure import enclose
 from mnemoscope.linalg.leading import default_tol
 from mnemoscope.linalg.powers import power_bounds
+from mnemoscope.linalg.product_bounds import GAP
 from mnemoscope.maps import Linearization, SelfMap
 from mnemoscope.maps.chain import ChainLinearization
 
@@ -27,16 +28,13 @@ NARROW = 1e-6
 worth a second solve, of the balanced matrix."""
 
 WORTH_A_LOOK = 32
-"""Smaller matrices are enclosed as fast as it is seen whether they expand."""
+"""Size of a matrix below which enclosing it is as fast as testing whether it expands."""
 
 FEWEST = 4
-"""So are fewer."""
+"""Number of matrices below which the same holds."""
 
 GROWN = 8
 """Steps of the power method after which a matrix that expands shows it."""
-
-ISOLATED = 0.1
-"""A first-order bound is used where it is below this share of the gap to the next value."""
 
 NARROW_UPPER = 1e-3
 """Where the bound on the radius is further above it than this share, powers are formed as well."""
@@ -191,7 +189,7 @@ class Solved:
 
 
 Solver = Callable[[Float[Tensor, "n d d"], Float[Tensor, " n"], int], Solved]
-"""What solves matrices whose entries are off by a relative error, for so many values each."""
+"""A solver: matrices, the relative error of their entries, and the number of values wanted."""
 
 
 def enclosed_unless_expanding(
@@ -241,7 +239,7 @@ def _leading(J: Tensor, rounding: Tensor) -> Solved:
     moved = residual + (rounding[:, None] + torch.finfo(J.dtype).eps * J.shape[-1]) * norm
     error = size * other / overlap.abs() * moved
     gap = (every - value).abs().scatter(1, first, torch.inf).amin(1, keepdim=True)
-    error = torch.where(error < ISOLATED * gap, error, torch.inf)
+    error = torch.where(error <= GAP * gap, error, torch.inf)
     upper = torch.full_like(moduli[:, 0], torch.inf)
     return Solved(value, right, left, overlap, defect, error, upper)
 

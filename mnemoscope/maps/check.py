@@ -60,8 +60,8 @@ FOLLOWED = 8
 """Steps of the power method after which a direction that grows much more than others shows."""
 
 SPANNED = 3
-"""Up to so many entries the directions in which derivatives are compared in any case, two at random
-and the constant one among them, span all there are."""
+"""Largest state, in entries, that the directions of every check span: two random and the constant
+one."""
 
 UNTRUE = "a map whose derivatives are not those of its values"
 """What is wrong with a part that is cut off."""

@@ -19,7 +19,7 @@ from mnemoscope.maps.linearization import AutogradLinearization, Linearization
 from mnemoscope.maps.live_memory import TooMuch
 
 MOST_ROWS = 2048
-"""Up to so many entries of a state the whole Jacobian is formed where nothing else works."""
+"""Largest state, in entries, whose whole Jacobian is formed where nothing else works."""
 
 Map = Callable[[Tensor], Tensor]
 

@@ -28,7 +28,7 @@ class ForwardLinearization(Linearization):
         batch_size: int,
         failure: BaseException | None = None,
     ) -> None:
-        """Evaluates `f` at `states`, so many at once; `failure` is why no other way is taken."""
+        """Evaluates `f` at `states` in batches; `failure` is why reverse mode cannot be used."""
         self.states = states
         self.products = 0
         self._f, self._size, self._failure = f, batch_size, failure
