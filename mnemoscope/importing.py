@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from mnemoscope.errors import MnemoscopeError
@@ -60,3 +61,24 @@ def import_name(text: str, *, what: str) -> Any:
             todo="check both names",
         ) from error
     return found
+
+
+def needed_for(told: str, name: str, *, extra: str) -> ModuleType:
+    """Returns a library that is installed only where it is wanted.
+
+    Args:
+        told: What needs it, as the message names it.
+        name: Its module.
+        extra: The extra of Mnemoscope that installs it.
+
+    Raises:
+        MnemoscopeError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MnemoscopeError(
+            f"{told}, which needs the package {name} ({error})",
+            expected=f"Mnemoscope with its extra {extra}",
+            todo=f"pip install 'mnemoscope[{extra}]'",
+        ) from error

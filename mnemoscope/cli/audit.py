@@ -316,9 +316,9 @@ def _known_data(
 
 def _is_array(source: str) -> bool:
     """Whether a source is a file of an array, which may hold no pictures at all."""
-    from mnemoscope.data.arrays import READERS
+    from mnemoscope.data.folder import is_picture_file
 
-    return Path(source).suffix.lower() in READERS and Path(source).is_file()
+    return Path(source).is_file() and not is_picture_file(Path(source))
 
 
 def _held_out(source: str, shape: tuple[int, ...], examples: "Examples") -> "Tensor":

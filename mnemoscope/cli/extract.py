@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor
 
-    from mnemoscope.data.reading import Integers
+    from mnemoscope.data.reading import Scale
     from mnemoscope.extraction import Extraction
 
 SCORES = "scores.csv"
@@ -116,11 +116,11 @@ def extract(
     place = out or Path("runs") / f"{found.name}-extracted"
     check_name(Path(place))
     check_map(f, torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed)))
-    X, rule = None, reading.integers
+    X, rule = None, reading.given().get("scale")
     if data is not None:
         given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
         examples = read({**given, **reading.given()})[1]
-        X, rule = examples.X, examples.integers
+        X, rule = examples.X, examples.scale
         _check_shape(X, f.shape, "--data", data)
     extra = None if starts_from is None else _starts_in(starts_from, f.shape, rule)
     settings = {"extracted": found.settings["audited"], **found.settings}
@@ -169,30 +169,23 @@ def _sides(text: str | None) -> tuple[int, ...] | None:
     return sides
 
 
-def _starts_in(file: str, shape: tuple[int, ...], rule: "Integers | None") -> "Tensor":
+def _starts_in(file: str, shape: tuple[int, ...], rule: "Scale | None") -> "Tensor":
     """The array in a file, of any numbers: starts need not be in the data's range.
 
     Integers are read by the rule of the data, or by their own where there are none.
     """
-    from mnemoscope.data.arrays import READERS, as_tensor, check_real, read_array
-    from mnemoscope.data.integers import as_numbers, integer_rule, log_rule
+    from mnemoscope.data.load import read_examples
+    from mnemoscope.data.reading import Reading
 
-    path = Path(file)
-    if path.suffix.lower() not in READERS or not path.is_file():
+    if not Path(file).is_file():
         raise MnemoscopeError(
             f"--starts-from {file}",
-            expected=f"a file, one of {', '.join(READERS)}",
+            expected="a file with an array",
             todo="check the path, or save the starts with numpy.save",
         )
-    array = read_array(path).array
-    check_real(array, str(path))
-    starts = as_tensor(array)
+    starts = read_examples(Path(file), reading=Reading(scale=rule, strict=False)).X
     _check_shape(starts, shape, "--starts-from", file)
-    own = integer_rule(starts)
-    if own is None or len(starts) == 0:
-        return starts
-    log_rule(starts, rule or own, str(path), chosen=rule is not None)
-    return as_numbers(starts, rule or own, str(path))
+    return starts
 
 
 def _check_shape(Z: "Tensor", shape: tuple[int, ...], option: str, given: str) -> None:

@@ -1,5 +1,6 @@
 """Options that say how data are read, and what is written down of it."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,11 +11,13 @@ from mnemoscope.errors import MnemoscopeError
 if TYPE_CHECKING:
     from mnemoscope.data.reading import Examples
 
-NAMES = ("integers", "column", "alpha")
+NAMES = ("key", "column", "split", "scale", "channels_last", "alpha")
 """The options; a run's record of its data has them where they were used."""
 
-TYPES: dict[str, type] = {
-    "source": str, "n": int, "offset": int, "size": int, "gray": bool, **dict.fromkeys(NAMES, str)
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "source": str, "n": int, "offset": int, "size": int, "gray": bool,
+    "key": str, "column": str, "split": str, "scale": (str, list), "channels_last": bool,
+    "alpha": str,
 }  # fmt: skip
 """What such a record holds."""
 
@@ -24,36 +27,80 @@ OPTIONAL = ("n", "size", *NAMES)
 @Parameter(name="*")
 @dataclass(frozen=True)
 class DataOptions:
-    """How the numbers of a source are read; see `mn.load_data`."""
+    """How a source is read; see `mn.load_data`."""
 
-    integers: Annotated[
-        Literal["divide", "keep"] | None,
+    key: Annotated[
+        str | None,
         Parameter(
-            help="Whether integers are divided by 255 or keep their numbers; only picture files "
-            "and bytes above 127 are divided if left out."
+            help="Array to take of a file of several, its path with slashes if it is nested; "
+            "default: the only one of examples, or one of a usual name."
         ),
     ] = None
     column: Annotated[
         str | None,
         Parameter(
-            help="Column of a dataset, or array in a file of several; the one of pictures, or "
-            "else of arrays, if left out."
+            help="Column of a dataset, or columns A,B,... of a table; default: the one of pictures "
+            "or arrays, else all columns of numbers."
+        ),
+    ] = None
+    split: Annotated[
+        str | None,
+        Parameter(help="Part of the source, such as test; default: train where it has parts."),
+    ] = None
+    data_scale: Annotated[
+        str | None,
+        Parameter(
+            help="divide (by the largest number of the format), keep, or LOW,HIGH, the data's "
+            "numbers that become 0 and 1; default: only picture files, audio and bytes above 127 "
+            "are divided."
+        ),
+    ] = None
+    data_channels_last: Annotated[
+        bool | None,
+        Parameter(
+            help="The last axis of the data holds the channels; default: only of 8-bit pictures."
         ),
     ] = None
     alpha: Annotated[
         Literal["white", "plane"] | None,
         Parameter(
             help="Whether the fourth plane of an array of 8-bit pictures is a transparency, to be "
-            "laid on white; kept as a plane if left out."
+            "laid on white; default: kept as a plane."
         ),
     ] = None
 
     def given(self) -> dict[str, Any]:
-        """What was typed."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """What was typed, by the names that `mn.load_data` has for it."""
+        told = {
+            name.removeprefix("data_"): value
+            for name, value in asdict(self).items()
+            if value is not None
+        }
+        if self.data_scale is not None:
+            told["scale"] = _scale(self.data_scale)
+        return told
 
 
 NO_DATA_OPTIONS = DataOptions()
+
+TYPED = {"scale": "data-scale", "channels_last": "data-channels-last"}
+"""Options that a model has too, by the names that they have for data."""
+
+
+def _scale(text: str) -> "str | list[float]":
+    if text in ("divide", "keep"):
+        return text
+    try:
+        low, high = map(float, text.split(","))
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError
+    except ValueError:
+        raise MnemoscopeError(
+            f'--data-scale "{text}"',
+            expected="divide, keep, or the two numbers that become 0 and 1, the lower one first",
+            todo="write it as in --data-scale=0,4095",
+        ) from None
+    return [low, high]
 
 
 def read(given: dict[str, Any]) -> "tuple[dict[str, Any], Examples]":
@@ -68,7 +115,7 @@ def read(given: dict[str, Any]) -> "tuple[dict[str, Any], Examples]":
     from mnemoscope.data.load import BUNDLED, read_examples
     from mnemoscope.data.reading import Reading
 
-    options = {name: value for name, value in given.items() if name in NAMES}
+    options = {name: value for name, value in given.items() if name in NAMES and value is not None}
     place = {name: value for name, value in given.items() if name not in NAMES}
     examples = read_examples(**place, reading=Reading(**options))
     # What is bundled is read in one way only.
@@ -84,7 +131,7 @@ def is_record(known: object) -> bool:
         and set(known) <= TYPES.keys()
         and all(
             (value is None and name in OPTIONAL)
-            or (isinstance(value, TYPES[name]) and isinstance(value, bool) == (name == "gray"))
+            or (isinstance(value, TYPES[name]) and isinstance(value, bool) == (TYPES[name] is bool))
             for name, value in known.items()
         )
     )
@@ -99,7 +146,7 @@ def refuse_without_data(options: dict[str, Any]) -> None:
     for name, value in options.items():
         if value not in (None, False) and not (name == "offset" and value == 0):
             raise MnemoscopeError(
-                f"--{name} without --data",
+                f"--{TYPED.get(name, name)} without --data",
                 expected="both or neither",
                 todo="leave it out, or pass --data too",
             )

@@ -278,18 +278,17 @@ def _schedule(text: str | None) -> "float | Tensor | None":
     with suppress(ValueError):
         return float(text)
 
-    from mnemoscope.data.arrays import READERS, as_tensor, check_real, read_array
+    from mnemoscope.data.readers import find_reader, read_file
+    from mnemoscope.data.values import as_tensor
 
     path = Path(text)
-    if path.suffix.lower() not in READERS or not path.is_file():
+    if not path.is_file() or find_reader(path) is None:
         raise MnemoscopeError(
             f'--alpha-bar "{text}"',
-            expected=f"a number, or a file with a schedule, one of {', '.join(READERS)}",
+            expected="a number, or a file with a schedule, such as a .npy",
             todo="write it as in --alpha-bar 0.9",
         )
-    array = read_array(path).array
-    check_real(array, str(path))
-    return as_tensor(array)
+    return as_tensor(read_file(path).array)
 
 
 def _arguments(text: str | None) -> dict[str, Any]:

@@ -46,12 +46,13 @@ class Columns:
     arrays: tuple[str, ...]
     classes: tuple[str, ...]
 
-    def chosen(self, reading: Reading, told: str) -> str:
+    def chosen(self, reading: Reading, told: str, *, quiet: bool = False) -> str:
         """Returns the column to take, and names it in the log.
 
         Args:
             reading: What the caller says; its column goes before all others.
             told: The dataset, as messages name it.
+            quiet: Whether the log has it already.
 
         Raises:
             MnemoscopeError: the column that was asked for is not there or holds neither pictures
@@ -69,7 +70,7 @@ class Columns:
             )
         name = self._meant(told, usable)
         others = [other for other in self.names if other != name]
-        if others:
+        if others and not quiet:
             log.warning(
                 "%s: column %s is taken (not %s); column=..., --column takes another",
                 told,
@@ -96,12 +97,12 @@ class Columns:
         raise _ambiguous(told, list(usable))
 
     def _is_label(self, name: str) -> bool:
-        return name in self.classes or not NEVER.isdisjoint(_words(name))
+        return name in self.classes or not NEVER.isdisjoint(words(name))
 
 
-def _words(name: str) -> set[str]:
-    """The words of a name such as `pixel_mask` or `targetImage`, in lower case."""
-    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+def words(name: str) -> list[str]:
+    """Returns the words of a name such as `pixel_mask` or `targetImage`, in lower case."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
 
 
 def _ambiguous(told: str, names: list[str]) -> MnemoscopeError:

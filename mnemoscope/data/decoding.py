@@ -8,6 +8,9 @@ from torch import Tensor
 
 from mnemoscope.errors import MnemoscopeError
 
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What is decoded. Pillow would hand a PostScript file with a picture's ending to Ghostscript."""
+
 EXTRA_SAMPLES = 338
 """The tag by which a TIFF says what its planes beyond the colours are."""
 
@@ -39,7 +42,7 @@ def picture_tensor(image: Image.Image, told: str, *, keep: bool = False) -> Floa
         raise MnemoscopeError(
             f"{told}, a picture of 32-bit integers",
             expected="8 or 16 bits a channel, or floating-point numbers in [0, 1]",
-            todo='keep its numbers, integers="keep", --integers keep, or save it as a 16-bit PNG',
+            todo='keep its numbers, scale="keep", --data-scale keep, or save it as a 16-bit PNG',
         )
     if image.mode == "1":
         return _grey(np.asarray(image, dtype=np.float64))
@@ -76,11 +79,10 @@ def _grey(values: np.ndarray) -> Tensor:
 
 
 def _checked(values: np.ndarray, told: str) -> np.ndarray:
-    # Written so that NaN fails too.
-    if not ((values >= 0) & (values <= 1)).all():
+    if not np.isfinite(values).all():
         raise MnemoscopeError(
-            f"{told}, a picture with numbers from {values.min():.9g} to {values.max():.9g}",
-            expected="floating-point numbers in [0, 1], none of them NaN",
-            todo="scale it, or save it as an 8-bit or a 16-bit PNG",
+            f"{told}, a picture with NaN or infinity",
+            expected="finite numbers",
+            todo="correct or leave out that picture",
         )
     return values

@@ -8,9 +8,12 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from mnemoscope.data.decoding import FORMATS
 from mnemoscope.data.pages import decoded_pages, page_count
 from mnemoscope.data.pictures import of_one_kind, squared
+from mnemoscope.data.reading import AS_IT_IS, Reading
 from mnemoscope.data.selection import Selection
+from mnemoscope.data.tree import files_in, of_split
 from mnemoscope.errors import MnemoscopeError
 
 ENDINGS = {
@@ -20,36 +23,32 @@ ENDINGS = {
 PAGED = {".gif", ".png", ".tif", ".tiff", ".webp"}
 """Endings of files that can hold several pictures."""
 
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What is decoded. Pillow would hand a PostScript file with a picture's ending to Ghostscript."""
-
 
 def folder_pictures(
-    folder: Path, selection: Selection, size: int | None, *, keep: bool = False
-) -> Float[Tensor, "n c h w"]:
+    folder: Path, selection: Selection, reading: Reading = AS_IT_IS
+) -> tuple[Float[Tensor, "n c h w"], str | None]:
     """Reads the pictures of a folder by name; each page of a TIFF, GIF, PNG or WebP is one.
 
-    Only those that are asked for are decoded; other files are left alone.
+    Pictures in subfolders, one for each class or split, are read where the folder itself has none
+    (`mnemoscope.data.tree`). Only those that are asked for are decoded; other files are left alone.
+
+    Returns:
+        The pictures, and the split that was taken where there are several.
 
     Raises:
         MnemoscopeError: there are none or too few, one cannot be read, or they differ in size and
-            no `size` was given.
+            no size was given.
     """
-    try:
-        paths = sorted(path for path in folder.iterdir() if _is_picture(path))
-    except OSError as error:
-        raise MnemoscopeError(
-            f"{folder}, a folder that cannot be listed ({error.strerror})",
-            expected="a folder of pictures",
-            todo="check its permissions",
-        ) from error
+    paths = files_in(folder, is_picture_file)
     if not paths:
         raise MnemoscopeError(
             f"{folder}, a folder without pictures",
             expected=f"files that end in {', '.join(sorted(ENDINGS))}",
             todo=_instead_of(folder),
         )
-    return picture_files(paths, str(folder), selection, size, keep=keep)
+    chosen, split = of_split(paths, folder, reading)
+    keep = reading.rule == "keep"
+    return picture_files(chosen, str(folder), selection, selection.size, keep=keep), split
 
 
 def picture_files(
@@ -90,15 +89,15 @@ def picture_files(
     return of_one_kind(pictures, names)
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
+def is_picture_file(path: Path) -> bool:
+    """Whether a file is a picture, by its name."""
+    return path.suffix.lower() in ENDINGS
 
 
 def _instead_of(folder: Path) -> str:
     if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
         return f"this is a Hugging Face dataset: load hf:{folder}"
-    inner = sorted(path.parent for path in folder.glob("*/*") if _is_picture(path))
-    return f"name the folder the pictures are in, as {inner[0]}" if inner else "check the path"
+    return "check the path"
 
 
 def _read(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +13,45 @@ from torch import Tensor
 from mnemoscope.data.arrays import array_examples
 from mnemoscope.data.columns import Columns
 from mnemoscope.data.decoding import picture_tensor
-from mnemoscope.data.integers import integer_rule
+from mnemoscope.data.features import asked_columns, feature_columns
 from mnemoscope.data.pages import page_count
 from mnemoscope.data.pictures import of_one_kind, squared
-from mnemoscope.data.reading import Examples, Integers, Reading
+from mnemoscope.data.readers.reader import Found
+from mnemoscope.data.reading import Examples, Reading, Rule
+from mnemoscope.data.scaling import from_range, integer_rule
 from mnemoscope.data.selection import Selection
+from mnemoscope.data.values import check_real
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.importing import needed_for
 
 
-def hugging_face_examples(
-    source: str, selection: Selection, size: int | None, reading: Reading
-) -> Examples:
+def hugging_face_examples(source: str, selection: Selection, reading: Reading) -> Examples:
     """Reads rows of `hf:<name or folder>[:split]`, from one column.
 
-    A folder may be one that `save_to_disk` wrote, or of pictures or Parquet files as `datasets`
-    reads them. Which column is taken: `mnemoscope.data.columns`. Rows are streamed: no more are
-    read, or downloaded, than are asked for.
+    A folder may be one that `save_to_disk` wrote, or of pictures or tables as `datasets` reads
+    them. Which column is taken: `mnemoscope.data.columns`; of a dataset without pictures and lists
+    all columns of numbers, as of a table. Rows are streamed: no more are read, or downloaded, than
+    are asked for.
 
     Raises:
         MnemoscopeError: `datasets` is not installed, the dataset, its split or such a column
             cannot be had, several columns could be meant, or it has fewer rows.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise MnemoscopeError(
-            f"{source}, without the package `datasets`",
-            expected="Mnemoscope with its extra hf",
-            todo="pip install 'mnemoscope[hf]'",
-        ) from error
-    name, split = _name_and_split(source)
+    reading.refuse_unused(source, "column", "split", "alpha")
+    datasets = needed_for(source, "datasets", extra="hf")
+    name, split = _name_and_split(source, reading)
     datasets.disable_progress_bars()
     try:
         rows = _load(datasets, name, split).with_format(None)
-        column, pictures = _column(datasets, rows, source, reading)
-        dtype = None if pictures else _dtype(rows.features, column)
-        rule = _rule_of_all(rows, column) if dtype == np.uint8 else None
-        values = list(_values(rows.select_columns([column]), column, selection, source))
+        chosen = _column(datasets, rows, source, reading)
+        dtype = None if chosen.pictures else _dtype(rows.features, chosen.name)
+        rule = _rule_of_all(rows, chosen.name) if dtype == np.uint8 else None
+        if chosen.scalars:
+            values = list(_values(rows.select_columns(list(chosen.scalars)), selection, source))
+            values = [[row[name] for name in chosen.scalars] for row in values]
+        else:
+            one = rows.select_columns([chosen.name])
+            values = [row[chosen.name] for row in _values(one, selection, source)]
     except MnemoscopeError:
         raise
     except Exception as error:  # The package raises whatever its readers and its network raise.
@@ -60,20 +62,37 @@ def hugging_face_examples(
             todo="check the name, the split and the network",
         ) from error
     labels = [f"row {selection.offset + index}" for index in range(len(values))]
-    told = f"{source} ({column})"
-    if pictures:
-        rule = reading.integers or "divide"
-        X = _pictures(values, labels, told, size, keep=rule == "keep")
-        return Examples(X, rule, column)
-    array = _numbers(values, told, dtype)
-    found = array_examples(array, told, reading, rule=rule, first=selection.offset)
-    return replace(found, column=column)
+    told = f"{source} ({chosen.name})"
+    if chosen.pictures:
+        X = _pictures(values, labels, told, selection.size, keep=reading.rule == "keep")
+        scale = reading.scale or "divide"
+        return Examples(from_range(X, reading), scale, column=chosen.name, split=reading.split)
+    array = _numbers(values, labels, told, dtype)
+    check_real(array, told)
+    rule = rule if chosen.scalars or rule else integer_rule(array)
+    found = Found(array, rule, column=chosen.name, split=reading.split)
+    return array_examples(found, told, reading, first=selection.offset)
 
 
-def _name_and_split(source: str) -> tuple[str, str | None]:
+@dataclass(frozen=True)
+class Column:
+    """What is taken of each row.
+
+    Attributes:
+        name: The column, or all of `scalars` with commas between them.
+        pictures: Whether it holds pictures.
+        scalars: The columns of numbers that are a state's entries, where no column holds states.
+    """
+
+    name: str
+    pictures: bool = False
+    scalars: tuple[str, ...] = ()
+
+
+def _name_and_split(source: str, reading: Reading) -> tuple[str, str | None]:
     text = source.removeprefix("hf:")
     if Path(text).is_dir():
-        return text, None
+        return text, reading.split
     # A path of another system may have a colon of its own, before a slash.
     match = re.fullmatch(r"(?P<name>.+?)(?::(?P<split>[^/\\:\[\]]+))?", text)
     if match is None or text.endswith((":", "]")):
@@ -82,7 +101,13 @@ def _name_and_split(source: str) -> tuple[str, str | None]:
             expected="hf:<name or folder>[:split], the split a plain name as train or test",
             todo="choose a part of a split with n and offset",
         )
-    return match["name"], match["split"]
+    if match["split"] and reading.split and match["split"] != reading.split:
+        raise MnemoscopeError(
+            f"{source} with split {reading.split!r}",
+            expected="one split",
+            todo=f"leave out :{match['split']} or the option",
+        )
+    return match["name"], match["split"] or reading.split
 
 
 def _load(datasets: Any, name: str, split: str | None) -> Any:
@@ -131,8 +156,8 @@ def _no_such_split(name: str, split: str, splits: list[str]) -> MnemoscopeError:
     )
 
 
-def _column(datasets: Any, rows: Any, source: str, reading: Reading) -> tuple[str, bool]:
-    """The column to take, and whether it has pictures."""
+def _column(datasets: Any, rows: Any, source: str, reading: Reading) -> Column:
+    """The column to take, or the columns of numbers where none holds whole states."""
     features = rows.features or {}
     first = next(iter(rows), {})
     if not first:
@@ -144,9 +169,19 @@ def _column(datasets: Any, rows: Any, source: str, reading: Reading) -> tuple[st
     ]
     arrays = [name for name, value in first.items() if name not in pictures and _is_array(value)]
     classes = [name for name, feature in features.items() if _has_classes(datasets, feature)]
+    numbers = {name: value for name, value in first.items() if _is_number(value)}
+    asked = () if reading.column is None else asked_columns(reading.column, list(first))
+    if (asked and all(name in numbers for name in asked)) or not (asked or pictures or arrays):
+        kinds = {name: name in numbers and name not in classes for name in first}
+        names = feature_columns(kinds, reading, source)
+        return Column(",".join(names), scalars=tuple(names))
     columns = Columns(tuple(first), tuple(pictures), tuple(arrays), tuple(classes))
     name = columns.chosen(reading, source)
-    return name, name in pictures
+    return Column(name, name in pictures)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
 
 
 def _has_classes(datasets: Any, feature: Any) -> bool:
@@ -167,7 +202,7 @@ def _dtype(features: Any, column: str) -> np.dtype | None:
         return None
 
 
-def _rule_of_all(rows: Any, column: str) -> Integers | None:
+def _rule_of_all(rows: Any, column: str) -> Rule | None:
     """The rule that a whole column chooses, so that any rows are read alike; None of a stream."""
     table = getattr(rows, "data", None)
     if table is None:
@@ -189,17 +224,17 @@ def _is_array(value: Any) -> bool:
     return array.ndim > 0 and array.dtype.kind in "biuf"
 
 
-def _values(rows: Any, column: str, selection: Selection, source: str) -> Iterator[Any]:
-    """The column's values in the rows that are asked for."""
+def _values(rows: Any, selection: Selection, source: str) -> Iterator[Any]:
+    """The rows that are asked for."""
     if hasattr(rows, "__len__"):
         chosen = selection.rows(len(rows), source)
-        yield from (row[column] for row in rows.select(range(chosen.start, chosen.stop)))
+        yield from rows.select(range(chosen.start, chosen.stop))
         return
     found = 0
     wanted = rows.skip(selection.offset)
     for row in wanted if selection.n is None else wanted.take(selection.n):
         found += 1
-        yield row[column]
+        yield row
     if found < (selection.n or 1):
         # Past the end nothing tells where the end was.
         available = selection.offset + found if found else sum(1 for _ in rows)
@@ -229,7 +264,14 @@ def _pictures(
     return of_one_kind(pictures, labels)
 
 
-def _numbers(values: list[Any], told: str, dtype: np.dtype | None) -> np.ndarray:
+def _numbers(values: list[Any], labels: list[str], told: str, dtype: np.dtype | None) -> np.ndarray:
+    for value, label in zip(values, labels, strict=True):
+        if value is None or (isinstance(value, list) and None in value):
+            raise MnemoscopeError(
+                f"{told} without a number in {label}",
+                expected="numbers in every row",
+                todo="leave that row out with n and offset, or choose another column",
+            )
     try:
         array = np.asarray(values)
     except ValueError as error:

@@ -9,16 +9,21 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from mnemoscope.data.arrays import READERS, array_examples, check_real, read_array
+from mnemoscope.data.arrays import array_examples
+from mnemoscope.data.datasets import dataset_examples, is_dataset
 from mnemoscope.data.digits import digits
-from mnemoscope.data.folder import ENDINGS, folder_pictures, picture_files
+from mnemoscope.data.folder import folder_pictures, is_picture_file, picture_files
 from mnemoscope.data.hugging_face import hugging_face_examples
-from mnemoscope.data.integers import integer_rule
+from mnemoscope.data.parts import is_part, read_parts
 from mnemoscope.data.photos import photos
 from mnemoscope.data.pictures import shaped
-from mnemoscope.data.reading import AS_IT_IS, Alpha, Examples, Integers, Reading
+from mnemoscope.data.readers import Found, read_file, taken
+from mnemoscope.data.reading import AS_IT_IS, Examples, Reading, Scale
+from mnemoscope.data.scaling import from_range
 from mnemoscope.data.selection import Selection
+from mnemoscope.data.tree import files_in
 from mnemoscope.data.whole_numbers import whole_number
 from mnemoscope.errors import MnemoscopeError
 
@@ -27,8 +32,8 @@ BUNDLED = ("digits", "photos")
 PICKLES = (".pkl", ".pickle", ".joblib")
 
 KNOWN = (
-    "digits, photos, a folder of pictures, a picture, a .npy, .npz, .pt or .safetensors file, "
-    "or hf:<name or folder>[:split]"
+    "digits, photos, a folder of pictures, recordings or tables, a picture, a file of arrays or a "
+    "table, or hf:<name or folder>[:split]"
 )
 
 DIGIT_LEVELS = 16
@@ -41,34 +46,39 @@ LARGEST = 4096
 """Pixels; a larger size is a mistake."""
 
 
+Source = str | os.PathLike[str] | Tensor | np.ndarray | Dataset | DataLoader
+
+
 def load_data(
-    source: str | os.PathLike[str] | Tensor | np.ndarray,
+    source: Source,
     n: int | None = None,
     offset: int = 0,
+    *,
     size: int | None = None,
     gray: bool = False,
-    *,
-    integers: Integers | None = None,
-    column: str | None = None,
-    alpha: Alpha | None = None,
+    reading: Reading = AS_IT_IS,
+    key: str | None = None,
+    scale: Scale | None = None,
 ) -> Float[Tensor, " n *shape"]:
-    """Loads examples as float32; pictures as `(n, channels, height, width)`, in [0, 1].
+    """Loads examples as float32; pictures as `(n, channels, height, width)`.
 
     Sources:
 
     - `digits`: scikit-learn's handwritten digits, `(1, 8, 8)`;
     - `photos`: crops of its two photographs at `size` (default 32), far apart from each other;
     - a folder of pictures, by name, or one picture file; they must be of one size, or `size` is
-      passed. Each page of a TIFF and each frame of an animated GIF, PNG or WebP is an example;
-    - a `.npy`, `.npz`, `.pt` or `.safetensors` file: integers, truth values, or numbers in [0, 1];
-      of several arrays the one called `column`, or `X`, `x`, `images` or `data`;
+      passed. Each page of a TIFF and each frame of an animated GIF, PNG or WebP is an example.
+      Subfolders, one for each class or split, are read where the folder itself has no picture;
+    - a file of arrays: `.npy`, `.npz`, `.pt`, `.safetensors`, IDX, HDF5 and `.h5ad`, `.mat`,
+      CIFAR's binary version, DICOM, WAV;
+    - a table: CSV, TSV, Parquet, Feather, or a folder of them;
     - `hf:<name or folder>[:split]`: a Hugging Face dataset (needs `mnemoscope[hf]`);
-    - a tensor or an array.
+    - a tensor, an array, a `Dataset` or a `DataLoader`.
 
-    Picture files and uint8 arrays with a value above 127 are pictures: their integers are divided
-    by 255 (16-bit picture files by 65535). All other integers (masks, classes, grades, 12-bit
-    images) keep their numbers, and the log (`logging.getLogger("mnemoscope")`) says so. Other data
-    for the same model must be read by the same rule: pass `integers`.
+    Picture files, audio and uint8 arrays with a value above 127 are divided by the largest number
+    of their format. All other numbers keep their range, and all other arrays their shape; the log
+    (`logging.getLogger("mnemoscope")`) says what was taken. What rounding left less than 1e-6
+    outside [0, 1] is clipped. Other data for the same model must be read by the same rule.
 
     A `pathlib.Path` is always a path, so `Path("digits")` is a folder of that name.
 
@@ -78,86 +88,104 @@ def load_data(
         offset: Number of examples to skip before them.
         size: Height and width: pictures are cropped to a centred square and resized.
         gray: Turn colours into grey (luma of ITU-R 601).
-        integers: `divide` or `keep`: the rule for integers (default: as above).
-        column: Column of a dataset, or name of an array in a file of several (default: of a
-            dataset the only column of pictures, or else of arrays, that is not a label or a mask).
-        alpha: `white` lays uint8 pictures `(n, height, width, 4)` on white by their fourth plane,
-            `plane` keeps it as a plane like the others (default: keep it, unless it is 255
-            everywhere).
+        reading: How it is read: key, column, split, scale, channels_last, alpha; see `Reading`.
+        key: Short for `reading=Reading(key=...)`: the array to take of a file with several
+            (default: the only one of examples, or one of a usual name as `X` or `x_train`).
+        scale: Short for `reading=Reading(scale=...)`: `divide`, `keep`, or the two numbers that
+            become 0 and 1.
 
     Returns:
         A copy: to change it does not change the source.
 
     Raises:
-        MnemoscopeError: the source is missing, empty, cut off, of the wrong kind or a pickle; its
-            pictures differ in size; it has NaN or infinity, or floating-point numbers outside
-            [0, 1]; it has several columns that could be meant; or it has fewer examples than were
-            asked for. Nothing is ever unpickled.
+        MnemoscopeError: the source is missing, empty, cut off, of an unknown kind or a pickle; its
+            examples differ in shape; it has NaN or infinity; it has several arrays or columns that
+            could be meant; or it has fewer examples than were asked for. Nothing is ever unpickled.
     """
-    return read_examples(source, n, offset, size, gray, Reading(integers, column, alpha)).X
+    short = {"key": key, "scale": scale}
+    reading = replace(reading, **{k: v for k, v in short.items() if v is not None})
+    return read_examples(source, n, offset, size=size, gray=gray, reading=reading).X
 
 
 def read_examples(
-    source: str | os.PathLike[str] | Tensor | np.ndarray,
+    source: Source,
     n: int | None = None,
     offset: int = 0,
+    *,
     size: int | None = None,
     gray: bool = False,
     reading: Reading = AS_IT_IS,
 ) -> Examples:
-    """Loads examples as `load_data` does, and says by which rule and from which column.
-
-    Args:
-        source: As for `load_data`.
-        n: As for `load_data`.
-        offset: As for `load_data`.
-        size: As for `load_data`.
-        gray: As for `load_data`.
-        reading: How its numbers are to be read.
+    """Loads examples as `load_data` does, and says by which rule and from where they were taken.
 
     Raises:
         MnemoscopeError: as `load_data`.
     """
+    if size is not None:
+        size = whole_number("size", size, least=1, most=LARGEST)
     selection = Selection(
         None if n is None else whole_number("n", n, least=1),
         whole_number("offset", offset, least=0),
+        size,
     )
-    if size is not None:
-        size = whole_number("size", size, least=1, most=LARGEST)
-    if isinstance(source, Tensor | np.ndarray):
+    if isinstance(source, Tensor | np.ndarray) or is_dataset(source):
         told = f"a {type(source).__name__}"
-        _refuse_options(told, reading, "column")
-        found = _selected(source, selection, told, reading)
+        if isinstance(source, Tensor | np.ndarray):
+            reading.refuse_unused(told, "alpha")
+            found = Found(*taken(source, selection, told))
+        else:
+            reading.refuse_unused(told, "column", "alpha")
+            found = dataset_examples(source, selection, reading)
+        examples = _examples(_as_asked(found, size, gray), told, selection, reading)
     elif isinstance(source, str | os.PathLike) and isinstance(os.fspath(source), str):
         told = str(source)
-        found = _named(source, selection, size, reading)
+        examples = _named(source, selection, gray, reading)
     else:
         raise MnemoscopeError(
             f"a source of type {type(source).__name__}",
-            expected=f"{KNOWN}, a tensor or an array",
+            expected=f"{KNOWN}, a tensor, an array, a Dataset or a DataLoader",
             todo="turn examples into one array with numpy.stack or torch.stack",
         )
-    X = shaped(found.X, size, gray, told).clone(memory_format=torch.contiguous_format)
-    return replace(found, X=X)
+    X = shaped(examples.X, size, gray, told).clone(memory_format=torch.contiguous_format)
+    return replace(examples, X=X)
+
+
+def _as_asked(found: Found, size: int | None, gray: bool) -> Found:
+    """What was found; arrays that are to be resized or turned grey are pictures."""
+    pictures = (size is not None or gray) and len(found.array.shape) in (3, 4)
+    return replace(found, pictures=True) if pictures else found
+
+
+def _examples(found: Found, told: str, selection: Selection, reading: Reading) -> Examples:
+    """What was found as examples; decoded pictures are ready."""
+    if not found.scaled:
+        return array_examples(found, told, reading, first=selection.offset)
+    X = found.array
+    assert isinstance(X, Tensor)
+    scale = reading.scale or found.rule
+    if isinstance(scale, tuple):
+        X = from_range(X, reading)
+    return Examples(X, scale, found.key, found.column, found.split)
 
 
 def _named(
-    source: str | os.PathLike[str], selection: Selection, size: int | None, reading: Reading
+    source: str | os.PathLike[str], selection: Selection, gray: bool, reading: Reading
 ) -> Examples:
     if source in BUNDLED:
-        _refuse_options(str(source), reading, "column", "alpha")
-        rule = reading.integers or ("divide" if source == "photos" else None)
-        return Examples(_bundled(str(source), selection, size, reading), rule)
+        reading.refuse_unused(str(source))
+        rule = reading.scale or ("divide" if source == "photos" else None)
+        X = from_range(_bundled(str(source), selection, reading), reading)
+        return Examples(X, rule)
     if isinstance(source, str) and source.startswith("hf:"):
-        return hugging_face_examples(source, selection, size, reading)
+        return hugging_face_examples(source, selection, reading)
     if not os.fspath(source).strip():
         raise MnemoscopeError("an empty source", expected=KNOWN, todo="name one of these")
-    return _from_path(Path(source), selection, size, reading)
+    return _from_path(Path(source), selection, gray, reading)
 
 
-def _bundled(name: str, selection: Selection, size: int | None, reading: Reading) -> Tensor:
+def _bundled(name: str, selection: Selection, reading: Reading) -> Tensor:
     """The bundled pictures, in [0, 1] or, where integers keep their numbers, in their levels."""
-    keep = reading.integers == "keep"
+    keep, size = reading.rule == "keep", selection.size
     if name == "digits":
         X = digits()
         X = X[selection.rows(len(X), name)]
@@ -169,19 +197,48 @@ def _bundled(name: str, selection: Selection, size: int | None, reading: Reading
     return X * 255 if keep else X
 
 
-def _refuse_options(told: str, reading: Reading, *names: str) -> None:
-    """Refuses what a source has no use for."""
-    for name in names:
-        value = getattr(reading, name)
-        if value is not None and reading.strict:
-            raise MnemoscopeError(
-                f"{name}={value!r} for {told}",
-                expected="nothing, since there is nothing to choose from",
-                todo=f"leave {name} out",
-            )
+def _from_path(path: Path, selection: Selection, gray: bool, reading: Reading) -> Examples:
+    path = _existing(path)
+    if path.is_dir():
+        return _from_folder(path, selection, gray, reading)
+    if is_picture_file(path) and path.is_file():
+        reading.refuse_unused(str(path))
+        keep = reading.rule == "keep"
+        X = picture_files([path], str(path), selection, selection.size, keep=keep)
+        return Examples(from_range(X, reading), reading.scale or "divide")
+    if path.suffix.lower() in PICKLES or not path.is_file():
+        raise MnemoscopeError(
+            f"{path}, a {path.suffix.lower() or 'nameless'} file",
+            expected=KNOWN,
+            todo="a pickle is never read: save its array with numpy.save"
+            if path.suffix.lower() in PICKLES
+            else "put pictures into a folder, or save arrays with numpy.save",
+        )
+    found = _as_asked(read_file(path, reading, selection), selection.size, gray)
+    return _examples(found, str(path), selection, reading)
 
 
-def _from_path(path: Path, selection: Selection, size: int | None, reading: Reading) -> Examples:
+def _from_folder(folder: Path, selection: Selection, gray: bool, reading: Reading) -> Examples:
+    """The pictures in a folder, or the examples in files that hold a part each."""
+    if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
+        raise MnemoscopeError(
+            f"{folder}, a Hugging Face dataset",
+            expected=KNOWN,
+            todo=f"load hf:{folder}",
+        )
+    if not files_in(folder, is_picture_file):
+        parts = files_in(folder, is_part)
+        if parts:
+            found = read_parts(parts, folder, selection, reading)
+            found = _as_asked(found, selection.size, gray)
+            return _examples(found, str(folder), selection, reading)
+    reading.refuse_unused(str(folder), "split")
+    X, split = folder_pictures(folder, selection, reading)
+    return Examples(from_range(X, reading), reading.scale or "divide", split=split)
+
+
+def _existing(path: Path) -> Path:
+    """The path of something that is there."""
     try:
         if not str(path).isprintable():
             raise ValueError("it has a character that cannot be printed")
@@ -200,36 +257,7 @@ def _from_path(path: Path, selection: Selection, size: int | None, reading: Read
             expected=KNOWN,
             todo="check the path and its permissions",
         ) from error
-    suffix = path.suffix.lower()
-    if path.is_dir() or (suffix in ENDINGS and path.is_file()):
-        return _pictures(path, selection, size, reading)
-    if suffix not in READERS or not path.is_file():
-        raise MnemoscopeError(
-            f"{path}, a {suffix or 'nameless'} file", expected=KNOWN, todo=_instead_of(suffix)
-        )
-    array = read_array(path, reading)
-    found = _selected(array.array, selection, str(path), reading)
-    return replace(found, column=array.name)
-
-
-def _pictures(path: Path, selection: Selection, size: int | None, reading: Reading) -> Examples:
-    """The pictures in a folder or a file."""
-    _refuse_options(str(path), reading, "column", "alpha")
-    rule = reading.integers or "divide"
-    keep = rule == "keep"
-    if path.is_dir():
-        return Examples(folder_pictures(path, selection, size, keep=keep), rule)
-    return Examples(picture_files([path], str(path), selection, size, keep=keep), rule)
-
-
-def _selected(
-    array: Tensor | np.ndarray, selection: Selection, told: str, reading: Reading
-) -> Examples:
-    check_real(array, told)
-    rows = selection.rows(array.shape[0] if array.ndim else 0, told)
-    # By the whole array, so that any part of it is read in the same way.
-    rule = integer_rule(array)
-    return array_examples(array[rows], told, reading, rule=rule, first=selection.offset)
+    return path
 
 
 def _nearest(path: Path) -> str | None:
@@ -243,9 +271,3 @@ def _nearest(path: Path) -> str | None:
         return None
     near = difflib.get_close_matches(path.name, neighbours, n=1)
     return str(path.parent / near[0]) if near else None
-
-
-def _instead_of(suffix: str) -> str:
-    if suffix in PICKLES:
-        return "a pickle is never read: save its array with numpy.save"
-    return "put pictures into a folder, or save arrays with numpy.save"

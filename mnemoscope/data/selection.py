@@ -12,10 +12,12 @@ class Selection:
     Attributes:
         n: How many; `None` for all that are left.
         offset: How many to leave out before them.
+        size: Height and width that pictures of several sizes are brought to as they are decoded.
     """
 
     n: int | None
     offset: int = 0
+    size: int | None = None
 
     @property
     def end(self) -> int | None:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from mnemoscope.data import load_data
+from mnemoscope.data.reading import OPTIONS, Reading
 from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.nets.checked_model import CheckedModel
@@ -20,9 +21,6 @@ from mnemoscope.nets.spec import Count, Whole
 from mnemoscope.provenance import checksum
 from mnemoscope.small_files import parse_json
 from mnemoscope.sweep.measure import Measure
-
-READING = ("integers", "column", "alpha")
-"""Fields of the data that say how numbers are read."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 """The dtypes that networks are trained in."""
@@ -40,10 +38,15 @@ class Data(CheckedModel, frozen=True, extra="forbid"):
     offset: Whole = Field(default=0, description="a whole number, 0 or more")
     size: Count | None = Field(default=None, description="a whole number, 1 or more, or nothing")
     gray: bool = Field(default=False, strict=True, description="true or false")
-    integers: Literal["divide", "keep"] | None = Field(
-        default=None, description="'divide', 'keep' or nothing"
-    )
+    key: str | None = Field(default=None, strict=True, description="a name, or nothing")
     column: str | None = Field(default=None, strict=True, description="a name, or nothing")
+    split: str | None = Field(default=None, strict=True, description="a name, or nothing")
+    scale: Literal["divide", "keep"] | tuple[float, float] | None = Field(
+        default=None, description="'divide', 'keep', two numbers or nothing"
+    )
+    channels_last: bool | None = Field(
+        default=None, strict=True, description="true, false or nothing"
+    )
     alpha: Literal["white", "plane"] | None = Field(
         default=None, description="'white', 'plane' or nothing"
     )
@@ -51,7 +54,7 @@ class Data(CheckedModel, frozen=True, extra="forbid"):
     def record(self) -> dict[str, Any]:
         """How the examples were loaded, for the network's record."""
         told = self.model_dump(mode="json")
-        return {name: told[name] for name in told if name not in READING or told[name] is not None}
+        return {name: told[name] for name in told if name not in OPTIONS or told[name] is not None}
 
 
 def _rate(value: object) -> object:
@@ -196,8 +199,8 @@ def examples(data: Data) -> tuple[Float[Tensor, "n *shape"], str]:
     """
     try:
         X = load_data(
-            data.source, data.n, data.offset, data.size, data.gray,
-            integers=data.integers, column=data.column, alpha=data.alpha,
+            data.source, data.n, data.offset, size=data.size, gray=data.gray,
+            reading=Reading(**{name: getattr(data, name) for name in OPTIONS}),
         )  # fmt: skip
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):

@@ -17,12 +17,13 @@ SETTINGS: dict[str, Any] = {
     "bias": pl.Boolean, "init": pl.Utf8, "width": pl.Int64, "widths": pl.Utf8, "depth": pl.Int64,
     "channels": pl.Int64, "kernel_size": pl.Int64, "downsample": pl.Int64, "levels": pl.Int64,
     "source": pl.Utf8, "n": pl.Int64, "offset": pl.Int64, "size": pl.Int64, "gray": pl.Boolean,
-    "integers": pl.Utf8, "column": pl.Utf8, "alpha": pl.Utf8,
+    "column": pl.Utf8, "split": pl.Utf8, "scale": pl.Utf8, "channels_last": pl.Boolean,
+    "alpha": pl.Utf8,
     "optimizer": pl.Utf8, "lr": pl.Float64, "schedule": pl.Utf8, "batch_size": pl.Int64,
     "tol": pl.Float64, "max_steps": pl.Int64, "momentum": pl.Float64, "weight_decay": pl.Float64,
     "init_scale": pl.Float64, "polish": pl.Boolean, "dtype": pl.Utf8, "seed": pl.Int64,
 }  # fmt: skip
-"""The configuration, a column for each field."""
+"""The configuration, a column for each field but the `key` of the data, which names the run."""
 
 OUTCOME: dict[str, Any] = {
     "loss": pl.Float64, "steps": pl.Int64, "seconds": pl.Float64, "parameters": pl.Int64,
@@ -87,4 +88,6 @@ def _settings(run: Configuration) -> dict[str, Any]:
     told["shape"] = "×".join(map(str, run.spec.shape))
     if isinstance(width := told.get("width"), list | tuple):
         told |= {"width": None, "widths": "×".join(map(str, width))}
+    if isinstance(scale := told["scale"], tuple):
+        told["scale"] = "{:g},{:g}".format(*scale)
     return {name: told.get(name) for name in SETTINGS}

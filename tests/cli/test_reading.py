@@ -31,22 +31,22 @@ def test_a_run_records_the_rule_and_reads_its_data_by_it_again(here, run, array,
     np.save("x.npy", array)
     done = run("train", "x.npy", *SMALL, *QUICK, "--out", "r")
     assert done.code == 0, done.err
-    assert recorded(here / "r")["integers"] == rule
-    assert load("r/network.safetensors").training_record.source["integers"] == rule
+    assert recorded(here / "r")["scale"] == rule
+    assert load("r/network.safetensors").training_record.source["scale"] == rule
     # The same numbers under a rule of their own: only the record says how they were read.
     done = run("audit", "r", *BRIEF)
     assert done.code == 0, done.err
     audit = mn.Audit.load("r/audit")
-    assert audit.provenance["data"]["integers"] == rule
+    assert audit.provenance["data"]["scale"] == rule
     X = mn.load_data("x.npy")
     np.testing.assert_allclose(X.numpy(), array / scale, rtol=1e-6)
 
 
 def test_what_is_typed_goes_before_the_rule(here, run):
     np.save("x.npy", BRIGHT)
-    done = run("train", "x.npy", "--integers", "keep", *SMALL, *QUICK, "--out", "r")
+    done = run("train", "x.npy", "--data-scale", "keep", *SMALL, *QUICK, "--out", "r")
     assert done.code == 0, done.err
-    assert recorded(here / "r")["integers"] == "keep"
+    assert recorded(here / "r")["scale"] == "keep"
     assert run("audit", "r", *BRIEF).code == 0
 
 
@@ -80,8 +80,8 @@ def test_held_out_pictures_are_read_by_the_rule_of_the_data(here, rule):
 
 def test_a_fresh_array_may_have_no_such_column(here):
     np.savez("x.npz", faces=np.float32(BRIGHT / 255), other=np.zeros(3))
-    trained = read_examples("x.npz", reading=mn.data.reading.Reading(column="faces"))
-    assert trained.record == {"column": "faces"}
+    trained = read_examples("x.npz", reading=mn.data.reading.Reading(key="faces"))
+    assert trained.record == {"key": "faces"}
     np.save("fresh.npy", np.float32(DARK / 255))
     assert len(_held_out("fresh.npy", (1, 4, 4), trained)) == 4
     np.savez("fresh.npz", faces=np.float32(DARK / 255), X=np.zeros((2, 3)))
@@ -94,18 +94,18 @@ def test_integers_that_the_rule_of_the_data_cannot_read(here):
         _held_out("fresh.npy", (1, 4, 4), read_examples(BRIGHT))
 
 
-def test_a_column_is_recorded(here, run):
+def test_a_key_is_recorded(here, run):
     np.savez("x.npz", X=GRADES, faces=np.float32(BRIGHT / 255))
-    done = run("train", "x.npz", "--column", "faces", *SMALL, *QUICK, "--out", "r")
+    done = run("train", "x.npz", "--key", "faces", *SMALL, *QUICK, "--out", "r")
     assert done.code == 0, done.err
-    assert recorded(here / "r")["column"] == "faces"
+    assert recorded(here / "r")["key"] == "faces"
     done = run("audit", "r", *BRIEF)
     assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize("command", ["audit", "extract"])
 @pytest.mark.parametrize(
-    "option", [["--column", "x"], ["--integers", "keep"], ["--alpha", "white"]]
+    "option", [["--column", "x"], ["--data-scale", "keep"], ["--alpha", "white"]]
 )
 def test_options_of_data_without_data(here, run, command, option):
     np.save("x.npy", GRADES)

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from mnemoscope import data
+from mnemoscope.data.reading import Reading
 from mnemoscope.errors import MnemoscopeError
 
 
@@ -95,11 +96,42 @@ def test_an_empty_folder(tmp_path):
         data.load_data(tmp_path)
 
 
-def test_pictures_in_inner_folders_are_pointed_at(tmp_path):
-    (tmp_path / "cats").mkdir()
-    grey(1).save(tmp_path / "cats" / "a.png")
-    with pytest.raises(MnemoscopeError, match=r"name the folder the pictures are in, as .*cats"):
-        data.load_data(tmp_path)
+def _classes(folder, *places):
+    """A folder of pictures, one in each place, whose grey is the place's number."""
+    for number, place in enumerate(places):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        grey(number).save(folder / place)
+    return folder
+
+
+def _greys(X):
+    return (X.flatten(1)[:, 0] * 255).round().tolist()
+
+
+def test_a_folder_for_each_class(tmp_path):
+    _classes(tmp_path, "cats/a.png", "cats/deep/b.png", "dogs/a.png", ".hidden/c.png")
+    assert _greys(data.load_data(tmp_path)) == [0, 1, 2]
+    assert _greys(data.load_data(tmp_path, n=1, offset=2)) == [2]
+
+
+def test_pictures_of_the_folder_itself_go_before_those_of_inner_folders(tmp_path):
+    _classes(tmp_path, "a.png", "thumbnails/a.png")
+    assert _greys(data.load_data(tmp_path)) == [0]
+
+
+def test_the_training_split_is_taken_unless_another_is_asked_for(tmp_path, refusal):
+    _classes(tmp_path, "train/cats/a.png", "train/dogs/a.png", "test/cats/a.png", "val/a.png")
+    assert _greys(data.load_data(tmp_path)) == [0, 1]
+    assert _greys(data.load_data(tmp_path, reading=Reading(split="test"))) == [2]
+    assert _greys(data.load_data(tmp_path, reading=Reading(split="validation"))) == [3]
+    told = refusal(tmp_path, reading=Reading(split="extra"))
+    assert "test, train, validation" in told
+
+
+def test_masks_beside_pictures_are_left_out(tmp_path):
+    _classes(tmp_path, "images/a.png", "masks/a.png", "labels/a.png")
+    assert _greys(data.load_data(tmp_path)) == [0]
+    assert _greys(data.load_data(tmp_path / "masks")) == [1]
 
 
 def test_a_saved_dataset_is_pointed_at(tmp_path):

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from mnemoscope import data
+from mnemoscope.data.reading import Reading
 from mnemoscope.errors import MnemoscopeError
 
 datasets = pytest.importorskip("datasets")
@@ -130,8 +131,8 @@ def test_a_column_of_numbers(tmp_path):
 
 def test_a_column_of_integers_keeps_its_numbers_unless_they_are_to_be_divided(tmp_path):
     source = saved(tmp_path, pixels=[[[0, 255], [51, 0]]] * 2)
-    assert data.load_data(source)[0, 0].flatten().tolist() == [0, 255, 51, 0]
-    loaded = data.load_data(source, integers="divide")
+    assert data.load_data(source)[0].flatten().tolist() == [0, 255, 51, 0]
+    loaded = data.load_data(source, scale="divide")
     assert loaded.shape == (2, 1, 2, 2)
     assert loaded[0, 0].flatten().tolist() == pytest.approx([0, 1, 0.2, 0])
 
@@ -197,14 +198,14 @@ def test_where_several_columns_could_be_meant_the_caller_is_asked(tmp_path, colu
     first, last = next(iter(columns)), list(columns)[-1]
     with pytest.raises(MnemoscopeError, match=rf"{first}.*could hold.*--column {first}"):
         data.load_data(source)
-    assert data.load_data(source, column=last).tolist() == columns[last]
+    assert data.load_data(source, reading=Reading(column=last)).tolist() == columns[last]
 
 
 def test_a_column_that_is_not_there_lists_those_that_are(tmp_path):
     source = saved(tmp_path, x=VECTORS, name=["a", "b"])
     for wrong in ("name", "pixels"):
         with pytest.raises(MnemoscopeError, match=rf"column '{wrong}'.*arrays: x;"):
-            data.load_data(source, column=wrong)
+            data.load_data(source, reading=Reading(column=wrong))
 
 
 def test_pictures_go_before_arrays_and_masks_are_passed_over(tmp_path):
@@ -216,7 +217,7 @@ def test_pictures_go_before_arrays_and_masks_are_passed_over(tmp_path):
     datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "set")
     source = f"hf:{tmp_path / 'set'}"
     assert torch.equal(data.load_data(source), X)
-    assert data.load_data(source, column="mask").unique().tolist() == [1]
+    assert data.load_data(source, reading=Reading(column="mask")).unique().tolist() == [1]
 
 
 def test_a_picture_of_several_pages_is_refused(tmp_path):
@@ -238,7 +239,7 @@ def test_rows_of_different_shapes(tmp_path):
 
 def test_no_column_to_take(tmp_path):
     source = saved(tmp_path, label=[1, 2], name=["a", "b"])
-    with pytest.raises(MnemoscopeError, match="with columns label, name; expected a column of"):
+    with pytest.raises(MnemoscopeError, match="with columns label, name; expected columns of"):
         data.load_data(source)
 
 

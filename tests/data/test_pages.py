@@ -75,7 +75,7 @@ def test_a_page_that_is_cut_off_is_told_not_passed_over(tmp_path, refusal):
 def test_pages_of_12_bits_keep_their_numbers_if_asked(tmp_path):
     pages = [Image.fromarray(np.full((4, 4), v, np.uint16)) for v in (7, 4095)]
     pages[0].save(tmp_path / "s.tif", save_all=True, append_images=pages[1:])
-    assert load_data(tmp_path, integers="keep")[:, 0, 0, 0].tolist() == [7, 4095]
+    assert load_data(tmp_path, scale="keep")[:, 0, 0, 0].tolist() == [7, 4095]
     assert load_data(tmp_path)[1].max().item() == pytest.approx(4095 / 65535)
 
 
@@ -83,4 +83,4 @@ def test_pages_of_12_bits_keep_their_numbers_if_asked(tmp_path):
 def test_bits_are_0_and_1_by_either_rule(bit, tmp_path):
     Image.new("1", (4, 4), bit).save(tmp_path / "a.png")
     for rule in ("keep", "divide"):
-        assert load_data(tmp_path, integers=rule).unique().tolist() == [bit]
+        assert load_data(tmp_path, scale=rule).unique().tolist() == [bit]

@@ -7,6 +7,7 @@ from PIL import Image, TiffImagePlugin
 
 from mnemoscope.data import load_data
 from mnemoscope.data.load import read_examples
+from mnemoscope.data.reading import Reading
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (3, 5, 6, 3), dtype=np.uint8)
@@ -32,7 +33,7 @@ def test_planes_of_other_integers_are_kept(dtype):
 def test_an_opaque_picture_loses_nothing(caplog):
     found = read_examples(with_fourth(255))
     assert torch.equal(found.X, load_data(COLOURS))
-    assert found.record == {"integers": "divide", "alpha": "white"}
+    assert found.record == {"scale": "divide", "alpha": "white"}
     assert "fourth plane is 255 everywhere" in caplog.text
 
 
@@ -47,18 +48,20 @@ def test_any_other_fourth_plane_is_kept_and_the_option_named(plane, caplog):
 
 
 def test_a_transparency_lies_on_white_if_the_caller_says_so():
-    X = load_data(with_fourth(RNG.integers(0, 2, (3, 5, 6, 1)) * 255), alpha="white")
+    X = load_data(
+        with_fourth(RNG.integers(0, 2, (3, 5, 6, 1)) * 255), reading=Reading(alpha="white")
+    )
     assert X.shape == (3, 3, 5, 6)
     cover = RNG.integers(0, 256, (3, 5, 6, 1))
     blended = (COLOURS * (cover / 255) + 255 - cover) / 255
-    X = load_data(with_fourth(cover), alpha="white")
+    X = load_data(with_fourth(cover), reading=Reading(alpha="white"))
     np.testing.assert_allclose(X.numpy(), blended.transpose(0, 3, 1, 2), atol=1e-6)
-    assert load_data(with_fourth(255), alpha="plane").shape == (3, 4, 5, 6)
+    assert load_data(with_fourth(255), reading=Reading(alpha="plane")).shape == (3, 4, 5, 6)
 
 
 @pytest.mark.parametrize("given", [np.zeros((2, 5, 6, 4)), COLOURS, np.ones((2, 3), bool)])
 def test_alpha_without_a_transparency(given, refusal):
-    assert "alpha='white'" in refusal(given, alpha="white")
+    assert "alpha='white'" in refusal(given, reading=Reading(alpha="white"))
 
 
 def test_bands_of_a_tiff_that_are_no_colours_are_not_dropped(tmp_path, refusal):

@@ -10,19 +10,19 @@ from mnemoscope.sweep.measure import Measure
 
 @pytest.fixture
 def source(tmp_path):
-    grades = np.random.default_rng(0).integers(0, 17, (6, 1, 4, 4))
+    grades = np.random.default_rng(0).scale(0, 17, (6, 1, 4, 4))
     np.savez(tmp_path / "x.npz", X=grades, y=grades[:, :, 0] / 16)
     return str(tmp_path / "x.npz")
 
 
-@pytest.mark.parametrize(("integers", "top"), [(None, 16), ("keep", 16), ("divide", 16 / 255)])
-def test_integers_by_their_rule(source, integers, top):
-    X, _ = examples(Data(source=source, n=4, integers=integers))
+@pytest.mark.parametrize(("scale", "top"), [(None, 16), ("keep", 16), ("divide", 16 / 255)])
+def test_scale_by_their_rule(source, scale, top):
+    X, _ = examples(Data(source=source, n=4, scale=scale))
     assert float(X.max()) == pytest.approx(top)
 
 
 def test_held_out_examples_are_read_in_the_same_way(source):
-    data = Data(source=source, n=4, integers="divide")
+    data = Data(source=source, n=4, scale="divide")
     fresh = held_out(data, Measure(take=(), held_out=2))
     assert fresh is not None
     assert 0 < float(fresh.max()) <= 16 / 255
@@ -40,7 +40,7 @@ def test_the_record_has_what_was_said(source):
     assert Data(source=source, n=4, column="y").record() == {**plain, "column": "y"}
 
 
-@pytest.mark.parametrize("wrong", [{"integers": "halve"}, {"alpha": "black"}, {"column": 3}])
+@pytest.mark.parametrize("wrong", [{"scale": "halve"}, {"alpha": "black"}, {"column": 3}])
 def test_what_is_no_such_choice(wrong):
     with pytest.raises(MnemoscopeError, match=next(iter(wrong))):
         Data(source="digits", **wrong)

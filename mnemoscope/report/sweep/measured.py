@@ -21,7 +21,8 @@ TABLE = frozenset(
     {
         "key", "group", "code", "status", "kind", "shape", "activation", "output_activation",
         "bias", "init", "width", "widths", "depth", "channels", "kernel_size", "downsample",
-        "levels", "source", "n", "offset", "size", "gray", "integers", "column", "alpha",
+        "levels", "source", "n", "offset", "size", "gray", "column", "split", "scale",
+        "channels_last", "alpha",
         "optimizer", "lr", "schedule", "batch_size", "tol", "max_steps", "momentum",
         "weight_decay", "init_scale", "polish",
         "dtype", "seed", "loss", "steps", "seconds", "parameters", "configuration",

@@ -34,7 +34,7 @@ def test_integers_that_are_no_pictures_keep_their_numbers(name, tensor, caplog):
     assert found.double().flatten().tolist() == given.astype(float).flatten().tolist()
     (line,) = [record.message for record in caplog.records if record.name == "mnemoscope"]
     assert "keep their numbers" in line
-    assert 'integers="divide"' in line
+    assert 'scale="divide"' in line
 
 
 @pytest.mark.parametrize("top", [128, 255])
@@ -42,7 +42,7 @@ def test_bytes_above_127_are_pictures(top):
     given = np.array([[0, top], [51, 102]], dtype=np.uint8)
     found = read_examples(given)
     torch.testing.assert_close(found.X, torch.tensor([[0, top / 255], [0.2, 0.4]]))
-    assert found.record == {"integers": "divide"}
+    assert found.record == {"scale": "divide"}
 
 
 def test_any_part_of_an_array_is_read_by_the_rule_of_the_whole(tmp_path):
@@ -54,20 +54,20 @@ def test_any_part_of_an_array_is_read_by_the_rule_of_the_whole(tmp_path):
 
 def test_what_the_caller_says_goes_before_the_rule(caplog):
     given = np.array([[0, 51, 255]], dtype=np.uint8)
-    assert load_data(given, integers="keep").tolist() == [[0, 51, 255]]
+    assert load_data(given, scale="keep").tolist() == [[0, 51, 255]]
     dark = np.array([[0, 51]], dtype=np.int64)
-    torch.testing.assert_close(load_data(dark, integers="divide"), torch.tensor([[0, 0.2]]))
+    torch.testing.assert_close(load_data(dark, scale="divide"), torch.tensor([[0, 0.2]]))
     # Who chose needs no warning.
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("given", [[[0, 256]], [[-1, 0]], [[0, 2**40]]])
 def test_what_cannot_be_bytes_is_not_divided(given, refusal):
-    assert "--integers keep" in refusal(np.array(given), integers="divide")
+    assert "--data-scale keep" in refusal(np.array(given), scale="divide")
 
 
 def test_an_unknown_rule(refusal):
-    assert "integers='halve'" in refusal(np.array([[1]]), integers="halve")
+    assert "scale='halve'" in refusal(np.array([[1]]), scale="halve")
 
 
 def test_truth_values_and_floats_have_no_rule():
@@ -81,8 +81,8 @@ def test_numbers_beyond_float32_are_told(caplog):
 
 
 def test_bundled_pictures_in_their_own_numbers():
-    assert torch.equal(load_data("digits", n=3, integers="keep"), 16 * load_data("digits", n=3))
-    photos = load_data("photos", n=2, size=8, integers="keep")
+    assert torch.equal(load_data("digits", n=3, scale="keep"), 16 * load_data("digits", n=3))
+    photos = load_data("photos", n=2, size=8, scale="keep")
     torch.testing.assert_close(photos, 255 * load_data("photos", n=2, size=8))
 
 

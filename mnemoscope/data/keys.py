@@ -1,0 +1,150 @@
+"""Which array of a file with several arrays holds the examples.
+
+An array is a candidate if it holds real numbers and has an axis of examples and one more. Names
+that say that they hold labels, masks or identifiers are never taken unasked. Parts of a name that
+name a split (`x_train`, `test_images`, `train/x`) choose the split; a usual name (`X`, `images`)
+comes before others. Where this does not decide, the caller must.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from mnemoscope.data.columns import NEVER, USUAL, words
+from mnemoscope.data.reading import Reading
+from mnemoscope.errors import MnemoscopeError
+
+NAMES = ("X", "x", "images", "data")
+"""Usual names, in the order in which they are preferred."""
+
+SPLITS = {
+    "train": "train", "training": "train", "tr": "train",
+    "test": "test", "testing": "test", "te": "test",
+    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
+}  # fmt: skip
+"""Words that name a split, and the split's usual name."""
+
+SHOWN = 20
+"""Names that a message lists."""
+
+log = logging.getLogger("mnemoscope")
+
+
+class Entry(NamedTuple):
+    """What a file says of one of its arrays.
+
+    Attributes:
+        shape: Its shape; None where it is unknown without reading it.
+        real: Whether it holds real numbers.
+    """
+
+    shape: tuple[int, ...] | None
+    real: bool = True
+
+
+class Chosen(NamedTuple):
+    """The array to take.
+
+    Attributes:
+        key: Its name.
+        split: The split that its name says, if any.
+    """
+
+    key: str
+    split: str | None
+
+
+def split_of(name: str) -> str | None:
+    """Returns the split that a name says, such as `train` of `x_train`; None if it says none."""
+    found = {SPLITS[word] for word in words(name) if word in SPLITS}
+    return found.pop() if len(found) == 1 else None
+
+
+def same_split(asked: str, split: str | None) -> bool:
+    """Whether a split is the one that was asked for, by any of its usual names."""
+    return split is not None and SPLITS.get(asked.lower(), asked) == SPLITS.get(split, split)
+
+
+def chosen_key(entries: Mapping[str, Entry], told: str, reading: Reading) -> Chosen:
+    """Returns the array to take, and names it in the log.
+
+    Args:
+        entries: The arrays of a file by name.
+        told: The file, as messages name it.
+        reading: What the caller says; its key goes before all else.
+
+    Raises:
+        MnemoscopeError: the key that was asked for is not there, or none or several could be meant.
+    """
+    if reading.key is not None and (reading.strict or reading.key in entries):
+        if reading.key not in entries:
+            raise MnemoscopeError(
+                f"key {reading.key!r} of {told}, which holds {listed(entries)}",
+                expected="the name of one of its arrays",
+                todo="choose one of these",
+            )
+        return Chosen(reading.key, split_of(reading.key))
+    usable = [
+        name
+        for name, entry in entries.items()
+        if entry.real and (entry.shape is None or (len(entry.shape) > 1 and 0 not in entry.shape))
+    ]
+    if len(entries) == 1 and not usable:
+        usable = list(entries)  # What is wrong with the only one is said of it.
+    name = _meant(usable, entries, told, reading)
+    likely = len([other for other in usable if other.rpartition("/")[2] in NAMES]) > 1
+    if len(entries) > 1:
+        log.log(
+            logging.WARNING if likely else logging.INFO,
+            '%s: the array "%s" is taken (of %s); key=..., --key takes another',
+            told,
+            name,
+            listed(entries),
+        )
+    return Chosen(name, split_of(name))
+
+
+def listed(names: Mapping[str, object]) -> str:
+    """The names as a message lists them."""
+    shown = ", ".join(list(names)[:SHOWN]) or "no array"
+    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _meant(usable: list[str], entries: Mapping[str, Entry], told: str, reading: Reading) -> str:
+    left = [name for name in usable if not NEVER.intersection(words(name))] or usable
+    splits = {name: split_of(name) for name in left}
+    if reading.split is not None and (any(splits.values()) or reading.strict):
+        found = [name for name in left if same_split(reading.split, splits[name])]
+        if not found and reading.strict:
+            raise MnemoscopeError(
+                f"split {reading.split!r} of {told}, which holds {listed(entries)}",
+                expected="a split that the names of its arrays tell",
+                todo="name the array, key=..., --key NAME",
+            )
+        left = found or left
+    elif any(splits.values()):
+        whole = [name for name in left if splits[name] is None]
+        left = _usual(whole) or [n for n in left if splits[n] == "train"] or left
+    for names in (left, _usual(left)):
+        if len(names) == 1:
+            return names[0]
+    for name in NAMES:
+        same = [other for other in left if other.rpartition("/")[2] == name]
+        if len(same) == 1:
+            return same[0]
+    raise MnemoscopeError(
+        f"{told}, which holds {listed(entries)}",
+        expected=f"one array of examples, or one called {', '.join(NAMES)}",
+        todo="name the array, key=..., --key NAME, or rename it",
+    )
+
+
+def _usual(names: list[str]) -> list[str]:
+    """Those whose name, without the words of a split, is a usual one of examples."""
+    return [
+        name
+        for name in names
+        if (rest := [word for word in words(name) if word not in SPLITS])
+        and (rest[-1] in USUAL or re.fullmatch(r"x\d*", rest[-1]))
+    ]

@@ -1,0 +1,18 @@
+"""File formats of examples: one module each, with a `Reader` called `READER`.
+
+A file's suffix chooses the reader; a file with an unknown suffix, or with the content of another
+format, is recognized by its first bytes. A module that is put into this folder is found by itself.
+"""
+
+from mnemoscope.data.readers.reader import Found, Reader, taken
+from mnemoscope.data.readers.registry import find_reader, installed_readers, read_file, suffixes
+
+__all__ = [
+    "Found",
+    "Reader",
+    "find_reader",
+    "installed_readers",
+    "read_file",
+    "suffixes",
+    "taken",
+]

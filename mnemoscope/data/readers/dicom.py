@@ -1,0 +1,57 @@
+"""DICOM: the picture of a file, each frame an example; a folder of them is read by name.
+
+Numbers are those of the modality, `slope * stored + intercept` (Hounsfield units of a CT), and keep
+their range. Of `MONOCHROME1`, which shows large numbers dark, the numbers are not turned round.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnemoscope.data.readers.reader import Found, Reader, taken
+from mnemoscope.data.reading import Reading
+from mnemoscope.data.selection import Selection
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.importing import needed_for
+
+
+def read(path: Path, reading: Reading, selection: Selection) -> Found:
+    """Reads the frames."""
+    pydicom = needed_for(str(path), "pydicom", extra="dicom")
+    dataset: Any = pydicom.dcmread(path)
+    if "PixelData" not in dataset and "FloatPixelData" not in dataset:
+        raise MnemoscopeError(
+            f"{path}, a DICOM file without a picture",
+            expected="a file with pixel data",
+            todo="choose the files of the series' pictures",
+        )
+    try:
+        stored = dataset.pixel_array
+    except RuntimeError as error:  # Of a transfer syntax that no installed package decodes.
+        raise MnemoscopeError(
+            f"{path}, whose pixels cannot be decoded ({(str(error).splitlines() or [''])[0]})",
+            expected="a transfer syntax that pydicom decodes here",
+            todo="install a decoder: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg",
+        ) from error
+    from pydicom.pixels import apply_modality_lut
+
+    colour = int(getattr(dataset, "SamplesPerPixel", 1)) > 1
+    frames = int(getattr(dataset, "NumberOfFrames", 1) or 1)
+    array = stored if colour else np.asarray(apply_modality_lut(stored, dataset))
+    array = array if frames > 1 else array[None]
+    rows, rule = taken(array, selection, str(path))
+    return Found(rows, rule if colour or rule is None else "keep", pictures=True)
+
+
+def _begins(head: bytes) -> bool:
+    return head[128:132] == b"DICM"
+
+
+READER = Reader(
+    name="DICOM file",
+    suffixes=(".dcm", ".dicom"),
+    read=read,
+    begins=_begins,
+    parts=True,
+)

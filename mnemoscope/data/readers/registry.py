@@ -1,0 +1,109 @@
+"""Which reader reads a file, by its suffix and its first bytes."""
+
+import importlib
+import pickle
+import pkgutil
+from functools import cache
+from pathlib import Path
+
+from mnemoscope.data.readers.reader import Found, Reader
+from mnemoscope.data.reading import AS_IT_IS, Reading
+from mnemoscope.data.selection import Selection
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.small_files import check_regular
+
+HEAD = 512
+"""Bytes that tell a format."""
+
+ALL = Selection(None)
+
+
+@cache
+def installed_readers() -> tuple[Reader, ...]:
+    """Returns the reader of each module in this folder."""
+    import mnemoscope.data.readers as package
+
+    modules = (
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+    )
+    return tuple(module.READER for module in modules if hasattr(module, "READER"))
+
+
+def suffixes() -> dict[str, Reader]:
+    """Returns the reader of each suffix."""
+    return {suffix: reader for reader in installed_readers() for suffix in reader.suffixes}
+
+
+def find_reader(path: Path) -> Reader | None:
+    """Returns the reader of a file; None if no reader knows its suffix or its first bytes."""
+    name = path.name.lower()
+    named = [(suffix, reader) for suffix, reader in suffixes().items() if name.endswith(suffix)]
+    by_suffix = max(named, key=lambda found: len(found[0]))[1] if named else None
+    head = _head(path)
+    if by_suffix is not None and (by_suffix.begins is None or by_suffix.begins(head)):
+        return by_suffix
+    # The content decides: a MATLAB file of version 7.3 is HDF5, and an .npz may be called .npy.
+    by_content = next(
+        (reader for reader in installed_readers() if reader.begins and reader.begins(head)), None
+    )
+    return by_content or by_suffix
+
+
+def read_file(path: Path, reading: Reading = AS_IT_IS, selection: Selection = ALL) -> Found:
+    """Reads the examples in a file.
+
+    Raises:
+        MnemoscopeError: no reader knows the file; it is empty, cut off, of another kind, or holds
+            pickled objects; it has no array or column of the name that is asked for, or several
+            that could be meant; or a package that its format needs is not installed.
+    """
+    reader = None
+    try:
+        check_regular(path)
+        if path.stat().st_size == 0:
+            raise MnemoscopeError(
+                f"{path}, which is empty (0 bytes)",
+                expected="a file with examples",
+                todo="check the path",
+            )
+        reader = find_reader(path)
+        if reader is None:
+            raise MnemoscopeError(
+                f"{path}, a file of an unknown format",
+                expected=f"a file of one of the formats {', '.join(sorted(suffixes()))}",
+                todo="save arrays with numpy.save",
+            )
+        reading.refuse_unused(str(path), "alpha", *reader.uses)
+        return reader.read(path, reading, selection)
+    except MnemoscopeError:
+        raise
+    except BaseException as error:  # Readers raise errors of any kind; Rust's are no Exceptions.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise _unreadable(path, reader, error) from error
+
+
+def _unreadable(path: Path, reader: Reader | None, error: BaseException) -> MnemoscopeError:
+    told = str(error).strip()
+    kind = "file" if reader is None else reader.name
+    return MnemoscopeError(
+        f"{path}, which "
+        + (
+            "holds pickled objects; they could run code and are never unpickled"
+            if _is_of_a_pickle(error)
+            else f"cannot be read ({told.splitlines()[0] if told else type(error).__name__})"
+        ),
+        expected=f"a whole {kind} of plain numbers",
+        todo="save the array itself, for example with numpy.save(path, array)",
+    )
+
+
+def _is_of_a_pickle(error: BaseException) -> bool:
+    # NumPy says so in words only.
+    return isinstance(error, pickle.UnpicklingError) or "allow_pickle" in str(error)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)

@@ -1,0 +1,36 @@
+"""`.safetensors`: tensors by name."""
+
+from pathlib import Path
+
+from safetensors import safe_open
+
+from mnemoscope.data.keys import Entry, chosen_key
+from mnemoscope.data.readers.reader import Found, Reader, taken
+from mnemoscope.data.reading import Reading
+from mnemoscope.data.selection import Selection
+from mnemoscope.stored_tensors import computable
+
+
+def read(path: Path, reading: Reading, selection: Selection) -> Found:
+    """Reads the tensor that is meant; the others stay unread."""
+    with safe_open(path, framework="pt") as file:
+        names = list(file.keys())
+        entries = {name: Entry(tuple(file.get_slice(name).get_shape())) for name in names}
+        chosen = chosen_key(entries, str(path), reading)
+        array = computable(file.get_tensor(chosen.key), str(path))
+    rows, rule = taken(array, selection, str(path))
+    return Found(rows, rule, chosen.key if len(entries) > 1 else None, split=chosen.split)
+
+
+def _begins(head: bytes) -> bool:
+    """Eight bytes of a length, then JSON."""
+    return head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 100 * 2**20
+
+
+READER = Reader(
+    name="safetensors file",
+    suffixes=(".safetensors",),
+    read=read,
+    begins=_begins,
+    uses=("key", "split"),
+)

@@ -1,0 +1,47 @@
+"""WAV: one recording a file, `(1, channels, samples)`; a folder of them is read by name."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from mnemoscope.data.readers.reader import Found, Reader, taken
+from mnemoscope.data.reading import Reading
+from mnemoscope.data.selection import Selection
+
+FULL = {"uint8": (128.0, 256.0), "int16": (0.0, 2.0**15), "int32": (0.0, 2.0**31),
+        "int64": (0.0, 2.0**63)}  # fmt: skip
+"""The numbers of silence and of one beyond the loudest, which become 0 and 1."""
+
+
+def read(path: Path, reading: Reading, selection: Selection) -> Found:
+    """Reads the recording; integers become numbers in [-1, 1) unless they are to be kept."""
+    from scipy.io import wavfile
+
+    content = path.read_bytes()
+    if len(content) < 44 or content[:4] not in (b"RIFF", b"RIFX", b"RF64"):
+        raise ValueError("it is not a WAV file")
+    with warnings.catch_warnings():
+        # SciPy only warns of a file that is cut off, and gives what there is.
+        warnings.filterwarnings("error", message=".*EOF.*")
+        warnings.filterwarnings("ignore", message=".*not understood.*")
+        _, samples = wavfile.read(io.BytesIO(content))
+    array = np.atleast_2d(samples.T)[None]
+    rows, _ = taken(array, selection, str(path))
+    full = FULL.get(str(array.dtype))
+    rule = "keep" if full is None else "divide"
+    return Found(rows, rule if array.dtype.kind in "iu" else None, full=full)
+
+
+def _begins(head: bytes) -> bool:
+    return head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE"
+
+
+READER = Reader(
+    name="WAV file",
+    suffixes=(".wav", ".wave"),
+    read=read,
+    begins=_begins,
+    parts=True,
+)
