@@ -130,7 +130,7 @@ def audit(
         source = anchored(source)
     X = examples.X
     shape = tuple(X.shape[1:])
-    if found.model.shape is not None and shape != found.model.shape:
+    if found.model.shape is not None and found.model.binds and shape != found.model.shape:
         raise MnemoscopeError(
             f"{target} for states {found.model.shape}, and examples of shape {shape}",
             expected="the examples that it was trained on",
