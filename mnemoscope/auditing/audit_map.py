@@ -208,6 +208,7 @@ def audit(
         "controls": control.summary(),
         "black_box": not f.differentiable,
         "resolution": asdict(f.resolution),
+        "derivatives": asdict(f.derivatives),
         "match_tol": match_tol,
         "tol": tol,
         "unit": f.unit,
