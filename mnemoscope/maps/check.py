@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.failures import FailedMap
 from mnemoscope.maps.live_memory import is_memory
 from mnemoscope.maps.prediction_check import check_prediction
 from mnemoscope.maps.resolution import Resolution, expanded, measure_resolution, rms
@@ -164,6 +165,9 @@ def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
     try:
         with f.evaluating():
             found = _examine(f, Z[places], unit=f.known_unit or unit_of_starts(Z))
+    except FailedMap as error:
+        # A layer that takes one state without a batch takes a batch of one, and no other.
+        raise f.layout_told(error) from error.__cause__
     finally:
         torch.random.set_rng_state(before)
     found.broken = None if found.broken is None else int(places[found.broken])

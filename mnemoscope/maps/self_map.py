@@ -453,7 +453,7 @@ class SelfMap:
             try:
                 output = self._apply(zeros)
             except FailedMap as error:
-                raise self._layout_told(error, zeros) from error.__cause__
+                raise self.layout_told(error) from error.__cause__
         if not isinstance(output, Tensor):
             parts = is_parts(output)
             raise MnemoscopeError(
@@ -474,11 +474,18 @@ class SelfMap:
                 todo="give an autoencoder, or wrap the map so that these agree",
             )
 
-    def _layout_told(self, error: FailedMap, zeros: Tensor) -> FailedMap:
-        """The error, with the layout of its states that the map takes, if there is one."""
-        for shape, way in other_layouts(self.shape):
-            if takes(self._apply, shape, like=zeros):
-                return takes_other(error, self.shape, shape, way)
+    def layout_told(self, error: FailedMap) -> FailedMap:
+        """Returns the error with the layout of its states that the map takes, if there is one.
+
+        There is none where the map takes other states of its shape than those that it failed on.
+        """
+        like = torch.empty(0, dtype=self.dtype, device=self.device)
+        with self.evaluating():
+            if takes(self._apply, self.shape, like=like, strict=False):
+                return error
+            for shape, way in other_layouts(self.shape):
+                if takes(self._apply, shape, like=like):
+                    return takes_other(error, self.shape, shape, way)
         return error
 
 

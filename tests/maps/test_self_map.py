@@ -229,3 +229,22 @@ def test_states_in_another_layout_are_told_with_the_way_to_it(f, shape, says):
         assert mn.SelfMap(mn.Wrapped(f, flatten=True), shape).shape == shape
     if "--channels-last" in says:
         assert mn.SelfMap(mn.Wrapped(f, channels_last=True), shape).shape == shape
+
+
+def test_a_layer_that_takes_a_state_without_its_batch():
+    f = mn.SelfMap(nn.Conv2d(1, 1, 3, padding=1), (8, 8))
+    with pytest.raises(mn.MnemoscopeError, match=r"takes \(n, 1, 8, 8\).*reshape the data"):
+        mn.maps.check_map(f, states(4, 8, 8))
+
+
+def positive(z):
+    if (z <= 0).any():
+        raise ValueError("only counts above 0")
+    return z / 2
+
+
+def test_states_outside_a_maps_domain_are_not_taken_for_another_layout():
+    with pytest.raises(mn.MnemoscopeError, match="only counts") as told:
+        mn.SelfMap(positive, (2, 3))
+    assert "reshape" not in str(told.value)
+    assert "flatten" not in str(told.value)
