@@ -133,12 +133,20 @@ def check_derivatives(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
 def check_loaded(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
     """Checks a map when it is loaded; one that PyTorch cannot differentiate is let pass.
 
+    One whose values come in steps is checked again at the first states that it is measured at: how
+    the steps of one state depend on the others shows where these differ in scale, which no states
+    of the check's own do.
+
     Raises:
         MnemoscopeError: as `check_derivatives`.
     """
     check_values(f, Z)
     if f.findings.untrue == UNTRUE:
         check_derivatives(f, Z)
+    if not f.resolution.smooth:
+        f.findings.fingerprint = None
+        for module in f.modules:
+            _KNOWN.pop(module, None)
 
 
 def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:

@@ -474,6 +474,21 @@ def test_half_precision_is_computed_in_float32(tmp_path, monkeypatch):
     assert load_map("half:build", shape=SHAPE).dtype == torch.float32
 
 
+def test_a_map_in_steps_is_checked_at_the_data_too(tmp_path, monkeypatch):
+    (tmp_path / "rounding.py").write_text(
+        "from tests.maps.test_check import quantized_over_the_batch\n"
+        "def build():\n    return quantized_over_the_batch\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    X = states(3, (16,))
+    X[2] *= 100
+    f = load_map("rounding:build", shape=(16,))
+    assert f.resolution.kind == "quantized"
+    with pytest.raises(mn.MnemoscopeError, match="--fixed-batch 1"):
+        check_map(f, X)
+    check_map(load_map("rounding:build", shape=(16,), fixed_batch=1), X)
+
+
 def write(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
