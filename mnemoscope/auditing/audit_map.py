@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.auditing.attractors import attractors_table
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.basins import basins_table, from_noise, starts_table
@@ -35,6 +36,7 @@ from mnemoscope.dynamics.starts import STARTS, Range, Starts, block_size
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
+from mnemoscope.maps.wrapped import refuse_range
 from mnemoscope.maps.feature_units import in_feature_units
 from mnemoscope.maps.prediction_check import check_prediction
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
@@ -124,9 +126,14 @@ def audit(
     """
     begun = time.perf_counter()
     tell = on_progress or (lambda _: None)
+    X = given_examples(X)
     f = as_self_map(f, X.shape[1:])
     X = _checked(f, X, "the examples").clone()
-    held_out = None if held_out is None else _checked(f, held_out, "the held-out data")
+    for stage in f.stages:
+        refuse_range(stage, X)
+    held_out = (
+        None if held_out is None else _checked(f, given_examples(held_out), "the held-out data")
+    )
     asked, given = f, X
     f, scale = _scaled(f, X, unit)
     if scale is not None:
@@ -208,6 +215,7 @@ def audit(
         "controls": control.summary(),
         "black_box": not f.differentiable,
         "resolution": asdict(f.resolution),
+        "derivatives": asdict(f.derivatives),
         "match_tol": match_tol,
         "tol": tol,
         "unit": f.unit,

@@ -145,6 +145,17 @@ class Steps(_Part):
     length: float = Field(description="RMS length of the differences that growth is measured over.")
 
 
+class Derivatives(_Part):
+    """How the derivatives that spectra and norms are made of were taken."""
+
+    way: str = Field(
+        description="written out (the chain rule over fully connected layers), reverse mode, "
+        "reverse mode without oneDNN, recorded graph, forward mode, row by row, or differences "
+        "(of values, without derivatives)."
+    )
+    why: str = Field(description="Why no simpler way was taken; empty if there is none.")
+
+
 class Summary(_Part):
     """The numbers that the verdict and the findings are made from."""
 
@@ -179,6 +190,7 @@ class Summary(_Part):
     controls: Controls | None = None
     black_box: bool = Field(False, description="The map gives no derivatives.")
     resolution: Steps | None = None
+    derivatives: Derivatives | None = None
     match_tol: float | None = None
     tol: float | None = None
     unit: float | None = Field(None, description="The scale that distances are shares of.")

@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import ExitStack, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -128,15 +129,10 @@ def audit(
     else:
         source, examples = read(_fitted({"source": data, **given}, found))
         source = anchored(source)
-    X = examples.X
+    X, how = found.laid_out(examples.X)
     shape = tuple(X.shape[1:])
-    if found.model.shape is not None and shape != found.model.shape:
-        raise MnemoscopeError(
-            f"{target} for states {found.model.shape}, and examples of shape {shape}",
-            expected="the examples that it was trained on",
-            todo="choose other data, or --size and --gray to fit",
-        )
     f = found.self_map(shape)
+    examples = replace(examples, X=X)
     fresh = None if held_out is None else _held_out(held_out, shape, examples)
     with ExitStack() as stack:
         if run is None or (out is not None and not _same(out, run.path)):
@@ -153,9 +149,16 @@ def audit(
         )  # fmt: skip
     if json:
         told = {**result.summary, **report_json(result)}
-        print_json({**told, "report": str(run.report), "audit": str(run.audit)})
+        print_json(
+            {
+                **told,
+                "data": examples.description + how,
+                "report": str(run.report),
+                "audit": str(run.audit),
+            }
+        )
     else:
-        print_lines(*told_duplicates(X))
+        print_lines(f"Data: {examples.description}{how}.", *told_duplicates(X))
         print_audit(result)
         print_lines(str(run.report))
     failed = [condition for condition in conditions if condition.holds(result.summary)]
@@ -282,6 +285,7 @@ def _known_data(
     network: "Network | None", run: RunFolder | None, target: str
 ) -> "tuple[dict[str, Any], Examples]":
     """What the network was trained on, as the run or the network's own record tells."""
+    from mnemoscope.maps.layout import laid_out
     from mnemoscope.provenance import checksum
 
     record = None if network is None else network.training_record
@@ -300,7 +304,8 @@ def _known_data(
             todo="pass --data",
         )
     source, examples = read(known)
-    X = examples.X
+    states = None if network is None else laid_out(examples.X, network.spec.shape).states
+    X = examples.X if states is None else states
     if (
         record is not None
         and record.source == known
@@ -332,6 +337,7 @@ def _held_out(source: str, shape: tuple[int, ...], examples: "Examples") -> "Ten
     from mnemoscope.data.load import read_examples
     from mnemoscope.data.pictures import is_picture, shaped
     from mnemoscope.data.reading import Reading
+    from mnemoscope.maps.layout import laid_out
 
     pictures = is_picture(shape)
     size = shape[1] if pictures and shape[1] == shape[2] else None
@@ -350,6 +356,8 @@ def _held_out(source: str, shape: tuple[int, ...], examples: "Examples") -> "Ten
         raise MnemoscopeError(
             f"--held-out {error.given}", expected=error.expected, todo=error.todo
         ) from error
+    if (states := laid_out(fresh, shape).states) is not None:
+        fresh = states
     if tuple(fresh.shape[1:]) != shape:
         raise MnemoscopeError(
             f"--held-out {source}, of shape {tuple(fresh.shape[1:])}",

@@ -26,7 +26,7 @@ from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import extraction_progress
 from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, read, refuse_without_data
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
-from mnemoscope.cli.target import MODEL, NO_OPTIONS, TARGET, ModelOptions, open_target
+from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, open_target
 from mnemoscope.cli.train import told_duplicates
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import replacing
@@ -77,12 +77,6 @@ def extract(
     device: Device = "cpu",
     force: Force = False,
     json: Json = False,
-    shape: Annotated[
-        str | None,
-        Parameter(
-            help="Shape of a state, as in 3,32,32; what TARGET tells if left out.", group=MODEL
-        ),
-    ] = None,
     model: ModelOptions = NO_OPTIONS,
 ) -> int:
     """Pull training examples out of the weights alone, likeliest first.
@@ -105,14 +99,7 @@ def extract(
     from mnemoscope.maps import check_map
 
     found = open_target(target, model, device=device)
-    sides = _sides(shape)
-    if sides is not None and found.model.shape not in (None, sides):
-        raise MnemoscopeError(
-            f"--shape {shape} for {target}",
-            expected=f"the shape that it tells itself, {found.model.shape}",
-            todo="leave it out",
-        )
-    f = found.self_map(sides)
+    f = found.self_map()
     place = out or Path("runs") / f"{found.name}-extracted"
     check_name(Path(place))
     check_map(f, torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed)))
@@ -120,7 +107,7 @@ def extract(
     if data is not None:
         given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
         examples = read({**given, **reading.given()})[1]
-        X, rule = examples.X, examples.scale
+        X, rule = found.laid_out(examples.X)[0], examples.scale
         _check_shape(X, f.shape, "--data", data)
     extra = None if starts_from is None else _starts_in(starts_from, f.shape, rule)
     settings = {"extracted": found.settings["audited"], **found.settings}
@@ -150,23 +137,6 @@ def extract(
     else:
         print_lines(*([] if X is None else told_duplicates(X)), *_words(told))
     return 0
-
-
-def _sides(text: str | None) -> tuple[int, ...] | None:
-    """The shape that a text such as `3,32,32` says."""
-    if text is None:
-        return None
-    try:
-        sides = tuple(int(side) for side in text.split(","))
-        if min(sides) < 1:
-            raise ValueError
-    except ValueError:
-        raise MnemoscopeError(
-            f'--shape "{text}"',
-            expected="whole numbers of at least 1 with commas between them",
-            todo="write it as in --shape 3,32,32",
-        ) from None
-    return sides
 
 
 def _starts_in(file: str, shape: tuple[int, ...], rule: "Scale | None") -> "Tensor":

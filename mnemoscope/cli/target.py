@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from mnemoscope.cli.options import Place
+from mnemoscope.cli.options import OptionalWhole, Place
 from mnemoscope.cli.run_folder import INDEX, RunFolder, open_run, refuse_unfinished
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.small_files import parse_json
@@ -62,6 +62,10 @@ class ModelOptions:
     factory_args: Annotated[
         str | None, _option("Keyword arguments of the factory, a JSON object; none if left out.")
     ] = None
+    shape: Annotated[
+        str | None,
+        _option("Shape of a state, as in 3,32,32; default: what TARGET says, or the data's."),
+    ] = None
     output: Annotated[
         str | None,
         _option(
@@ -76,6 +80,14 @@ class ModelOptions:
     channels_last: Annotated[
         bool, Parameter(help="The model wants its channels last.", group=MODEL, negative=())
     ] = False
+    flatten: Annotated[
+        bool,
+        Parameter(help="The model takes or gives flat states.", group=MODEL, negative=()),
+    ] = False
+    fixed_batch: Annotated[
+        OptionalWhole,
+        _option("States that the model takes at once, as in 1; default: what TARGET says, or any."),
+    ] = None
     black_box: Annotated[
         bool,
         Parameter(help="Only evaluate the model, take no derivatives.", group=MODEL, negative=()),
@@ -106,7 +118,8 @@ class ModelOptions:
 
     def given(self) -> dict[str, Any]:
         """What differs from the defaults: as it was typed, for a run's settings."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, False)}
+        chosen = asdict(self).items()
+        return {name: value for name, value in chosen if value is not None and value is not False}
 
 
 NO_OPTIONS = ModelOptions()
@@ -132,6 +145,27 @@ class Target:
     settings: dict[str, Any]
     budget: int | None
 
+    def laid_out(self, X: "Tensor") -> "tuple[Tensor, str]":
+        """The data in the layout of the model's states, and in words what was done for it.
+
+        Raises:
+            MnemoscopeError: they cannot be brought to it without a guess, or lie outside of the
+                range for which the model's scale is known.
+        """
+        from mnemoscope.maps.layout import AS_IT_IS
+
+        with redirect_stdout(sys.stderr):
+            states, how = self.model.laid_out(X)
+        if states is None:
+            raise MnemoscopeError(
+                f"{self.name}, and examples of shape {tuple(X.shape[1:])}: {how}",
+                expected="examples of the model's shape",
+                todo="choose other data, --size and --gray to fit, or say --shape or "
+                "--data-channels-last",
+            )
+        self.model.refuse_range(states)
+        return states, "" if how == AS_IT_IS else f"; {how}"
+
     def self_map(self, shape: tuple[int, ...] | None = None) -> "SelfMap":
         """As a map of states of this shape (default: what its file says)."""
         with redirect_stdout(sys.stderr):
@@ -154,6 +188,8 @@ def open_target(target: str, options: ModelOptions, *, device: str) -> Target:
     # A model that prints must not print into a command's output.
     with redirect_stdout(sys.stderr):
         model = open_model(place, device=device, **_parsed(chosen))
+    sides = _sides(chosen.shape)
+    model = model if sides is None else model.of_shape(sides)
     network = model.model if isinstance(model.model, Network) else None
     exists = os.path.exists(place)
     given = chosen.given()
@@ -241,6 +277,8 @@ def _fits(name: str, value: object) -> bool:
         return False
     if isinstance(defaults[name], bool):
         return isinstance(value, bool)
+    if name == "fixed_batch":
+        return isinstance(value, int) and not isinstance(value, bool)
     if name in ("noise_level", "sigma"):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, str)
@@ -255,6 +293,8 @@ def _parsed(options: ModelOptions) -> dict[str, Any]:
         "output": options.output,
         "scale": _pair(options.scale),
         "channels_last": options.channels_last,
+        "flatten": options.flatten,
+        "fixed_batch": options.fixed_batch,
         "black_box": options.black_box,
         "noise_level": _finite(options.noise_level),
         "predicts": options.predicts,
@@ -317,6 +357,23 @@ def _pair(text: str | None) -> tuple[float, float] | None:
             todo="write it as in --scale=-1,1",
         ) from None
     return low, high
+
+
+def _sides(text: str | None) -> tuple[int, ...] | None:
+    """The shape that a text such as `3,32,32` says."""
+    if text is None:
+        return None
+    try:
+        sides = tuple(int(side) for side in text.split(","))
+        if min(sides) < 1:
+            raise ValueError
+    except ValueError:
+        raise MnemoscopeError(
+            f'--shape "{text}"',
+            expected="whole numbers of at least 1 with commas between them",
+            todo="write it as in --shape 3,32,32",
+        ) from None
+    return sides
 
 
 def _name(place: str) -> str:

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 KIND = "fully_connected"
 
+PICTURES = ("convolutional", "unet")
+"""Kinds of networks whose states have a channel axis."""
+
 
 def train(
     data: Annotated[str, Parameter(help="Examples: digits, photos, a folder, a file, hf:NAME.")],
@@ -131,6 +134,8 @@ def train(
     given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
     source, examples = read({**given, **reading.given()})
     X = examples.X
+    if net in PICTURES and X.ndim == 3:
+        X = X[:, None]
     chosen = _spec(spec, net, fields, tuple(X.shape[1:]))
     options = {
         "tol": tol, "optimizer": optimizer, "lr": lr, "schedule": schedule,
@@ -156,6 +161,7 @@ def train(
     else:
         told = "interpolates" if fit.converged else f"does not interpolate (tol {tol:g})"
         print_lines(
+            f"Data: {examples.description}.",
             *told_duplicates(X),
             f"The network {told}: loss {fit.loss:.2e} after {fit.steps:,} steps, "
             f"{fit.seconds:.1f} s.",

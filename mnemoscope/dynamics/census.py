@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.atlas import Atlas, charted
 from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, Status, iterate
@@ -72,6 +73,7 @@ def find_attractors(
     Raises:
         MnemoscopeError: `Z` or `X` is not a batch of this map's states.
     """
+    X, Z = given_examples(X), given_examples(Z)
     known = X if isinstance(Z, Starts) else Z
     shape = None if known is None else known.shape[1:]
     f = _in_unit(as_self_map(f, shape), Z, X)

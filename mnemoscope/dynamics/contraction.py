@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from scipy import stats
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.resolution import NEARBY, ROUNDINGS
@@ -115,6 +116,7 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
         >>> round(float(found.rate[0]), 5)
         0.25
     """
+    Z = given_examples(Z)
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     f = in_unit_of_starts(f, Z)

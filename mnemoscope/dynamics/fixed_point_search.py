@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.anderson import MEMORY, Mixing
 from mnemoscope.dynamics.catalogue import Catalogue
 from mnemoscope.dynamics.descent import descend
@@ -104,6 +105,7 @@ def find_fixed_points(
         >>> int(found.attracting.sum())
         2
     """
+    Z = given_examples(Z)
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     f = in_unit_of_starts(f, Z)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.anderson import Mixing
 from mnemoscope.dynamics.orbits import orbit_batch_size
 from mnemoscope.dynamics.states import expand, rms
@@ -64,6 +65,7 @@ def refine(
         max_steps: Newton steps.
         batch_size: States worked on at once (default: what fits into a quarter of free memory).
     """
+    Z = given_examples(Z)
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     check_values(f, Z)

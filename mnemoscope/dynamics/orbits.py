@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.arrival import SLOW_FROM, arrivals, coherent, returns
 from mnemoscope.dynamics.capture import captured
 from mnemoscope.dynamics.slow import WINDOW, Followed, follow_in_double
@@ -193,6 +194,7 @@ def iterate(
     Raises:
         MnemoscopeError: `Z` is not a batch of states, or `tol` or `max_steps` is out of range.
     """
+    Z = given_examples(Z)
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     f = in_unit_of_starts(f, Z)

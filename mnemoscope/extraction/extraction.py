@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
 from mnemoscope.errors import MnemoscopeError, shortened
@@ -85,6 +86,7 @@ class Extraction:
             MnemoscopeError: the examples are not of the candidates' shape, or there are none, or
                 `match_tol` is not above 0.
         """
+        X = given_examples(X)
         if X.shape[1:] != self.candidates.shape[1:] or len(X) == 0:
             raise MnemoscopeError(
                 f"examples of shape {tuple(X.shape)}",

@@ -33,6 +33,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.orbits import DIVERGED, orbit_batch_size
 from mnemoscope.dynamics.states import rms
 from mnemoscope.errors import MnemoscopeError
@@ -138,6 +139,7 @@ def recover(
         >>> recover(lambda z: z @ P, torch.tensor([[0.0, 4.0, 0.0]])).estimate.round(decimals=3)
         tensor([[2., 4., 6.]])
     """
+    Y = given_examples(Y)
     f = as_self_map(f, Y.shape[1:])
     Y = f.batch(Y)
     _check_data(Y, mask)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import Unpack
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.linalg.bounds import Spectrum
 from mnemoscope.linalg.dense import DENSE_EIGEN_SIZE
 from mnemoscope.linalg.dense_bounds import dense_bounds, enclosed_unless_expanding
@@ -80,6 +81,7 @@ def spectrum(
         >>> float(s.radius[0]), float(s.upper[0]), bool(s.contractive[0])
         (0.0, 0.0, True)
     """
+    Z = given_examples(Z)
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     check_count(f, k)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.linalg.arnoldi import ROUNDINGS, Product, leading_eigenvalues
 from mnemoscope.linalg.dense import (
@@ -279,6 +280,7 @@ def _solve(
     seed: int = 0,
 ) -> tuple[Tensor, SpectrumInfo]:
     """Runs a solver over the states in batches that fit into memory."""
+    Z = given_examples(Z)
     f = as_self_map(f, Z.shape[1:]).to(dtype)
     Z = f.batch(Z)
     check_derivatives(f, Z)

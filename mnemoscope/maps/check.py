@@ -14,13 +14,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.failures import FailedMap
+from mnemoscope.maps.live_memory import is_memory
 from mnemoscope.maps.prediction_check import check_prediction
 from mnemoscope.maps.resolution import Resolution, expanded, measure_resolution, rms
-from mnemoscope.maps.self_map import Findings, SelfMap, is_memory
+from mnemoscope.maps.self_map import Findings, SelfMap
 from mnemoscope.unit import unit_of_starts
 
 SAME = 1e-4
@@ -131,12 +133,20 @@ def check_derivatives(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
 def check_loaded(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
     """Checks a map when it is loaded; one that PyTorch cannot differentiate is let pass.
 
+    One whose values come in steps is checked again at the first states that it is measured at: how
+    the steps of one state depend on the others shows where these differ in scale, which no states
+    of the check's own do.
+
     Raises:
         MnemoscopeError: as `check_derivatives`.
     """
     check_values(f, Z)
     if f.findings.untrue == UNTRUE:
         check_derivatives(f, Z)
+    if not f.resolution.smooth:
+        f.findings.fingerprint = None
+        for module in f.modules:
+            _KNOWN.pop(module, None)
 
 
 def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
@@ -163,6 +173,9 @@ def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
     try:
         with f.evaluating():
             found = _examine(f, Z[places], unit=f.known_unit or unit_of_starts(Z))
+    except FailedMap as error:
+        # A layer that takes one state without a batch takes a batch of one, and no other.
+        raise f.layout_told(error) from error.__cause__
     finally:
         torch.random.set_rng_state(before)
     found.broken = None if found.broken is None else int(places[found.broken])
@@ -248,7 +261,7 @@ def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
     def resolution() -> Resolution:
         return measure_resolution(_values(f), _finite_images(f, states)[0], unit=unit)
 
-    images = _independent(f, states, resolution)
+    images = _independent(f, states, unit=unit)
     finite = torch.isfinite(images).flatten(1).all(1)
     if not bool(finite.all()):
         found.broken = int((~finite).nonzero()[0, 0])
@@ -280,9 +293,7 @@ def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
     return found
 
 
-def _independent(
-    f: SelfMap, states: Tensor, resolution: Callable[[], Resolution]
-) -> Float[Tensor, "n *shape"]:
+def _independent(f: SelfMap, states: Tensor, *, unit: float) -> Float[Tensor, "n *shape"]:
     """The images of states, which are the same together, in another order, and alone."""
     rows = _with_others(f, states)
     together = f(rows)
@@ -290,7 +301,8 @@ def _independent(
     alone = torch.cat([f(row[None]) for row in rows])
     finite = torch.isfinite(together)
     limit = SAME * float(together[finite].abs().max()) if bool(finite.any()) else 0.0
-    differs = max(_apart(together, backwards), _apart(together, alone))
+    each = torch.maximum(_each_apart(together, backwards), _each_apart(together, alone))
+    differs = float(each.max())
     if differs <= limit:
         return together[: len(states)]
     for again in (f(rows), f(rows)):
@@ -303,14 +315,56 @@ def _independent(
                 "off",
             )
     tolerated = limit + AMPLIFIED * _sensitivity(f, rows, together)
-    if differs > tolerated and differs > tolerated + STEPS * resolution().entry:
+    far = each > tolerated
+    steps = _steps_alone(f, rows, far, unit=unit)
+    if bool((each[far] > tolerated + STEPS * steps).any()):
         raise MnemoscopeError(
             f"a map whose image of a state depends on the others in its batch (by {differs:.2g})",
             expected="a map that takes each state by itself",
-            todo="replace what is computed over the batch by running statistics, and check which "
-            "axis is the batch (batch_first=True)",
+            todo=_uncoupled(f, in_steps=bool((steps > 0).any())),
         )
     return together[: len(states)]
+
+
+def _steps_alone(
+    f: SelfMap, rows: Tensor, far: Bool[Tensor, " n"], *, unit: float
+) -> Float[Tensor, " far"]:
+    """The steps of some states' values where each is evaluated by itself.
+
+    In a batch the steps of a dynamically quantized map are those of its largest state, which would
+    hide that the others depend on it. Where a state's own lines show no step, those of all do.
+    """
+
+    def values(Z: Tensor) -> Tensor:
+        return torch.cat([f(z[None]) for z in Z]) if len(Z) else Z
+
+    def step(some: Tensor) -> float:
+        return measure_resolution(values, some, unit=unit).entry
+
+    if not bool(far.any()):
+        return torch.zeros(0, dtype=rows.dtype, device=rows.device)
+    own = [step(row[None]) for row in rows[far]]
+    of_all = 0.0 if all(own) else step(rows)
+    return torch.tensor([one or of_all for one in own], dtype=rows.dtype, device=rows.device)
+
+
+def _uncoupled(f: SelfMap, *, in_steps: bool) -> str:
+    """What to do about states that depend on their batch, of a map of values in steps or not."""
+    if in_steps or any(_is_quantized(m) for net in f.modules for m in net.modules()):
+        return (
+            "evaluate one state at a time where numbers are quantized over the batch: "
+            "mn.Wrapped(f, fixed_batch=1), --fixed-batch 1; or compute nothing over the batch"
+        )
+    return (
+        "replace what is computed over the batch by running statistics, and check which axis is "
+        "the batch (batch_first=True)"
+    )
+
+
+def _is_quantized(module: nn.Module) -> bool:
+    """Whether a layer computes with integers: by the name of its kind, or of its weights'."""
+    kinds = [type(module), *map(type, vars(module).get("_parameters", {}).values())]
+    return any("quantized" in f"{kind.__module__}.{kind.__qualname__}".lower() for kind in kinds)
 
 
 def _sensitivity(f: SelfMap, rows: Tensor, images: Tensor) -> float:
@@ -342,8 +396,13 @@ def _with_others(f: SelfMap, states: Tensor) -> Tensor:
 
 def _apart(a: Tensor, b: Tensor) -> float:
     """The largest difference; entries that are not finite in both are passed over."""
+    return float(_each_apart(a, b).max())
+
+
+def _each_apart(a: Tensor, b: Tensor) -> Float[Tensor, " n"]:
+    """The largest difference of each state."""
     both = ~(torch.isfinite(a) | torch.isfinite(b))
-    return float(torch.where(both, 0, a - b).abs().nan_to_num(torch.inf).max())
+    return torch.where(both, 0, a - b).abs().nan_to_num(torch.inf).flatten(1).amax(1)
 
 
 def _values(f: SelfMap) -> Callable[[Tensor], Tensor]:

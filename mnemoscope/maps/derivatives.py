@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.graph import GraphLinearization, RowsLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization
@@ -104,6 +104,45 @@ class Choice:
 
 
 NONE = Choice(None)
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """How the derivatives of a map are taken, for the record of an audit.
+
+    Attributes:
+        way: The name of one of `WAYS`; `written out`: by the chain rule over the layers of fully
+            connected networks; `differences`: of values, without any derivative.
+        why: Why no way before it is taken; empty where there is none.
+    """
+
+    way: str
+    why: str = ""
+
+    @classmethod
+    def by(cls, choice: Choice) -> "Derivatives":
+        """Returns what was chosen, with what the ways before it failed with."""
+        return cls(DIFFERENCES if choice.way is None else choice.way.name, _reasons(choice))
+
+
+WRITTEN_OUT = Derivatives("written out")
+
+DIFFERENCES = "differences"
+
+
+def _reasons(choice: Choice) -> str:
+    """What ways failed with; those that failed with the same together."""
+    ways: dict[str, list[str]] = {}
+    for name, error in choice.failures.items():
+        ways.setdefault(_reason(error), []).append(name)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in ways.items())
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TooMuch):
+        return "more than the memory budget for one state"
+    cause = error.__cause__ or error
+    return f"{type(cause).__name__}: {shortened((str(cause).splitlines() or [''])[0])}"
 
 
 def choose(f: Map, state: Tensor, *, tried: Callable[[Way], None]) -> Choice:

@@ -1,8 +1,11 @@
 """Errors of somebody else's map, in words that say what to do: the advice depends on the error."""
 
 import re
+from collections.abc import Iterator
+from math import prod
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.layout import Shape, candidates
 
 _DTYPE = re.compile(r"same dtype|expected scalar type|but found|should be the same|dtype mismatch")
 
@@ -17,7 +20,11 @@ ARRAYS = "mn.SelfMap(mn.BlackBox(f), shape)"
 """How a function of arrays becomes a map."""
 
 
-def failed(shape: tuple[int, ...], error: BaseException) -> MnemoscopeError:
+class FailedMap(MnemoscopeError):
+    """A map raised an error of its own."""
+
+
+def failed(shape: tuple[int, ...], error: BaseException) -> FailedMap:
     """Builds the error for a map that raised, from what it raised.
 
     Args:
@@ -26,7 +33,7 @@ def failed(shape: tuple[int, ...], error: BaseException) -> MnemoscopeError:
     """
     reason = (str(error).splitlines() or [""])[0]
     expected, todo = _advice(error)
-    return MnemoscopeError(
+    return FailedMap(
         f"a map that fails on a batch of shape {shape}: {type(error).__name__}: {reason}",
         expected=expected,
         todo=todo,
@@ -58,3 +65,61 @@ def _advice(error: BaseException) -> tuple[str, str]:
         "a map from (n, *shape) to (n, *shape), of any values",
         "check `shape`, or wrap the map so that it takes such a batch",
     )
+
+
+FLATTEN = "mn.Wrapped(model, flatten=True), --flatten"
+"""How a model of flat states becomes a map of others."""
+
+
+def gives_flat(given: tuple[int, ...], made: tuple[int, ...]) -> MnemoscopeError:
+    """Builds the error for a map whose output is the input's shape but for a reshape.
+
+    Args:
+        given: The batch that it was given.
+        made: What it gave.
+    """
+    what = "flat states" if len(made) == 2 else "the same entries in another shape"
+    return MnemoscopeError(
+        f"a map from {given} to {made}: it gives {what}",
+        expected="an output of its input's shape",
+        todo=f"let it be reshaped: {FLATTEN}",
+    )
+
+
+def other_layouts(shape: Shape) -> Iterator[tuple[Shape, str]]:
+    """Yields other shapes of such states that a model may take, and how it is then to be used.
+
+    Args:
+        shape: The shape of a state.
+    """
+    flat = (prod(shape),)
+    for other in candidates(shape):
+        if other != flat:
+            yield other, f"reshape the data to {_batch(other)}"
+    if len(shape) > 1:
+        yield (*shape[1:], shape[0]), "mn.Wrapped(model, channels_last=True), --channels-last"
+        yield flat, f"let the states be flattened: {FLATTEN}"
+
+
+def takes_other(error: FailedMap, shape: Shape, taken: Shape, way: str) -> FailedMap:
+    """Builds the error for a map that fails on its states, and takes them in another layout.
+
+    Args:
+        error: What it fails with on states of this shape.
+        shape: The shape of a state.
+        taken: The shape that it takes.
+        way: How it is to be used, of `other_layouts`.
+    """
+    cause = error.__cause__
+    reason = (str(cause).splitlines() or [""])[0]
+    what = "flat states " if len(taken) == 1 else ""
+    return FailedMap(
+        f"a map that takes {what}{_batch(taken)} and fails on {_batch(shape)} "
+        f"({type(cause).__name__}: {reason})",
+        expected=f"a map from {_batch(shape)} to {_batch(shape)}",
+        todo=way,
+    )
+
+
+def _batch(shape: Shape) -> str:
+    return f"(n, {', '.join(map(str, shape))})"

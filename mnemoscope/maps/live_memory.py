@@ -6,6 +6,7 @@ What kernels take for themselves while they run is not seen.
 import weakref
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -61,3 +62,11 @@ class LiveMemory(TorchDispatchMode):
     def _gone(self, key: int, size: int) -> None:
         self._known.discard(key)
         self.now -= size
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether memory ran out, which is told elsewhere, or a measurement of it was broken off."""
+    words = str(error)
+    return isinstance(error, TooMuch | MemoryError | torch.OutOfMemoryError) or (
+        "can't allocate memory" in words
+    )

@@ -13,8 +13,21 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.chain import ChainLinearization
-from mnemoscope.maps.derivatives import FORWARD, Choice
-from mnemoscope.maps.failures import ARRAYS, failed
+from mnemoscope.maps.derivatives import (
+    DIFFERENCES,
+    FORWARD,
+    WRITTEN_OUT,
+    Choice,
+    Derivatives,
+)
+from mnemoscope.maps.failures import (
+    ARRAYS,
+    FailedMap,
+    failed,
+    gives_flat,
+    other_layouts,
+    takes_other,
+)
 from mnemoscope.maps.footprint import (
     BlackBoxFootprint,
     Footprint,
@@ -22,9 +35,11 @@ from mnemoscope.maps.footprint import (
     PlainFootprint,
 )
 from mnemoscope.maps.forward import ForwardLinearization
+from mnemoscope.maps.layout import restored
 from mnemoscope.maps.linearization import Linearization
-from mnemoscope.maps.live_memory import TooMuch
+from mnemoscope.maps.live_memory import TooMuch, is_memory
 from mnemoscope.maps.resolution import SMOOTH, Resolution
+from mnemoscope.maps.trial import takes
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import advice, is_parts, parts_of
 from mnemoscope.memory import batch_size_within, free_share
@@ -203,6 +218,20 @@ class SelfMap:
         `mnemoscope.nets`.
         """
         return self.findings.resolution
+
+    @property
+    def derivatives(self) -> Derivatives:
+        """How its derivatives are taken, and why not in a simpler way; found out when first asked.
+
+        That they are not those of its values is known once it is checked.
+        """
+        if self.written_out:
+            return WRITTEN_OUT
+        if not self.differentiable:
+            return Derivatives(DIFFERENCES, "the map can only be evaluated")
+        if self.findings.untrue:
+            return Derivatives(DIFFERENCES, self.findings.untrue)
+        return Derivatives.by(self.footprint.choice)
 
     @property
     def footprint(self) -> Footprint:
@@ -421,7 +450,10 @@ class SelfMap:
         """
         zeros = torch.zeros(1, *self.shape, dtype=self.dtype, device=self.device)
         with self.evaluating(), torch.no_grad():
-            output = self._apply(zeros)
+            try:
+                output = self._apply(zeros)
+            except FailedMap as error:
+                raise self.layout_told(error) from error.__cause__
         if not isinstance(output, Tensor):
             parts = is_parts(output)
             raise MnemoscopeError(
@@ -432,6 +464,8 @@ class SelfMap:
                 if parts
                 else f"hand a function of arrays over as a black box: {ARRAYS}",
             )
+        if restored(output, zeros, flat=True).shape != output.shape:
+            raise gives_flat(tuple(zeros.shape), tuple(output.shape))
         if (output.shape, output.dtype, output.device) != (zeros.shape, zeros.dtype, zeros.device):
             raise MnemoscopeError(
                 f"a map from {tuple(zeros.shape)} {zeros.dtype} on {zeros.device} "
@@ -440,13 +474,19 @@ class SelfMap:
                 todo="give an autoencoder, or wrap the map so that these agree",
             )
 
+    def layout_told(self, error: FailedMap) -> FailedMap:
+        """Returns the error with the layout of its states that the map takes, if there is one.
 
-def is_memory(error: BaseException) -> bool:
-    """Whether memory ran out, which is told elsewhere, or a measurement of it was broken off."""
-    words = str(error)
-    return isinstance(error, TooMuch | MemoryError | torch.OutOfMemoryError) or (
-        "can't allocate memory" in words
-    )
+        There is none where the map takes other states of its shape than those that it failed on.
+        """
+        like = torch.empty(0, dtype=self.dtype, device=self.device)
+        with self.evaluating():
+            if takes(self._apply, self.shape, like=like, strict=False):
+                return error
+            for shape, way in other_layouts(self.shape):
+                if takes(self._apply, shape, like=like):
+                    return takes_other(error, self.shape, shape, way)
+        return error
 
 
 def _no_derivative(choice: Choice) -> MnemoscopeError:

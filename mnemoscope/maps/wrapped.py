@@ -5,10 +5,12 @@ With data in [0, 1] and a model whose values run from `low` to `high`,
     f(z) = (out(model(low + (high - low) z)) - low) / (high - low)
 
 so that states, distances and tolerances are the data's. Of a denoiser `out(model(…))` is its
-estimate of the state, whatever it predicts.
+estimate of the state, whatever it predicts. Axes of length 1 that the model drops or adds are put
+right: the output has the state's shape.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -17,6 +19,9 @@ from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.denoisers import Predicts, prediction
+from mnemoscope.maps.layout import restored
+from mnemoscope.maps.sizes import Sizes
+from mnemoscope.maps.trial import takes
 
 Output = str | int | Callable[[Any], Tensor]
 
@@ -40,12 +45,15 @@ class Wrapped(nn.Module):
             handed `sqrt(alpha_bar) z`.
         sigma: Instead of `alpha_bar`: the noise's standard deviation, in the model's values, where
             it is only added to the state.
-        fixed_batch: The one batch size that the model takes; batches are cut and filled up to it.
+        fixed_batch: The one batch size that the model takes, or the sizes; batches are cut and
+            filled up to these. 1 evaluates one state at a time.
+        flatten: Whether the model works on flat states `(n, d)`: the state is flattened row by row
+            if the model takes that, which is tried, and the output has the state's shape again.
         black_box: Only evaluate it, though it may have derivatives.
 
     Raises:
-        MnemoscopeError: the scale is empty, the output has no such part, or the share of the noise
-            that `predicts` needs is missing.
+        MnemoscopeError: the scale is empty, the output has no such part, the share of the noise
+            that `predicts` needs is missing, or the batch size is below 1.
 
     Example:
         >>> f = Wrapped(lambda z: {"sample": z.tanh()}, output="sample", scale=(-1, 1))
@@ -64,7 +72,8 @@ class Wrapped(nn.Module):
         predicts: Predicts | None = None,
         alpha_bar: float | Tensor | None = None,
         sigma: float | None = None,
-        fixed_batch: int | None = None,
+        fixed_batch: int | Sizes | None = None,
+        flatten: bool = False,
         black_box: bool = False,
     ) -> None:
         super().__init__()
@@ -84,7 +93,10 @@ class Wrapped(nn.Module):
             predicts, noise_level=noise_level, alpha_bar=alpha_bar, sigma=sigma
         )
         self.untold = noise_level is not None and predicts is None
-        self.fixed_batch = fixed_batch
+        self.assumed = False
+        self.fixed_batch = batch_sizes(fixed_batch)
+        self.flatten = flatten
+        self._takes_flat: dict[tuple[int, ...], bool] = {}
         self.differentiable = not black_box and bool(getattr(model, "differentiable", True))
 
     def forward(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
@@ -93,8 +105,8 @@ class Wrapped(nn.Module):
             return self._whole(z)
         if len(z) == 0:
             return z
-        parts = [self._filled(part, self.fixed_batch) for part in z.split(self.fixed_batch)]
-        return torch.cat(parts)
+        parts = z.split(self.fixed_batch.largest or len(z))
+        return torch.cat([self._filled(part, self.fixed_batch.above(len(part))) for part in parts])
 
     def _filled(self, z: Tensor, size: int) -> Tensor:
         missing = size - len(z)
@@ -103,19 +115,81 @@ class Wrapped(nn.Module):
 
     def _whole(self, z: Tensor) -> Tensor:
         state = self.low + self.width * z
-        given = state if self.prediction is None else self.prediction.given(state)
+        state = state if self.prediction is None else self.prediction.given(state)
         if self.channels_last:
-            given = given.movedim(1, -1)
+            state = state.movedim(1, -1)
+        given = state.flatten(1) if self.flatten and self._is_flat(state) else state
+        image = self._image(given)
+        if self.prediction is not None:
+            image = self.prediction.state(given, image)
+        image = restored(image, state, flat=self.flatten)
+        if self.channels_last:
+            image = image.movedim(-1, 1)
+        return (image - self.low) / self.width
+
+    def _image(self, given: Tensor) -> Tensor:
+        """What the model makes of a batch, in the batch's shape where that is but a reshape."""
         if self.noise_level is None:
             made = self.model(given)
         else:
             made = self.model(given, given.new_full((len(given),), self.noise_level))
-        image = chosen(made, self.output, given)
-        if self.prediction is not None:
-            image = self.prediction.state(given, image)
-        if self.channels_last:
-            image = image.movedim(-1, 1)
-        return (image - self.low) / self.width
+        return restored(chosen(made, self.output, given), given, flat=self.flatten)
+
+    def _is_flat(self, state: Tensor) -> bool:
+        """Whether the model takes such states flat, found out once for each shape."""
+        shape = tuple(state.shape[1:])
+        if shape not in self._takes_flat:
+            like, sizes = state.detach(), self.fixed_batch or Sizes()
+            flat = takes(self._image, (prod(shape),), like=like, sizes=sizes)
+            # Where neither works it fails on what it was said to take.
+            flat = flat or not takes(self._image, shape, like=like, sizes=sizes)
+            self._takes_flat[shape] = flat
+        return self._takes_flat[shape]
+
+
+def batch_sizes(given: int | Sizes | None) -> Sizes | None:
+    """Returns the batch sizes that a model takes, from the one or all of them.
+
+    Raises:
+        MnemoscopeError: it is no size of at least 1.
+    """
+    if given is None or isinstance(given, Sizes):
+        return given
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise MnemoscopeError(
+            f"fixed_batch={given!r}",
+            expected="a whole number of states, at least 1",
+            todo="pass 1 for a model that must be handed one state at a time",
+        )
+    return Sizes.only(given)
+
+
+ROUNDING = 1e-6
+"""How far outside [0, 1] rounding may leave data, in units of that range."""
+
+
+def refuse_range(model: object, X: Float[Tensor, "n *shape"]) -> None:
+    """Refuses data outside [0, 1] for a model whose scale was not named but assumed for [0, 1].
+
+    Args:
+        model: Any model; only a `Wrapped` one has a scale.
+        X: The data.
+
+    Raises:
+        MnemoscopeError: the adapter took the data for numbers in [0, 1], and they are not.
+    """
+    if not (isinstance(model, Wrapped) and model.assumed):
+        return
+    low, high = float(X.min()), float(X.max())
+    if low >= -ROUNDING and high <= 1 + ROUNDING:
+        return
+    own = f"{model.low:g} to {model.low + model.width:g}"
+    raise MnemoscopeError(
+        f"numbers from {low:.6g} to {high:.6g} for a model of values from {own}",
+        expected="data in [0, 1], or the scale by name",
+        todo="pass the model's values where the data's are 0 and 1: scale=(0, 1), --scale 0,1 if "
+        "the data are in the model's own numbers",
+    )
 
 
 def chosen(made: Any, output: Output | None, given: Tensor | None = None) -> Tensor:

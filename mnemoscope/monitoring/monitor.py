@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol, match_radii
 from mnemoscope.errors import MnemoscopeError
@@ -108,6 +109,7 @@ class Monitor:
         network: Callable[[Any], nn.Module] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        X = given_examples(X)
         if not isinstance(X, Tensor) or X.ndim < 2 or X.numel() == 0:
             raise MnemoscopeError(
                 f"examples of shape {tuple(X.shape)}"

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.interruption import deferred_interrupt
 from mnemoscope.nets import HistoryRow, Network, TrainingRecord
@@ -113,6 +114,7 @@ def train(
         KeyboardInterrupt: Ctrl-C; with a checkpoint, after it was written.
     """
     kind = optimizer_kind(optimizer)
+    X = given_examples(X)
     check_data(X, targets)
     size = len(X) if batch_size is None else batch_size
     check_settings(

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.data.given import given_examples
 from mnemoscope.errors import DivergenceWarning, MnemoscopeError
 from mnemoscope.nets import HistoryRow, Spec, TrainingRecord
 from mnemoscope.nets.stack import drawn_parameters, network_from
@@ -107,6 +108,7 @@ def train_replicas(
     count = len(seeds)
     kind = optimizer_kind(optimizer)
     _check(spec, seeds, optimizer)
+    X = given_examples(X)
     own = isinstance(X, Tensor) and X.ndim == len(spec.shape) + 2
     check_data(X, targets)
     n = X.shape[1] if own else len(X)

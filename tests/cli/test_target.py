@@ -33,6 +33,17 @@ def sampling():
 
 def broken():
     return lambda z: z / 0
+
+def flat():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(64, 24), nn.Tanh(), nn.Linear(24, 64))
+
+def one_at_a_time():
+    inner = Plain()
+    def f(z):
+        assert len(z) == 1
+        return inner(z)
+    return f
 """
 
 
@@ -72,6 +83,58 @@ def test_a_factory_is_audited_and_audited_again(mine, run):
     assert settings["map"] == {
         "weights": "w.pt", "factory_args": '{"width": 24}', "output": "sample",
     }  # fmt: skip
+
+
+def test_flat_states_and_single_ones_are_recorded_and_resumed(mine, run):
+    done = run("audit", "mine:flat", *DIGITS, *BRIEF)
+    assert done.code == 2
+    assert "--flatten" in done.err
+    options = ["--flatten", "--shape", "1,8,8", "--fixed-batch", "1"]
+    done = run("audit", "mine:flat", *options, *DIGITS, *BRIEF, "--json")
+    assert done.code == 0, done.err
+    settings = json.loads((mine / "runs/flat/run.json").read_text())["settings"]
+    assert settings["map"] == {"flatten": True, "shape": "1,8,8", "fixed_batch": 1}
+    again = run("audit", "runs/flat", *BRIEF, "--json")
+    assert again.code == 0, again.err
+    assert again.json["verdict"] == done.json["verdict"]
+    assert again.json["summary"]["derivatives"]["way"] == "reverse mode"
+
+
+def test_a_model_that_takes_one_state_at_a_time(mine, run):
+    assert run("audit", "mine:one_at_a_time", *DIGITS, *BRIEF).code == 2
+    brief = ["--starts", "4", "--trials", "1", "--max-steps", "20"]
+    done = run("audit", "mine:one_at_a_time", "--fixed-batch", "1", *DIGITS, *brief, "--json")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("wrong", ["3", 0, -1, True, 1.5, None])
+def test_a_damaged_batch_size_in_a_run(mine, run, wrong):
+    brief = ["--starts", "4", "--trials", "1", "--max-steps", "20", "--fixed-batch", "2"]
+    assert run("audit", "mine:Plain", *DIGITS, *brief).code == 0
+    path = mine / "runs/Plain/run.json"
+    index = json.loads(path.read_text())
+    index["settings"]["map"]["fixed_batch"] = wrong
+    path.write_text(json.dumps(index))
+    done = run("audit", "runs/Plain", *BRIEF)
+    assert done.code == 2
+    assert "fixed_batch" in done.err
+
+
+def test_the_size_that_a_vae_was_made_for_is_only_a_default(here, run):
+    diffusers = pytest.importorskip("diffusers")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = diffusers.AutoencoderKL(block_out_channels=(4,), norm_num_groups=2, sample_size=32)
+    model.save_pretrained(here / "vae")
+    np.save(here / "X.npy", np.random.default_rng(0).random((2, 3, 8, 8), dtype=np.float32))
+    done = run(
+        "audit", "vae", "--data", "X.npy", "--starts", "2", "--trials", "1",
+        "--max-steps", "20", "--max-products", "40", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    done = run("audit", "vae", "--shape", "3,16,16", "--data", "X.npy", *BRIEF, "--out", "two")
+    assert done.code == 2
+    assert "(3, 16, 16)" in done.err
 
 
 def test_an_exported_program_gives_the_same_answers(mine, run, monkeypatch):
@@ -127,6 +190,11 @@ REFUSED = [
     (["mine:Plain", "--weights", "w.pt", "--factory-args", '{"width": 3}', *DIGITS], "instead of"),
     (["mine:Plain", "--factory-args", "[1]", *DIGITS], "a JSON object"),
     (["mine:Plain", "--factory-args", "{", *DIGITS], "a JSON object"),
+    (["mine:Plain", "--shape", "1,8,x", *DIGITS], "--shape 3,32,32"),
+    (["mine:Plain", "--shape", "1,8,0", *DIGITS], "--shape 3,32,32"),
+    (["mine:Plain", "--shape", "1,4,16", *DIGITS], "(1, 4, 16)"),
+    (["mine:Plain", "--fixed-batch", "0", *DIGITS], "fixed_batch=0"),
+    (["mine:flat", *DIGITS], "mn.Wrapped(model, flatten=True), --flatten"),
     (["mine:Plain", "--scale=1,-1", *DIGITS], "lower one first"),
     (["mine:Plain", "--scale", "x", *DIGITS], "--scale=-1,1"),
     (["mine:Plain", "--budget", "4XB", *DIGITS], "4GiB"),

@@ -407,3 +407,52 @@ def test_memory_that_runs_out_is_not_taken_for_a_fault_of_the_map():
 def test_the_audit_refuses_a_map_of_chance():
     with pytest.raises(mn.MnemoscopeError, match="mean"):
         mn.audit(sampling, Z, starts=5, trials=1)
+
+
+def quantized_over_the_batch(z):
+    """The scale is that of the largest entry in the batch, as in dynamic quantization to int8."""
+    step = z.abs().max() / 127
+    return torch.tanh(torch.round(z / step) * step)
+
+
+QUANTIZED = {
+    "a function": quantized_over_the_batch,
+    "a black box": mn.BlackBox(lambda z: quantized_over_the_batch(torch.from_numpy(z)).numpy()),
+}
+
+
+@pytest.mark.parametrize("f", QUANTIZED.values(), ids=QUANTIZED)
+def test_what_is_quantized_over_the_batch_is_to_be_evaluated_one_at_a_time(f):
+    X = drawn(3, 16)
+    # The steps of the largest state are no excuse for those of the others.
+    X[2] *= 100
+    with pytest.raises(mn.MnemoscopeError, match=r"fixed_batch=1\), --fixed-batch 1"):
+        check_map(SelfMap(f, (16,)), X)
+    alone = SelfMap(mn.Wrapped(f, fixed_batch=1), (16,))
+    check_map(alone, X)
+    expected = torch.cat([quantized_over_the_batch(x[None]) for x in X])
+    assert torch.allclose(alone(X), expected, atol=1e-6)
+
+
+@pytest.mark.skipif(
+    "fbgemm" not in torch.backends.quantized.supported_engines, reason="no engine for int8"
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_dynamically_quantized_layers():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 16)).eval()
+    net = torch.ao.quantization.quantize_dynamic(net, {nn.Linear}, dtype=torch.qint8)
+    X = drawn(3, 16)
+    X[2] *= 100
+    with pytest.raises(mn.MnemoscopeError, match=r"fixed_batch=1\), --fixed-batch 1"):
+        check_map(SelfMap(net, (16,)), X)
+    check_map(SelfMap(mn.Wrapped(net, fixed_batch=1), (16,)), X)
+
+
+def test_other_maps_are_not_advised_to_be_evaluated_one_at_a_time():
+    for f, shape in DEPENDENT:
+        with pytest.raises(mn.MnemoscopeError) as told:
+            check_map(SelfMap(f, shape), drawn(3, *shape))
+        assert "fixed_batch" not in str(told.value)
+        assert "batch_first" in str(told.value)

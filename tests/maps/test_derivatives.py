@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
+from mnemoscope.auditing.report_schema import report_json
 from mnemoscope.maps import SelfMap
 
 X6 = torch.rand(3, 6, generator=torch.Generator().manual_seed(1))
@@ -196,3 +197,33 @@ def test_a_map_that_nobody_can_differentiate_is_named_with_its_operation():
 
     with pytest.raises(mn.MnemoscopeError, match=r"cannot differentiate .*black box"):
         mn.spectral_radius(Broken.apply, X6)
+
+
+RECORDED = [
+    (layer(), "reverse mode", ""),
+    (Halve.apply, "recorded graph", "setup_context"),
+    (nearest_pattern, "row by row", "_cdist_backward"),
+    (mn.BlackBox(lambda z: z / 2), "differences", "only be evaluated"),
+    (lambda z: torch.round(6 * z) / 3, "differences", "values come in steps"),
+    (mn.nets.FullyConnected(shape=(6,), width=4, depth=2).build(seed=0), "written out", ""),
+]
+
+
+@pytest.mark.parametrize(("f", "way", "why"), RECORDED)
+def test_an_audit_records_how_derivatives_were_taken(f, way, why, tmp_path):
+    audit = mn.audit(SelfMap(f, (6,)), X6, starts=5, trials=1, certificates=0, max_steps=50)
+    told = audit.summary["derivatives"]
+    assert told["way"] == way
+    assert (why in told["why"]) if why else told["why"] == ""
+    assert report_json(audit)["summary"]["derivatives"] == told
+    page = audit.to_html(tmp_path / "report.html").read_text()
+    assert f"<dt>way</dt><dd><code>{way}</code>" in page
+
+
+def test_forward_mode_says_that_the_budget_is_the_reason():
+    deep = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(40)])
+    f = SelfMap(deep, (64,), budget=20_000)
+    assert f.derivatives.way == "forward mode"
+    assert "memory budget" in f.derivatives.why
+    # The ways before it that failed with the same are named once.
+    assert f.derivatives.why.count("memory budget") == 1

@@ -188,3 +188,63 @@ def test_any_shape_and_number_of_states(shape, n, p):
     assert (f**p)(Z).shape == Z.shape
     assert f.residual(Z).shape == (n,)
     assert f.linearize(Z).dense().shape == (n, f.size, f.size)
+
+
+class Rows(nn.Module):
+    """A recurrent network of sequences of rows."""
+
+    def __init__(self, d):
+        super().__init__()
+        self.r, self.o = nn.LSTM(d, 4, batch_first=True), nn.Linear(4, d)
+
+    def forward(self, z):
+        return self.o(self.r(z)[0])
+
+
+FLATTEN = r"mn\.Wrapped\(model, flatten=True\), --flatten"
+OTHER_LAYOUTS = [
+    (nn.Sequential(nn.Flatten(), nn.Linear(64, 64)), (1, 8, 8), rf"gives flat states.*{FLATTEN}"),
+    (nn.Linear(64, 64), (1, 8, 8), rf"takes flat states \(n, 64\).*{FLATTEN}"),
+    (lambda z: z[:, 0], (1, 64), FLATTEN),
+    (lambda z: z.squeeze(), (1, 64), FLATTEN),
+    (mn.BlackBox(lambda z: z.reshape(len(z), -1)), (3, 4), FLATTEN),
+    (nn.Linear(3, 3), (3, 8, 6), r"takes \(n, 8, 6, 3\).*channels_last=True\), --channels-last"),
+    (nn.Conv2d(3, 3, 1), (8, 6, 3), r"takes \(n, 3, 8, 6\).*reshape the data"),
+    (Rows(8), (1, 8, 8), r"takes \(n, 8, 8\).*reshape the data to \(n, 8, 8\)"),
+    # A flat batch would be one sequence of states to these.
+    (Rows(64), (1, 8, 8), "check `shape`"),
+    (nn.Linear(5, 5), (1, 8, 8), "check `shape`"),
+    # Transposed, not reshaped.
+    (lambda z: z.movedim(1, -1), (3, 4, 4), "give an autoencoder"),
+]
+
+
+@pytest.mark.parametrize(("f", "shape", "says"), OTHER_LAYOUTS)
+def test_states_in_another_layout_are_told_with_the_way_to_it(f, shape, says):
+    with pytest.raises(mn.MnemoscopeError, match=says) as told:
+        mn.SelfMap(f, shape)
+    assert "\n" not in str(told.value)
+    # The way does work.
+    if "--flatten" in says:
+        assert mn.SelfMap(mn.Wrapped(f, flatten=True), shape).shape == shape
+    if "--channels-last" in says:
+        assert mn.SelfMap(mn.Wrapped(f, channels_last=True), shape).shape == shape
+
+
+def test_a_layer_that_takes_a_state_without_its_batch():
+    f = mn.SelfMap(nn.Conv2d(1, 1, 3, padding=1), (8, 8))
+    with pytest.raises(mn.MnemoscopeError, match=r"takes \(n, 1, 8, 8\).*reshape the data"):
+        mn.maps.check_map(f, states(4, 8, 8))
+
+
+def positive(z):
+    if (z <= 0).any():
+        raise ValueError("only counts above 0")
+    return z / 2
+
+
+def test_states_outside_a_maps_domain_are_not_taken_for_another_layout():
+    with pytest.raises(mn.MnemoscopeError, match="only counts") as told:
+        mn.SelfMap(positive, (2, 3))
+    assert "reshape" not in str(told.value)
+    assert "flatten" not in str(told.value)

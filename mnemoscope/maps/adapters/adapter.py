@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.denoisers import Predicts
+from mnemoscope.maps.sizes import Sides, Sizes
 from mnemoscope.maps.wrapped import Output
 
 
@@ -48,15 +49,18 @@ class Loaded:
     Attributes:
         model: A module or a callable of a batch; if its attribute `differentiable` is False it is
             only evaluated.
-        shape: The shape of a state, if the file tells.
+        shape: The shape of a state, as the model takes it, if the file tells.
         output: Which part of what it gives is the reconstruction.
         scale: The model's values where the data's are 0 and 1.
         takes_output: Whether the output is still to be chosen from what the model gives.
         takes_noise_level: Whether the noise level is still to be handed to the model as its second
             argument.
         takes_prediction: Whether it gives what it predicts; otherwise its estimate of the state.
-        fixed_batch: The one batch size that it takes.
+        fixed_batch: The one batch size that it takes, or the sizes.
         black_box: Whether it is only to be evaluated.
+        binds: Whether it takes states of that shape alone; otherwise the shape is a default, and
+            what else it takes is tried.
+        sides: Instead of the shape: the sizes that each side may have, where the file tells these.
     """
 
     model: Callable[..., Any]
@@ -66,8 +70,10 @@ class Loaded:
     takes_output: bool = True
     takes_noise_level: bool = True
     takes_prediction: bool = True
-    fixed_batch: int | None = None
+    fixed_batch: int | Sizes | None = None
     black_box: bool = False
+    binds: bool = True
+    sides: Sides | None = None
 
 
 class Adapter(ABC):

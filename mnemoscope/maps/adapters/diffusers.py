@@ -82,13 +82,13 @@ class Diffusers(Adapter):
                 )
             return Loaded(
                 _denoiser(model, request), shape, None, SCALE,
-                takes_noise_level=False, takes_prediction=False,
+                takes_noise_level=False, takes_prediction=False, binds=False,
             )  # fmt: skip
         _refuse_noise(request, name)
         # A codebook's output is constant from one code to the next; what it gives for a derivative
         # is that of the model without it.
         quantized = name in QUANTIZED
-        return Loaded(model, shape, "sample", SCALE, black_box=quantized)
+        return Loaded(model, shape, "sample", SCALE, black_box=quantized, binds=False)
 
 
 class Denoiser(nn.Module):
@@ -190,6 +190,7 @@ def _model_folder(folder: Path) -> Path:
 
 
 def _shape(config: dict[str, Any]) -> tuple[int, ...] | None:
+    """The shape that the model was made for, which a convolutional one is not bound to."""
     size, channels = config.get("sample_size"), config.get("in_channels")
     sides = [size, size] if isinstance(size, int) else size
     told = [channels, *sides] if isinstance(sides, list) else []

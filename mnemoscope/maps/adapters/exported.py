@@ -1,7 +1,7 @@
 """Programs that `torch.export` wrote: a `.pt2` file."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.adapters.archive import checked_archive
+from mnemoscope.maps.sizes import Sides, Sizes
+
+UNBOUNDED = 2**31
+"""A bound from which on it is none: PyTorch has written large numbers for infinity."""
 
 
 class Exported(Adapter):
@@ -22,7 +26,7 @@ class Exported(Adapter):
         return target.endswith(".pt2") and Path(target).is_file()
 
     def load(self, request: Request) -> Loaded:
-        """The program, and the shape and batch size that it was exported for."""
+        """The program, and the shape and batch sizes that it was exported for."""
         archive = checked_archive(request.target)
         try:
             # The bytes that were checked, not the file, which may be another by now.
@@ -38,7 +42,7 @@ class Exported(Adapter):
             ) from error
         names = program.graph_signature.user_inputs
         states = [node for node in program.graph.nodes if node.name in names]
-        shape = tuple(states[0].meta["val"].shape) if states else ()
+        shape = _sides(states[0], program) if states else ()
         wanted = 1 if request.noise_level is None else 2
         if len(shape) < 2 or len(states) != wanted:
             raise MnemoscopeError(
@@ -47,12 +51,13 @@ class Exported(Adapter):
                 + ("" if wanted == 1 else " and a noise level for each"),
                 todo="export it so; a denoiser needs --noise-level",
             )
-        fixed = isinstance(shape[0], int)
-        known = all(isinstance(side, int) for side in shape[1:])
+        batch, sides = shape[0], shape[1:]
+        known = tuple(side for side in sides if isinstance(side, int))
         return Loaded(
             ExportedModule(graph),
-            shape=tuple(int(side) for side in shape[1:]) if known else None,
-            fixed_batch=int(shape[0]) if fixed else None,
+            shape=known if len(known) == len(sides) else None,
+            sides=sides,
+            fixed_batch=None if batch == Sizes() else batch,
         )
 
 
@@ -72,6 +77,46 @@ class ExportedModule(nn.Module):
     def train(self, mode: bool = True) -> "ExportedModule":
         """Nothing: the mode was fixed when the model was exported."""
         return self
+
+
+def _sides(node: torch.fx.Node, program: torch.export.ExportedProgram) -> Sides:
+    """The sizes of an input's axes: a number, or the range that the program was exported for."""
+    return tuple(_sizes(side, program.range_constraints) for side in node.meta["val"].shape)
+
+
+def _sizes(side: int | torch.SymInt, ranges: Mapping[Any, Any]) -> int | Sizes:
+    """The sizes of one axis, which a program writes as a number or as `a n + b` of a symbol `n`.
+
+    The bounds of `n` hold, and those of the whole where the program has some.
+    """
+    if isinstance(side, int):
+        return side
+    whole = side.node.expr
+    low, high = _bounds(ranges.get(whole))
+    step = 1
+    symbols = list(whole.free_symbols)
+    if len(symbols) == 1:
+        n = symbols[0]
+        a, b = whole.coeff(n, 1), whole.coeff(n, 0)
+        if a.is_Integer and b.is_Integer and a > 0 and whole == a * n + b:
+            step, base = int(a), int(b)
+            least, most = _bounds(ranges.get(n))
+            # The first a n + b that is no smaller than either bound, and at least 1.
+            wanted = max(low, 1, step * least + base)
+            low = base + step * -(-(wanted - base) // step)
+            ends = [end for end in (high, None if most is None else step * most + base) if end]
+            high = min(ends, default=None)
+    low = max(1, low)
+    return Sizes(low, None if high is None else max(low, high), step)
+
+
+def _bounds(values: Any) -> tuple[int, int | None]:
+    """The bounds of a range, of which the upper one may be missing."""
+    if values is None:
+        return 0, None
+    low = int(values.lower) if values.lower.is_Integer else 0
+    high = int(values.upper) if values.upper.is_Integer else None
+    return low, high if high is not None and high < UNBOUNDED else None
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
@@ -13,10 +14,15 @@ from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.registry import find_adapter
 from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import Predicts, prediction
+from mnemoscope.maps.failures import FailedMap
+from mnemoscope.maps.layout import LaidOut, channels_first, laid_out
 from mnemoscope.maps.self_map import SelfMap
+from mnemoscope.maps.sizes import Sides, Sizes, have_sizes
+from mnemoscope.maps.trial import layout_taken
 from mnemoscope.maps.weights import refuse_empty
-from mnemoscope.maps.wrapped import Output, Wrapped
+from mnemoscope.maps.wrapped import Output, Wrapped, refuse_range, batch_sizes
 from mnemoscope.nets.dtypes import in_single
+from mnemoscope.nets.network import Network
 
 CHECKED = 3
 """States, uniform in [0, 1], that a map is checked at when it is loaded."""
@@ -32,6 +38,8 @@ class Opened:
         model: A module or callable from a batch to a batch.
         shape: The shape of a state, if the file tells.
         device: Where it computes.
+        binds: Whether it takes states of that shape alone; otherwise the shape is a default.
+        sides: The sizes that each side of a state may have, if the file tells.
     """
 
     target: str
@@ -39,12 +47,46 @@ class Opened:
     model: Callable[..., Any]
     shape: tuple[int, ...] | None
     device: str
+    binds: bool = True
+    sides: Sides | None = None
+
+    def of_shape(self, shape: Sequence[int]) -> "Opened":
+        """The model of states of this shape alone.
+
+        Raises:
+            MnemoscopeError: the file says that it takes others.
+        """
+        state = tuple(shape)
+        self._refuse(state)
+        return replace(self, shape=state, binds=True)
+
+    def laid_out(self, X: Float[Tensor, "n *given"]) -> LaidOut:
+        """The data in the layout of the model's states, and what was done for it.
+
+        Where the model has one shape, data are brought to it; otherwise the layouts that they may
+        have are tried, the data as they are first. See `mnemoscope.maps.layout`.
+        """
+        if self.shape is not None and self.binds:
+            return laid_out(X, self.shape)
+        tried = layout_taken(self.model, X, device=self.device)
+        if tried.states is not None or self.shape is None:
+            return tried
+        return laid_out(X, self.shape)
+
+    def refuse_range(self, X: Float[Tensor, "n *shape"]) -> None:
+        """Refuses data outside of the range for which the adapter knows the model's scale.
+
+        Raises:
+            MnemoscopeError: see `mnemoscope.maps.wrapped.refuse_range`.
+        """
+        refuse_range(self.model, X)
 
     def self_map(self, shape: Sequence[int] | None = None, *, budget: int | None = None) -> SelfMap:
         """The self-map of states of this shape (default: what the file says).
 
         Raises:
-            MnemoscopeError: the shape is not known, or it is no self-map of such states.
+            MnemoscopeError: the shape is not known, the file says another one that binds, or it is
+                no self-map of such states.
         """
         state = self.shape if shape is None else tuple(shape)
         if state is None:
@@ -53,7 +95,32 @@ class Opened:
                 expected="their shape",
                 todo="pass it: shape=(3, 32, 32), --shape 3,32,32",
             )
-        return SelfMap(self.model, state, device=self.device, budget=budget)
+        self._refuse(state)
+        try:
+            return SelfMap(self.model, state, device=self.device, budget=budget)
+        except FailedMap as error:
+            if self.shape in (None, state):
+                raise
+            raise MnemoscopeError(
+                f"{self.target} for states {state}: {error.given}",
+                expected=f"states that it takes; its own shape is {self.shape}",
+                todo=f"bring the data to that shape, or {error.todo}",
+            ) from error
+
+    def _refuse(self, state: tuple[int, ...]) -> None:
+        """Refuses a shape that the file excludes."""
+        if self.binds and self.shape is not None and state != self.shape:
+            raise MnemoscopeError(
+                f"{self.target} for states {self.shape}, and states of shape {state}",
+                expected="the shape that it tells itself",
+                todo="leave it out, or bring the data to it",
+            )
+        if self.sides is not None and not have_sizes(state, self.sides):
+            raise MnemoscopeError(
+                f"{self.target}, and states of shape {state}",
+                expected=f"sides that it was exported for: {', '.join(map(str, self.sides))}",
+                todo="bring the data to such a shape, or export it for other bounds",
+            )
 
 
 def open_model(
@@ -70,6 +137,8 @@ def open_model(
     predicts: Predicts | None = None,
     alpha_bar: float | Tensor | None = None,
     sigma: float | None = None,
+    fixed_batch: int | None = None,
+    flatten: bool = False,
     black_box: bool = False,
     device: str = "cpu",
 ) -> Opened:
@@ -94,41 +163,61 @@ def open_model(
         refuse_empty(model)
         model = in_single(model.to(device))
         model.eval()
-    model = _wrapped(model, loaded, request, scale, channels_last, black_box)
-    return Opened(request.target, name, model, _shape(loaded), device)
+    chosen = {
+        "scale": scale or loaded.scale,
+        "channels_last": channels_last,
+        "fixed_batch": _batches(fixed_batch, loaded, request),
+        "flatten": flatten,
+        "black_box": black_box or loaded.black_box,
+    }
+    assumed = scale is None and loaded.scale is not None
+    model = _wrapped(model, loaded, request, chosen, assumed=assumed)
+    shape, sides = _stated(loaded, channels_last=channels_last, flatten=flatten)
+    binds = loaded.binds and (loaded.shape is not None or isinstance(loaded.model, Network))
+    return Opened(request.target, name, model, shape, device, binds, sides)
 
 
 def _wrapped(
     model: Callable[..., Any],
     loaded: Loaded,
     request: Request,
-    scale: tuple[float, float] | None,
-    channels_last: bool,
-    black_box: bool,
+    chosen: dict[str, Any],
+    *,
+    assumed: bool,
 ) -> Callable[..., Any]:
     """The model as a self-map of the data; itself where it is one."""
     level = request.noise_level
-    chosen = None
+    predicts = None
     if loaded.takes_prediction:
-        chosen = prediction(
+        predicts = prediction(
             request.predicts, noise_level=level, alpha_bar=request.alpha_bar, sigma=request.sigma
         )
     untold = loaded.takes_prediction and level is not None and request.predicts is None
     output = request.output if loaded.takes_output else None
     options: dict[str, Any] = {
+        **chosen,
         "output": loaded.output if output is None else output,
-        "scale": scale or loaded.scale,
         "noise_level": level if loaded.takes_noise_level else None,
-        "fixed_batch": loaded.fixed_batch,
     }
-    black_box = black_box or loaded.black_box
-    plain = all(value is None for value in (*options.values(), chosen))
-    if plain and not (channels_last or black_box or untold):
+    if predicts is None and not untold and all(v in (None, False) for v in options.values()):
         return model
-    wrapped = Wrapped(model, channels_last=channels_last, black_box=black_box, **options)
+    wrapped = Wrapped(model, **options)
     # An adapter may hand over the noise level itself, so this is not up to `Wrapped`.
-    wrapped.prediction, wrapped.untold = chosen, untold
+    wrapped.prediction, wrapped.untold = predicts, untold
+    wrapped.assumed = assumed
     return wrapped.eval()
+
+
+def _batches(asked: int | None, loaded: Loaded, request: Request) -> Sizes | None:
+    """The batch sizes that are asked for, else those that the file says."""
+    sizes, known = batch_sizes(asked), batch_sizes(loaded.fixed_batch)
+    if asked is not None and known is not None and asked not in known:
+        raise MnemoscopeError(
+            f"fixed_batch={asked} for {request.target}",
+            expected=f"a batch size that it was exported for: {known}",
+            todo="leave it out",
+        )
+    return sizes or known
 
 
 def load_map(
@@ -145,7 +234,8 @@ def load_map(
     Args:
         target: An Mnemoscope `.safetensors`; `package.module:factory`; a `.pt2` of `torch.export`;
             an `.onnx`; a folder of `diffusers` or `transformers`; or what another adapter takes.
-        shape: The shape of a state; left out, what the file says.
+        shape: The shape of a state; left out, what the file says. The size that a model of
+            `diffusers` or `transformers` was made for is only a default.
         budget: Bytes of memory that evaluating and linearizing may take.
         **options: `adapter`: its name (left out, the one that recognizes the target). `weights`:
             for a factory, a `.safetensors`, a `.pt` of tensors alone, an index of several files, or
@@ -156,8 +246,9 @@ def load_map(
             height, width, channels)`. `black_box`: only evaluate it. `noise_level`: of a denoiser,
             handed to it as its second argument; of a diffusion model the timestep. `predicts`,
             `alpha_bar`, `sigma`: what a denoiser predicts, and the share of the noise; see
-            `Wrapped` (default: of a folder of diffusers what its scheduler says). `device`: where
-            it computes.
+            `Wrapped` (default: of a folder of diffusers what its scheduler says). `fixed_batch`:
+            the one batch size that it takes; 1 evaluates one state at a time. `flatten`: whether it
+            works on flat states `(n, d)`; see `Wrapped`. `device`: where it computes.
 
     Raises:
         MnemoscopeError: no adapter takes the target, it cannot be loaded, or it is no self-map of
@@ -170,6 +261,20 @@ def load_map(
     return f
 
 
-def _shape(loaded: Loaded) -> tuple[int, ...] | None:
+def _stated(
+    loaded: Loaded, *, channels_last: bool, flatten: bool
+) -> tuple[tuple[int, ...] | None, Sides | None]:
+    """The shape of a state that the file says, in the data's layout, and the sizes of its sides.
+
+    A file says what the model takes: channels that come last there come first in a state, and what
+    is flat there has the data's shape.
+    """
     told = loaded.shape or getattr(loaded.model, "shape", None)
-    return tuple(told) if told is not None else None
+    shape = None if told is None else tuple(told)
+    sides = loaded.sides or shape
+    if sides is None or (flatten and len(sides) == 1):
+        return None, None
+    if channels_last:
+        sides = sides[-1:] + sides[:-1]
+        shape = None if shape is None else channels_first(shape)
+    return shape, None if loaded.sides is None else sides

@@ -9,6 +9,7 @@ from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.adapters.optional import needed
 from mnemoscope.maps.black_box import BlackBox
+from mnemoscope.maps.sizes import Sizes
 
 AT_ONCE = 256
 """States that a session is handed at once, where the file leaves it open."""
@@ -59,9 +60,11 @@ class ONNX(Adapter):
 
         fixed = shape[0] if shape and isinstance(shape[0], int) else None
         known = len(shape) > 1 and all(isinstance(side, int) for side in shape[1:])
+        sides = tuple(side if isinstance(side, int) else Sizes() for side in shape[1:])
         return Loaded(
             BlackBox(evaluate, batch_size=fixed or AT_ONCE),
             shape=tuple(shape[1:]) if known else None,
+            sides=sides or None,
             takes_output=False,
             takes_noise_level=False,
             fixed_batch=fixed,

@@ -11,6 +11,21 @@ from mnemoscope.maps.adapters.network_file import NetworkFile
 GROUP = "mnemoscope.adapters"
 """The entry points' group."""
 
+_KERAS = "Keras", "keras.saving.load_model({}).predict_on_batch"
+_PICKLED = "pickled objects, which could run code", "joblib.load({}).predict"
+
+FOREIGN = {
+    ".keras": _KERAS,
+    ".h5": _KERAS,
+    ".hdf5": _KERAS,
+    ".joblib": _PICKLED,
+    ".pkl": _PICKLED,
+    ".pickle": _PICKLED,
+}
+"""Model files of other libraries by their suffix: what they are, and what makes a function of one.
+
+An adapter that recognizes one goes before."""
+
 
 def installed_adapters() -> dict[str, EntryPoint]:
     """The adapters by name, not imported yet."""
@@ -43,9 +58,23 @@ def find_adapter(target: str, name: str | None = None) -> tuple[str, Adapter]:
         if adapter.recognizes(target):
             return found, adapter
     if os.path.isfile(target):
+        _refuse_foreign(target)
         # To be told what kind of file it is instead.
         return "network", NetworkFile()
     raise _unknown(target, points, broken)
+
+
+def _refuse_foreign(target: str) -> None:
+    """Refuses the model file of another library, and says what loads it."""
+    library, load = FOREIGN.get(os.path.splitext(target)[1].lower(), ("", ""))
+    if not library:
+        return
+    raise MnemoscopeError(
+        f"{target}, a file of {library}",
+        expected="a function that loads it and hands it over as a black box",
+        todo=f"write one, def make(): return mn.BlackBox({load.format(repr(target))}), "
+        "and pass its name, module:make",
+    )
 
 
 def _instance(point: EntryPoint) -> Adapter:

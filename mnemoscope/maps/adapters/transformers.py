@@ -12,7 +12,7 @@ from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_code, refuse_pickled
 from mnemoscope.maps.adapters.optional import needed, quiet_loading
 
-OUTPUTS = ("reconstruction", "reconstructed_pixel_values", "sample")
+OUTPUTS = ("reconstruction", "reconstructed_pixel_values", "audio_values", "sample")
 """Where models of this library put a reconstruction."""
 
 
@@ -74,8 +74,8 @@ class Transformers(Adapter):
             )
         shape = _shape(config)
         if masked:
-            return Loaded(Unmasked(model), shape)
-        return Loaded(model, shape, _reconstruction)
+            return Loaded(Unmasked(model), shape, binds=False)
+        return Loaded(model, shape, _reconstruction, binds=False)
 
 
 class Unmasked(nn.Module):

@@ -56,6 +56,116 @@ def test_exported(tmp_path, batch):
     assert torch.allclose(mn.spectral_radius(f, states(2)), mine, rtol=1e-4)
 
 
+N, HEIGHT = "n", "h"
+BOUNDS = [
+    (lambda: torch.export.Dim(N, max=64), 4, "1 to 64", 65),
+    (lambda: torch.export.Dim(N, min=3, max=5), 4, "3 to 5", 2),
+    (lambda: 2 * torch.export.Dim(N, min=2, max=9), 4, "4 to 18 in steps of 2", 5),
+    (lambda: 2 * torch.export.Dim(N, min=2, max=9) + 1, 5, "5 to 19 in steps of 2", 21),
+    (lambda: torch.export.Dim(N, min=7), 7, "at least 7", 1),
+]
+
+
+@pytest.mark.parametrize(("dim", "example", "sizes", "other"), BOUNDS)
+def test_batches_keep_within_the_bounds_of_an_exported_program(
+    tmp_path, dim, example, sizes, other
+):
+    net = nn.Sequential(nn.Linear(6, 6), nn.Tanh())
+    program = torch.export.export(net, (torch.rand(example, 6),), dynamic_shapes=({0: dim()},))
+    torch.export.save(program, tmp_path / "m.pt2")
+    f = load_map(tmp_path / "m.pt2")
+    assert str(f.stages[0].fixed_batch) == sizes
+    for n in (1, 2, 6, 20, 70):
+        assert torch.allclose(f(states(n, (6,))), net(states(n, (6,))), atol=1e-6)
+    audit = mn.audit(f, states(3, (6,)), starts=10, trials=1, max_steps=20, certificates=0)
+    assert audit.summary["examples"] == 3
+    with pytest.raises(mn.MnemoscopeError, match=f"exported for: {sizes}"):
+        load_map(tmp_path / "m.pt2", fixed_batch=other)
+    g = load_map(tmp_path / "m.pt2", fixed_batch=example)
+    assert torch.allclose(g(states(9, (6,))), net(states(9, (6,))), atol=1e-6)
+
+
+def test_sides_keep_within_the_bounds_of_an_exported_program(tmp_path):
+    dims = {
+        2: 4 * torch.export.Dim(HEIGHT, min=2, max=8),
+        3: torch.export.Dim("w", min=4, max=64),
+    }
+    net = nn.Conv2d(1, 1, 3, padding=1)
+    program = torch.export.export(net, (torch.rand(2, 1, 8, 12),), dynamic_shapes=(dims,))
+    torch.export.save(program, tmp_path / "m.pt2")
+    for shape in ((1, 8, 4), (1, 32, 64)):
+        f = load_map(tmp_path / "m.pt2", shape=shape)
+        Z = states(3, shape)
+        assert torch.allclose(f(Z), net(Z), atol=1e-6)
+    for wrong in ((1, 10, 12), (1, 36, 12), (1, 8, 3), (8, 12), (3, 8, 12)):
+        with pytest.raises(
+            mn.MnemoscopeError, match="exported for: 1, 8 to 32 in steps of 4, 4 to 64"
+        ) as told:
+            load_map(tmp_path / "m.pt2", shape=wrong)
+        assert "\n" not in str(told.value)
+
+
+class ChannelsLast(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(3, 3)
+
+    def forward(self, z):
+        return self.l(z)
+
+
+def channels_last_file(kind, path):
+    """A model of `(n, 8, 6, 3)`, and the matrix that it applies to the channels."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = ChannelsLast().eval()
+    A = net.l.weight.detach()
+    net.l.bias.data.zero_()
+    if kind == "pt2":
+        torch.export.save(torch.export.export(net, (torch.rand(1, 8, 6, 3),)), path)
+        return A
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    sides = ["n", 8, 6, 3]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["z", "A"], ["y"])],
+        "last",
+        [helper.make_tensor_value_info("z", number, sides)],
+        [helper.make_tensor_value_info("y", number, sides)],
+        [onnx.numpy_helper.from_array(A.T.contiguous().numpy(), "A")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return A
+
+
+@pytest.mark.parametrize("kind", ["pt2", "onnx"])
+def test_a_file_says_its_shape_with_the_channels_last(tmp_path, kind):
+    path = tmp_path / f"last.{kind}"
+    A = channels_last_file(kind, path)
+    for told in ({}, {"shape": (3, 8, 6)}):
+        f = load_map(path, channels_last=True, **told)
+        assert f.shape == (3, 8, 6)
+        Z = states(3, (3, 8, 6))
+        assert torch.allclose(f(Z), torch.einsum("dc,nchw->ndhw", A, Z), atol=1e-5)
+    # Without the option the state has the file's own layout.
+    assert load_map(path).shape == (8, 6, 3)
+    with pytest.raises(mn.MnemoscopeError, match=r"states \(3, 8, 6\)"):
+        load_map(path, channels_last=True, shape=(8, 6, 3))
+
+
+def test_flat_states_of_a_file_take_the_shape_of_the_data(tmp_path):
+    net = nn.Sequential(nn.Linear(64, 64), nn.Tanh())
+    torch.export.save(torch.export.export(net, (torch.rand(2, 64),)), tmp_path / "flat.pt2")
+    f = load_map(tmp_path / "flat.pt2", flatten=True, shape=(1, 8, 8))
+    Z = states(3, (1, 8, 8))
+    assert torch.allclose(f(Z), net(Z.flatten(1)).reshape(Z.shape), atol=1e-6)
+    assert load_map(tmp_path / "flat.pt2").shape == (64,)
+    with pytest.raises(mn.MnemoscopeError, match=r"\(64,\)"):
+        load_map(tmp_path / "flat.pt2", shape=(1, 8, 8))
+
+
 def onnx_file(path, *, batch):
     onnx = pytest.importorskip("onnx")
     net = autoencoder()
@@ -163,6 +273,74 @@ def test_autoencoders_of_diffusers(tmp_path, name):
     with torch.no_grad():
         by_hand = (model(2 * states() - 1).sample + 1) / 2
     assert torch.allclose(f(states()), by_hand, atol=1e-5)
+
+
+def test_the_size_that_a_vae_was_made_for_does_not_bind(tmp_path):
+    model = diffusers_model("AutoencoderKL", tmp_path)
+    for shape in ((3, 8, 8), (3, 16, 16), (3, 12, 20)):
+        f = load_map(tmp_path, shape=shape)
+        z = states(2, shape)
+        with torch.no_grad():
+            assert torch.allclose(f(z), (model(2 * z - 1).sample + 1) / 2, atol=1e-5)
+    opened = open_model(tmp_path)
+    assert (opened.shape, opened.binds) == (SHAPE, False)
+    # Data are brought to what it takes: as they are, with the channels first, else its own shape.
+    assert opened.laid_out(torch.rand(2, 3, 12, 20)).how == "as it is"
+    assert tuple(opened.laid_out(torch.rand(2, 12, 20, 3)).states.shape) == (2, 3, 12, 20)
+    assert tuple(opened.laid_out(torch.rand(2, 192)).states.shape) == (2, *SHAPE)
+    assert opened.laid_out(torch.rand(2, 1, 8, 8)).states is None
+    with pytest.raises(mn.MnemoscopeError, match=r"its own shape is \(3, 8, 8\)"):
+        load_map(tmp_path, shape=(1, 8, 8))
+
+
+def test_a_size_binds_where_positions_are_learned(tmp_path):
+    masked_autoencoder(tmp_path)
+    assert not open_model(tmp_path).binds
+    with pytest.raises(mn.MnemoscopeError, match=r"its own shape is \(3, 8, 8\)") as told:
+        load_map(tmp_path, shape=(3, 12, 12))
+    assert "\n" not in str(told.value)
+
+
+def test_a_convolutional_denoiser_takes_other_sizes(tmp_path):
+    diffusers_model("UNet2DModel", tmp_path, **UNET)
+    f = load_map(tmp_path, noise_level=100, predicts="noise", shape=(3, 16, 12))
+    check_map(f, states(2, (3, 16, 12)))
+
+
+AUDIO = {
+    "Dac": {
+        "encoder_hidden_size": 4, "downsampling_ratios": [2, 2], "decoder_hidden_size": 8,
+        "n_codebooks": 2, "codebook_size": 8, "codebook_dim": 4, "hidden_size": 16,
+    },
+    "Encodec": {
+        "num_filters": 4, "upsampling_ratios": [2, 2], "codebook_size": 8, "codebook_dim": 16,
+        "hidden_size": 16, "num_lstm_layers": 1, "target_bandwidths": [1.5], "sampling_rate": 400,
+    },
+    "Mimi": {
+        "num_filters": 4, "upsampling_ratios": [2, 2], "codebook_size": 8, "codebook_dim": 16,
+        "hidden_size": 16, "vector_quantization_hidden_dimension": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 16, "head_dim": 8,
+        "num_quantizers": 2, "num_semantic_quantizers": 1, "sampling_rate": 400, "frame_rate": 50,
+        "upsample_groups": 16,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("output", [None, "audio_values"])
+@pytest.mark.parametrize("name", AUDIO)
+def test_audio_models_of_transformers(tmp_path, name, output):
+    transformers = pytest.importorskip("transformers")
+    config = getattr(transformers, f"{name}Config")(**AUDIO[name])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = getattr(transformers, f"{name}Model")(config).eval()
+    model.save_pretrained(tmp_path)
+    f = load_map(tmp_path, shape=(1, 64), output=output)
+    Z = states(2, (1, 64))
+    with torch.no_grad():
+        by_hand = model(Z).audio_values.reshape(2, 1, 64)
+    assert torch.allclose(f(Z), by_hand, atol=1e-4)
+    assert f.shape == (1, 64)
 
 
 UNET = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
@@ -296,6 +474,21 @@ def test_half_precision_is_computed_in_float32(tmp_path, monkeypatch):
     assert load_map("half:build", shape=SHAPE).dtype == torch.float32
 
 
+def test_a_map_in_steps_is_checked_at_the_data_too(tmp_path, monkeypatch):
+    (tmp_path / "rounding.py").write_text(
+        "from tests.maps.test_check import quantized_over_the_batch\n"
+        "def build():\n    return quantized_over_the_batch\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    X = states(3, (16,))
+    X[2] *= 100
+    f = load_map("rounding:build", shape=(16,))
+    assert f.resolution.kind == "quantized"
+    with pytest.raises(mn.MnemoscopeError, match="--fixed-batch 1"):
+        check_map(f, X)
+    check_map(load_map("rounding:build", shape=(16,), fixed_batch=1), X)
+
+
 def write(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -308,6 +501,12 @@ FAULTS = [
     (lambda folder: write(folder / "m.pt2", "text"), {}, "no archive"),
     (lambda folder: write(folder / "m.onnx", "text"), {}, "onnxruntime cannot load"),
     (lambda folder: write(folder / "m.safetensors", "text"), {}, "not a safetensors file"),
+    (
+        lambda folder: write(folder / "m.keras", "text"),
+        {},
+        r"mn\.BlackBox\(keras\.saving\.load_model",
+    ),
+    (lambda folder: write(folder / "m.joblib", "text"), {}, r"module:make"),
     (lambda folder: write(folder / "kl" / "config.json", KL), {}, "no weights"),
     (lambda folder: "torch.nn:Linear", {}, "missing 2 required"),
     (lambda folder: "torch.nn:Nothing", {}, "cannot be imported"),
