@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.data.given import given_examples
 from mnemoscope.auditing.attractors import attractors_table
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.basins import basins_table, from_noise, starts_table
@@ -27,6 +26,7 @@ from mnemoscope.auditing.summary import summarize
 from mnemoscope.auditing.tables import HISTORY, MEMBERSHIP, PLANE, ROC
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.data import CORRUPTIONS, corrupt
+from mnemoscope.data.given import given_examples
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import representatives
@@ -36,10 +36,10 @@ from mnemoscope.dynamics.starts import STARTS, Range, Starts, block_size
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
-from mnemoscope.maps.wrapped import refuse_range
 from mnemoscope.maps.feature_units import in_feature_units
 from mnemoscope.maps.prediction_check import check_prediction
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
+from mnemoscope.maps.wrapped import refuse_range
 from mnemoscope.nets import Network, TrainingRecord
 from mnemoscope.provenance import checksum, versions, weights_checksum
 from mnemoscope.unit import feature_units, uneven_features

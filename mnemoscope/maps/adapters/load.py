@@ -20,7 +20,7 @@ from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.sizes import Sides, Sizes, have_sizes
 from mnemoscope.maps.trial import layout_taken
 from mnemoscope.maps.weights import refuse_empty
-from mnemoscope.maps.wrapped import Output, Wrapped, refuse_range, batch_sizes
+from mnemoscope.maps.wrapped import Output, Wrapped, batch_sizes, refuse_range
 from mnemoscope.nets.dtypes import in_single
 from mnemoscope.nets.network import Network
 
