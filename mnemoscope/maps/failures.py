@@ -121,5 +121,21 @@ def takes_other(error: FailedMap, shape: Shape, taken: Shape, way: str) -> Faile
     )
 
 
+def not_taken(error: FailedMap, name: str, shape: Shape, own: Shape) -> MnemoscopeError:
+    """Builds the error for a model that does not take states of another shape than its own.
+
+    Args:
+        error: What it fails with.
+        name: What to call the model.
+        shape: The shape that it was tried with.
+        own: The shape that it was made for.
+    """
+    return MnemoscopeError(
+        f"{name} for states {shape}: {error.given}",
+        expected=f"states that it takes; its own shape is {own}",
+        todo=f"bring the data to that shape, or {error.todo}",
+    )
+
+
 def _batch(shape: Shape) -> str:
     return f"(n, {', '.join(map(str, shape))})"

@@ -25,6 +25,7 @@ from mnemoscope.maps.failures import (
     FailedMap,
     failed,
     gives_flat,
+    not_taken,
     other_layouts,
     takes_other,
 )
@@ -106,6 +107,10 @@ class SelfMap:
         unit: The scale of the data, of which tolerances and distances are shares (default: that
             of the data which a measurement is given; see `mnemoscope.unit`).
 
+    Attributes:
+        shape_binds: Whether it is a map of states of this shape alone (default). Otherwise what
+            takes a map and states makes one of the states' shape.
+
     Raises:
         MnemoscopeError: the unit is not above 0, the budget is too small for one state, the shape
             is not known, the output's shape, dtype or device differs from the input's, or a dropout
@@ -137,6 +142,7 @@ class SelfMap:
             unit = f.known_unit if unit is None else unit
         self.budget = budget
         self.known_unit = None if unit is None else checked_unit(unit)
+        self.shape_binds = True
         self.dtype = state_dtype(self.modules, dtype)
         self.device = state_device(self.modules, device)
         self._evaluating = False
@@ -436,6 +442,7 @@ class SelfMap:
         other.device = place.get("device", self.device)
         other.budget = self.budget
         other.known_unit = self.known_unit
+        other.shape_binds = self.shape_binds
         other._footprint = None
         other.findings = Findings()
         other._evaluating = False
@@ -505,8 +512,21 @@ def _no_derivative(choice: Choice) -> MnemoscopeError:
 
 
 def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> SelfMap:
-    """`f` itself if it is a `SelfMap`, else one made of it."""
-    return f if isinstance(f, SelfMap) else SelfMap(f, shape)
+    """`f` itself if it is a `SelfMap`, else one made of it.
+
+    A map whose shape is only a default (`shape_binds`) is made anew for states of another shape.
+
+    Raises:
+        MnemoscopeError: it is no map of such states.
+    """
+    if not isinstance(f, SelfMap):
+        return SelfMap(f, shape)
+    if f.shape_binds or shape is None or tuple(shape) == f.shape:
+        return f
+    try:
+        return SelfMap(f, shape)
+    except FailedMap as error:
+        raise not_taken(error, repr(f), tuple(shape), f.shape) from error
 
 
 def in_unit_of_data(f: SelfMap, X: Float[Tensor, "n *shape"]) -> SelfMap:

@@ -14,7 +14,7 @@ from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.registry import find_adapter
 from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import Predicts, prediction
-from mnemoscope.maps.failures import FailedMap
+from mnemoscope.maps.failures import FailedMap, not_taken
 from mnemoscope.maps.layout import LaidOut, channels_first, laid_out
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.sizes import Sides, Sizes, have_sizes
@@ -97,15 +97,13 @@ class Opened:
             )
         self._refuse(state)
         try:
-            return SelfMap(self.model, state, device=self.device, budget=budget)
+            f = SelfMap(self.model, state, device=self.device, budget=budget)
         except FailedMap as error:
-            if self.shape in (None, state):
+            if self.shape is None or self.shape == state:
                 raise
-            raise MnemoscopeError(
-                f"{self.target} for states {state}: {error.given}",
-                expected=f"states that it takes; its own shape is {self.shape}",
-                todo=f"bring the data to that shape, or {error.todo}",
-            ) from error
+            raise not_taken(error, self.target, state, self.shape) from error
+        f.shape_binds = self.binds or shape is not None
+        return f
 
     def _refuse(self, state: tuple[int, ...]) -> None:
         """Refuses a shape that the file excludes."""

@@ -282,6 +282,14 @@ def test_the_size_that_a_vae_was_made_for_does_not_bind(tmp_path):
         z = states(2, shape)
         with torch.no_grad():
             assert torch.allclose(f(z), (model(2 * z - 1).sample + 1) / 2, atol=1e-5)
+    # What takes a map and data takes the data's shape, unless one was asked for.
+    X = states(2, (3, 12, 20))
+    asked = mn.spectral_radius(load_map(tmp_path, shape=(3, 12, 20)), X)
+    assert torch.allclose(mn.spectral_radius(load_map(tmp_path), X), asked, rtol=1e-3)
+    with pytest.raises(mn.MnemoscopeError, match=r"expected a batch \(n, 3, 8, 8\)"):
+        mn.spectral_radius(load_map(tmp_path, shape=SHAPE), X)
+    with pytest.raises(mn.MnemoscopeError, match=r"its own shape is \(3, 8, 8\)"):
+        mn.spectral_radius(load_map(tmp_path), X[:, :1])
     opened = open_model(tmp_path)
     assert (opened.shape, opened.binds) == (SHAPE, False)
     # Data are brought to what it takes: as they are, with the channels first, else its own shape.
