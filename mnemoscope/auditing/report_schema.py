@@ -145,6 +145,14 @@ class Steps(_Part):
     length: float = Field(description="RMS length of the differences that growth is measured over.")
 
 
+class Domain(_Part):
+    """The states that the map takes."""
+
+    low: float | None = Field(description="The least entry of a state; null: no bound.")
+    high: float | None = Field(description="The largest entry of a state; null: no bound.")
+    refused: str | None = Field(description="What the map raised for states that it does not take.")
+
+
 class Summary(_Part):
     """The numbers that the verdict and the findings are made from."""
 
@@ -169,6 +177,10 @@ class Summary(_Part):
     spurious: int | None = None
     cycles: int | None = None
     unsettled: Rate | None = None
+    left_domain: Rate | None = Field(
+        None, description="Starts from noise whose orbits left the map's domain."
+    )
+    domain: Domain | None = None
     loss: float | None = None
     training_loss: float | None = None
     interpolated: bool | None = None

@@ -49,7 +49,10 @@ def summarize(
     at_noise = curves.filter((pl.col("corruption") == kind) & (pl.col("strength") == strength))
     radii = examined.radii
     starts = sum(len(part.labels) for part in noise)
-    late = sum(int((part.status == Status.UNSETTLED).sum()) for part in noise)
+    late, left = (
+        sum(int((part.status == status).sum()) for part in noise)
+        for status in (Status.UNSETTLED, Status.LEFT_DOMAIN)
+    )
     spurious = attractors.filter("spurious")
     loss = float(examined.residual.double().square().mean())
     if record is not None and record.targets:
@@ -83,6 +86,7 @@ def summarize(
         "spurious": spurious.filter(pl.col("kind") == "fixed_point").height,
         "cycles": spurious.filter(pl.col("kind") == "cycle").height,
         "unsettled": rate(late, starts),
+        "left_domain": rate(left, starts),
         "loss": loss,
         "training_loss": training_loss,
         "interpolated": interpolated,

@@ -8,8 +8,8 @@ def verdict(summary: dict[str, Any]) -> str:
 
     Args:
         summary: `stored`, `disclosed`, `indistinguishable`, `match_tol`, `recalled`,
-            `reached_from_noise`, `spurious`, `cycles`, `unsettled`, `interpolated`,
-            `training_loss`, as `Audit.summary` has them.
+            `reached_from_noise`, `spurious`, `cycles`, `unsettled`, `left_domain`,
+            `interpolated`, `training_loss`, as `Audit.summary` has them.
     """
     n, stored = summary["stored"]["total"], summary["stored"]["count"]
     parts = [_stored(stored, n), *_near(summary)]
@@ -115,4 +115,8 @@ def _others(summary: dict[str, Any]) -> str:
     if unsettled["count"]:
         late = f"{unsettled['count']} of {unsettled['total']} starts never settled"
         told = f"{told}, and {late}" if told else late
+    left = summary.get("left_domain")
+    if left and left["count"]:
+        gone = f"{left['count']} of {left['total']} starts left the map's domain"
+        told = f"{told}, and {gone}" if told else gone
     return told

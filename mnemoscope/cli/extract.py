@@ -115,7 +115,8 @@ def extract(
     f = found.self_map(sides)
     place = out or Path("runs") / f"{found.name}-extracted"
     check_name(Path(place))
-    check_map(f, torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed)))
+    states = torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed))
+    check_map(f, f.clipped(f.batch(states)))
     X, rule = None, reading.integers
     if data is not None:
         given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}

@@ -80,6 +80,13 @@ class ModelOptions:
         bool,
         Parameter(help="Only evaluate the model, take no derivatives.", group=MODEL, negative=()),
     ] = False
+    domain: Annotated[
+        str | None,
+        _option(
+            "LOW,HIGH: least and largest entry of the states that the model takes, either may be "
+            "missing, as in 0,; default: any, but for states that it raises for."
+        ),
+    ] = None
     noise_level: Annotated[
         float | None,
         _option("A denoiser's second argument, a diffusion model's timestep; none if left out."),
@@ -256,6 +263,7 @@ def _parsed(options: ModelOptions) -> dict[str, Any]:
         "scale": _pair(options.scale),
         "channels_last": options.channels_last,
         "black_box": options.black_box,
+        "domain": _bounds(options.domain),
         "noise_level": _finite(options.noise_level),
         "predicts": options.predicts,
         "alpha_bar": _schedule(options.alpha_bar),
@@ -316,6 +324,27 @@ def _pair(text: str | None) -> tuple[float, float] | None:
             f'--scale "{text}"',
             expected="two numbers, the model's values where the data's are 0 and 1",
             todo="write it as in --scale=-1,1",
+        ) from None
+    return low, high
+
+
+def _bounds(text: str | None) -> tuple[float, float] | None:
+    """The bounds that a text such as `0,1`, `0,` or `-inf,1` says."""
+    if text is None:
+        return None
+    try:
+        low, high = (
+            float(end) if end.strip() else missing
+            for end, missing in zip(text.split(","), (-math.inf, math.inf), strict=True)
+        )
+        if not low < high:
+            raise ValueError
+    except ValueError:
+        raise MnemoscopeError(
+            f'--domain "{text}"',
+            expected="two numbers, the least and the largest entry of the states that the model "
+            "takes, the lower one first; either may be missing",
+            todo="write it as in --domain=0,1 or --domain 0,",
         ) from None
     return low, high
 

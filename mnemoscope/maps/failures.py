@@ -17,7 +17,11 @@ ARRAYS = "mn.SelfMap(mn.BlackBox(f), shape)"
 """How a function of arrays becomes a map."""
 
 
-def failed(shape: tuple[int, ...], error: BaseException) -> MnemoscopeError:
+class MapFailedError(MnemoscopeError):
+    """A map raised for a batch; what it raised is the cause."""
+
+
+def failed(shape: tuple[int, ...], error: BaseException) -> MapFailedError:
     """Builds the error for a map that raised, from what it raised.
 
     Args:
@@ -26,7 +30,7 @@ def failed(shape: tuple[int, ...], error: BaseException) -> MnemoscopeError:
     """
     reason = (str(error).splitlines() or [""])[0]
     expected, todo = _advice(error)
-    return MnemoscopeError(
+    return MapFailedError(
         f"a map that fails on a batch of shape {shape}: {type(error).__name__}: {reason}",
         expected=expected,
         todo=todo,
@@ -56,5 +60,6 @@ def _advice(error: BaseException) -> tuple[str, str]:
         )
     return (
         "a map from (n, *shape) to (n, *shape), of any values",
-        "check `shape`, or wrap the map so that it takes such a batch",
+        "check `shape`, wrap the map so that it takes such a batch, or say which values it takes: "
+        "domain=(0, None), --domain 0,",
     )

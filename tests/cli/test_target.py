@@ -33,6 +33,13 @@ def sampling():
 
 def broken():
     return lambda z: z / 0
+
+def counts():
+    def f(z):
+        if (z < 0).any():
+            raise ValueError("counts are not negative")
+        return z / 2
+    return f
 """
 
 
@@ -101,6 +108,24 @@ def test_extraction_of_any_model(mine, run):
     assert (mine / "out" / "table.csv").exists()
 
 
+def test_maps_of_some_states_only(mine, run):
+    done = run("audit", "mine:counts", *DIGITS, *BRIEF, "--json")
+    assert done.code == 0, done.err
+    assert done.json["left_domain"]["count"] > 0
+    assert done.json["domain"]["refused"] == "ValueError: counts are not negative"
+    done = run("audit", "mine:counts", "--domain", "0,", *DIGITS, *BRIEF, "--force", "--json")
+    assert done.code == 0, done.err
+    assert done.json["left_domain"]["count"] == 0
+    assert done.json["domain"] == {"low": 0, "high": None, "refused": None}
+    written = json.loads((mine / "runs" / "counts" / "run.json").read_text())
+    assert written["settings"]["map"]["domain"] == "0,"
+    # The run is audited again with the domain that it was given.
+    again = run("audit", "runs/counts", *BRIEF, "--json")
+    assert again.json["domain"]["low"] == 0
+    done = run("extract", "mine:counts", "--domain=-inf,inf", "--shape", "6", "--limit", "2000")
+    assert done.code == 0, done.err
+
+
 def test_held_out_data_tell_of_membership(mine, run):
     done = run("audit", "mine:Plain", *DIGITS, *BRIEF, "--holdout", "digits", "--json")
     assert done.json["membership"]["held_out"] == 1793
@@ -129,6 +154,10 @@ REFUSED = [
     (["mine:Plain", "--factory-args", "{", *DIGITS], "a JSON object"),
     (["mine:Plain", "--scale=1,-1", *DIGITS], "lower one first"),
     (["mine:Plain", "--scale", "x", *DIGITS], "--scale=-1,1"),
+    (["mine:Plain", "--domain", "1,0", *DIGITS], "the lower one first"),
+    (["mine:Plain", "--domain", "0", *DIGITS], "--domain=0,1"),
+    (["mine:Plain", "--domain", "0,nan", *DIGITS], "the lower one first"),
+    (["mine:counts", "--domain", "0.5,", *DIGITS], "example 0, whose entries"),
     (["mine:Plain", "--budget", "4XB", *DIGITS], "4GiB"),
     (["mine:Plain", "--budget", "100B", *DIGITS], "one state takes"),
     (["mine:Plain", "--adapter", "nothing", *DIGITS], "one of"),

@@ -13,6 +13,7 @@ from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.registry import find_adapter
 from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import Predicts, prediction
+from mnemoscope.maps.domain import Domain, checked_domain
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import Output, Wrapped
@@ -32,6 +33,7 @@ class Opened:
         model: A module or callable from a batch to a batch.
         shape: The shape of a state, if the file tells.
         device: Where it computes.
+        domain: The least and the largest entry of its states; None: no bound is known.
     """
 
     target: str
@@ -39,6 +41,7 @@ class Opened:
     model: Callable[..., Any]
     shape: tuple[int, ...] | None
     device: str
+    domain: Domain | None = None
 
     def self_map(self, shape: Sequence[int] | None = None, *, budget: int | None = None) -> SelfMap:
         """The self-map of states of this shape (default: what the file says).
@@ -53,7 +56,7 @@ class Opened:
                 expected="their shape",
                 todo="pass it: shape=(3, 32, 32), --shape 3,32,32",
             )
-        return SelfMap(self.model, state, device=self.device, budget=budget)
+        return SelfMap(self.model, state, device=self.device, budget=budget, domain=self.domain)
 
 
 def open_model(
@@ -71,9 +74,11 @@ def open_model(
     alpha_bar: float | Tensor | None = None,
     sigma: float | None = None,
     black_box: bool = False,
+    domain: Sequence[float | None] | None = None,
     device: str = "cpu",
 ) -> Opened:
     """The model that a file or folder holds; arguments and errors as `load_map` has them."""
+    box = checked_domain(domain)
     request = Request(
         os.fspath(target),
         device,
@@ -95,7 +100,7 @@ def open_model(
         model = in_single(model.to(device))
         model.eval()
     model = _wrapped(model, loaded, request, scale, channels_last, black_box)
-    return Opened(request.target, name, model, _shape(loaded), device)
+    return Opened(request.target, name, model, _shape(loaded), device, box)
 
 
 def _wrapped(
@@ -156,7 +161,8 @@ def load_map(
             height, width, channels)`. `black_box`: only evaluate it. `noise_level`: of a denoiser,
             handed to it as its second argument; of a diffusion model the timestep. `predicts`,
             `alpha_bar`, `sigma`: what a denoiser predicts, and the share of the noise; see
-            `Wrapped` (default: of a folder of diffusers what its scheduler says). `device`: where
+            `Wrapped` (default: of a folder of diffusers what its scheduler says). `domain`: the
+            least and the largest entry of the states that it takes; see `SelfMap`. `device`: where
             it computes.
 
     Raises:
@@ -166,7 +172,7 @@ def load_map(
     f = open_model(target, **options).self_map(shape, budget=budget)
     generator = torch.Generator().manual_seed(0)
     states = torch.rand(CHECKED, *f.shape, generator=generator)
-    check_loaded(f, states)
+    check_loaded(f, f.clipped(f.batch(states)))
     return f
 
 

@@ -23,7 +23,7 @@ CONTROLS = ("trained", "untrained", "held_out")
 
 RATES = (
     "stored", "disclosed", "contractive", "contractive_in_norm", "recalled", "reached_from_noise",
-    "unsettled", "certified",
+    "unsettled", "left_domain", "certified",
     *(f"controls_{on}_{rate}" for on in CONTROLS for rate in MEASUREMENTS),
 )  # fmt: skip
 """Entries of the summary with a count and a total."""
@@ -50,7 +50,7 @@ TRUTHS = (
 NUMBERS = (
     "loss", "training_loss", "span_distance_median", "effective_rank_examples",
     "effective_rank_outputs", "effective_rank_threshold", "match_tol", "tol", "unit", "seconds",
-    "resolution_spacing", "resolution_entry", "resolution_length",
+    "resolution_spacing", "resolution_entry", "resolution_length", "domain_low", "domain_high",
     *(f"membership_two_sample_{name}" for name in ("accuracy", "low", "high", "chance", "p_value")),
     *(
         f"membership_scores_{score}_{value}{end}"
