@@ -153,6 +153,14 @@ class Domain(_Part):
     refused: str | None = Field(description="What the map raised for states that it does not take.")
 
 
+class NearestSpurious(_Part):
+    """Of all attractors that match no training example, the one nearest to one."""
+
+    attractor: int = Field(description="Its id.")
+    example: int
+    distance: float | None = Field(description="RMS over entries, in units.")
+
+
 class Summary(_Part):
     """The numbers that the verdict and the findings are made from."""
 
@@ -176,6 +184,7 @@ class Summary(_Part):
     attractors: int | None = None
     spurious: int | None = None
     cycles: int | None = None
+    nearest_spurious: NearestSpurious | None = None
     unsettled: Rate | None = None
     left_domain: Rate | None = Field(
         None, description="Starts from noise whose orbits left the map's domain."

@@ -85,6 +85,7 @@ def summarize(
         "attractors": len(attractors),
         "spurious": spurious.filter(pl.col("kind") == "fixed_point").height,
         "cycles": spurious.filter(pl.col("kind") == "cycle").height,
+        "nearest_spurious": _nearest(spurious),
         "unsettled": rate(late, starts),
         "left_domain": rate(left, starts),
         "loss": loss,
@@ -97,6 +98,14 @@ def summarize(
         "effective_rank": _ranks(X, outputs),
         "duplicates": [list(pair) for pair in duplicates(X)],
     }
+
+
+def _nearest(spurious: pl.DataFrame) -> dict[str, Any] | None:
+    """The spurious attractor nearest to an example, that example, and the distance in units."""
+    row = next(spurious.sort("distance").head(1).iter_rows(named=True), None)
+    return row and {
+        "attractor": row["id"], "example": row["nearest_example"], "distance": row["distance"],
+    }  # fmt: skip
 
 
 def rate(count: int, total: int) -> dict[str, Any]:

@@ -98,6 +98,9 @@ def _spurious(summary: dict[str, Any]) -> KeyFigure | None:
         return None
     cycles = summary.get("cycles")
     note = "match no training example" if summary["spurious"] else "none found"
+    near = summary.get("nearest_spurious")
+    if near and near.get("distance") is not None:
+        note += f"; the nearest {number(near['distance'])} units from example {near['example']}"
     if cycles:
         note += f"; {cycles:,} limit cycle{'' if cycles == 1 else 's'} besides"
     return KeyFigure("spurious attractors", f"{summary['spurious']:,}", note, colour="spurious")

@@ -34,6 +34,11 @@ def sampling():
 def broken():
     return lambda z: z / 0
 
+def beside():
+    import mnemoscope as mn
+    c = mn.load_data("digits", n=1) + 0.0115
+    return lambda z: c + (z - c) / 2
+
 def counts():
     def f(z):
         if (z < 0).any():
@@ -108,6 +113,24 @@ def test_extraction_of_any_model(mine, run):
     assert (mine / "out" / "table.csv").exists()
 
 
+def test_the_tolerance_of_a_match(mine, run, refused):
+    one = ["--data", "digits", "-n", "1"]
+    done = run("audit", "mine:beside", *one, *BRIEF, "--json")
+    assert done.json["stored"]["count"] == 0
+    assert done.json["nearest_spurious"]["distance"] == pytest.approx(0.0115 / 0.9375, rel=1e-3)
+    done = run("audit", "mine:beside", *one, *BRIEF, "--match-tol", "0.02", "--json")
+    assert done.json["stored"]["count"] == 1
+    assert done.json["provenance"]["settings"]["match_tol"] == 0.02
+    extract = ["extract", "mine:beside", "--shape", "1,8,8", "--limit", "2000"]
+    counts = [
+        run(*extract, *one, *more, "--force", "--json").json["score"]
+        for more in ([], ["--match-tol", "0.02"])
+    ]
+    assert [score["recall"]["count"] for score in counts] == [0, 1]
+    assert [score["match_tol"] for score in counts] == [0.01, 0.02]
+    refused(*extract, "--match-tol", "0.02", says="--match-tol without --data")
+
+
 def test_maps_of_some_states_only(mine, run):
     done = run("audit", "mine:counts", *DIGITS, *BRIEF, "--json")
     assert done.code == 0, done.err
@@ -154,6 +177,8 @@ REFUSED = [
     (["mine:Plain", "--factory-args", "{", *DIGITS], "a JSON object"),
     (["mine:Plain", "--scale=1,-1", *DIGITS], "lower one first"),
     (["mine:Plain", "--scale", "x", *DIGITS], "--scale=-1,1"),
+    (["mine:Plain", "--match-tol", "0", *DIGITS], "--match-tol 0"),
+    (["mine:Plain", "--match-tol", "nan", *DIGITS], "a distance above 0"),
     (["mine:Plain", "--domain", "1,0", *DIGITS], "the lower one first"),
     (["mine:Plain", "--domain", "0", *DIGITS], "--domain=0,1"),
     (["mine:Plain", "--domain", "0,nan", *DIGITS], "the lower one first"),

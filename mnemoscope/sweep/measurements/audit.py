@@ -30,7 +30,8 @@ RATES = (
 
 COUNTS = (
     "examples", "indistinguishable", "undecided", "reached_from_noise_starts", "attractors",
-    "spurious", "cycles", "span_distance_inputs", "effective_rank_examples_count",
+    "spurious", "cycles", "nearest_spurious_attractor", "nearest_spurious_example",
+    "span_distance_inputs", "effective_rank_examples_count",
     "effective_rank_outputs_count", "membership_members", "membership_held_out",
     "membership_overlap",
     *(
@@ -39,7 +40,7 @@ COUNTS = (
         for count in ("attractors", "fixed_points", "starts")
     ),
 )  # fmt: skip
-"""Those that are counted."""
+"""Those that are counted, and indices."""
 
 TRUTHS = (
     "interpolated", "black_box", "membership_resolvable_tpr_1", "membership_resolvable_tpr_01",
@@ -51,6 +52,7 @@ NUMBERS = (
     "loss", "training_loss", "span_distance_median", "effective_rank_examples",
     "effective_rank_outputs", "effective_rank_threshold", "match_tol", "tol", "unit", "seconds",
     "resolution_spacing", "resolution_entry", "resolution_length", "domain_low", "domain_high",
+    "nearest_spurious_distance",
     *(f"membership_two_sample_{name}" for name in ("accuracy", "low", "high", "chance", "p_value")),
     *(
         f"membership_scores_{score}_{value}{end}"
