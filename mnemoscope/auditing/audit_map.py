@@ -89,7 +89,8 @@ def audit(
     converge to an attractor within `match_tol`), how is it recalled from each corruption at each
     strength, how large is its basin. For the map: every attractor found from noise, from corrupted
     examples and from held-out data, spurious ones, cycles, starts that never settle; how far its
-    outputs lie from the span of the examples; effective ranks.
+    outputs lie from the span of the examples; effective ranks. Orbits that leave the map's domain
+    (`SelfMap(..., domain=)`, or where it raises) count as starts that end at no attractor.
 
     Args:
         f: The network, a `SelfMap` or any callable that acts on a batch.
@@ -134,6 +135,9 @@ def audit(
     held_out = (
         None if held_out is None else _checked(f, given_examples(held_out), "the held-out data")
     )
+    f.refuse_outside(X, "example")
+    if held_out is not None:
+        f.at_each(held_out, "held-out example")
     asked, given = f, X
     f, scale = _scaled(f, X, unit)
     if scale is not None:
@@ -185,7 +189,7 @@ def audit(
         pulled = noise_strips(f, atlas, example_of, noise, **options)
         fresh = Starts("uniform", _fresh_inputs(f), span, seed)
         outputs = torch.cat(
-            [f(block) for block in fresh.blocks(f.shape, dtype=f.dtype, device=f.device)]
+            [f(f.clipped(block)) for block in fresh.blocks(f.shape, dtype=f.dtype, device=f.device)]
         )
         tell("certificates")
         proved = certify_examples(f, atlas, examined, most=certificates)
@@ -216,6 +220,7 @@ def audit(
         "black_box": not f.differentiable,
         "resolution": asdict(f.resolution),
         "derivatives": asdict(f.derivatives),
+        "domain": _domain(asked, f),
         "match_tol": match_tol,
         "tol": tol,
         "unit": f.unit,
@@ -310,6 +315,15 @@ def _scaled(
             PER_FEATURE,
         )
     return in_unit_of_data(f, X) if unit is None else f.with_unit(unit), None
+
+
+def _domain(asked: SelfMap, measured: SelfMap) -> dict[str, Any] | None:
+    """The bounds of the map's domain and what it raised beyond it; None where it takes all."""
+    refused = measured.findings.refused or None
+    low, high = (None, None) if asked.domain is None else asked.domain.bounds or (None, None)
+    return None if not asked.bounded and refused is None else {
+        "low": low, "high": high, "refused": refused,
+    }  # fmt: skip
 
 
 def _fresh_inputs(f: SelfMap) -> int:

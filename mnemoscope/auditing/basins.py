@@ -86,7 +86,10 @@ def starts_table(
     for part in ended:
         labels = part.labels[part.labels >= 0]
         own, cycle = example_of[labels] >= 0, period[labels] > 1
-        lost, late = (int((part.status == s).sum()) for s in (Status.DIVERGED, Status.UNSETTLED))
+        lost, late, left = (
+            int((part.status == status).sum())
+            for status in (Status.DIVERGED, Status.UNSETTLED, Status.LEFT_DOMAIN)
+        )
         rows.append(
             {
                 "kind": part.kind,
@@ -96,7 +99,8 @@ def starts_table(
                 "at_cycles": int((~own & cycle).sum()),
                 "unsettled": late,
                 "diverged": lost,
-                "not_attracting": len(part.labels) - len(labels) - lost - late,
+                "left_domain": left,
+                "not_attracting": len(part.labels) - len(labels) - lost - late - left,
                 "examples_reached": examined.reached(labels),
                 "attractors_reached": len(labels.unique()),
                 "unseen": good_turing(part.labels),

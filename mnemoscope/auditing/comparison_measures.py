@@ -144,6 +144,7 @@ def _measured(audit: "Audit") -> Iterator[tuple[str, tuple[str, _Value]]]:
         ("contractive: spectral radius < 1", "contractive"),
         ("contractive: operator norm < 1", "contractive_in_norm"),
         ("starts that never settled", "unsettled"),
+        ("starts that left the domain", "left_domain"),
     ):
         yield from _rate(name, summary.get(key))
     for name, key in (

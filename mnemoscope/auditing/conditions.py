@@ -35,6 +35,7 @@ RATES: dict[str, str] = {
     "recalled": "recalled",
     "reached": "reached_from_noise",
     "unsettled": "unsettled",
+    "left_domain": "left_domain",
 }
 """What has a count and a total, and its entry in the summary."""
 

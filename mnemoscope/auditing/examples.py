@@ -129,7 +129,7 @@ def examine(
     Raises:
         MnemoscopeError: the map makes NaN or infinity of an example.
     """
-    images = torch.cat([f(part) for part in X.split(1024)])
+    images = torch.cat([f.at_each(part, "example") for part in X.split(1024)])
     broken = (~torch.isfinite(images)).flatten(1).any(dim=1)
     if bool(broken.any()):
         raise MnemoscopeError(

@@ -14,7 +14,7 @@ import polars as pl
 from mnemoscope.auditing.finding import SEVERITIES, Certainty, Finding
 from mnemoscope.auditing.finding_facts import Facts, measurements
 from mnemoscope.auditing.tables import BASELINE
-from mnemoscope.auditing.wording import damage, interval, joined, percent, plural
+from mnemoscope.auditing.wording import damage, interval, joined, nearest_spurious, percent, plural
 from mnemoscope.intervals import wilson
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def _spurious(facts: Facts) -> Finding | None:
     return Finding(
         "spurious",
         f"{joined(counts)} {'matches' if one else 'match'} no training example that this audit "
-        "was given.",
+        f"was given{nearest_spurious(facts.summary)}.",
         f"{facts.access}.",
         "Observed. They may be mixtures of examples; if the network was trained on more than this "
         "audit was given, they may be others of its training examples.",

@@ -13,6 +13,7 @@ from mnemoscope.data import corrupt
 from mnemoscope.dynamics.atlas import Atlas, chart
 from mnemoscope.dynamics.ended import Ended
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions, iterate
+from mnemoscope.dynamics.states import expand
 from mnemoscope.dynamics.stored import recalled
 from mnemoscope.maps import SelfMap
 
@@ -64,7 +65,7 @@ def recall_strips(
     starts = corrupt(X, kind, strength, generator=generator, unit=f.unit)[0][
         : _most(f, RECALL_STRIPS)
     ]
-    frames, labels, found = _orbits(f, starts, atlas, **options)
+    frames, labels, found = _orbits(f, f.clipped(starts), atlas, **options)
     n = len(starts)
     came_back = recalled(labels, found, examined.radii.head(n), X[:n])
     caption = {
@@ -115,7 +116,9 @@ def _orbits(
     z = f.batch(Z)
     frames = [z]
     for step in range(1, SHOWN[-1] + 1):
-        z = f(z)
+        image, outside = f.images(z)
+        # An orbit that has left the domain stays where it did.
+        z = image if outside is None else torch.where(expand(outside, z), z, image)
         if step in SHOWN:
             frames.append(z)
     # The orbit goes on from the last frame.

@@ -156,6 +156,22 @@ class Derivatives(_Part):
     why: str = Field(description="Why no simpler way was taken; empty if there is none.")
 
 
+class Domain(_Part):
+    """The states that the map takes."""
+
+    low: float | None = Field(description="The least entry of a state; null: no bound.")
+    high: float | None = Field(description="The largest entry of a state; null: no bound.")
+    refused: str | None = Field(description="What the map raised for states that it does not take.")
+
+
+class NearestSpurious(_Part):
+    """Of all attractors that match no training example, the one nearest to one."""
+
+    attractor: int = Field(description="Its id.")
+    example: int
+    distance: float | None = Field(description="RMS over entries, in units.")
+
+
 class Summary(_Part):
     """The numbers that the verdict and the findings are made from."""
 
@@ -179,7 +195,12 @@ class Summary(_Part):
     attractors: int | None = None
     spurious: int | None = None
     cycles: int | None = None
+    nearest_spurious: NearestSpurious | None = None
     unsettled: Rate | None = None
+    left_domain: Rate | None = Field(
+        None, description="Starts from noise whose orbits left the map's domain."
+    )
+    domain: Domain | None = None
     loss: float | None = None
     training_loss: float | None = None
     interpolated: bool | None = None

@@ -49,7 +49,10 @@ def summarize(
     at_noise = curves.filter((pl.col("corruption") == kind) & (pl.col("strength") == strength))
     radii = examined.radii
     starts = sum(len(part.labels) for part in noise)
-    late = sum(int((part.status == Status.UNSETTLED).sum()) for part in noise)
+    late, left = (
+        sum(int((part.status == status).sum()) for part in noise)
+        for status in (Status.UNSETTLED, Status.LEFT_DOMAIN)
+    )
     spurious = attractors.filter("spurious")
     loss = float(examined.residual.double().square().mean())
     if record is not None and record.targets:
@@ -82,7 +85,9 @@ def summarize(
         "attractors": len(attractors),
         "spurious": spurious.filter(pl.col("kind") == "fixed_point").height,
         "cycles": spurious.filter(pl.col("kind") == "cycle").height,
+        "nearest_spurious": _nearest(spurious),
         "unsettled": rate(late, starts),
+        "left_domain": rate(left, starts),
         "loss": loss,
         "training_loss": training_loss,
         "interpolated": interpolated,
@@ -93,6 +98,14 @@ def summarize(
         "effective_rank": _ranks(X, outputs),
         "duplicates": [list(pair) for pair in duplicates(X)],
     }
+
+
+def _nearest(spurious: pl.DataFrame) -> dict[str, Any] | None:
+    """The spurious attractor nearest to an example, that example, and the distance in units."""
+    row = next(spurious.sort("distance").head(1).iter_rows(named=True), None)
+    return row and {
+        "attractor": row["id"], "example": row["nearest_example"], "distance": row["distance"],
+    }  # fmt: skip
 
 
 def rate(count: int, total: int) -> dict[str, Any]:

@@ -96,6 +96,7 @@ STARTS: dict[str, pl.DataType] = {
     "at_cycles": pl.Int64(),
     "unsettled": pl.Int64(),
     "diverged": pl.Int64(),
+    "left_domain": pl.Int64(),
     "not_attracting": pl.Int64(),
     "examples_reached": pl.Int64(),
     "attractors_reached": pl.Int64(),
@@ -106,7 +107,9 @@ STARTS: dict[str, pl.DataType] = {
 
 `examples_reached` counts the stored examples whose attractor one of them reached; `unseen` is Good
 and Turing's share; `applications` of the map were made in all of these orbits together.
-`starts = at_examples + at_spurious + at_cycles + unsettled + diverged + not_attracting`.
+`left_domain` counts orbits that came to a state, or began at one, that the map does not take.
+`starts = at_examples + at_spurious + at_cycles + unsettled + diverged + left_domain +
+not_attracting`.
 """
 
 BASINS: dict[str, pl.DataType] = {

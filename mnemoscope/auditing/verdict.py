@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from mnemoscope.auditing.wording import nearest_spurious
+
 
 def verdict(summary: dict[str, Any]) -> str:
     """What the map has memorized, in one sentence.
 
     Args:
         summary: `stored`, `disclosed`, `indistinguishable`, `match_tol`, `recalled`,
-            `reached_from_noise`, `spurious`, `cycles`, `unsettled`, `interpolated`,
-            `training_loss`, as `Audit.summary` has them.
+            `reached_from_noise`, `spurious`, `nearest_spurious`, `cycles`, `unsettled`,
+            `left_domain`, `interpolated`, `training_loss`, as `Audit.summary` has them.
     """
     n, stored = summary["stored"]["total"], summary["stored"]["count"]
     parts = [_stored(stored, n), *_near(summary)]
@@ -111,8 +113,13 @@ def _others(summary: dict[str, Any]) -> str:
         stored = summary["stored"]["count"]
         if stored:
             told += " beside it" if stored == 1 else " beside them"
+        told += nearest_spurious(summary)
     unsettled = summary["unsettled"]
     if unsettled["count"]:
         late = f"{unsettled['count']} of {unsettled['total']} starts never settled"
         told = f"{told}, and {late}" if told else late
+    left = summary.get("left_domain")
+    if left and left["count"]:
+        gone = f"{left['count']} of {left['total']} starts left the map's domain"
+        told = f"{told}, and {gone}" if told else gone
     return told

@@ -19,6 +19,29 @@ DAMAGE: dict[str, str] = {
 the same in percent."""
 
 
+NEAR_MISS = 2
+"""A distance of up to so many times `match_tol` is just above it: another choice of the tolerance,
+of the same order, would have made the attractor a training example."""
+
+
+def nearest_spurious(summary: Mapping[str, Any]) -> str:
+    """How near to the data spurious attractors come, to be put after their number.
+
+    Example:
+        >>> nearest_spurious({"nearest_spurious": {"example": 3, "distance": 0.5}, "spurious": 2})
+        ', the nearest at 0.5 units from training example 3'
+    """
+    nearest = summary.get("nearest_spurious")
+    if not nearest or nearest.get("distance") is None:
+        return ""
+    one = (summary.get("spurious") or 0) + (summary.get("cycles") or 0) == 1
+    told = f"{nearest['distance']:.3g} units from training example {nearest['example']}"
+    match_tol = summary.get("match_tol")
+    if match_tol is not None and nearest["distance"] <= NEAR_MISS * match_tol:
+        told += f", just above match_tol {match_tol:g}"
+    return f", {told}" if one else f", the nearest at {told}"
+
+
 def damage(corruption: str, strength: float) -> str:
     """What was done to a copy, in words; an unknown corruption by its own name.
 

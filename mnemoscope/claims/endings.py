@@ -21,8 +21,8 @@ class Endings:
         starts: How many there were.
         at_examples: Those that ended at an attractor that matches a training example.
         spurious: Those that ended at one that matches none.
-        not_settled: Those that ended at no attractor: they went on moving, diverged, or came to a
-            state that does not attract.
+        not_settled: Those that ended at no attractor: they went on moving, diverged, left the map's
+            domain, or came to a state that does not attract.
         examples_reached: The training examples that at least one start ended at.
         spurious_attractors: The spurious attractors that at least one ended at.
         largest_basin: The starts that ended at the attractor that got most of them.

@@ -17,6 +17,7 @@ from mnemoscope.cli.options import (
     Force,
     Gray,
     Json,
+    MatchTol,
     Offset,
     Out,
     Place,
@@ -26,6 +27,7 @@ from mnemoscope.cli.options import (
     Trials,
     Whole,
     check_device,
+    match_tol_of,
 )
 from mnemoscope.cli.printing import print_audit, print_json, print_lines
 from mnemoscope.cli.progress import audit_progress
@@ -88,6 +90,7 @@ def audit(
     max_products: Annotated[
         Whole, Parameter(help="Jacobian-vector products for the spectrum at an example.")
     ] = 2_000,
+    match_tol: MatchTol = None,
     unit: Annotated[
         str | None,
         Parameter(
@@ -113,7 +116,7 @@ def audit(
 
     check_device(device)
     conditions = _conditions(fail_on)
-    scale = _unit(unit)
+    scale, tolerance = _unit(unit), match_tol_of(match_tol)
     found = open_target(target, model, device=device)
     run, network = found.run, found.network
     version = () if run is None else run.version
@@ -146,6 +149,7 @@ def audit(
         result = audit_in(
             run, f, X, source, starts=starts, trials=trials, max_steps=max_steps,
             max_products=max_products, seed=seed, fresh=fresh, held_out=held_out, unit=scale,
+            match_tol=tolerance,
         )  # fmt: skip
     if json:
         told = {**result.summary, **report_json(result)}
@@ -181,6 +185,7 @@ def audit_in(
     max_steps: int = 10_000,
     max_products: int = 2_000,
     unit: float | Literal["per_feature"] | None = None,
+    match_tol: float | None = None,
 ) -> "Audit":
     """Audits into a run's folder: the tables and the page.
 
@@ -218,6 +223,7 @@ def audit_in(
             max_steps=max_steps,
             max_products=max_products,
             unit=unit,
+            match_tol=match_tol_of(match_tol),
         )
         show("report")
         result.save(stage / folder.audit.name)

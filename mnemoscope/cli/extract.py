@@ -14,6 +14,7 @@ from mnemoscope.cli.options import (
     Force,
     Gray,
     Json,
+    MatchTol,
     Offset,
     Out,
     Place,
@@ -21,6 +22,7 @@ from mnemoscope.cli.options import (
     Size,
     Whole,
     check_device,
+    match_tol_of,
 )
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import extraction_progress
@@ -58,6 +60,7 @@ def extract(
     size: Size = None,
     gray: Gray = False,
     reading: DataOptions = NO_DATA_OPTIONS,
+    match_tol: MatchTol = None,
     starts: Annotated[Whole, Parameter(help="Starts of each kind in each round.")] = 200,
     starts_from: Annotated[
         Place,
@@ -91,7 +94,8 @@ def extract(
         )
     if data is None:
         selection = {"n": n, "offset": offset, "size": size, "gray": gray}
-        refuse_without_data({**selection, **reading.given()})
+        refuse_without_data({**selection, **reading.given(), "match-tol": match_tol})
+    tolerance = match_tol_of(match_tol)
     import torch
 
     from mnemoscope.extraction import extract as extract_from
@@ -102,7 +106,8 @@ def extract(
     f = found.self_map()
     place = out or Path("runs") / f"{found.name}-extracted"
     check_name(Path(place))
-    check_map(f, torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed)))
+    states = torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed))
+    check_map(f, f.clipped(f.batch(states)))
     X, rule = None, reading.given().get("scale")
     if data is not None:
         given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
@@ -127,11 +132,11 @@ def extract(
             seed=seed,
             on_progress=show,
         )
-        scores = None if X is None else result.score(X)
+        scores = None if X is None else result.score(X, match_tol=tolerance)
         _write(folder, result, scores)
     told = {**result.summary, "estimates": result.estimates.to_dicts(), "folder": str(place)}
     if scores is not None and X is not None:
-        told["score"] = _told(scores, len(X))
+        told["score"] = {**_told(scores, len(X)), "match_tol": tolerance}
     if json:
         print_json(told)
     else:

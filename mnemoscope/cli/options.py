@@ -83,6 +83,13 @@ Starts = Annotated[Whole, Parameter(help="Starts of each distribution.")]
 Trials = Annotated[
     Whole, Parameter(help="Corrupted copies of each example, for each corruption and strength.")
 ]
+MatchTol = Annotated[
+    float | None,
+    Parameter(
+        help="Largest distance (RMS, as a share of the data's range) at which an attractor is a "
+        "training example; default: 0.01."
+    ),
+]
 FailOn = Annotated[
     list[str] | None,
     Parameter(
@@ -117,6 +124,25 @@ def check_format(format: str | None, charts: str | None) -> str:
             todo="pass --charts FOLDER",
         )
     return format or "svg"
+
+
+def match_tol_of(given: float | None) -> float:
+    """The tolerance that --match-tol says, or the default.
+
+    Raises:
+        MnemoscopeError: it is no finite number above 0.
+    """
+    import_libraries()
+    from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
+
+    if given is None:
+        return MATCH_TOL
+    try:
+        return checked_match_tol(given)
+    except MnemoscopeError as error:
+        raise MnemoscopeError(
+            f"--match-tol {given:g}", expected=error.expected, todo=error.todo
+        ) from error
 
 
 def check_device(device: str) -> str:

@@ -92,6 +92,13 @@ class ModelOptions:
         bool,
         Parameter(help="Only evaluate the model, take no derivatives.", group=MODEL, negative=()),
     ] = False
+    domain: Annotated[
+        str | None,
+        _option(
+            "LOW,HIGH: least and largest entry of the states that the model takes, either may be "
+            "missing, as in 0,; default: any, but for states that it raises for."
+        ),
+    ] = None
     noise_level: Annotated[
         float | None,
         _option("A denoiser's second argument, a diffusion model's timestep; none if left out."),
@@ -296,6 +303,7 @@ def _parsed(options: ModelOptions) -> dict[str, Any]:
         "flatten": options.flatten,
         "fixed_batch": options.fixed_batch,
         "black_box": options.black_box,
+        "domain": _bounds(options.domain),
         "noise_level": _finite(options.noise_level),
         "predicts": options.predicts,
         "alpha_bar": _schedule(options.alpha_bar),
@@ -374,6 +382,27 @@ def _sides(text: str | None) -> tuple[int, ...] | None:
             todo="write it as in --shape 3,32,32",
         ) from None
     return sides
+
+
+def _bounds(text: str | None) -> tuple[float, float] | None:
+    """The bounds that a text such as `0,1`, `0,` or `-inf,1` says."""
+    if text is None:
+        return None
+    try:
+        low, high = (
+            float(end) if end.strip() else missing
+            for end, missing in zip(text.split(","), (-math.inf, math.inf), strict=True)
+        )
+        if not low < high:
+            raise ValueError
+    except ValueError:
+        raise MnemoscopeError(
+            f'--domain "{text}"',
+            expected="two numbers, the least and the largest entry of the states that the model "
+            "takes, the lower one first; either may be missing",
+            todo="write it as in --domain=0,1 or --domain 0,",
+        ) from None
+    return low, high
 
 
 def _name(place: str) -> str:

@@ -93,10 +93,11 @@ class Mixing:
             return
         image = self._f(Z).flatten(1)
         residual = self._sketched(image - Z.flatten(1))
+        begun = self._within(image)
         new = {
             "_tags": tags,
             "_age": torch.ones_like(tags[:, 0]),
-            "_z": image,
+            "_z": begun,
             "_images": image[:, None],
             "_residuals": residual[:, None],
             "_products": residual.square().sum(1)[:, None, None],
@@ -145,7 +146,12 @@ class Mixing:
         self._products[:, :, place] = across
         way = combination(self._images, _weights(self._products, place)) - self._z
         limit = (across[:, place] / self._residuals.shape[2]).sqrt().clamp_min(self.reach)
-        self._z = self._z + way * (limit / torch.maximum(rms(way), limit))[:, None]
+        self._z = self._within(self._z + way * (limit / torch.maximum(rms(way), limit))[:, None])
+
+    def _within(self, z: Tensor) -> Tensor:
+        """Where searches go on: between the bounds of the map's domain, as all fixed points are."""
+        shaped = z.reshape(-1, *self._f.shape)
+        return self._f.clipped(shaped).flatten(1)
 
     def _sketched(self, residual: Tensor) -> Tensor:
         return residual if self._sketch is None else residual @ self._sketch

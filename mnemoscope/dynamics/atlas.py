@@ -288,7 +288,7 @@ def _attractors(
     still = rms(went.end.to(f.dtype) - start) <= resolution
     # Where even a first step is rounding no distance is known, and the start is as good an end.
     distance = torch.where(still, 0, went.distance)
-    near = (distance <= FURTHEST * resolution) & ~went.diverged
+    near = (distance <= FURTHEST * resolution) & ~(went.diverged | went.left)
     rows, moved = near.nonzero()[:, 0], unsure[~still]
     if len(rows) == 0:
         return found, moved

@@ -27,7 +27,8 @@ class Census:
         attractors: `(m, *shape)`; for a cycle its state nearest to an example.
         period: `(m,)`, 1 for a fixed point.
         spectral_radius: `(m,)`, of the Jacobian of `f^p` there, below 1.
-        basin_fraction: `(m,)`, share of all starts that ended there.
+        basin_fraction: `(m,)`, share of all starts that ended there; those that left the map's
+            domain are among all.
         basin_low: `(m,)`, lower end of its 95% Wilson interval.
         basin_high: `(m,)`, upper end.
         nearest_example: `(m,)`, index of the nearest example; -1 without examples.
@@ -66,7 +67,9 @@ def find_attractors(
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the starts; or `Starts`, which are drawn in blocks as they are needed, so
-            that memory does not grow with their number but for a label each.
+            that memory does not grow with their number but for a label each. Of a map whose domain
+            has bounds, entries beyond these are moved to them; `Z` of your own are not, and a start
+            outside has the status `left_domain`.
         X: `(e, *shape)`, examples to match attractors to.
         **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
 
@@ -192,6 +195,7 @@ def _checked_at(f: SelfMap, Z: Tensor | Starts, X: Tensor | None) -> Tensor:
 
 def _blocks(f: SelfMap, Z: Tensor | Starts) -> Iterator[Tensor]:
     if isinstance(Z, Starts):
-        yield from Z.blocks(f.shape, dtype=f.dtype, device=f.device)
+        drawn = Z.blocks(f.shape, dtype=f.dtype, device=f.device)
+        yield from (f.clipped(block) for block in drawn)
     else:
         yield from f.batch(Z).split(block_size(f.size))

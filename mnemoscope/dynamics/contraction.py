@@ -10,7 +10,7 @@ At a fixed point `c` this is the ratio of successive differences of the orbits t
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +20,7 @@ from torch import Tensor
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap, check_values
+from mnemoscope.maps.edge import off_the_edge
 from mnemoscope.maps.resolution import NEARBY, ROUNDINGS
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 
@@ -64,6 +65,14 @@ MEASURED = 32
 oscillates."""
 
 
+LEFT = "differences around the state leave the map's domain"
+"""Why a rate is missing where the map raises on all sides."""
+
+ROOM = 4
+"""Where a map raises beyond an edge, base points are moved off it by so many times the length of a
+difference: directions turn, and then go further in some entries."""
+
+
 @dataclass(frozen=True)
 class Contraction:
     """The modulus of the leading eigenvalue at each state.
@@ -103,6 +112,9 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     and all of it, since it does not add up where one direction grows much more than all others. A
     state around which the map is constant (`NEARBY`) has rate 0.
 
+    Near the edge of the map's domain the base point is moved inwards, so that both ends of each
+    difference lie in it (`mnemoscope.maps.edge`).
+
     Takes `2 PROBES (SETTLING + MEASURED)` evaluations of each state; with steps up to `AVERAGED`
     times as many, the larger the steps, and `2 PROBES + 1` more.
 
@@ -120,13 +132,16 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     f = in_unit_of_starts(f, Z)
+    f.refuse_outside(Z)
     check_values(f, Z)
     if not f.resolution.smooth:
         return _over_visible_lengths(f, Z, seed)
     eps = torch.finfo(f.dtype).eps
     lengths = eps ** (2 / 3) * rms(Z).clamp_min(f.unit)
     halves, long = _follow(f, Z, lengths, LONGER, seed=seed)
-    return _interval(halves, long, rounding=4 * eps ** (1 / 3))
+    found = _interval(halves, long, rounding=4 * eps ** (1 / 3))
+    lost = f.bounded and bool(torch.isnan(found.rate).any())
+    return replace(found, reason=LEFT) if lost else found
 
 
 def _over_visible_lengths(f: SelfMap, Z: Tensor, seed: int) -> Contraction:
@@ -194,7 +209,8 @@ def _follow(
     added = (error / times[:, None]).square().expand(-1, len(Z)).reshape(h.shape) / 2
     base = Z.expand(PROBES, *Z.shape).flatten(0, 1)
     u = u / _size(u)
-    halves = Z.new_zeros(2, PROBES * len(Z))
+    base = off_the_edge(f, base, ROOM * (h * u).abs()) if f.findings.refused else base
+    halves, refused = Z.new_zeros(2, PROBES * len(Z)), f.findings.refused
     tiny = torch.finfo(f.dtype).tiny
     settling, measured = (SETTLING, MEASURED) if count == 1 else FEWER
     with f.evaluating():
@@ -205,6 +221,7 @@ def _follow(
                 if dither:
                     moved = torch.randn(base.shape, generator=generator, dtype=torch.float32)
                     at = base + dither * moved.to(base)
+                at = f.clipped(at, (h * u).abs())
                 grown += (f(at + h * u) - f(at - h * u)) / (2 * h * count)
             size = _size(grown)
             if step >= settling:
@@ -216,6 +233,9 @@ def _follow(
             # A difference that vanished, or overflowed, keeps its direction.
             usable = (size > 0) & torch.isfinite(size)
             u = torch.where(usable, grown / size.clamp_min(tiny), u)
+    if f.findings.refused != refused:
+        # Only now it is known that there is an edge to keep off.
+        return _follow(f, Z, lengths, other, error=error, dither=dither, count=count, seed=seed)
     return (halves / (measured / 2)).reshape(2, PROBES, -1), others.to(Z.device)
 
 
@@ -229,7 +249,8 @@ def _flat(f: SelfMap, Z: Tensor, seed: int) -> Bool[Tensor, " n"]:
     for _ in range(PROBES):
         u = torch.randn(Z.shape, generator=generator, dtype=torch.float32).to(Z)
         for way in (1, -1):
-            change = (f(Z + way * NEARBY * f.unit * u / _size(u)) - images).flatten(1).abs().amax(1)
+            near = f.clipped(Z + way * NEARBY * f.unit * u / _size(u))
+            change = (f(near) - images).flatten(1).abs().amax(1)
             flat &= change <= rounding
     return flat
 

@@ -44,12 +44,12 @@ def in_float64(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> SelfMap | None:
     single = f(z).double()
     for double in _candidates(f):
         try:
-            values = double(nudged)
+            values = double(double.clipped(nudged))
         except (MnemoscopeError, RuntimeError, TypeError):
             continue
         fine = values.dtype == torch.float64 and not torch.equal(values, values.float().double())
         far = rms(values - single) > AGREE * torch.maximum(rms(single), rms(nudged))
-        if fine and not bool(far.any()):
+        if fine and not bool(far.any()) and bool(torch.isfinite(values).any()):
             # What was found of the map holds in both precisions.
             double.findings.adopt(f.findings)
             double.findings.exempt = True

@@ -14,6 +14,9 @@ from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.starts import block_size, bred
 from mnemoscope.maps import SelfMap
 
+OWN = ("held_out", "given")
+"""Kinds of starts that are not drawn."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -41,10 +44,15 @@ def from_blocks(
     blocks: Iterable[Float[Tensor, "b *shape"]],
     **options: Unpack[OrbitOptions],
 ) -> tuple[Atlas, Ended]:
-    """Starts that come in blocks: the atlas with what they found, and where they ended."""
+    """Starts that come in blocks: the atlas with what they found, and where they ended.
+
+    Entries of starts that are drawn are moved to the nearest bound of the map's domain, if it has
+    bounds; a caller's own (`OWN`) are followed from where they are.
+    """
     labels, status, applications = [], [], 0
     witness: dict[int, Tensor] = {}
-    for block in blocks:
+    for drawn in blocks:
+        block = drawn if kind in OWN else f.clipped(drawn)
         atlas, found, orbits = survey(f, block, atlas, **options)
         for label in set(found.tolist()) - set(witness) - {-1}:
             witness[label] = block[int((found == label).nonzero()[0, 0])].clone()

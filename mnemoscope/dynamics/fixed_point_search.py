@@ -220,6 +220,8 @@ def _one_of_each(
 
 def _spread(Z: Float[Tensor, "n *shape"]) -> float:
     """How far states typically lie from their median (RMS); of one state, its size; never 0."""
+    # Images of starts outside the map's domain are none.
+    Z = Z[torch.isfinite(Z).flatten(1).all(1)]
     if len(Z) == 0:
         return 1.0
     sizes = (rms(Z - Z.median(0).values).median(), rms(Z).median())

@@ -94,6 +94,7 @@ class Status(IntEnum):
     CYCLE = 1
     DIVERGED = 2
     UNSETTLED = 3
+    LEFT_DOMAIN = 4
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,13 @@ class Orbits:
 
     Attributes:
         end: `(n, *shape)`, the last state: within `tol` of the limit if converged, on the cycle if
-            one was closed, the last finite state if diverged.
+            one was closed, the last finite state if diverged, the last one in the map's domain if
+            it left that; a start that lies outside of it is its own end.
         steps: `(n,)`, applications of `f` from the start to `end`; if the orbit was slow, those
             that were made to follow it by leaps, fewer than it has steps, and none where another
             was followed that it had come together with.
         residual: `(n,)`, root mean square of `f(end) - end`, in units; of `f^p(end) - end` for a
-            cycle.
+            cycle; NaN of a start outside the domain.
         period: `(n,)`, 1 if converged, `p` for a cycle, 0 otherwise.
         status: `(n,)`, codes of `Status`.
         distance: `(n,)`, from `end` to the limit (RMS, in units), extrapolated from the latest
@@ -128,7 +130,7 @@ class Orbits:
 
     @property
     def names(self) -> list[str]:
-        """The status of each orbit as a word: converged, cycle, diverged, unsettled."""
+        """The status of each as a word: converged, cycle, diverged, left_domain, unsettled."""
         return [Status(code).name.lower() for code in self.status.tolist()]
 
     def count(self, status: Status) -> int:
@@ -155,7 +157,7 @@ def iterate(
     batch_size: int | None = None,
     landmarks: Float[Tensor, "m *shape"] | None = None,
 ) -> Orbits:
-    """Iterates `f` from each start until the orbit converges, closes a cycle or diverges.
+    """Iterates `f` from each start until it converges, closes a cycle, diverges or leaves.
 
     - *converged*: the limit is no further than `tol` units (RMS) from the last state. Where steps
       shrink by the ratio `q` each, it is `s q / (1 - q)` away after a step of `s`
@@ -165,6 +167,8 @@ def iterate(
       powers of two, from 32 on, so the first return gives the smallest period). It does so again,
       missing by less, and the same bound says that the cycle is no further than `tol` units away;
     - *diverged*: NaN, infinity, or RMS beyond `1e6 max(unit, RMS(start))`;
+    - *left_domain*: its next state, or its start, lies outside the map's domain: an entry is out of
+      the bounds that the map was given, or the map raises for that state;
     - *unsettled*: none of these after `max_steps`, or steps have fallen to rounding before the
       limit was near; `distance` says how far it still is, where that is known.
 
@@ -357,7 +361,7 @@ def _enter_followed(
     cycle = went.converged & (step > NEAR * tol) & (period > 1)
     residual = torch.where(cycle, gap, step)
     periods = torch.where(cycle, period, went.converged.long())
-    status = _codes(went.diverged, went.converged & ~cycle, cycle)
+    status = _codes(went.diverged, went.converged & ~cycle, cycle, went.left)
     orbits.end[rows], orbits.residual[rows] = end[own], residual[own]
     orbits.period[rows], orbits.status[rows] = periods[own], status[own]
     known = (torch.isfinite(went.distance) | went.diverged)[own]
@@ -388,8 +392,10 @@ def _follow(
     while len(batch):
         turn += 1
         looking, collecting = turn % LOOK == 0, turn % stride == 0
-        image = f(batch.z)
-        fate = _judged(batch, image, limits, turn, waiting=stride > 1)
+        image, outside = f.images(batch.z)
+        # A map that raises has the device waited for in any case, and is not to raise again.
+        collecting |= outside is not None and bool(f.findings.refused)
+        fate = _judged(batch, image, _left(f, image, outside), limits, turn, waiting=stride > 1)
         target = torch.full_like(batch.index, -1)
         if landmarks is not None and collecting:
             landmarks = _learned(landmarks, batch.z[fate.new], 100 * limits.tol)
@@ -419,6 +425,8 @@ class _Fate(NamedTuple):
         step: `(b,)`, its length.
         gap: `(b,)`, how far it is from the anchor.
         lost: `(b,)`, whether the orbit has diverged.
+        left: `(b,)`, whether it has left the domain.
+        outside: `(b,)`, whether it had before this step.
         still: `(b,)`, whether it has converged to a fixed point.
         closed: `(b,)`, or to a cycle.
         slow: `(b,)`, whether it is better followed by leaps.
@@ -431,6 +439,8 @@ class _Fate(NamedTuple):
     step: Tensor
     gap: Tensor
     lost: Tensor
+    left: Tensor
+    outside: Tensor
     still: Tensor
     closed: Tensor
     slow: Tensor
@@ -442,11 +452,37 @@ class _Fate(NamedTuple):
     @property
     def known(self) -> Tensor:
         """Whether the orbit is done, or goes on elsewhere."""
-        return self.lost | self.still | self.closed | self.slow
+        return self.lost | self.left | self.still | self.closed | self.slow
+
+
+class _Left(NamedTuple):
+    """Which orbits have left the domain, and which had before the present step."""
+
+    now: Tensor
+    before: Tensor
+
+
+def _left(f: SelfMap, image: Tensor, outside: Tensor | None) -> _Left | None:
+    """Which orbits have left the domain; None where none has."""
+    if outside is None and f.domain is None:
+        return None
+    none = torch.zeros(len(image), dtype=torch.bool, device=image.device)
+    before = none if outside is None else outside
+    if f.domain is None:
+        return _Left(before, before)
+    # What is not finite has diverged.
+    finite = torch.isfinite(image).flatten(1).all(1)
+    return _Left(before | (finite & ~f.domain.holds(image)), before)
 
 
 def _judged(
-    batch: WorkingBatch, image: Tensor, limits: _Limits, turn: int, *, waiting: bool
+    batch: WorkingBatch,
+    image: Tensor,
+    gone: _Left | None,
+    limits: _Limits,
+    turn: int,
+    *,
+    waiting: bool,
 ) -> _Fate:
     """Judges all orbits; where nothing may be waited for, also those that are far from done."""
     tol, step = limits.tol, rms(image - batch.z)
@@ -456,10 +492,12 @@ def _judged(
     floor = limits.floor(batch.level)
     limit = floor.clamp_min(tol)
     lost = ~torch.isfinite(step) | (batch.level > batch.bound)
-    gap = _gap(batch, image)
-    near = ~lost & (step <= limit)
-    back = ~lost & ((gap <= RETURN * step) | (gap <= floor / 4))
     no = torch.zeros_like(lost)
+    left, outside = (no, no) if gone is None else gone
+    lost = lost & ~left
+    gap = _gap(batch, image)
+    near = ~(lost | left) & (step <= limit)
+    back = ~(lost | left) & ((gap <= RETURN * step) | (gap <= floor / 4))
     still, closed, slow, new = no, no, no, no
     distance, period = torch.full_like(step, torch.nan), torch.ones_like(batch.age)
     spent = batch.age + 1 >= limits.max_steps
@@ -479,10 +517,10 @@ def _judged(
         batch.expect(back & ~(closed | (slow & limits.leaps)), image, gap, period)
     if turn >= SLOW_FROM:
         slow = slow | coherent(batch, step, gap) | (spent & (batch.age >= LONG))
-        slow = slow & ~(lost | still | closed)
+        slow = slow & ~(lost | left | still | closed)
     if not limits.leaps:
         slow = no
-    return _Fate(step, gap, lost, still, closed, slow, spent, period, distance, new)
+    return _Fate(step, gap, lost, left, outside, still, closed, slow, spent, period, distance, new)
 
 
 class _Landmarks(NamedTuple):
@@ -510,12 +548,19 @@ def _none_yet(Z: Tensor) -> _Found:
 def _enter(found: _Found, batch: WorkingBatch, image: Tensor, fate: _Fate, rows: Tensor) -> None:
     """Enters the orbits that leave."""
     orbits, out = found.orbits, batch.index[rows]
-    cycle, still = fate.closed[rows], fate.still[rows]
-    orbits.end[out] = torch.where(expand(cycle, image), image[rows], batch.z[rows])
-    orbits.residual[out] = torch.where(cycle, fate.gap[rows], fate.step[rows])
-    orbits.steps[out] = batch.age[rows] + cycle
+    cycle, still, left = fate.closed[rows], fate.still[rows], fate.left[rows]
+    end = torch.where(expand(cycle, image), image[rows], batch.z[rows])
+    step = torch.where(cycle, fate.gap[rows], fate.step[rows])
+    steps = batch.age[rows] + cycle
+    back = fate.outside[rows] & left & (batch.age[rows] > 0)
+    if bool(left.any()):
+        # That the map raises for a state is only seen when it is to be left.
+        before = batch.before[rows]
+        step = torch.where(back, rms(batch.z[rows] - before), step)
+        end, steps = torch.where(expand(back, before), before, end), steps - back.long()
+    orbits.end[out], orbits.residual[out], orbits.steps[out] = end, step, steps
     orbits.period[out] = torch.where(cycle, fate.period[rows], still.long())
-    orbits.status[out] = _codes(fate.lost[rows], still, cycle)
+    orbits.status[out] = _codes(fate.lost[rows], still, cycle, left)
     orbits.distance[out] = fate.distance[rows]
     found.slow[out] = torch.where(fate.slow, fate.period, 0)[rows]
 
@@ -571,9 +616,10 @@ def orbit_batch_size(f: SelfMap) -> int:
     return f.batch_size(bytes_per_state, largest=BATCH_OF_SMALL if f.size <= SMALL else BATCH)
 
 
-def _codes(lost: Tensor, still: Tensor, cycle: Tensor) -> Tensor:
+def _codes(lost: Tensor, still: Tensor, cycle: Tensor, left: Tensor) -> Tensor:
     codes = torch.full_like(lost, Status.UNSETTLED, dtype=torch.int64)
     codes[cycle] = Status.CYCLE
     codes[still] = Status.CONVERGED
     codes[lost] = Status.DIVERGED
+    codes[left] = Status.LEFT_DOMAIN
     return codes

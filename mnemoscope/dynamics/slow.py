@@ -77,6 +77,7 @@ class Followed:
         distance: `(n,)`, from `end` to the limit (RMS), by the model; infinite where it sees none.
         converged: `(n,)`, whether that is within the tolerance.
         diverged: `(n,)`, whether the orbit left the bound.
+        left: `(n,)`, whether it left the map's domain; its end is the last state there.
     """
 
     end: Float[Tensor, "n *shape"]
@@ -84,6 +85,7 @@ class Followed:
     distance: Float[Tensor, " n"]
     converged: Bool[Tensor, " n"]
     diverged: Bool[Tensor, " n"]
+    left: Bool[Tensor, " n"]
 
 
 class _Model(NamedTuple):
@@ -182,22 +184,24 @@ class _Chase:
         self.open = torch.arange(n, device=z.device)
         # Where the next window begins; where the last one that counts ended, and its last step.
         self.at, self.base, self.last = z.clone(), z.clone(), torch.zeros_like(z)
+        # The state before a base: the last one in the domain, if the base is not.
+        self.before = z.clone()
         self.model = _straight(torch.zeros_like(z), real)
         self.ahead, self.length = self.model.start.clone(), torch.full_like(whole, WINDOW)
         self.leapt, self.over = whole > 0, whole > 0
         self.idle, self.steps, self.windows = whole.clone(), whole.clone(), whole.clone()
         self.distance = torch.full_like(real, torch.inf)
-        self.converged, self.diverged = whole > 0, whole > 0
+        self.converged, self.diverged, self.left = whole > 0, whole > 0, whole > 0
 
     def followed(self) -> tuple[Tensor, ...]:
         """The fields of `Followed`."""
         end = self.base.reshape(-1, *self.f.shape)
-        return end, self.steps, self.distance, self.converged, self.diverged
+        return end, self.steps, self.distance, self.converged, self.diverged, self.left
 
     def round(self) -> None:
         """Takes a window for each orbit, checks the leap before it, and leaps again."""
         rows = self.open
-        states = self._window(self.at[rows])
+        states, outside = self._window(self.at[rows])
         self.steps[rows] += WINDOW
         self.windows[rows] += 1
         leapt, length, windows = self.leapt[rows], self.length[rows], self.windows[rows]
@@ -211,7 +215,8 @@ class _Chase:
         self.length[rows] = torch.where(right, adapted.clamp_min(SHORTEST), adapted)
         self.idle[rows[right & leapt]] = 0
         if bool(right.any()):
-            self._arrive(rows[right], states[right], leapt[right])
+            gone = None if outside is None else outside[right]
+            self._arrive(rows[right], states[right], leapt[right], gone)
         spent = self.steps[rows] >= self.allowance[rows]
         self.over[rows] |= spent | (self.idle[rows] >= PATIENCE)
         self.at[rows[fading]] = states[fading, -1]
@@ -225,20 +230,39 @@ class _Chase:
         size = torch.maximum(rms(last), rms(self.last[rows]))
         return rms(steps[:, 0] - first) / size, rms(steps[:, -1] - last) / size
 
-    def _window(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n w d"]:
-        states = [z]
+    def _window(
+        self, z: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "n w d"], Bool[Tensor, "n w"] | None]:
+        """Some states of each orbit, and which lie outside the domain; None if all lie in it."""
+        states, outside, domain = [z], [], self.f.domain
+        none = torch.zeros(len(z), dtype=torch.bool, device=z.device)
+        image = z.reshape(-1, *self.f.shape)
         for _ in range(WINDOW):
-            states.append(self.f(states[-1].reshape(-1, *self.f.shape)).flatten(1))
-        return torch.stack(states, dim=1)
+            image, gone = self.f.images(image)
+            states.append(image.flatten(1))
+            outside.append(none if gone is None else gone)
+        finite = torch.isfinite(image).flatten(1).all(1)
+        outside.append(none if domain is None else finite & ~domain.holds(image))
+        gone = torch.stack(outside, dim=1)
+        return torch.stack(states, dim=1), gone if bool(gone.any()) else None
 
     def _models(self, rows: Tensor) -> "_Model":
         return _Model(*(part[rows] for part in self.model))
 
-    def _arrive(self, rows: Tensor, states: Tensor, leapt: Tensor) -> None:
+    def _arrive(self, rows: Tensor, states: Tensor, leapt: Tensor, outside: Tensor | None) -> None:
         """Takes the ends of these windows for the new bases, and models them."""
         end, steps = states[:, -1], states.diff(dim=1)
         lost = ~torch.isfinite(states).flatten(1).all(1) | (rms(end) > self.bound[rows])
         self.diverged[rows] = lost
+        if outside is not None:
+            left = outside.any(1)
+            first = outside.long().argmax(1)
+            before = torch.cat([self.before[rows, None], states], dim=1)
+            last = before[torch.arange(len(rows), device=rows.device), first]
+            self.base[rows] = torch.where(left[:, None], last, self.base[rows])
+            self.left[rows], self.diverged[rows] = left, lost & ~left
+            lost = lost | left
+        self.before[rows] = states[:, -2]
         steps = torch.where(lost[:, None, None], 0, steps)
         step = steps[:, -1]
         length, noise = rms(step), ROUNDING * torch.finfo(end.dtype).eps * rms(end)

@@ -22,6 +22,7 @@ class WorkingBatch:
     Attributes:
         index: `(b,)`, which start each orbit belongs to.
         z: `(b, *shape)`, their present states.
+        before: `(b, *shape)`, the states before these; the starts themselves at first.
         age: `(b,)`, steps taken.
         anchor: `(b, *shape)`, the earlier state that a return is looked for to.
         anchored: `(b,)`, the step of it; 0 before there is one.
@@ -39,6 +40,7 @@ class WorkingBatch:
 
     index: Int[Tensor, " b"]
     z: Float[Tensor, "b *shape"]
+    before: Float[Tensor, "b *shape"]
     age: Int[Tensor, " b"]
     anchor: Float[Tensor, "b *shape"]
     anchored: Int[Tensor, " b"]
@@ -95,6 +97,7 @@ class WorkingBatch:
         Nothing that the device has computed is waited for.
         """
         self.age = self.age + (~leaving).long()
+        self.before = torch.where(expand(leaving, image), self.before, self.z)
         self.z = torch.where(expand(leaving, image), self.z, image)
         moved = self._powers() & ~leaving
         self.anchor = torch.where(expand(moved, image), self.z, self.anchor)
@@ -103,7 +106,7 @@ class WorkingBatch:
     def advance(self, image: Float[Tensor, "b *shape"], leaving: Bool[Tensor, " b"]) -> None:
         """Takes a step; one that leaves gives its place to the next start, or closes the ranks."""
         self.age = self.age + 1
-        self.z = image
+        self.before, self.z = self.z, image
         if bool(leaving.any()):
             self._replace(leaving.nonzero()[:, 0])
         moved = self._powers().nonzero()[:, 0]
@@ -122,6 +125,7 @@ class WorkingBatch:
         return {
             "index": new,
             "z": starts,
+            "before": starts,
             "age": zero,
             "anchor": starts.clone(),
             "anchored": zero.clone(),
@@ -141,6 +145,7 @@ class WorkingBatch:
         filled, closed = rows[: len(new)], rows[len(new) :]
         # The image may be a view of the state, or of something that is the map's own.
         self.z = self.z.clone()
+        self.before = self.before.clone() if len(filled) else self.before
         if len(filled):
             for name, values in self._fresh(new).items():
                 getattr(self, name)[filled] = values

@@ -18,10 +18,19 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps.failures import FailedMap
+from mnemoscope.maps.edge import off_the_edge
+from mnemoscope.maps.failures import MapFailedError
 from mnemoscope.maps.live_memory import is_memory
 from mnemoscope.maps.prediction_check import check_prediction
-from mnemoscope.maps.resolution import Resolution, expanded, measure_resolution, rms
+from mnemoscope.maps.resolution import (
+    NARROW,
+    NEARBY,
+    Inwards,
+    Resolution,
+    expanded,
+    measure_resolution,
+    rms,
+)
 from mnemoscope.maps.self_map import Findings, SelfMap
 from mnemoscope.unit import unit_of_starts
 
@@ -65,6 +74,9 @@ SPANNED = 3
 """Largest state, in entries, that the directions of every check span: two random and the constant
 one."""
 
+TRIED = 64
+"""States among which some are looked for that the map takes, where it raises for the first ones."""
+
 UNTRUE = "a map whose derivatives are not those of its values"
 """What is wrong with a part that is cut off."""
 
@@ -91,9 +103,13 @@ def check_map(f: SelfMap, Z: Float[Tensor, "n *shape"], *, finite: bool = True) 
         Z: `(n, *shape)`, states that it is to be measured at.
         finite: Whether the images of the states that are tried must be finite.
 
+    States outside the map's domain, and states at which it raises, are an error: those here are to
+    be measured. The check itself evaluates it in its domain only.
+
     Raises:
         MnemoscopeError: an image is not finite, differs from one evaluation to the next, or depends
-            on the rest of the batch; derivatives are not those of the values.
+            on the rest of the batch; derivatives are not those of the values; a state lies outside
+            the domain.
     """
     Z = f.batch(Z)
     check_derivatives(f, Z)
@@ -102,9 +118,9 @@ def check_map(f: SelfMap, Z: Float[Tensor, "n *shape"], *, finite: bool = True) 
     if not finite:
         return
     if f.written_out and len(Z):
-        images = f(Z[_places(Z)])
-        bad = (~torch.isfinite(images)).flatten(1).any(1)
-        broken = int(_places(Z)[bad][0]) if bool(bad.any()) else None
+        places = _places(f, Z)
+        bad = (~torch.isfinite(f(Z[places]))).flatten(1).any(1)
+        broken = int(places[bad][0]) if bool(bad.any()) else None
     if broken is not None:
         raise MnemoscopeError(
             f"a map that makes NaN or infinity of state {broken} in its first step",
@@ -119,7 +135,8 @@ def check_derivatives(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
     Raises:
         MnemoscopeError: as `check_map`, but for images that are not finite.
     """
-    check_values(f, Z)
+    f.refuse_outside(f.batch(Z))
+    check_values(f, Z, everywhere=True)
     if f.findings.untrue and f.resolution.smooth:
         raise MnemoscopeError(
             f.findings.untrue,
@@ -149,8 +166,14 @@ def check_loaded(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
             _KNOWN.pop(module, None)
 
 
-def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
+def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"], *, everywhere: bool = False) -> None:
     """Checks a map of which values suffice; `f.by_values` says where derivatives are not theirs.
+
+    Args:
+        f: The map.
+        Z: `(n, *shape)`, states that it is to be evaluated at.
+        everywhere: Whether all of them must lie in the map's domain. If not, it is checked at some
+            that do, and not at all where none does.
 
     Raises:
         MnemoscopeError: an image differs from one evaluation to the next, or depends on the rest of
@@ -168,12 +191,19 @@ def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
         f.findings.adopt(cached)
         return
     Z = f.batch(Z)
-    places = _places(Z)
+    places = _places(f, Z)
+    unit = f.known_unit or unit_of_starts(Z)
     before = torch.random.get_rng_state()
     try:
         with f.evaluating():
-            found = _examine(f, Z[places], unit=f.known_unit or unit_of_starts(Z))
-    except FailedMap as error:
+            try:
+                found = _examine(f, Z[places], unit=unit)
+            except MapFailedError:
+                places = places[:0] if everywhere else _defined_places(f, Z)
+                if len(places) == 0:
+                    raise
+                found = _examine(f, Z[places], unit=unit)
+    except MapFailedError as error:
         # A layer that takes one state without a batch takes a batch of one, and no other.
         raise f.layout_told(error) from error.__cause__
     finally:
@@ -211,17 +241,18 @@ def compare_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> bool:
         return False
     if _fingerprint(f) is None:
         return False
-    states = _finite_images(f, Z[_places(Z)][: 1 if f.size >= LARGE else None])[0]
+    states = _finite_images(f, Z[_places(f, Z)][: 1 if f.size >= LARGE else None])[0]
     if len(states):
         length = _lengths(f, states)[0]
         start = _random(states, seed=2)
         ours, theirs = start, start
         for _ in range(FOLLOWED if f.size < LARGE else 1):
             ours = _normalized(_products(f, states, ours), ours)
-            plus, minus = f(states + length * theirs), f(states - length * theirs)
+            at = f.clipped(states, (length * theirs).abs())
+            plus, minus = f(at + length * theirs), f(at - length * theirs)
             theirs = _normalized(plus - minus, theirs)
         both, along = torch.cat([states, states]), torch.cat([ours, theirs])
-        holds = any(_Agreement(f, z, along).holds() for z in (both, _moved(both)))
+        holds = any(_Agreement(f, z, along).holds() for z in (both, _moved(f, both)))
         f.findings.untrue = "" if holds or _holds_in_float64(f, both, along) else UNTRUE
     f.findings.followed = True
     if f.findings.untrue:
@@ -229,9 +260,25 @@ def compare_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> bool:
     return bool(f.findings.untrue)
 
 
-def _places(Z: Tensor) -> Int[Tensor, " k"]:
-    """The first, the middle and the last of the finite states; of large ones the first and last."""
-    finite = torch.isfinite(Z).flatten(1).all(1).nonzero()[:, 0]
+def _places(f: SelfMap, Z: Tensor) -> Int[Tensor, " k"]:
+    """The first, the middle and the last of the states in the domain's bounds; of large ones two.
+
+    States that are not finite are passed over.
+    """
+    good = torch.isfinite(Z).flatten(1).all(1)
+    finite = (good if f.domain is None else good & f.domain.holds(Z)).nonzero()[:, 0]
+    return _spread_over(finite, Z)
+
+
+def _defined_places(f: SelfMap, Z: Tensor) -> Int[Tensor, " k"]:
+    """The same of the states that the map does not raise for, among some of them."""
+    some = torch.linspace(0, len(Z) - 1, min(TRIED, len(Z)), device=Z.device).long().unique()
+    found = f.images(Z[some])
+    good = torch.isfinite(Z[some]).flatten(1).all(1)
+    return _spread_over(some[good if found.outside is None else good & ~found.outside], Z)
+
+
+def _spread_over(finite: Tensor, Z: Tensor) -> Int[Tensor, " k"]:
     if len(finite) == 0:
         return finite
     some = [0, len(finite) // 2, len(finite) - 1]
@@ -248,8 +295,10 @@ def _fingerprint(f: SelfMap) -> tuple[object, ...] | None:
     versions = tuple((id(t), 0 if t.is_inference() else t._version) for t in tensors)
     layers = [m for module in f.modules for m in module.modules()]
     hooks = tuple(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in layers)
+    # A power has those of one application.
+    boxes = frozenset(box.bounds or id(box) for box in f.boxes if box is not None)
     # Not the mode that a network is in: it is always evaluated in eval mode.
-    return versions, hooks, f.dtype, f.shape
+    return versions, hooks, f.dtype, f.shape, boxes
 
 
 def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
@@ -259,7 +308,7 @@ def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
         return found
 
     def resolution() -> Resolution:
-        return measure_resolution(_values(f), _finite_images(f, states)[0], unit=unit)
+        return _resolution(f, _finite_images(f, states)[0], unit)
 
     images = _independent(f, states, unit=unit)
     finite = torch.isfinite(images).flatten(1).all(1)
@@ -268,13 +317,17 @@ def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
     states, images = states[finite], images[finite]
     if len(states) == 0:
         return found
+    f.findings.centre = found.centre = states.mean(0, keepdim=True)
     if not f.differentiable:
         found.resolution = resolution()
         return found
     points, directions = _directions(states, images)
     try:
-        agreement = _Agreement(f, points, directions)
-        holds = agreement.holds() or _Agreement(f, _moved(points), directions).holds()
+        refused = f.findings.refused
+        agreement, holds = _agree(f, points, directions)
+        if f.findings.refused != refused:
+            # Where the map raised next to a state nothing was compared.
+            agreement, holds = _agree(f, points, directions)
     except (RuntimeError, NotImplementedError, MnemoscopeError) as error:
         if is_memory(error):
             raise
@@ -293,10 +346,31 @@ def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
     return found
 
 
+def _agree(f: SelfMap, points: Tensor, directions: Tensor) -> "tuple[_Agreement, bool]":
+    """Products and quotients at points, and whether these agree there or close by."""
+    agreement = _Agreement(f, points, directions)
+    return agreement, agreement.holds() or _Agreement(f, _moved(f, points), directions).holds()
+
+
+def _resolution(f: SelfMap, states: Tensor, unit: float) -> Resolution:
+    """The steps in which values come; within the domain, as far as it is known."""
+    refused = f.findings.refused
+    values = _values(f)
+    if not f.bounded:
+        found = measure_resolution(values, states, unit=unit)
+        if f.findings.refused == refused:
+            return found
+    width = torch.inf if f.domain is None else f.domain.narrowest(states)
+    if f.findings.refused:
+        width = min(width, NEARBY / NARROW * unit)
+    inwards = Inwards(lambda Z, reach: off_the_edge(f, Z, reach), width, f.findings.refused != "")
+    return measure_resolution(values, states, unit=unit, inwards=inwards)
+
+
 def _independent(f: SelfMap, states: Tensor, *, unit: float) -> Float[Tensor, "n *shape"]:
     """The images of states, which are the same together, in another order, and alone."""
     rows = _with_others(f, states)
-    together = f(rows)
+    together = f.at_each(rows)
     backwards = f(rows.flip(0)).flip(0)
     alone = torch.cat([f(row[None]) for row in rows])
     finite = torch.isfinite(together)
@@ -370,7 +444,12 @@ def _is_quantized(module: nn.Module) -> bool:
 def _sensitivity(f: SelfMap, rows: Tensor, images: Tensor) -> float:
     """The largest change of an image when each entry of its state is rounded differently."""
     eps = torch.finfo(f.dtype).eps
-    return max(_apart(f(rows * (1 + eps * _random(rows, seed=k))), images) for k in range(2))
+    found = []
+    for k in range(2):
+        moved = f.images(f.clipped(rows * (1 + eps * _random(rows, seed=k))))
+        inside = slice(None) if moved.outside is None else ~moved.outside
+        found.append(_apart(moved.values[inside], images[inside]) if len(images[inside]) else 0.0)
+    return max(found)
 
 
 def _with_others(f: SelfMap, states: Tensor) -> Tensor:
@@ -386,12 +465,12 @@ def _with_others(f: SelfMap, states: Tensor) -> Tensor:
     low, high = flat.amin(), flat.amax()
     ends = (low, high) if bool(low < high) else (0 * low, 2 * high)
     others = torch.cat([(end + flat.flip(1)) / 2 for end in ends][:wanted])
-    rows = torch.cat([states, others.reshape(-1, *states.shape[1:])])
+    others = f.clipped(others.reshape(-1, *states.shape[1:]))
     try:
-        f(rows[len(states) :])
+        outside = f.images(others).outside
     except MnemoscopeError:
         return states
-    return rows
+    return torch.cat([states, others if outside is None else others[~outside]])
 
 
 def _apart(a: Tensor, b: Tensor) -> float:
@@ -430,9 +509,14 @@ def _directions(states: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
     return points, torch.cat([_normalized(v, ones) for v in made])
 
 
-def _moved(points: Tensor) -> Tensor:
-    """Points a hundredth away: not where entries tie, or a kink lies at the very state."""
-    return points + expanded(rms(points) / 100, points) * _random(points, seed=3)
+def _moved(f: SelfMap, points: Tensor) -> Tensor:
+    """Points a hundredth away: not where entries tie, or a kink lies at the very state.
+
+    Those that the map does not take stay where they are.
+    """
+    moved = f.clipped(points + expanded(rms(points) / 100, points) * _random(points, seed=3))
+    outside = f.images(moved).outside
+    return moved if outside is None else torch.where(expanded(outside, points), points, moved)
 
 
 def _random(states: Tensor, *, seed: int) -> Tensor:
@@ -472,6 +556,7 @@ class _Agreement:
 
     def __init__(self, f: SelfMap, points: Tensor, directions: Tensor) -> None:
         self._f, self._values = f, _values(f)
+        points = off_the_edge(f, points, (_lengths(f, points)[0] * directions).abs())
         self._points, self._directions = points, directions
         self._products = _products(f, points, directions)
         self._images = self._values(points)
@@ -530,6 +615,7 @@ def _holds_in_float64(f: SelfMap, points: Tensor, directions: Tensor) -> bool:
         return False
     try:
         g = f.to(torch.float64)
+        g.findings.refused, g.findings.centre = f.findings.refused, f.findings.centre
         return _Agreement(g, points.double(), directions.double()).holds()
     except (RuntimeError, MnemoscopeError) as error:
         if is_memory(error):

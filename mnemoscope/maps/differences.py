@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.edge import off_the_edge
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.resolution import expanded, rms
 from mnemoscope.maps.self_map import SelfMap
@@ -48,6 +49,7 @@ class DifferenceLinearization(Linearization):
         self.states, self.values = states, f(states)
         self.products = 0
         self._f, self._length = f, f.resolution.length or _short(f, states)
+        self._base = off_the_edge(f, states, torch.full_like(states, self._length))
         error = f.resolution.quotient_error
         self._count = int(max(1, min((error / ACCURATE) ** 2, ENTRIES // f.size)))
         self._dither = DITHER * self._length if error else 0.0
@@ -72,12 +74,12 @@ class DifferenceLinearization(Linearization):
 
     def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
         vectors = V.flatten(0, 1)
-        states = self.states.expand(len(V), *self.states.shape).flatten(0, 1)
+        states = self._base.expand(len(V), *self.states.shape).flatten(0, 1)
         size = rms(vectors)
         step = vectors * expanded(self._length / size.clamp_min(TINY), vectors)
         total = torch.zeros_like(vectors)
         for _ in range(self._count):
-            at = self._moved(states)
+            at = self._f.clipped(self._moved(states), step.abs())
             total += self._f(at + step) - self._f(at - step)
         grown = total * expanded(size / (2 * self._length * self._count), vectors)
         return grown.reshape(V.shape)

@@ -20,11 +20,11 @@ ARRAYS = "mn.SelfMap(mn.BlackBox(f), shape)"
 """How a function of arrays becomes a map."""
 
 
-class FailedMap(MnemoscopeError):
-    """A map raised an error of its own."""
+class MapFailedError(MnemoscopeError):
+    """A map raised for a batch; what it raised is the cause."""
 
 
-def failed(shape: tuple[int, ...], error: BaseException) -> FailedMap:
+def failed(shape: tuple[int, ...], error: BaseException) -> MapFailedError:
     """Builds the error for a map that raised, from what it raised.
 
     Args:
@@ -33,7 +33,7 @@ def failed(shape: tuple[int, ...], error: BaseException) -> FailedMap:
     """
     reason = (str(error).splitlines() or [""])[0]
     expected, todo = _advice(error)
-    return FailedMap(
+    return MapFailedError(
         f"a map that fails on a batch of shape {shape}: {type(error).__name__}: {reason}",
         expected=expected,
         todo=todo,
@@ -63,7 +63,8 @@ def _advice(error: BaseException) -> tuple[str, str]:
         )
     return (
         "a map from (n, *shape) to (n, *shape), of any values",
-        "check `shape`, or wrap the map so that it takes such a batch",
+        "check `shape`, wrap the map so that it takes such a batch, or say which values it takes: "
+        "domain=(0, None), --domain 0,",
     )
 
 
@@ -101,7 +102,7 @@ def other_layouts(shape: Shape) -> Iterator[tuple[Shape, str]]:
         yield flat, f"let the states be flattened: {FLATTEN}"
 
 
-def takes_other(error: FailedMap, shape: Shape, taken: Shape, way: str) -> FailedMap:
+def takes_other(error: MapFailedError, shape: Shape, taken: Shape, way: str) -> MapFailedError:
     """Builds the error for a map that fails on its states, and takes them in another layout.
 
     Args:
@@ -113,7 +114,7 @@ def takes_other(error: FailedMap, shape: Shape, taken: Shape, way: str) -> Faile
     cause = error.__cause__
     reason = (str(cause).splitlines() or [""])[0]
     what = "flat states " if len(taken) == 1 else ""
-    return FailedMap(
+    return MapFailedError(
         f"a map that takes {what}{_batch(taken)} and fails on {_batch(shape)} "
         f"({type(cause).__name__}: {reason})",
         expected=f"a map from {_batch(shape)} to {_batch(shape)}",
@@ -121,7 +122,7 @@ def takes_other(error: FailedMap, shape: Shape, taken: Shape, way: str) -> Faile
     )
 
 
-def not_taken(error: FailedMap, name: str, shape: Shape, own: Shape) -> MnemoscopeError:
+def not_taken(error: MapFailedError, name: str, shape: Shape, own: Shape) -> MnemoscopeError:
     """Builds the error for a model that does not take states of another shape than its own.
 
     Args:

@@ -49,4 +49,6 @@ def in_feature_units(f: SelfMap, units: Float[Tensor, "*shape"]) -> SelfMap:
         SelfMap(Scaled(u), f.shape, dtype=f.dtype, device=f.device, budget=f.budget)
         for u in (units, 1 / units)
     )
-    return (outer @ f @ inner).with_unit(1.0)
+    # Bounds of the states are divided by the units, as the states are.
+    domain = None if f.domain is None else f.domain.scaled(units)
+    return (outer @ f.with_domain(None) @ inner).with_unit(1.0).with_domain(domain)

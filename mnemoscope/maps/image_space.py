@@ -62,13 +62,16 @@ def image_space(f: SelfMap) -> ImageSpace | None:
     """The space that the map maps into, or None where it is unknown or hardly smaller.
 
     Known it is for a fully connected network of two layers or more without an output activation.
+    Of a map with a domain it is not used: whether entries lie in their bounds, coordinates do not
+    show.
     While the map is being evaluated many times (`SelfMap.evaluating`) it is found once.
     """
     return f.once("image space", lambda: _image_space(f))
 
 
 def _image_space(f: SelfMap) -> ImageSpace | None:
-    layers = plain_layers(f.stages[0]) if len(f.stages) == 1 else None
+    plain = len(f.stages) == 1 and f.domain is None
+    layers = plain_layers(f.stages[0]) if plain else None
     if layers is None or len(layers) < 2 or not isinstance(layers[-1].phi, torch.nn.Identity):
         return None
     first, last = layers[0], layers[-1]

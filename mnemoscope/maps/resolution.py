@@ -11,7 +11,7 @@ error is about `s(h) / h`, least in between.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -91,8 +91,33 @@ SMOOTH = Resolution("smooth", 0.0, 0.0, 0.0)
 Values = Callable[[Float[Tensor, "n *shape"]], Float[Tensor, "n *shape"]]
 
 
+class Inwards(NamedTuple):
+    """Keeps differences in the domain of a map that does not take all states.
+
+    Attributes:
+        moved: Moves states so that differences, which go so far in each entry, stay in it.
+        width: Distance between its bounds.
+        guessed: Whether it is only known from states: then only entries in which these differ are
+            varied, each by as much.
+    """
+
+    moved: Callable[[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]], Tensor]
+    width: float
+    guessed: bool
+
+
+NARROW = 1 / 4
+"""The longest difference, as a share of the distance between the bounds of a domain: so both of its
+ends, and lines from there, have room."""
+
+
 def measure_resolution(
-    f: Values, states: Float[Tensor, "n *shape"], *, unit: float, seed: int = 0
+    f: Values,
+    states: Float[Tensor, "n *shape"],
+    *,
+    unit: float,
+    inwards: Inwards | None = None,
+    seed: int = 0,
 ) -> Resolution:
     """Measures the steps in which the values of a map come, around some states.
 
@@ -102,25 +127,40 @@ def measure_resolution(
         f: The map.
         states: `(n, *shape)`, a few states, at least one.
         unit: The scale of the data.
+        inwards: Keeps differences in the map's domain; default: all states are in it. Directions
+            are then of random signs, which go no further in one entry than in another.
         seed: Seed of the directions.
     """
     base, directions = _lines(states, seed)
+    if inwards is not None:
+        directions = torch.where(directions < 0, -1.0, 1.0).to(base)
+        if inwards.guessed:
+            directions = _varied(directions, states)
     at_base = f(base)
     finite = torch.isfinite(at_base).flatten(1).all(1)
     base, directions, at_base = base[finite], directions[finite], at_base[finite]
     if len(base) == 0:
         return SMOOTH
+
+    def placed(length: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Where differences of this length are taken, their directions, and the values there."""
+        if inwards is None:
+            return base, directions, at_base
+        at = inwards.moved(base, length * directions.abs())
+        return at, directions, f(at)
+
+    longest = WIDEST * unit if inwards is None else min(WIDEST * unit, NARROW * inwards.width)
     steps = next(
         (
             step
-            for length in (NEARBY * unit, WIDEST * unit)
-            if (step := _steps(f, base, directions, at_base, length)) is not None
+            for length in (min(NEARBY * unit, longest), longest)
+            if (step := _steps(f, *placed(length), length)) is not None
         ),
         None,
     )
     if steps is None:
         return SMOOTH
-    spacing, length = _ladder(f, base, directions, at_base, steps, WIDEST * unit)
+    spacing, length = _ladder(f, placed, steps, longest)
     kind: Kind = "quantized" if steps >= FINE * unit else "coarse"
     return Resolution(kind, spacing, steps, length)
 
@@ -134,6 +174,14 @@ def _lines(states: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(points.shape, generator=generator, dtype=torch.float32).to(points)
     return points, drawn / expanded(rms(drawn), drawn)
+
+
+def _varied(directions: Tensor, states: Tensor) -> Tensor:
+    """Directions in the entries in which the states differ, or are not 0, of RMS 1 again."""
+    size = states.std(0, keepdim=True, correction=0)
+    size = size if bool(size.any()) else states.abs().mean(0, keepdim=True)
+    some = directions * size if bool(size.any()) else directions
+    return some / expanded(rms(some), some)
 
 
 def _steps(
@@ -173,13 +221,20 @@ def _steps(
 
 
 def _ladder(
-    f: Values, base: Tensor, directions: Tensor, at_base: Tensor, step: float, longest: float
+    f: Values,
+    placed: Callable[[float], tuple[Tensor, Tensor, Tensor]],
+    step: float,
+    longest: float,
 ) -> tuple[float, float]:
     """The spacing (RMS) and the length of the best difference quotient."""
     best, length, spacing = float("inf"), longest, 0.0
-    h = longest
+    h, least = longest, torch.finfo(placed(longest)[0].dtype).eps * longest
     while True:
+        base, directions, at_base = placed(h)
         plus, minus = f(base + h * directions), f(base - h * directions)
+        if h >= least and not bool(torch.isfinite(rms(plus)).any()):
+            h, longest = h / LADDER, h / LADDER  # Beyond the edge all the way.
+            continue
         first, second = _over(plus - minus) / 2, _over(plus - 2 * at_base + minus)
         visible = first >= VISIBLE * step
         if not visible and h < longest:
@@ -187,7 +242,7 @@ def _ladder(
         spacing = 2**0.5 * second
         if second / h < best:
             best, length = second / h, h
-        if not visible or h < torch.finfo(base.dtype).eps * longest:
+        if not visible or h < least:
             return spacing, length
         h /= LADDER
 

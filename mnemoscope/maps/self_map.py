@@ -1,5 +1,6 @@
 """`SelfMap`: the one abstraction that spectra, orbits and audits are made of."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.maps.chain import ChainLinearization
 from mnemoscope.maps.derivatives import (
     DIFFERENCES,
@@ -20,9 +21,10 @@ from mnemoscope.maps.derivatives import (
     Choice,
     Derivatives,
 )
+from mnemoscope.maps.domain import Domain, checked_domain
 from mnemoscope.maps.failures import (
     ARRAYS,
-    FailedMap,
+    MapFailedError,
     failed,
     gives_flat,
     not_taken,
@@ -39,6 +41,7 @@ from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.layout import restored
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.live_memory import TooMuch, is_memory
+from mnemoscope.maps.raising import Images, images_where_defined
 from mnemoscope.maps.resolution import SMOOTH, Resolution
 from mnemoscope.maps.trial import takes
 from mnemoscope.maps.weights import refuse_empty
@@ -54,6 +57,11 @@ Stage = Callable[[Tensor], Tensor]
 
 Made = TypeVar("Made")
 
+_log = logging.getLogger("mnemoscope")
+
+CONSTANTS = (0.0, 1.0, 0.5)
+"""The entries of constant states, one of which a map must take."""
+
 AT_ONCE = 64 * 2**20
 """Bytes for which nobody is asked whether they are free."""
 
@@ -68,6 +76,8 @@ class Findings:
         untrue: Why its derivatives are not to be used; empty where they are.
         broken: The state, of those it was checked at, with an image that is not finite.
         followed: Whether derivatives were compared along directions of growth too.
+        refused: What the map raised for states that it does not take; empty where it never did.
+        centre: A state in the midst of those that it was checked at; None: it was not.
     """
 
     def __init__(self, *, exempt: bool = False) -> None:
@@ -78,10 +88,14 @@ class Findings:
         self.untrue = ""
         self.broken: int | None = None
         self.followed = False
+        self.refused = ""
+        self.centre: Tensor | None = None
 
     def adopt(self, other: "Findings") -> None:
         """Takes over what was found of the same map elsewhere."""
+        refused = self.refused or other.refused
         vars(self).update(vars(other))
+        self.refused = refused
 
 
 class SelfMap:
@@ -106,15 +120,20 @@ class SelfMap:
             is free).
         unit: The scale of the data, of which tolerances and distances are shares (default: that
             of the data which a measurement is given; see `mnemoscope.unit`).
+        domain: `(low, high)`, the least and the largest entry of the states that the map takes;
+            None, or a bound that is infinite, for no bound. States with an entry outside of it, and
+            states at which the map raises, are outside the map's domain: their images are NaN, and
+            orbits that come there end (`mnemoscope.maps.domain`).
 
     Attributes:
         shape_binds: Whether it is a map of states of this shape alone (default). Otherwise what
             takes a map and states makes one of the states' shape.
 
     Raises:
-        MnemoscopeError: the unit is not above 0, the budget is too small for one state, the shape
-            is not known, the output's shape, dtype or device differs from the input's, or a dropout
-            or batch-norm layer is in training mode.
+        MnemoscopeError: the unit is not above 0, the domain is empty, the budget is too small for
+            one state, the shape is not known, the map raises at all `CONSTANTS` (or the states of
+            its domain that are nearest to them), the output's shape, dtype or device differs from
+            the input's, or a dropout or batch-norm layer is in training mode.
 
     Example:
         >>> import torch
@@ -132,11 +151,17 @@ class SelfMap:
         device: torch.device | str | None = None,
         budget: int | None = None,
         unit: float | None = None,
+        domain: Domain | Sequence[float | None] | None = None,
     ) -> None:
         if isinstance(f, nn.Module):
             refuse_empty(f)
         self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (in_single(f),)
         self.shape = _state_shape(f, shape)
+        box = checked_domain(domain)
+        # The states that each stage takes.
+        self.boxes: tuple[Domain | None, ...] = f.boxes if isinstance(f, SelfMap) else (None,)
+        if box is not None:
+            self.boxes = (box, *self.boxes[1:])
         if isinstance(f, SelfMap):
             dtype, device, budget = dtype or f.dtype, device or f.device, budget or f.budget
             unit = f.known_unit if unit is None else unit
@@ -146,6 +171,7 @@ class SelfMap:
         self.dtype = state_dtype(self.modules, dtype)
         self.device = state_device(self.modules, device)
         self._evaluating = False
+        self._value = CONSTANTS[0]
         self._made: dict[str, Any] = {}
         self._footprint: Footprint | None = None
         self.findings = Findings()
@@ -171,6 +197,31 @@ class SelfMap:
     def unit(self) -> float:
         """The scale of the data, of which tolerances and distances are shares; 1 if unknown."""
         return 1.0 if self.known_unit is None else self.known_unit
+
+    @property
+    def domain(self) -> Domain | None:
+        """The bounds between which all entries of a state must lie; None where none are known."""
+        return self.boxes[0]
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there are states that are known not to lie in the domain."""
+        return bool(self.findings.refused) or any(box is not None for box in self.boxes)
+
+    def clipped(
+        self, Z: Float[Tensor, "n *shape"], reach: float | Tensor = 0.0
+    ) -> Float[Tensor, "n *shape"]:
+        """The nearest states that lie between the domain's bounds, `reach` or more from either."""
+        return Z if self.domain is None else self.domain.clipped(Z, reach)
+
+    def with_domain(self, domain: Domain | Sequence[float | None] | None) -> "SelfMap":
+        """The same map with other bounds of its states.
+
+        Raises:
+            MnemoscopeError: the domain is empty.
+        """
+        boxes = (checked_domain(domain), *self.boxes[1:])
+        return self._with_stages(self.stages, boxes=boxes)
 
     def with_unit(self, unit: float) -> "SelfMap":
         """The same map of data of another scale.
@@ -249,7 +300,7 @@ class SelfMap:
             elif not self.differentiable:
                 self._footprint = BlackBoxFootprint(self.size, self.dtype)
             else:
-                state = torch.zeros(1, *self.shape, dtype=self.dtype, device=self.device)
+                state = self._some_state()
                 limit = free_share(self.device) if self.budget is None else self.budget
                 self._footprint = MeasuredFootprint(self._evaluated, state, limit=limit)
         return self._footprint
@@ -267,14 +318,93 @@ class SelfMap:
         return f"SelfMap({names}, shape={self.shape})"
 
     def __call__(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """`f` at each state, on the map's device and in its dtype."""
+        """`f` at each state, on the map's device and in its dtype; NaN outside the domain."""
+        return self.images(Z).values
+
+    def images(self, Z: Float[Tensor, "n *shape"]) -> Images:
+        """`f` at each state, and which states lie outside the domain.
+
+        A batch for which the map raises is halved until the states are found that it raises for
+        (`mnemoscope.maps.raising`).
+
+        Raises:
+            MnemoscopeError: the map fails for another reason than single states.
+        """
+        return self._in_parts(Z, self._where_defined)
+
+    def at_each(self, Z: Float[Tensor, "n *shape"], name: str = "state") -> Tensor:
+        """`f` at states that must all lie in the domain, such as training examples.
+
+        Args:
+            Z: `(n, *shape)`.
+            name: What to call one of them in an error.
+
+        Raises:
+            MnemoscopeError: one lies outside the bounds, or the map raises for one.
+        """
+        Z = self.batch(Z)
+        self.refuse_outside(Z, name)
+        return self._in_parts(Z, self._evaluate).values
+
+    def refuse_outside(self, Z: Float[Tensor, "n *shape"], name: str = "state") -> None:
+        """Refuses states outside the domain's bounds.
+
+        Raises:
+            MnemoscopeError: one lies there.
+        """
+        if self.domain is None or len(Z) == 0:
+            return
+        outside = (~self.domain.holds(Z)).nonzero()[:, 0]
+        if len(outside):
+            row = int(outside[0])
+            entries = Z[row].flatten()
+            low, high = float(entries.min()), float(entries.max())
+            raise MnemoscopeError(
+                f"{name} {row}, whose entries lie between {low:g} and {high:g}",
+                expected=f"entries in the map's domain, {self.domain}",
+                todo=f"leave out the {len(outside)} that are not, or name a wider domain",
+            )
+
+    def _in_parts(self, Z: Tensor, images: Callable[[Tensor], Images]) -> Images:
+        """The images of a batch, evaluated in parts that fit into the budget."""
         Z = self.batch(Z)
         with self.evaluating(), torch.no_grad():
             needed = len(Z) * self.footprint.evaluate if len(Z) > 1 else 0
             if needed <= (AT_ONCE if self.budget is None else self.budget // 2):
-                return self._apply(Z)
+                return images(Z)
             size = self.batch_size(self.footprint.evaluate)
-            return torch.cat([self._apply(part) for part in Z.split(size)])
+            parts = [images(part) for part in Z.split(size)]
+            values = torch.cat([part.values for part in parts])
+            if all(part.outside is None for part in parts):
+                return Images(values, None)
+            outside = [
+                torch.zeros(len(part.values), dtype=torch.bool, device=self.device)
+                if part.outside is None
+                else part.outside
+                for part in parts
+            ]
+            return Images(values, torch.cat(outside))
+
+    def _where_defined(self, Z: Tensor) -> Images:
+        found, refused = images_where_defined(self._evaluate, Z, self._some_state())
+        if refused is not None:
+            self._note_refusal(refused)
+        return found
+
+    def _note_refusal(self, refused: MnemoscopeError) -> None:
+        if not self.findings.refused:
+            cause = refused.__cause__ or refused
+            reason = f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0]}"
+            self.findings.refused = shortened(reason)
+            _log.info("the map raises for some states, which are outside its domain: %s", reason)
+
+    def _some_state(self) -> Float[Tensor, "1 *shape"]:
+        """A state that the map takes: 0, if it does, or what is nearest to it in the domain."""
+        return self._constant(self._value)
+
+    def _constant(self, value: float) -> Float[Tensor, "1 *shape"]:
+        state = torch.full((1, *self.shape), value, dtype=self.dtype, device=self.device)
+        return self.clipped(state)
 
     def batch(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """`Z` detached, on the map's device and in its dtype, once its shape is right.
@@ -348,7 +478,7 @@ class SelfMap:
             raise MnemoscopeError(
                 f"f ** {p!r}", expected="a whole power of at least 1", todo="use f ** 2, f ** 3, …"
             )
-        power = self._with_stages(self.stages * p)
+        power = self._with_stages(self.stages * p, boxes=self.boxes * p)
         # Rounding and cut-off derivatives are those of one application.
         power.findings = self.findings
         return power
@@ -361,7 +491,8 @@ class SelfMap:
                 expected="two maps of the same states",
                 todo="compose maps of one shape",
             )
-        return self._with_stages(inner.stages + self.stages)
+        boxes = inner.boxes + self.boxes
+        return self._with_stages(inner.stages + self.stages, boxes=boxes, value=inner._value)
 
     def to(
         self, dtype: torch.dtype | None = None, *, device: torch.device | str | None = None
@@ -411,7 +542,16 @@ class SelfMap:
         return self._made[name]
 
     def _apply(self, Z: Tensor) -> Tensor:
-        for stage in self.stages:
+        return self._evaluate(Z).values
+
+    def _evaluate(self, Z: Tensor) -> Images:
+        """The stages one after the other, each at what lies in its bounds."""
+        inside: Tensor | None = None
+        for stage, box in zip(self.stages, self.boxes, strict=True):
+            if box is not None:
+                holds = box.holds(Z)
+                inside = holds if inside is None else inside & holds
+                Z = box.clipped(Z)
             # What is not ours may change its input in place.
             given = Z if isinstance(stage, Network) else Z.clone()
             try:
@@ -422,7 +562,11 @@ class SelfMap:
                 if is_memory(error):
                     raise
                 raise failed(tuple(given.shape), error) from error
-        return Z
+        if inside is None or not isinstance(Z, Tensor):
+            return Images(Z, None)
+        # A factor, so that derivatives are NaN outside too.
+        factor = torch.where(inside, 1.0, torch.nan).to(Z.dtype)
+        return Images(Z * factor.reshape(-1, *[1] * (Z.ndim - 1)), ~inside)
 
     def plain_layers(self) -> list[PlainLayer] | None:
         """The layers of all stages, if they are fully connected networks and nothing else."""
@@ -437,6 +581,8 @@ class SelfMap:
     def _with_stages(self, stages: tuple[Stage, ...], **place: Any) -> "SelfMap":
         other = object.__new__(SelfMap)
         other.stages = stages
+        other.boxes = place.get("boxes", self.boxes)
+        other._value = place.get("value", self._value)
         other.shape = self.shape
         other.dtype = place.get("dtype", self.dtype)
         other.device = place.get("device", self.device)
@@ -449,18 +595,32 @@ class SelfMap:
         other._made = {}
         return other
 
+    def _tried(self) -> Tensor:
+        """The image of the first constant state that the map does not raise for."""
+        first: MapFailedError | None = None
+        for value in CONSTANTS:
+            try:
+                output = self._apply(self._constant(value))
+            except MapFailedError as error:
+                first = first or error
+                continue
+            self._value = value
+            return output
+        assert first is not None
+        raise first
+
     def check_output(self) -> None:
-        """Evaluates the map at 0.
+        """Evaluates the map at 0 or, where it raises there, at other constant states.
 
         Raises:
             MnemoscopeError: it fails, or the output is no batch of states.
         """
-        zeros = torch.zeros(1, *self.shape, dtype=self.dtype, device=self.device)
         with self.evaluating(), torch.no_grad():
             try:
-                output = self._apply(zeros)
-            except FailedMap as error:
+                output = self._tried()
+            except MapFailedError as error:
                 raise self.layout_told(error) from error.__cause__
+        zeros = self._some_state()
         if not isinstance(output, Tensor):
             parts = is_parts(output)
             raise MnemoscopeError(
@@ -481,7 +641,7 @@ class SelfMap:
                 todo="give an autoencoder, or wrap the map so that these agree",
             )
 
-    def layout_told(self, error: FailedMap) -> FailedMap:
+    def layout_told(self, error: MapFailedError) -> MapFailedError:
         """Returns the error with the layout of its states that the map takes, if there is one.
 
         There is none where the map takes other states of its shape than those that it failed on.
@@ -525,7 +685,7 @@ def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> Sel
         return f
     try:
         return SelfMap(f, shape)
-    except FailedMap as error:
+    except MapFailedError as error:
         raise not_taken(error, repr(f), tuple(shape), f.shape) from error
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
-from mnemoscope.maps.failures import FailedMap
+from mnemoscope.maps.failures import MapFailedError
 from mnemoscope.maps.layout import LaidOut, first_fitting
 from mnemoscope.maps.live_memory import is_memory
 from mnemoscope.maps.sizes import Sizes
@@ -60,7 +60,7 @@ def takes(
         fits = _is_batch(whole, states) and (part is None or _is_batch(part, states[:few]))
         return fits and not (strict and many > 1 and _is_coupled(images, states, whole, part))
     except MnemoscopeError as error:
-        return not strict and not isinstance(error, FailedMap)
+        return not strict and not isinstance(error, MapFailedError)
     except (Exception, SystemExit) as error:
         if is_memory(error):
             raise

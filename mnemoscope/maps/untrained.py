@@ -74,7 +74,10 @@ def untrained(f: SelfMap, seed: int = 0) -> SelfMap:
                     expected="layers whose reset_parameters() takes no arguments",
                     todo="mend the layer that fails",
                 ) from error
-    maps = [SelfMap(fresh[id(stage)], f.shape, budget=f.budget) for stage in f.stages]
+    maps = [
+        SelfMap(fresh[id(stage)], f.shape, budget=f.budget, domain=box)
+        for stage, box in zip(f.stages, f.boxes, strict=True)
+    ]
     return reduce(lambda inner, outer: outer @ inner, maps)
 
 

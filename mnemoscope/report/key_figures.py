@@ -39,6 +39,7 @@ def key_figures(audit: Audit) -> list[KeyFigure]:
         _reached(summary),
         _spurious(summary),
         _unsettled(summary),
+        _left_domain(summary),
         _undecided(summary),
         _training(summary, interpolation_threshold(audit)),
     )
@@ -97,6 +98,9 @@ def _spurious(summary: dict[str, Any]) -> KeyFigure | None:
         return None
     cycles = summary.get("cycles")
     note = "match no training example" if summary["spurious"] else "none found"
+    near = summary.get("nearest_spurious")
+    if near and near.get("distance") is not None:
+        note += f"; the nearest {number(near['distance'])} units from example {near['example']}"
     if cycles:
         note += f"; {cycles:,} limit cycle{'' if cycles == 1 else 's'} besides"
     return KeyFigure("spurious attractors", f"{summary['spurious']:,}", note, colour="spurious")
@@ -108,6 +112,16 @@ def _unsettled(summary: dict[str, Any]) -> KeyFigure | None:
         return None
     return KeyFigure(
         "of starts did not settle", rate.text, f"{rate.fraction} starts", rate, "unsettled"
+    )
+
+
+def _left_domain(summary: dict[str, Any]) -> KeyFigure | None:
+    """How many starts came to a state that the map does not take, where any did."""
+    rate = rate_of_summary(summary.get("left_domain"))
+    if rate is None or not rate.count:
+        return None
+    return KeyFigure(
+        "of starts left the map's domain", rate.text, f"{rate.fraction} starts", rate, "left_domain"
     )
 
 

@@ -67,6 +67,7 @@ def untried(audit: Audit) -> list[str]:
             f"{unsettled['count']:,} of {unsettled['total']:,} starts had not settled when their "
             "steps ran out; where they would have ended is not known."
         )
+    told += _outside(audit.summary)
     if audit.spectra.height:
         most = audit.spectra.group_by("example").len()["len"].max()
         told.append(
@@ -78,6 +79,34 @@ def untried(audit: Audit) -> list[str]:
         "(mn.recover), searching inputs by gradient, or comparing it with a network trained "
         "without an example, could show memory that this audit does not."
     )
+    return told
+
+
+def _outside(summary: dict[str, Any]) -> list[str]:
+    """Which states the map does not take, and how many starts came to such."""
+    domain, left = summary.get("domain"), summary.get("left_domain")
+    told = []
+    if domain:
+        ends = [
+            f"{word} {setting(domain[end])}"
+            for word, end in (("at least", "low"), ("at most", "high"))
+            if domain.get(end) is not None
+        ]
+        if ends:
+            told.append(
+                f"The map was taken to be defined for states whose entries are {' and '.join(ends)}"
+                ". Starts were drawn within these bounds, entries beyond them moved to them."
+            )
+        if domain.get("refused"):
+            told.append(
+                f"The map raises for some states ({domain['refused']}); these are outside its "
+                "domain."
+            )
+    if left and left.get("count"):
+        told.append(
+            f"{left['count']:,} of {left['total']:,} starts came to a state outside the map's "
+            "domain, where their orbits end; they count as starts that reached nothing."
+        )
     return told
 
 

@@ -180,7 +180,7 @@ def _starts(starts: pl.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             **row,
-            "rates": {column: _outcome(row[column], row["starts"]) for column in OUTCOMES},
+            "rates": {column: _outcome(row.get(column), row["starts"]) for column in OUTCOMES},
         }
         for row in starts.iter_rows(named=True)
     ]

@@ -29,6 +29,7 @@ OUTCOMES: dict[str, str] = {
     "at_cycles": "limit cycle",
     "unsettled": "unsettled",
     "diverged": "diverged",
+    "left_domain": "left the domain",
     "not_attracting": "not attracting",
 }
 """Where an orbit ended: the columns of `starts`, in the order in which they are drawn."""

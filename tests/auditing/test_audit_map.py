@@ -44,7 +44,10 @@ def test_tables_have_the_columns_and_types_they_are_said_to_have(any_audit):
 
 
 def test_every_start_is_counted_once(any_audit):
-    fates = ["at_examples", "at_spurious", "at_cycles", "unsettled", "diverged", "not_attracting"]
+    fates = [
+        "at_examples", "at_spurious", "at_cycles", "unsettled", "diverged", "left_domain",
+        "not_attracting",
+    ]  # fmt: skip
     table = any_audit.starts
     assert table.select(pl.sum_horizontal(fates)).to_series().to_list() == table["starts"].to_list()
     assert (table.select(fates) >= 0).to_numpy().all()

@@ -43,6 +43,25 @@ OUT = "out of the weights from pure noise, with no data"
         (summary(), "None of the 5 training examples is stored as an attractor."),
         (summary(1), "The training example is not stored as an attractor."),
         (
+            summary(1, spurious=1, nearest_spurious={"example": 0, "distance": 0.0115}),
+            "The training example is not stored as an attractor; 1 spurious attractor was found, "
+            "0.0115 units from training example 0, just above match_tol 0.01.",
+        ),
+        (
+            summary(
+                4, spurious=2, cycles=1, nearest_spurious={"example": 3, "distance": 0.43},
+                unsettled=3,
+            ),
+            "None of the 4 training examples is stored as an attractor; 2 spurious attractors and "
+            "1 limit cycle were found, the nearest at 0.43 units from training example 3, and 3 of "
+            "100 starts never settled.",
+        ),
+        (
+            summary(2, left_domain={"count": 7, "total": 100}),
+            "None of the 2 training examples is stored as an attractor; 7 of 100 starts left the "
+            "map's domain.",
+        ),
+        (
             summary(10, 1, disclosed=7, reached=1),
             "1 of 10 training examples is stored as an attractor; 7 are disclosed (an attractor "
             f"lies within 0.01 units of each); it comes {OUT}.",

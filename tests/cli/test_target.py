@@ -44,6 +44,18 @@ def one_at_a_time():
         assert len(z) == 1
         return inner(z)
     return f
+
+def beside():
+    import mnemoscope as mn
+    c = mn.load_data("digits", n=1) + 0.0115
+    return lambda z: c + (z - c) / 2
+
+def counts():
+    def f(z):
+        if (z < 0).any():
+            raise ValueError("counts are not negative")
+        return z / 2
+    return f
 """
 
 
@@ -164,6 +176,42 @@ def test_extraction_of_any_model(mine, run):
     assert (mine / "out" / "table.csv").exists()
 
 
+def test_the_tolerance_of_a_match(mine, run, refused):
+    one = ["--data", "digits", "-n", "1"]
+    done = run("audit", "mine:beside", *one, *BRIEF, "--json")
+    assert done.json["stored"]["count"] == 0
+    assert done.json["nearest_spurious"]["distance"] == pytest.approx(0.0115 / 0.9375, rel=1e-3)
+    done = run("audit", "mine:beside", *one, *BRIEF, "--match-tol", "0.02", "--json")
+    assert done.json["stored"]["count"] == 1
+    assert done.json["provenance"]["settings"]["match_tol"] == 0.02
+    extract = ["extract", "mine:beside", "--shape", "1,8,8", "--limit", "2000"]
+    counts = [
+        run(*extract, *one, *more, "--force", "--json").json["score"]
+        for more in ([], ["--match-tol", "0.02"])
+    ]
+    assert [score["recall"]["count"] for score in counts] == [0, 1]
+    assert [score["match_tol"] for score in counts] == [0.01, 0.02]
+    refused(*extract, "--match-tol", "0.02", says="--match-tol without --data")
+
+
+def test_maps_of_some_states_only(mine, run):
+    done = run("audit", "mine:counts", *DIGITS, *BRIEF, "--json")
+    assert done.code == 0, done.err
+    assert done.json["left_domain"]["count"] > 0
+    assert done.json["domain"]["refused"] == "ValueError: counts are not negative"
+    done = run("audit", "mine:counts", "--domain", "0,", *DIGITS, *BRIEF, "--force", "--json")
+    assert done.code == 0, done.err
+    assert done.json["left_domain"]["count"] == 0
+    assert done.json["domain"] == {"low": 0, "high": None, "refused": None}
+    written = json.loads((mine / "runs" / "counts" / "run.json").read_text())
+    assert written["settings"]["map"]["domain"] == "0,"
+    # The run is audited again with the domain that it was given.
+    again = run("audit", "runs/counts", *BRIEF, "--json")
+    assert again.json["domain"]["low"] == 0
+    done = run("extract", "mine:counts", "--domain=-inf,inf", "--shape", "6", "--limit", "2000")
+    assert done.code == 0, done.err
+
+
 def test_held_out_data_tell_of_membership(mine, run):
     done = run("audit", "mine:Plain", *DIGITS, *BRIEF, "--holdout", "digits", "--json")
     assert done.json["membership"]["held_out"] == 1793
@@ -197,6 +245,12 @@ REFUSED = [
     (["mine:flat", *DIGITS], "mn.Wrapped(model, flatten=True), --flatten"),
     (["mine:Plain", "--scale=1,-1", *DIGITS], "lower one first"),
     (["mine:Plain", "--scale", "x", *DIGITS], "--scale=-1,1"),
+    (["mine:Plain", "--match-tol", "0", *DIGITS], "--match-tol 0"),
+    (["mine:Plain", "--match-tol", "nan", *DIGITS], "a distance above 0"),
+    (["mine:Plain", "--domain", "1,0", *DIGITS], "the lower one first"),
+    (["mine:Plain", "--domain", "0", *DIGITS], "--domain=0,1"),
+    (["mine:Plain", "--domain", "0,nan", *DIGITS], "the lower one first"),
+    (["mine:counts", "--domain", "0.5,", *DIGITS], "example 0, whose entries"),
     (["mine:Plain", "--budget", "4XB", *DIGITS], "4GiB"),
     (["mine:Plain", "--budget", "100B", *DIGITS], "one state takes"),
     (["mine:Plain", "--adapter", "nothing", *DIGITS], "one of"),

@@ -235,6 +235,7 @@ def edge_audit() -> Audit:
                     "at_cycles": 0,
                     "unsettled": 10,
                     "diverged": 0,
+                    "left_domain": 0,
                     "not_attracting": 0,
                     "examples_reached": 0,
                     "attractors_reached": 0,
@@ -323,6 +324,7 @@ def _starts(kind: str, place: int, n: int) -> dict[str, Any]:
         "at_cycles": 4 if place % 2 else 0,
         "unsettled": 3 * place,
         "diverged": 40 if kind == "wide_gaussian" else 0,
+        "left_domain": 0,
         "not_attracting": 25 if kind == "sparse" else 0,
     }
     return {

@@ -10,7 +10,7 @@ from mnemoscope.sweep.measure import Measure
 
 @pytest.fixture
 def source(tmp_path):
-    grades = np.random.default_rng(0).scale(0, 17, (6, 1, 4, 4))
+    grades = np.random.default_rng(0).integers(0, 17, (6, 1, 4, 4))
     np.savez(tmp_path / "x.npz", X=grades, y=grades[:, :, 0] / 16)
     return str(tmp_path / "x.npz")
 

@@ -14,7 +14,8 @@ from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.registry import find_adapter
 from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import Predicts, prediction
-from mnemoscope.maps.failures import FailedMap, not_taken
+from mnemoscope.maps.domain import Domain, checked_domain
+from mnemoscope.maps.failures import MapFailedError, not_taken
 from mnemoscope.maps.layout import LaidOut, channels_first, laid_out
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.sizes import Sides, Sizes, have_sizes
@@ -40,6 +41,7 @@ class Opened:
         device: Where it computes.
         binds: Whether it takes states of that shape alone; otherwise the shape is a default.
         sides: The sizes that each side of a state may have, if the file tells.
+        domain: The least and the largest entry of its states; None: no bound is known.
     """
 
     target: str
@@ -49,6 +51,7 @@ class Opened:
     device: str
     binds: bool = True
     sides: Sides | None = None
+    domain: Domain | None = None
 
     def of_shape(self, shape: Sequence[int]) -> "Opened":
         """The model of states of this shape alone.
@@ -97,8 +100,8 @@ class Opened:
             )
         self._refuse(state)
         try:
-            f = SelfMap(self.model, state, device=self.device, budget=budget)
-        except FailedMap as error:
+            f = SelfMap(self.model, state, device=self.device, budget=budget, domain=self.domain)
+        except MapFailedError as error:
             if self.shape is None or self.shape == state:
                 raise
             raise not_taken(error, self.target, state, self.shape) from error
@@ -138,9 +141,11 @@ def open_model(
     fixed_batch: int | None = None,
     flatten: bool = False,
     black_box: bool = False,
+    domain: Sequence[float | None] | None = None,
     device: str = "cpu",
 ) -> Opened:
     """The model that a file or folder holds; arguments and errors as `load_map` has them."""
+    box = checked_domain(domain)
     request = Request(
         os.fspath(target),
         device,
@@ -172,7 +177,7 @@ def open_model(
     model = _wrapped(model, loaded, request, chosen, assumed=assumed)
     shape, sides = _stated(loaded, channels_last=channels_last, flatten=flatten)
     binds = loaded.binds and (loaded.shape is not None or isinstance(loaded.model, Network))
-    return Opened(request.target, name, model, shape, device, binds, sides)
+    return Opened(request.target, name, model, shape, device, binds, sides, box)
 
 
 def _wrapped(
@@ -246,7 +251,9 @@ def load_map(
             `alpha_bar`, `sigma`: what a denoiser predicts, and the share of the noise; see
             `Wrapped` (default: of a folder of diffusers what its scheduler says). `fixed_batch`:
             the one batch size that it takes; 1 evaluates one state at a time. `flatten`: whether it
-            works on flat states `(n, d)`; see `Wrapped`. `device`: where it computes.
+            works on flat states `(n, d)`; see `Wrapped`. `domain`: the
+            least and the largest entry of the states that it takes; see `SelfMap`. `device`: where
+            it computes.
 
     Raises:
         MnemoscopeError: no adapter takes the target, it cannot be loaded, or it is no self-map of
@@ -255,7 +262,7 @@ def load_map(
     f = open_model(target, **options).self_map(shape, budget=budget)
     generator = torch.Generator().manual_seed(0)
     states = torch.rand(CHECKED, *f.shape, generator=generator)
-    check_loaded(f, states)
+    check_loaded(f, f.clipped(f.batch(states)))
     return f
 
 

@@ -15,6 +15,7 @@ OUTCOME_COLOURS: dict[str, str] = {
     "at_cycles": COLOURS["cycle"],
     "unsettled": COLOURS["unsettled"],
     "diverged": COLOURS["diverged"],
+    "left_domain": COLOURS["left_domain"],
     "not_attracting": COLOURS["not_attracting"],
 }
 
@@ -31,7 +32,8 @@ def basins_chart(starts: pl.DataFrame, *, width: int = 620) -> ChartType:
     for row in tried.iter_rows(named=True):
         begin = 0
         for place, (column, label) in enumerate(OUTCOMES.items()):
-            count = row[column] or 0
+            # Audits of earlier versions lack some.
+            count = row.get(column) or 0
             rate = rate_of_count(count, row["starts"])
             if count and rate is not None:
                 pieces.append(
@@ -49,7 +51,8 @@ def basins_chart(starts: pl.DataFrame, *, width: int = 620) -> ChartType:
                     }
                 )
             begin += count
-    seen = [column for column in OUTCOMES if tried[column].fill_null(0).sum() > 0]
+    there = [column for column in OUTCOMES if column in tried.columns]
+    seen = [column for column in there if tried[column].fill_null(0).sum() > 0]
     chart = (
         alt.Chart(chart_data(pl.DataFrame(pieces, infer_schema_length=None), 5))
         .mark_bar(height=20)

@@ -11,6 +11,7 @@ COLOURS: dict[str, str] = {
     "cycle": "#b26bb8",
     "unsettled": "#e0ac2b",
     "diverged": "#86604a",
+    "left_domain": "#6f7fa8",
     "not_attracting": "#7f9a94",
     "none": "#a8adb3",
     "not_stored": "#7a8088",

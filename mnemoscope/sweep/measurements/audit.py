@@ -23,14 +23,15 @@ CONTROLS = ("trained", "untrained", "held_out")
 
 RATES = (
     "stored", "disclosed", "contractive", "contractive_in_norm", "recalled", "reached_from_noise",
-    "unsettled", "certified",
+    "unsettled", "left_domain", "certified",
     *(f"controls_{on}_{rate}" for on in CONTROLS for rate in MEASUREMENTS),
 )  # fmt: skip
 """Entries of the summary with a count and a total."""
 
 COUNTS = (
     "examples", "indistinguishable", "undecided", "reached_from_noise_starts", "attractors",
-    "spurious", "cycles", "span_distance_inputs", "effective_rank_examples_count",
+    "spurious", "cycles", "nearest_spurious_attractor", "nearest_spurious_example",
+    "span_distance_inputs", "effective_rank_examples_count",
     "effective_rank_outputs_count", "membership_members", "membership_held_out",
     "membership_overlap",
     *(
@@ -39,7 +40,7 @@ COUNTS = (
         for count in ("attractors", "fixed_points", "starts")
     ),
 )  # fmt: skip
-"""Those that are counted."""
+"""Those that are counted, and indices."""
 
 TRUTHS = (
     "interpolated", "black_box", "membership_resolvable_tpr_1", "membership_resolvable_tpr_01",
@@ -50,7 +51,8 @@ TRUTHS = (
 NUMBERS = (
     "loss", "training_loss", "span_distance_median", "effective_rank_examples",
     "effective_rank_outputs", "effective_rank_threshold", "match_tol", "tol", "unit", "seconds",
-    "resolution_spacing", "resolution_entry", "resolution_length",
+    "resolution_spacing", "resolution_entry", "resolution_length", "domain_low", "domain_high",
+    "nearest_spurious_distance",
     *(f"membership_two_sample_{name}" for name in ("accuracy", "low", "high", "chance", "p_value")),
     *(
         f"membership_scores_{score}_{value}{end}"

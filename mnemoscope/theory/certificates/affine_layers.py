@@ -63,9 +63,15 @@ def affine_layers(f: SelfMap) -> list[AffineLayer]:
     """The layers of a map whose stages are all fully connected or convolutional networks.
 
     Raises:
-        MnemoscopeError: a stage is another map, was changed after it was built, is too large, or
-            its numbers are not finite.
+        MnemoscopeError: a stage is another map, was changed after it was built, is too large, its
+            numbers are not finite, or its states have bounds, beyond which balls would reach.
     """
+    if any(box is not None for box in f.boxes):
+        raise MnemoscopeError(
+            f"a map with the domain {f.domain}",
+            expected="a map of all states: a certified ball may reach beyond the domain's bounds",
+            todo="certify the map without its domain; of orbits that leave it that says nothing",
+        )
     layers = []
     for stage in f.stages:
         found = _fully_connected(stage) or _convolutional(stage)

@@ -1,0 +1,103 @@
+"""The states that a map takes: entries between two bounds, and any that it does not refuse.
+
+A map may be made for some states only: counts are not negative, pictures lie in [0, 1]. Its domain
+is what its caller says, `low <= z_i <= high` for every entry, without those states at which the map
+itself raises. Outside of it the map has no value: NaN in a batch of images, and an orbit that comes
+there has left the domain.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mnemoscope.errors import MnemoscopeError
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A box: every entry of a state lies between `low` and `high`, the bounds included.
+
+    Attributes:
+        low: The least entry, a number or one for each entry of a state, `(*shape)`.
+        high: The largest.
+    """
+
+    low: float | Float[Tensor, "*shape"]
+    high: float | Float[Tensor, "*shape"]
+
+    def holds(self, Z: Float[Tensor, "n *shape"]) -> Bool[Tensor, " n"]:
+        """Decides which states lie in the box; one with NaN does not."""
+        low, high = self._ends(Z)
+        return ((low <= Z) & (high >= Z)).flatten(1).all(1)
+
+    def clipped(
+        self, Z: Float[Tensor, "n *shape"], reach: float | Tensor = 0.0
+    ) -> Float[Tensor, "n *shape"]:
+        """Moves each entry to the nearest number that is `reach` or more from either bound.
+
+        Where the box is narrower than that, to its middle.
+        """
+        low, high = self._ends(Z)
+        if not isinstance(reach, Tensor):
+            if reach == 0:
+                return torch.clamp(Z, low, high)
+            reach = torch.full_like(low, reach)
+        half = ((high - low) / 2).clamp_max(torch.finfo(Z.dtype).max)
+        inside = torch.minimum(reach.abs(), half)
+        # Rounding must not carry the sum of the two past the bound again.
+        inside = inside * (1 + 4 * torch.finfo(Z.dtype).eps)
+        return torch.minimum(torch.maximum(Z, low + inside), high - inside).clamp(low, high)
+
+    def scaled(self, units: Float[Tensor, "*shape"]) -> "Domain":
+        """The same box for states `z / units`."""
+        return Domain(self.low / units, self.high / units)
+
+    def narrowest(self, Z: Float[Tensor, "n *shape"]) -> float:
+        """Computes the least distance between two bounds of an entry."""
+        low, high = self._ends(Z)
+        return float((high - low).min())
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None] | None:
+        """The two numbers, None for one that is infinite; None where entries have their own."""
+        if isinstance(self.low, Tensor) or isinstance(self.high, Tensor):
+            return None
+        low, high = (None if math.isinf(end) else end for end in (self.low, self.high))
+        return low, high
+
+    def __str__(self) -> str:
+        if self.bounds is None:
+            return "bounds of their own for the entries"
+        return f"[{self.low:g}, {self.high:g}]"
+
+    def _ends(self, Z: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = (torch.as_tensor(end).to(Z) for end in (self.low, self.high))
+        return low, high
+
+
+def checked_domain(given: "Domain | Sequence[Any] | None") -> Domain | None:
+    """The domain that a pair of bounds says; None, or a bound that is infinite, for no bound.
+
+    Raises:
+        MnemoscopeError: it is no pair of numbers, or the first is not below the second.
+    """
+    if given is None or isinstance(given, Domain):
+        return given
+    try:
+        low, high = given
+        ends = -math.inf if low is None else float(low), math.inf if high is None else float(high)
+        if not ends[0] < ends[1]:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise MnemoscopeError(
+            f"domain={given!r}",
+            expected="the least and the largest entry of the states that the map takes, the lower "
+            "one first",
+            todo="pass domain=(0, 1), domain=(0, None) for all that are not negative",
+        ) from None
+    return None if ends == (-math.inf, math.inf) else Domain(*ends)
