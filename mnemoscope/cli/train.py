@@ -144,7 +144,12 @@ def train(
     with claimed(out or "runs/train", settings, force=force) as folder:
         fit = fit_in(folder, chosen, X, options, device=device)
     if json:
-        result = {"loss": fit.loss, "steps": fit.steps, "converged": fit.converged}
+        result = {
+            "loss": fit.loss,
+            "steps": fit.steps,
+            "converged": fit.converged,
+            "reason": fit.reason,
+        }
         print_json(
             {
                 **result,
@@ -154,7 +159,8 @@ def train(
             }
         )
     else:
-        told = "interpolates" if fit.converged else f"does not interpolate (tol {tol:g})"
+        missed = f"does not interpolate (tol {tol:g}: {fit.reason})"
+        told = "interpolates" if fit.converged else missed
         print_lines(
             *told_duplicates(X),
             f"The network {told}: loss {fit.loss:.2e} after {fit.steps:,} steps, "
