@@ -8,6 +8,7 @@ from mnemoscope.auditing.controls import Controls, controls
 from mnemoscope.auditing.findings import Finding, findings
 from mnemoscope.auditing.membership import DistributionWarning, Membership, membership
 from mnemoscope.auditing.report_schema import report_json, report_schema
+from mnemoscope.auditing.screening import Screen, screen
 
 __all__ = [
     "Audit",
@@ -17,6 +18,7 @@ __all__ = [
     "DistributionWarning",
     "Finding",
     "Membership",
+    "Screen",
     "audit",
     "compare",
     "controls",
@@ -26,4 +28,5 @@ __all__ = [
     "parse_conditions",
     "report_json",
     "report_schema",
+    "screen",
 ]

@@ -182,6 +182,9 @@ class Summary(_Part):
     match_tol: float | None = None
     tol: float | None = None
     unit: float | None = Field(None, description="The scale that distances are shares of.")
+    among: int | None = Field(
+        None, description="The number of all training examples, where a part was audited."
+    )
     seconds: float | None = None
 
 

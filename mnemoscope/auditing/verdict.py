@@ -9,7 +9,7 @@ def verdict(summary: dict[str, Any]) -> str:
     Args:
         summary: `stored`, `disclosed`, `indistinguishable`, `match_tol`, `recalled`,
             `reached_from_noise`, `spurious`, `cycles`, `unsettled`, `interpolated`,
-            `training_loss`, as `Audit.summary` has them.
+            `training_loss`, `examples`, `among`, as `Audit.summary` has them.
     """
     n, stored = summary["stored"]["total"], summary["stored"]["count"]
     parts = [_stored(stored, n), *_near(summary)]
@@ -33,7 +33,17 @@ def verdict(summary: dict[str, Any]) -> str:
             f"Not trained to interpolation (loss {summary['training_loss']:.1e}), so this says "
             f"nothing about what it could memorize: {sentence[0].lower()}{sentence[1:]}"
         )
-    return sentence + _steps(summary.get("resolution"))
+    return sentence + _part(summary) + _steps(summary.get("resolution"))
+
+
+def _part(summary: dict[str, Any]) -> str:
+    """Says that the examples are a part of those that the map was trained on."""
+    among = summary.get("among")
+    if among is None:
+        return ""
+    n = summary["examples"]
+    be = "This is" if n == 1 else "These are"
+    return f" {be} {n:,} of {among:,} training examples; the others were not audited."
 
 
 def _steps(resolution: dict[str, Any] | None) -> str:

@@ -38,6 +38,7 @@ from mnemoscope.cli.reading import (
 )
 from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
 from mnemoscope.cli.run_folder import RunFolder, claimed, claimed_again, refuse_changed
+from mnemoscope.cli.screening import Printed, screen_in
 from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, Target, open_target
 from mnemoscope.cli.train import anchored, told_duplicates
 from mnemoscope.errors import MnemoscopeError
@@ -102,11 +103,19 @@ def audit(
     fail_on: FailOn = None,
     force: Force = False,
     json: Json = False,
+    screen: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="For large training sets: one pass over all examples (its cost is printed first), "
+            "audits of a random sample and of the most suspicious ones.",
+        ),
+    ] = False,
     model: ModelOptions = NO_OPTIONS,
 ) -> int:
     """Find out which examples a network has memorized, and write the report.
 
-    Writes audit/ and report.html into the folder.
+    Writes audit/ and report.html into the folder, with --screen screen/.
     """
     from mnemoscope.auditing.report_schema import report_json
 
@@ -147,6 +156,16 @@ def audit(
         else:
             stack.enter_context(claimed_again(run))
             refuse_changed(run, version)
+        if screen:
+            options = {
+                "starts": starts, "trials": trials, "max_steps": max_steps,
+                "max_products": max_products, "held_out": fresh, "command": command(),
+                "source": source if held_out is None else {**source, HELD_OUT: _anchored(held_out)},
+            }  # fmt: skip
+            return screen_in(
+                run, f, X, options, seed=seed, unit=scale,
+                printed=Printed(json=json, conditions=conditions),
+            )  # fmt: skip
         result = audit_in(
             run, f, X, source, starts=starts, trials=trials, max_steps=max_steps,
             max_products=max_products, seed=seed, fresh=fresh, held_out=held_out, unit=scale,
