@@ -145,6 +145,17 @@ class Steps(_Part):
     length: float = Field(description="RMS length of the differences that growth is measured over.")
 
 
+class Planned(_Part):
+    """What an audit that was planned for a time did of what was asked for, and what it left out."""
+
+    minutes: float
+    predicted_seconds: float
+    seconds: float
+    asked: dict[str, int]
+    done: dict[str, int]
+    left_out: list[str]
+
+
 class Summary(_Part):
     """The numbers that the verdict and the findings are made from."""
 
@@ -185,6 +196,7 @@ class Summary(_Part):
     among: int | None = Field(
         None, description="The number of all training examples, where a part was audited."
     )
+    planned: Planned | None = Field(None, description="Of an audit that was planned for a time.")
     seconds: float | None = None
 
 
