@@ -17,6 +17,7 @@ import gauss_newton
 import million_starts
 import one_network
 import replicas
+import screen
 import spectra
 import timing
 import torch
@@ -40,6 +41,10 @@ SECTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
     "million_starts": (
         "A million starts",
         lambda n: table(million_starts.HEADER, million_starts.rows()),
+    ),
+    "screen": (
+        "Screening 50,000 examples",
+        lambda n: table(screen.HEADER, screen.rows(n)),
     ),
     "fixed_points": ("Fixed points", lambda n: compared(fixed_points.comparisons(n))),
     "curves": ("Curves", lambda n: table(curves.HEADER, curves.rows(min(n, 3)))),

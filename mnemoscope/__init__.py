@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from mnemoscope import theory as theory
     from mnemoscope import training as training
     from mnemoscope.auditing import Audit as Audit
+    from mnemoscope.auditing import Screen as Screen
     from mnemoscope.auditing import audit as audit
+    from mnemoscope.auditing import screen as screen
     from mnemoscope.data import load_data as load_data
     from mnemoscope.dynamics import Census as Census
     from mnemoscope.dynamics import FixedPoints as FixedPoints
@@ -74,7 +76,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "auditing": ("Audit", "audit"),
+    "auditing": ("Audit", "Screen", "audit", "screen"),
     "extraction": ("Extraction", "Recovery", "extract", "recover"),
     "monitoring": ("Monitor",),
     "data": ("load_data",),

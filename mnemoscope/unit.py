@@ -49,7 +49,9 @@ def unit_of(X: Float[Tensor, "n *shape"]) -> float:
         The unit, above 0.
     """
     entries = X.detach().flatten()
-    entries = entries[torch.isfinite(entries)]
+    # In parts, and without a copy of data that are finite: there may be many.
+    if not all(bool(torch.isfinite(part).all()) for part in entries.split(MAX_ENTRIES)):
+        entries = entries[torch.isfinite(entries)]
     if len(entries) == 0:
         return 1.0
     width = float(entries.max().double() - entries.min().double())

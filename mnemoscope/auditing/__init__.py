@@ -2,12 +2,15 @@
 
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.audit_map import audit
+from mnemoscope.auditing.audit_within import audit_within
 from mnemoscope.auditing.comparison import Comparison, compare
 from mnemoscope.auditing.conditions import Condition, parse_condition, parse_conditions
 from mnemoscope.auditing.controls import Controls, controls
+from mnemoscope.auditing.effort import Effort
 from mnemoscope.auditing.findings import Finding, findings
 from mnemoscope.auditing.membership import DistributionWarning, Membership, membership
 from mnemoscope.auditing.report_schema import report_json, report_schema
+from mnemoscope.auditing.screening import Screen, screen
 
 __all__ = [
     "Audit",
@@ -15,9 +18,12 @@ __all__ = [
     "Condition",
     "Controls",
     "DistributionWarning",
+    "Effort",
     "Finding",
     "Membership",
+    "Screen",
     "audit",
+    "audit_within",
     "compare",
     "controls",
     "findings",
@@ -26,4 +32,5 @@ __all__ = [
     "parse_conditions",
     "report_json",
     "report_schema",
+    "screen",
 ]

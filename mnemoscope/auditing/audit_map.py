@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import polars as pl
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
 from mnemoscope.auditing.attractors import attractors_table
@@ -25,12 +25,14 @@ from mnemoscope.auditing.recall import measure_recall, recall_curves
 from mnemoscope.auditing.summary import summarize
 from mnemoscope.auditing.tables import HISTORY, MEMBERSHIP, PLANE, ROC
 from mnemoscope.auditing.verdict import verdict
+from mnemoscope.auditing.whole_set import check_whole_set
 from mnemoscope.data import CORRUPTIONS, corrupt
 from mnemoscope.data.given import given_examples
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import representatives
 from mnemoscope.dynamics.ended import from_blocks
+from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions
 from mnemoscope.dynamics.starts import STARTS, Range, Starts, block_size
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
@@ -73,6 +75,7 @@ def audit(
     corruptions: Mapping[str, Sequence[float]] | None = None,
     start_kinds: Sequence[str] = tuple(STARTS),
     held_out: Float[Tensor, "h *shape"] | None = None,
+    among: Num[Tensor, "m *shape"] | None = None,
     spectrum_size: int = 6,
     max_products: int = 2_000,
     certificates: int = 100,
@@ -107,6 +110,9 @@ def audit(
         start_kinds: Names in `mnemoscope.dynamics.STARTS`. Starts bred from what they find follow.
         held_out: `(h, *shape)`, data not trained on: one more distribution of starts, a control,
             and what scores for membership are told from.
+        among: `(m, *shape)`, all training examples, where `X` is a part of them. They give the
+            unit; the distance to the nearest other example is that among all of them; and an
+            attractor within `match_tol` of any of them is not spurious. No copy of them is made.
         spectrum_size: Leading eigenvalues to compute at each example.
         max_products: Jacobian-vector products at each example after which its spectrum is taken as
             it is; the table tells the residuals.
@@ -138,8 +144,10 @@ def audit(
     f.refuse_outside(X, "example")
     if held_out is not None:
         f.at_each(held_out, "held-out example")
+    if among is not None:
+        check_whole_set(f, among)
     asked, given = f, X
-    f, scale = _scaled(f, X, unit)
+    f, scale = _scaled(f, X, unit, among)
     if scale is not None:
         X, held_out = X / scale, None if held_out is None else held_out / scale
     _check_options(starts, trials, seed, spectrum_size, batch_size, match_tol)
@@ -158,7 +166,7 @@ def audit(
         tell("the examples")
         atlas, examined = examine(
             f, X, Atlas.empty(f), match_tol=match_tol, spectrum_size=spectrum_size,
-            max_products=max_products, **options,
+            max_products=max_products, among=among, **options,
         )  # fmt: skip
         tell("orbits from noise")
         atlas, noise = from_noise(f, atlas, start_kinds, span, starts=starts, seed=seed, **options)
@@ -181,8 +189,8 @@ def audit(
 
         states, nearest_example, distance = representatives(atlas, X)
         distance = distance / f.unit
-        matches = distance <= match_tol
-        example_of = torch.where(matches, nearest_example, -1)
+        example_of = torch.where(distance <= match_tol, nearest_example, -1)
+        matches = _match(f, atlas, example_of, among, match_tol)
         disclosure = disclose(f, X, atlas, match_tol)
         tell("pictures")
         shown = recall_strips(f, X, atlas, examined, corruptions, seed=seed, **options)
@@ -224,6 +232,7 @@ def audit(
         "match_tol": match_tol,
         "tol": tol,
         "unit": f.unit,
+        "among": None if among is None else len(among),
         "recall_frames": None if shown is None else shown.caption,
         "noise_frames": None if pulled is None else pulled.caption,
         "plane": None if plane is None else plane.place,
@@ -247,7 +256,7 @@ def audit(
         attractors=attractors,
         recall=recalled.table,
         curves=curves,
-        starts=starts_table(ended, example_of, atlas.period, examined),
+        starts=starts_table(ended, matches, atlas.period, examined),
         basins=basins_table(ended),
         spectra=examined.spectra,
         history=_history(record),
@@ -283,6 +292,7 @@ def audit(
                 "dtype": str(f.dtype).removeprefix("torch."),
                 "device": str(f.device),
                 "held_out": 0 if held_out is None else len(held_out),
+                "among": None if among is None else len(among),
             },
         },
         pictures={
@@ -293,11 +303,29 @@ def audit(
     )
 
 
+def _match(
+    f: SelfMap, atlas: Atlas, example_of: Tensor, among: Tensor | None, match_tol: float
+) -> Bool[Tensor, " m"]:
+    """Whether each attractor has a state within `match_tol` of an example, of all there are."""
+    matches = example_of >= 0
+    if among is None or not len(atlas):
+        return matches
+    near = nearest_among(atlas.states, among)[1] <= match_tol * f.unit
+    matches[atlas.owner[near]] = True
+    return matches
+
+
 def _scaled(
-    f: SelfMap, X: Tensor, unit: float | str | None
+    f: SelfMap, X: Tensor, unit: float | str | None, among: Tensor | None
 ) -> tuple[SelfMap, Float[Tensor, "*shape"] | None]:
     """The map in the unit asked for, and the units of single features if they are to have some."""
     if unit == PER_FEATURE:
+        if among is not None:
+            raise MnemoscopeError(
+                f"unit={unit!r} with examples that are a part of others",
+                expected="a number above 0",
+                todo="divide the examples by the range of each feature, and conjugate the map",
+            )
         scale = feature_units(X)
         return in_feature_units(f, scale), scale
     if isinstance(unit, str):
@@ -314,7 +342,8 @@ def _scaled(
             ratio,
             PER_FEATURE,
         )
-    return in_unit_of_data(f, X) if unit is None else f.with_unit(unit), None
+    every = X if among is None else among
+    return in_unit_of_data(f, every) if unit is None else f.with_unit(unit), None
 
 
 def _domain(asked: SelfMap, measured: SelfMap) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from typing import Unpack
 
 import polars as pl
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mnemoscope.auditing.examples import Examined
@@ -70,7 +70,7 @@ def from_noise(
 
 def starts_table(
     ended: Sequence[Ended],
-    example_of: Int[Tensor, " m"],
+    matches: Bool[Tensor, " m"],
     period: Int[Tensor, " m"],
     examined: Examined,
 ) -> pl.DataFrame:
@@ -78,14 +78,14 @@ def starts_table(
 
     Args:
         ended: What was iterated.
-        example_of: For each attractor the example it stores, -1 for a spurious one.
+        matches: For each attractor whether it lies at an example; others are spurious.
         period: For each attractor its period.
         examined: What was measured at the examples.
     """
     rows = []
     for part in ended:
         labels = part.labels[part.labels >= 0]
-        own, cycle = example_of[labels] >= 0, period[labels] > 1
+        own, cycle = matches[labels], period[labels] > 1
         lost, late, left = (
             int((part.status == status).sum())
             for status in (Status.DIVERGED, Status.UNSETTLED, Status.LEFT_DOMAIN)

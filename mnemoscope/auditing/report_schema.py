@@ -172,6 +172,17 @@ class NearestSpurious(_Part):
     distance: float | None = Field(description="RMS over entries, in units.")
 
 
+class Planned(_Part):
+    """What an audit that was planned for a time did of what was asked for, and what it left out."""
+
+    minutes: float
+    predicted_seconds: float
+    seconds: float
+    asked: dict[str, int]
+    done: dict[str, int]
+    left_out: list[str]
+
+
 class Summary(_Part):
     """The numbers that the verdict and the findings are made from."""
 
@@ -215,6 +226,10 @@ class Summary(_Part):
     match_tol: float | None = None
     tol: float | None = None
     unit: float | None = Field(None, description="The scale that distances are shares of.")
+    among: int | None = Field(
+        None, description="The number of all training examples, where a part was audited."
+    )
+    planned: Planned | None = Field(None, description="Of an audit that was planned for a time.")
     seconds: float | None = None
 
 

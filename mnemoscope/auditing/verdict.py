@@ -11,7 +11,8 @@ def verdict(summary: dict[str, Any]) -> str:
     Args:
         summary: `stored`, `disclosed`, `indistinguishable`, `match_tol`, `recalled`,
             `reached_from_noise`, `spurious`, `nearest_spurious`, `cycles`, `unsettled`,
-            `left_domain`, `interpolated`, `training_loss`, as `Audit.summary` has them.
+            `left_domain`, `interpolated`, `training_loss`, `examples`, `among`, `planned`, as
+            `Audit.summary` has them.
     """
     n, stored = summary["stored"]["total"], summary["stored"]["count"]
     parts = [_stored(stored, n), *_near(summary)]
@@ -35,7 +36,27 @@ def verdict(summary: dict[str, Any]) -> str:
             f"Not trained to interpolation (loss {summary['training_loss']:.1e}), so this says "
             f"nothing about what it could memorize: {sentence[0].lower()}{sentence[1:]}"
         )
-    return sentence + _steps(summary.get("resolution"))
+    return sentence + _part(summary) + _planned(summary) + _steps(summary.get("resolution"))
+
+
+def _part(summary: dict[str, Any]) -> str:
+    """Says that the examples are a part of those that the map was trained on."""
+    among = summary.get("among")
+    if among is None:
+        return ""
+    n = summary["examples"]
+    be = "This is" if n == 1 else "These are"
+    return f" {be} {n:,} of {among:,} training examples; the others were not audited."
+
+
+def _planned(summary: dict[str, Any]) -> str:
+    """Says what was left out of an audit that was planned for a time."""
+    planned = summary.get("planned")
+    if not planned or not planned["left_out"]:
+        return ""
+    *first, last = planned["left_out"]
+    told = f"{', '.join(first)} and {last}" if first else last
+    return f" Left out, to keep to {planned['minutes']:g} minutes: {told}."
 
 
 def _steps(resolution: dict[str, Any] | None) -> str:

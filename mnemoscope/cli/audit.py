@@ -41,6 +41,7 @@ from mnemoscope.cli.reading import (
 )
 from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
 from mnemoscope.cli.run_folder import RunFolder, claimed, claimed_again, refuse_changed
+from mnemoscope.cli.screening import Printed, screen_in
 from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, Target, open_target
 from mnemoscope.cli.train import anchored, told_duplicates
 from mnemoscope.errors import MnemoscopeError
@@ -106,17 +107,33 @@ def audit(
     fail_on: FailOn = None,
     force: Force = False,
     json: Json = False,
+    screen: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="For large training sets: one pass over all examples (its cost is printed first), "
+            "audits of a random sample and of the most suspicious ones.",
+        ),
+    ] = False,
+    minutes: Annotated[
+        float | None,
+        Parameter(
+            help="Plan the audit for this time (min): parts are timed, and what does not fit is "
+            "left out and named in the verdict; default: all that is asked for."
+        ),
+    ] = None,
     model: ModelOptions = NO_OPTIONS,
 ) -> int:
     """Find out which examples a network has memorized, and write the report.
 
-    Writes audit/ and report.html into the folder.
+    Writes audit/ and report.html into the folder, with --screen screen/.
     """
     from mnemoscope.auditing.report_schema import report_json
 
     check_device(device)
     conditions = _conditions(fail_on)
     scale, tolerance = _unit(unit), match_tol_of(match_tol)
+    _check_minutes(minutes, screen=screen, unit=scale)
     found = open_target(target, model, device=device)
     run, network = found.run, found.network
     version = () if run is None else run.version
@@ -146,10 +163,21 @@ def audit(
         else:
             stack.enter_context(claimed_again(run))
             refuse_changed(run, version)
+        if screen:
+            options = {
+                "starts": starts, "trials": trials, "max_steps": max_steps,
+                "max_products": max_products, "held_out": fresh, "command": command(),
+                "source": source if held_out is None else {**source, HELD_OUT: _anchored(held_out)},
+            }  # fmt: skip
+            return screen_in(
+                run, f, X, options, seed=seed, unit=scale,
+                printed=Printed(json=json, conditions=conditions),
+            )  # fmt: skip
         result = audit_in(
             run, f, X, source, starts=starts, trials=trials, max_steps=max_steps,
             max_products=max_products, seed=seed, fresh=fresh, held_out=held_out, unit=scale,
             match_tol=tolerance,
+            minutes=minutes,
         )  # fmt: skip
     if json:
         told = {**result.summary, **report_json(result)}
@@ -186,6 +214,7 @@ def audit_in(
     max_products: int = 2_000,
     unit: float | Literal["per_feature"] | None = None,
     match_tol: float | None = None,
+    minutes: float | None = None,
 ) -> "Audit":
     """Audits into a run's folder: the tables and the page.
 
@@ -209,22 +238,21 @@ def audit_in(
         redirect_stdout(sys.stderr),
     ):
         stage = new.folder(folder.path)
-        result = mn.audit(
-            f,
-            X,
-            starts=starts,
-            trials=trials,
-            seed=seed,
-            held_out=fresh,
-            name=folder.name,
-            source=source if held_out is None else {**source, HELD_OUT: _anchored(held_out)},
-            command=command(),
-            on_progress=show,
-            max_steps=max_steps,
-            max_products=max_products,
-            unit=unit,
-            match_tol=match_tol_of(match_tol),
-        )
+        options: dict[str, Any] = {
+            "held_out": fresh,
+            "name": folder.name,
+            "source": source if held_out is None else {**source, HELD_OUT: _anchored(held_out)},
+            "command": command(),
+            "max_steps": max_steps,
+            "max_products": max_products,
+            "match_tol": match_tol_of(match_tol),
+        }
+        told: dict[str, Any] = {"seed": seed, "unit": unit, "on_progress": show}
+        if minutes is None:
+            result = mn.audit(f, X, starts=starts, trials=trials, **told, **options)
+        else:
+            effort = mn.auditing.Effort(minutes, starts=starts, trials=trials)
+            result = mn.auditing.audit_within(f, X, effort, options=options, **told)
         show("report")
         result.save(stage / folder.audit.name)
         result.to_html(stage / folder.report.name)
@@ -252,6 +280,23 @@ def _unit(text: str | None) -> float | Literal["per_feature"] | None:
             expected="a number above 0, or per-feature",
             todo="omit it for the range of the examples",
         ) from error
+
+
+def _check_minutes(
+    minutes: float | None, *, screen: bool, unit: float | Literal["per_feature"] | None
+) -> None:
+    """Refuses, before any work, a time that cannot be planned for."""
+    if minutes is None:
+        return
+    from mnemoscope.auditing import Effort
+
+    Effort(minutes)
+    if screen or isinstance(unit, str):
+        raise MnemoscopeError(
+            f"--minutes {minutes:g} with {'--screen' if screen else '--unit per-feature'}",
+            expected="an audit with one unit for all entries, of all examples or a sample",
+            todo="omit one of the two",
+        )
 
 
 def _check_belongs(network: "Network", run: RunFolder) -> None:

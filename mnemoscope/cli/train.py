@@ -149,7 +149,12 @@ def train(
     with claimed(out or "runs/train", settings, force=force) as folder:
         fit = fit_in(folder, chosen, X, options, device=device)
     if json:
-        result = {"loss": fit.loss, "steps": fit.steps, "converged": fit.converged}
+        result = {
+            "loss": fit.loss,
+            "steps": fit.steps,
+            "converged": fit.converged,
+            "reason": fit.reason,
+        }
         print_json(
             {
                 **result,
@@ -159,7 +164,8 @@ def train(
             }
         )
     else:
-        told = "interpolates" if fit.converged else f"does not interpolate (tol {tol:g})"
+        missed = f"does not interpolate (tol {tol:g}: {fit.reason})"
+        told = "interpolates" if fit.converged else missed
         print_lines(
             f"Data: {examples.description}.",
             *told_duplicates(X),
@@ -206,12 +212,13 @@ def fit_in(
             stage = new.folder(folder.path)
             mn.nets.save(network, stage / folder.network.name)
             folder.write_settings(stage)
-            old = _audit_of_another(folder, network.training_record)
+            old = _audits_of_another(folder, network.training_record)
             new.remove(folder.path, *folder.left(), *old)
         if old:
-            # Files that are not ours keep it.
-            with suppress(OSError):
-                folder.audit.rmdir()
+            # Files that are not ours keep a folder.
+            for emptied in sorted({path.parent for path in old}, reverse=True):
+                with suppress(OSError):
+                    emptied.rmdir()
     return fit
 
 
@@ -240,20 +247,31 @@ def told_duplicates(X: "Tensor") -> list[str]:
     return [f"{len(pairs)} {noun}: {told}{more}."]
 
 
-def _audit_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
-    """The files of an audit of the network that was there before this one."""
-    import mnemoscope as mn
+def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
+    """The files of audits of the network that was there before this one."""
     from mnemoscope.auditing.audit import audit_files
+    from mnemoscope.auditing.screening.screen import SAMPLE
+    from mnemoscope.cli.screening import FOLDER, screening_files
+
+    old: list[Path] = []
+    if _is_of_another(folder.audit, record):
+        old += [*(folder.audit / name for name in audit_files()), folder.report]
+    if _is_of_another(folder.path / FOLDER / SAMPLE, record):
+        old += screening_files(folder)
+    return old
+
+
+def _is_of_another(audit: Path, record: "TrainingRecord") -> bool:
+    """Whether there is an audit, of a network with another training."""
+    import mnemoscope as mn
 
     try:
-        audited = mn.Audit.load(folder.audit).provenance["training"]
+        audited = mn.Audit.load(audit).provenance["training"]
     except (MnemoscopeError, KeyError):
-        return []
+        return False
     passing = {"history", "seconds", "versions"}
     mine = record.model_dump(mode="json", exclude=passing)
-    if {name: value for name, value in (audited or {}).items() if name not in passing} == mine:
-        return []
-    return [*(folder.audit / name for name in audit_files()), folder.report]
+    return {name: value for name, value in (audited or {}).items() if name not in passing} != mine
 
 
 def _spec(

@@ -32,6 +32,7 @@ from typing_extensions import Unpack
 
 from mnemoscope.dynamics.atlas import RESOLUTION, Atlas
 from mnemoscope.dynamics.census import survey
+from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions
 from mnemoscope.dynamics.starts import block_size
 from mnemoscope.dynamics.states import nearest, rms
@@ -116,8 +117,8 @@ def match_radii(
 ) -> MatchRadii:
     """Computes how near to each example an attractor must lie to store it.
 
-    Time: the distances of all `X` to all examples, `n m d` products; they are held in parts of
-    `NEAREST_CHUNK`.
+    Time: the distances of all `X` to all examples, `n m d` products; they are held in parts. Where
+    `X` is a part of many, no copy of these is made: see `mnemoscope.dynamics.neighbours`.
 
     Args:
         X: `(n, *shape)`, the examples.
@@ -127,12 +128,14 @@ def match_radii(
             other count as one.
         among: `(m, *shape)`, all examples, where `X` is a part of them.
     """
-    every = X if among is None else torch.cat([X, among])
-    group, leaders = _groups_of_equal(every)
-    quarter = (_to_nearest_other(X, every[leaders], group[: len(X)]) / 4).to(X.dtype)
+    group, leaders = _groups_of_equal(X)
+    apart = _to_nearest_other(X, X[leaders], group)
+    if among is not None:
+        apart = torch.minimum(apart, nearest_among(X, among, other=True)[1])
+    quarter = (apart / 4).to(X.dtype)
     return MatchRadii(
         tau=quarter.clamp_max(match_tol * unit),
-        first=leaders[group[: len(X)]],
+        first=leaders[group],
         indistinguishable=quarter < RESOLUTION * tol * unit / 2,
     )
 

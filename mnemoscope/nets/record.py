@@ -39,6 +39,8 @@ class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
         steps: Optimizer steps taken.
         loss: Training loss at the end, in squared units.
         converged: Whether the loss reached `tol`.
+        frozen_at: The step from which on running statistics were held constant; None: never.
+        reason: Why training ended without having converged; empty if it has or is not known.
         seconds: How long it took, in seconds.
         seed: The seed of the order of the examples.
         examples: The number of training examples, `n`.
@@ -66,6 +68,8 @@ class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
     steps: int = Field(ge=0, description="a whole number, 0 or more")
     loss: float = Field(description="a loss, as a number")
     converged: bool = Field(description="True or False")
+    frozen_at: int | None = Field(default=None, description="a whole number, or None")
+    reason: str = Field(default="", description="a text")
     seconds: float = Field(ge=0, description="a time in seconds, 0 or more")
     seed: int = Field(description="a whole number")
     examples: int = Field(ge=1, description="a whole number, 1 or more")

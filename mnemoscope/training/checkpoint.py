@@ -17,7 +17,7 @@ from mnemoscope.errors import MnemoscopeError
 from mnemoscope.files import replacing
 from mnemoscope.small_files import check_regular, parse_json
 
-FORMAT = "mnemoscope-checkpoint/3"
+FORMAT = "mnemoscope-checkpoint/4"
 
 
 def write_checkpoint(path: str | Path, state: dict[str, Any]) -> None:

@@ -35,6 +35,10 @@ class Fit:
         seconds: How long it took, in seconds.
         history: The loss along the way, oldest first; at most about a thousand rows.
         record: All of this and the settings, as saved with the network.
+        frozen_at: The step from which on running statistics were held constant, since with those
+            that follow the batches the loss no longer fell; None: never. See
+            `mnemoscope.training.running_statistics`.
+        reason: Why training ended without having converged; empty if it has.
     """
 
     loss: float
@@ -43,3 +47,5 @@ class Fit:
     seconds: float
     history: tuple[HistoryRow, ...] = field(repr=False)
     record: TrainingRecord = field(repr=False)
+    frozen_at: int | None = field(default=None, repr=False)
+    reason: str = ""

@@ -13,6 +13,7 @@ class GaussNewtonSolver(Solver):
     """`GaussNewton` of any module, down to a loss."""
 
     by_chance = False
+    in_eval_mode = True
 
     def __init__(self, net: nn.Module, *, tol: float) -> None:
         super().__init__(net)

@@ -80,6 +80,12 @@ class Rate:
             self, step=step, share=share, halved=halved, seen=0, total=0.0, before=total / seen
         )
 
+    def afresh(self) -> "Rate":
+        """The rate for another function from here on: `plateau` forgets what it has seen."""
+        if self.schedule != "plateau":
+            return self
+        return Rate(self.schedule, self.first, self.max_steps, step=self.step)
+
     def _judged(self, mean: float) -> tuple[float, bool]:
         if self.before is None:
             return self.share, False

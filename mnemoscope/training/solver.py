@@ -13,10 +13,12 @@ class Solver(ABC):
     Attributes:
         net: The network; what it is at any time is what has been trained so far.
         by_chance: Whether a step may draw random numbers (dropout).
+        in_eval_mode: Whether it takes the network as it is in eval mode.
         stalled: Whether it can go no further, whatever the number of steps.
     """
 
     by_chance = True
+    in_eval_mode = False
     stalled = False
 
     def __init__(self, net: nn.Module) -> None:

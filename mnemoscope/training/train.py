@@ -1,5 +1,6 @@
 """`train`: one network, fitted to interpolation."""
 
+import logging
 import math
 import os
 import time
@@ -33,9 +34,16 @@ from mnemoscope.training.history import History
 from mnemoscope.training.judgement import LOOK, ROUND, divergence, largest_loss, promising
 from mnemoscope.training.loss import whole_loss
 from mnemoscope.training.optimizers import optimizer_kind
+from mnemoscope.training.running_statistics import (
+    check_batches,
+    check_statistics,
+    following,
+    set_exact,
+)
 from mnemoscope.training.schedules import Rate
 from mnemoscope.training.solver import Solver, Stepwise
 from mnemoscope.training.solvers import make_solver
+from mnemoscope.training.stall import Stall
 from mnemoscope.unit import checked_unit, unit_of
 
 CHECKPOINT_SECONDS = 20.0
@@ -46,6 +54,12 @@ POLISH_FROM = 1e-4
 
 POLISHED = 1e-14
 """The loss at which polishing ends, unless `tol` is lower still."""
+
+APART = 10.0
+"""A loss in eval mode of more than so many times that of the steps is due to the mode, not to the
+step between the two."""
+
+_log = logging.getLogger("mnemoscope")
 
 
 def train(
@@ -79,6 +93,13 @@ def train(
     loss would rise or not be finite; see `RescaledLBFGS`. `gauss_newton` is Levenberg-Marquardt in
     function space; see `mnemoscope.training.gauss_newton`.
 
+    Layers with running statistics (`BatchNorm1d` and others) map eval mode's states otherwise than
+    training mode's. Where the loss is not small yet, a look sets their running statistics to the
+    exact ones of all examples; where it no longer falls, they are held constant from then on
+    (`Fit.frozen_at`). Where the loss of the steps is at most `tol`, that in eval mode is not and no
+    longer falls, training stops and `Fit.reason` says why. See
+    `mnemoscope.training.running_statistics`.
+
     Batch size, optimizer and rate are part of what decides which examples get stored; all of them
     are recorded, in `Fit.record` and, for a network built from a spec, in `net.training_record`.
 
@@ -109,7 +130,8 @@ def train(
 
     Raises:
         MnemoscopeError: an argument is out of range, the data are not finite or do not fit the
-            network, or the checkpoint is of another training.
+            network, the checkpoint is of another training, or batch norm has no running statistics
+            or a batch of a single value.
         DivergenceError: the loss became NaN or grew a hundredfold.
         KeyboardInterrupt: Ctrl-C; with a checkpoint, after it was written.
     """
@@ -160,11 +182,13 @@ def train(
     modes = [(module, module.training) for module in net.modules()]
     try:
         net.eval()
+        check_statistics(net)
         check_network(net, data)
         run.begin()
+        run.check_batches(data)
         if path is not None and path.exists():
             run.restore(read_checkpoint(path), path)
-        net.train()
+        run.to_training_mode()
         with ExitStack() as stack:
             interruption = stack.enter_context(deferred_interrupt()) if path else None
             stack.enter_context(torch.enable_grad())
@@ -179,18 +203,21 @@ def train(
         HistoryRow(step=int(step), seconds=seconds, loss=value, lr=at)
         for step, seconds, value, at in run.history.rows
     )
+    reason = run.reason(loss)
     record = TrainingRecord(
         **settings,
         steps=run.step,
         loss=loss,
         converged=loss <= tol,
+        frozen_at=run.frozen_at,
+        reason=reason,
         seconds=run.seconds,
         versions=versions(),
         history=history,
     )
     if isinstance(net, Network):
         net.training_record = record
-    return Fit(loss, run.step, loss <= tol, run.seconds, history, record)
+    return Fit(loss, run.step, loss <= tol, run.seconds, history, record, run.frozen_at, reason)
 
 
 class _Run:
@@ -211,6 +238,10 @@ class _Run:
         self.square = settings["unit"] ** 2
         self.loss: float | None = None
         self.history: History[list[float]] = History()
+        self.layers = following(net)
+        self.frozen_at: int | None = None
+        self.stall = Stall()
+        self.apart = ""
 
     @property
     def target(self) -> float:
@@ -233,6 +264,20 @@ class _Run:
             tol=self.target * self.square,
         )
 
+    def check_batches(self, X: Tensor) -> None:
+        """Refuses batches that layers in training mode cannot take."""
+        assert self.solver is not None
+        if not self.solver.in_eval_mode:
+            size = self.settings["batch_size"]
+            check_batches(self.net, X, len(X) % size or size)
+
+    def to_training_mode(self) -> None:
+        """Puts the network into training mode, but for layers whose statistics are constant."""
+        self.net.train()
+        if self.frozen_at is not None:
+            for layer in self.layers:
+                layer.eval()
+
     def close(self) -> None:
         """Leaves the network as a module like any other."""
         if self.solver is not None:
@@ -253,15 +298,16 @@ class _Run:
         saved = time.perf_counter()
         max_steps = self.settings["max_steps"]
         order = Order(len(X), [self.settings["seed"]], X.device)
-        if self.loss is None:
-            self.loss = self.first_loss = self._loss(X, Y)
-            if not math.isfinite(self.loss):
+        loss = self.loss
+        if loss is None:
+            loss = self.loss = self.first_loss = whole_loss(self.net, X, Y) / self.square
+            if not math.isfinite(loss):
                 raise MnemoscopeError(
-                    f"a network whose training loss is {self.loss} before the first step",
+                    f"a network whose training loss is {loss} before the first step",
                     expected="outputs on the examples that are finite numbers",
                     todo="mend its weights, or scale the examples down",
                 )
-        while self._goes_on(self.loss):
+        while self._goes_on(loss):
             assert self.solver is not None
             before = self.step
             draws = seeded(self.settings["seed"], self.round, X.device)
@@ -278,8 +324,9 @@ class _Run:
                 self.rate = self.rate.after(seen, self.step - before)
             small = seen <= promising(self.target, full_batch=full_batch)
             if small or self.round % LOOK == 0 or self.step >= max_steps:
-                self.loss = self._loss(X, Y)
-                self._check_growth(self.loss)
+                loss = self.loss = self._loss(X, Y)
+                self._check_growth(loss)
+                self._judge(seen, loss)
             asked = interruption is not None and interruption.asked
             if path is not None and (asked or time.perf_counter() - saved > CHECKPOINT_SECONDS):
                 write_checkpoint(path, self.state())
@@ -308,6 +355,9 @@ class _Run:
             "loss": self.loss,
             "history": self.history.rows,
             "stride": self.history.stride,
+            "frozen_at": self.frozen_at,
+            "stall": self.stall.state(),
+            "apart": self.apart,
         }
 
     def restore(self, state: dict[str, Any], path: Path) -> None:
@@ -333,6 +383,8 @@ class _Run:
         self.step, self.round, self.seconds = state["step"], state["round"], state["seconds"]
         self.first_loss, self.loss = state["first_loss"], state["loss"]
         self.history = History(state["history"], state["stride"])
+        self.frozen_at, self.apart = state["frozen_at"], state["apart"]
+        self.stall = Stall(**state["stall"])
 
     def _goes_on(self, loss: float) -> bool:
         """Whether there is more to do; hands over to the polishing when it is its turn."""
@@ -344,11 +396,51 @@ class _Run:
             loss > self.target
             and self.step < self.settings["max_steps"]
             and not self.solver.stalled
+            and not self.apart
         )
 
+    def reason(self, loss: float) -> str:
+        """Why training ended without having converged; empty if it has."""
+        if loss <= self.settings["tol"]:
+            return ""
+        if self.step >= self.settings["max_steps"]:
+            return f"max_steps={self.settings['max_steps']} was reached"
+        return self.apart or f"{self.settings['optimizer']} could go no further"
+
     def _loss(self, X: Tensor, Y: Tensor) -> float:
-        """The training loss as it is now, in squared units."""
+        """The training loss as it is now, in squared units, with exact statistics if need be."""
+        loss = whole_loss(self.net, X, Y) / self.square
+        if loss <= self.target or not self._follows:
+            return loss
+        set_exact(self.net, self.layers, X)
         return whole_loss(self.net, X, Y) / self.square
+
+    @property
+    def _follows(self) -> bool:
+        """Whether steps change statistics that eval mode uses."""
+        assert self.solver is not None
+        return bool(self.layers) and self.frozen_at is None and not self.solver.in_eval_mode
+
+    def _judge(self, seen: float, loss: float) -> None:
+        """Looks whether training mode and eval mode are what keeps the loss from falling."""
+        self.stall = self.stall.after(loss, self.step)
+        if loss <= self.target or not self.stall.over(self.step):
+            return
+        if self._follows:
+            _log.info(
+                "loss %.3g (%.3g in training mode) no longer falls at step %d: the running "
+                "statistics of %d normalization layers are constant from here on",
+                loss, seen, self.step, len(self.layers),
+            )  # fmt: skip
+            self.frozen_at = self.step
+            self.to_training_mode()
+            self.begin()
+            self.rate, self.stall = self.rate.afresh(), Stall()
+        elif seen <= self.target and loss > APART * seen:
+            self.apart = (
+                f"the loss is {seen:.2g} in training mode but {loss:.2g} in eval mode, since a "
+                "layer behaves differently there, and it no longer falls"
+            )
 
     def _pass(self, solver: Solver, X: Tensor, Y: Tensor, order: Order) -> tuple[float, bool]:
         """A round of full-batch steps, or a pass over mini-batches: the squares seen, and which."""

@@ -353,11 +353,17 @@ class _Herd:
             steps, loss = steps + polished.steps, polished.loss
             seconds += polished.seconds
         converged = loss <= tol
+        if polished is not None or converged:
+            reason = "" if polished is None else polished.reason
+        elif self.diverged[r]:
+            reason = "the loss diverged"
+        else:
+            reason = f"max_steps={settings['max_steps']} was reached"
         record = TrainingRecord(
             **settings, steps=steps, loss=loss, converged=converged, seconds=seconds,
-            history=tuple(rows),
+            history=tuple(rows), reason=reason,
         )  # fmt: skip
-        return Fit(loss, steps, converged, seconds, record.history, record)
+        return Fit(loss, steps, converged, seconds, record.history, record, reason=reason)
 
     def _progress(self, step: int, seconds: float, losses: Tensor) -> ReplicaProgress:
         lost = int(self.diverged.sum())

@@ -62,6 +62,11 @@ OUT = "out of the weights from pure noise, with no data"
             "map's domain.",
         ),
         (
+            summary(among=50_000),
+            "None of the 5 training examples is stored as an attractor. These are 5 of 50,000 "
+            "training examples; the others were not audited.",
+        ),
+        (
             summary(10, 1, disclosed=7, reached=1),
             "1 of 10 training examples is stored as an attractor; 7 are disclosed (an attractor "
             f"lies within 0.01 units of each); it comes {OUT}.",

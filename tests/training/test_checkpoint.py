@@ -57,8 +57,8 @@ def cut(path):
         lambda path: path.mkdir(),
         lambda path: save_file({"w": torch.ones(2)}, path),
         lambda path: save_file({"w": torch.ones(2)}, path, {"format": "mnemoscope-weights/1"}),
-        lambda path: save_file({"w": torch.ones(2)}, path, {"format": "mnemoscope-checkpoint/3"}),
-        lambda path: save_file({}, path, {"format": "mnemoscope-checkpoint/3", "state": "{"}),
+        lambda path: save_file({"w": torch.ones(2)}, path, {"format": "mnemoscope-checkpoint/4"}),
+        lambda path: save_file({}, path, {"format": "mnemoscope-checkpoint/4", "state": "{"}),
         lambda path: None,
     ],
     ids=[

@@ -1,0 +1,158 @@
+"""`audit_within`: an audit that is planned for a time, and says what it left out."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mnemoscope.auditing.audit import Audit
+from mnemoscope.auditing.audit_map import audit
+from mnemoscope.auditing.effort import Amounts, Effort, affordable, costs, left_out
+from mnemoscope.auditing.verdict import verdict
+from mnemoscope.auditing.whole_set import check_whole_set
+from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps import SelfMap
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
+
+PILOTS = (
+    Amounts(examples=3, starts=16, trials=1, certificates=1),
+    Amounts(examples=12, starts=64, trials=2, certificates=2),
+)
+"""What is timed."""
+
+SECOND = 1 / 8
+"""Share of the time that the first pilot may have taken for the second one to be done."""
+
+RESERVE = 0.8
+"""Share of the remaining time that is planned for: predictions from pilots are rough."""
+
+_log = logging.getLogger("mnemoscope")
+
+
+def audit_within(
+    f: Stage | SelfMap,
+    X: Float[Tensor, "n *shape"],
+    effort: Effort,
+    *,
+    seed: int = 0,
+    unit: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    on_progress: Callable[[str], object] | None = None,
+) -> Audit:
+    """Audits as much as fits into a time.
+
+    Two small audits are timed, and the largest share of the amounts asked for whose predicted cost
+    fits is done. Where that is not all examples, a random sample is audited, judged among all (see
+    `audit`, `among`). What is left out is in the verdict and in `summary["planned"]`. The time is
+    what is planned for, not a limit: an audit that takes longer than predicted is not cut off, and
+    a minimum (`mnemoscope.auditing.effort.FEWEST`) is done in any case.
+
+    Args:
+        f: The network, a `SelfMap` or any callable that acts on a batch.
+        X: `(n, *shape)`, the training examples.
+        effort: The time, and the amounts that are done at most.
+        seed: Random seed, of the sample too.
+        unit: The scale of the data (default: the map's, else that of all of `X`).
+        options: Further keyword arguments of `audit`.
+        on_progress: Called with a few words before each part of the work.
+
+    Raises:
+        MnemoscopeError: as `audit`, or an option is one of those that are planned.
+
+    Example:
+        >>> import torch, mnemoscope as mn
+        >>> X = torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
+        >>> effort = mn.auditing.Effort(minutes=10, starts=20, trials=1)
+        >>> mn.auditing.audit_within(lambda z: z / 2, X, effort).summary["planned"]["left_out"]
+        []
+    """
+    begun = time.perf_counter()
+    tell = on_progress or (lambda _: None)
+    whole_number("seed", seed, least=0, most=LARGEST_SEED)
+    given = _checked(options)
+    f = as_self_map(f, X.shape[1:])
+    check_whole_set(f, X)
+    f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
+    order = torch.randperm(len(X), generator=torch.Generator().manual_seed(seed))
+    asked, limit = effort.asked(len(X)), 60 * effort.minutes
+    timed: list[tuple[Amounts, dict[str, float]]] = []
+    for pilot in PILOTS:
+        if timed and time.perf_counter() - begun > SECOND * limit:
+            break
+        tell("a timed pilot")
+        amounts = _at_most(pilot, asked)
+        timed.append((amounts, _timed(f, X, order, amounts, {**given, "seed": seed})))
+    known = costs(*timed)
+    done = affordable(known, asked, RESERVE * (limit - (time.perf_counter() - begun)))
+    missing = left_out(asked, done)
+    _log.info(
+        "planned for %.3g minutes: about %.3g s; left out: %s",
+        effort.minutes, known.of(done), ", ".join(missing) or "nothing",
+    )  # fmt: skip
+    result = _audited(f, X, order, done, {**given, "seed": seed, "on_progress": on_progress})
+    planned = {
+        "minutes": effort.minutes,
+        "predicted_seconds": known.of(done),
+        "seconds": time.perf_counter() - begun,
+        "asked": asdict(asked),
+        "done": asdict(done),
+        "left_out": missing,
+    }
+    summary = {**result.summary, "planned": planned}
+    return replace(result, summary={**summary, "verdict": verdict(summary)})
+
+
+def _timed(
+    f: SelfMap, X: Tensor, order: Int[Tensor, " n"], amounts: Amounts, given: dict[str, Any]
+) -> dict[str, float]:
+    """Seconds of each part of a small audit, by the words that it is announced by."""
+    marks = [("before", time.perf_counter())]
+    _audited(
+        f, X, order, amounts,
+        {**given, "on_progress": lambda part: marks.append((part, time.perf_counter()))},
+    )  # fmt: skip
+    marks.append(("after", time.perf_counter()))
+    seconds: dict[str, float] = {}
+    for (part, since), (_, until) in pairwise(marks):
+        seconds[part] = seconds.get(part, 0.0) + until - since
+    return seconds
+
+
+def _audited(
+    f: SelfMap, X: Tensor, order: Int[Tensor, " n"], amounts: Amounts, given: dict[str, Any]
+) -> Audit:
+    part = amounts.examples < len(X)
+    rows = order[: amounts.examples].sort().values
+    source = given.get("source")
+    if part:
+        source = {**(source or {}), "rows": rows.tolist(), "of": len(X)}
+    return audit(
+        f, X[rows.to(X.device)] if part else X, among=X if part else None,
+        starts=amounts.starts, trials=amounts.trials, certificates=amounts.certificates,
+        **{**given, "source": source},
+    )  # fmt: skip
+
+
+def _at_most(pilot: Amounts, asked: Amounts) -> Amounts:
+    mine, theirs = asdict(pilot), asdict(asked)
+    return Amounts(**{name: min(value, theirs[name]) for name, value in mine.items()})
+
+
+def _checked(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    given = dict(options or {})
+    for name in ("X", "among", "seed", "unit", "on_progress", "starts", "trials", "certificates"):
+        if name in given:
+            raise MnemoscopeError(
+                f"options={{{name!r}: ...}}",
+                expected="options of mn.audit that are not planned",
+                todo="pass it to Effort" if name in ("starts", "trials", "certificates")
+                else "pass it by itself",
+            )  # fmt: skip
+    return given

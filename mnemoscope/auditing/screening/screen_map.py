@@ -1,0 +1,246 @@
+"""`screen`: a large training set, all of it in one pass, some of it audited."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+import torch
+from jaxtyping import Bool, Int, Num
+from torch import Tensor
+
+from mnemoscope.auditing.audit import Audit
+from mnemoscope.auditing.audit_map import audit
+from mnemoscope.auditing.screening.drift import Drift, drift
+from mnemoscope.auditing.screening.estimate import whole_set_rate
+from mnemoscope.auditing.screening.plan import plan
+from mnemoscope.auditing.screening.ranking import (
+    checked_residual,
+    drawn,
+    first_distinct,
+    order_of,
+    ranks,
+)
+from mnemoscope.auditing.screening.screen import SCREEN, Screen
+from mnemoscope.auditing.whole_set import check_whole_set, parts
+from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
+from mnemoscope.dynamics.neighbours import nearest_among
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps import SelfMap, check_map
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
+
+SOME = 100
+"""Examples audited of the sample, and of the most suspicious ones."""
+
+OWN = ("X", "among", "seed", "unit", "on_progress")
+"""Options of `audit` that a screening sets itself."""
+
+_log = logging.getLogger("mnemoscope")
+
+
+def screen(
+    f: Stage | SelfMap,
+    X: Num[Tensor, "n *shape"],
+    *,
+    sample: int = SOME,
+    suspicious: int = SOME,
+    seed: int = 0,
+    unit: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    on_progress: Callable[[str], object] | None = None,
+) -> Screen:
+    """Finds out what a map has memorized of a training set that is too large to be audited whole.
+
+    One pass over all examples measures the residual `f(x) - x`, the drift `f^8(x) - x` and the step
+    `f^9(x) - f^8(x)`: 9 evaluations of each example. Its cost is estimated from a timed batch, and
+    logged and passed to `on_progress` before it starts. Two audits follow: that of a random sample,
+    which gives an interval for the whole set, and that of the most suspicious examples (smallest
+    drift, then smallest residual), which were selected and give no rate. The unit, the distance to
+    the nearest other example, and whether an attractor lies at an example are judged against all of
+    `X`.
+
+    Memory of the pass: one batch within the map's budget and three numbers for each example; `X` is
+    read in parts and not copied.
+
+    Args:
+        f: The network, a `SelfMap` or any callable that acts on a batch.
+        X: `(n, *shape)`, all training examples, of any dtype.
+        sample: Examples in the random sample; all of them where there are no more.
+        suspicious: The number of most suspicious examples to audit, of exact duplicates only one.
+        seed: Random seed of the sample and of both audits.
+        unit: The scale of the data (default: the map's, else that of all of `X`).
+        options: Keyword arguments of both audits, such as `starts` and `trials`; `held_out` is used
+            in that of the sample only.
+        on_progress: Called with a few words before each part of the work.
+
+    Raises:
+        MnemoscopeError: `X` is no batch of states of the map or has NaN or infinity, the map makes
+            NaN or infinity of an example, or an option is out of range.
+
+    Example:
+        >>> import torch, mnemoscope as mn
+        >>> X = torch.rand(300, 4, generator=torch.Generator().manual_seed(0))
+        >>> some = {"starts": 20, "trials": 1}
+        >>> found = mn.screen(lambda z: z / 2, X, sample=10, suspicious=5, options=some)
+        >>> found.rates["stored"]["count"], len(found.table)
+        (0, 300)
+    """
+    begun = time.perf_counter()
+    tell = on_progress or (lambda _: None)
+    X = torch.as_tensor(X).detach()
+    given = _checked_options(sample, suspicious, seed, options)
+    f = as_self_map(f, X.shape[1:])
+    check_whole_set(f, X)
+    f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
+    with f.evaluating():
+        check_map(f, X[[0, len(X) // 2, len(X) - 1]], finite=False)
+        cost = plan(f, X)
+        _log.info("%s", cost)
+        tell(str(cost))
+        found, taken = _pass_over(f, X, cost.batch_size)
+    order = order_of(found)
+    some = drawn(len(X), sample, seed)
+    most = first_distinct(f, X, order, suspicious)
+    name = given.pop("name", None)
+    held_out = given.pop("held_out", None)
+    words = "a random sample of", "the most suspicious, selected:"
+    audits: list[Audit] = []
+    for rows, what, fresh in zip((some, most), words, (held_out, None), strict=True):
+        tell(f"audit: {what} {len(rows):,} of {len(X):,} examples")
+        source = {**(given.get("source") or {}), "rows": rows.tolist(), "of": len(X)}
+        audits.append(
+            audit(
+                f, X[rows.to(X.device)], among=X, seed=seed, held_out=fresh,
+                on_progress=on_progress, **{**given, "source": source},
+                name=f"{name or _name(f)}: {what} {len(rows):,} of {len(X):,} examples",
+            )
+        )  # fmt: skip
+    table = _table(found, order, (some, most), audits)
+    table = _with_disclosed(f, X, table, audits)
+    rates = {
+        key: whole_set_rate(count, len(some), len(X)) for key, count in _counts(audits[0]).items()
+    }
+    selected = {**_counts(audits[1]), "examples": len(most)}
+    return Screen(
+        table=table, sample=audits[0], suspicious=audits[1], rates=rates,
+        summary={
+            "examples": len(X),
+            "sample": len(some),
+            "suspicious": selected,
+            "disclosed": table["index"].filter(table["disclosed"].fill_null(value=False)).to_list(),
+            "unit": f.unit,
+            "seed": seed,
+            "plan": asdict(cost),
+            "pass_seconds": taken,
+            "seconds": time.perf_counter() - begun,
+        },
+    )  # fmt: skip
+
+
+def _pass_over(f: SelfMap, X: Tensor, size: int) -> tuple[Drift, float]:
+    """The drift of all examples, and the seconds that it took."""
+    begun = time.perf_counter()
+    found = [drift(f, part) for _, part in parts(f, X, size)]
+    whole = Drift(
+        torch.cat([part.residual for part in found]),
+        torch.cat([part.drift for part in found]),
+        torch.cat([part.step for part in found]),
+    )
+    broken = checked_residual(whole.residual)
+    if broken is not None:
+        raise MnemoscopeError(
+            f"a map that makes NaN or infinity of example {broken}",
+            expected="finite outputs at every example",
+            todo="mend the network's weights, or leave out that example",
+        )
+    return whole, time.perf_counter() - begun
+
+
+def _table(
+    found: Drift,
+    order: Int[Tensor, " n"],
+    chosen: tuple[Int[Tensor, " r"], Int[Tensor, " s"]],
+    audits: list[Audit],
+) -> pl.DataFrame:
+    """A row for each example: `SCREEN`."""
+    n = len(order)
+    stored: list[bool | None] = [None] * n
+    disclosed: list[bool | None] = [None] * n
+    for rows, result in zip(chosen, audits, strict=True):
+        for row, kept, shown in zip(
+            rows.tolist(), result.examples["stored"], result.examples["disclosed"], strict=True
+        ):
+            stored[row] = bool(stored[row]) or kept
+            disclosed[row] = bool(disclosed[row]) or shown
+    columns: dict[str, Any] = {
+        "index": torch.arange(n).numpy(),
+        "residual": found.residual.numpy(),
+        "drift": found.drift.numpy(),
+        "step": found.step.numpy(),
+        "rank": ranks(order).numpy(),
+        "sampled": _mask(n, chosen[0]).numpy(),
+        "suspicious": _mask(n, chosen[1]).numpy(),
+        "stored": stored,
+        "disclosed": disclosed,
+    }
+    return pl.DataFrame(columns, schema=SCREEN).with_columns(
+        pl.col("residual", "drift", "step").fill_nan(None)
+    )
+
+
+def _with_disclosed(
+    f: SelfMap, X: Tensor, table: pl.DataFrame, audits: list[Audit]
+) -> pl.DataFrame:
+    """The table with the examples nearest to the attractors found, where they are near enough."""
+    states = torch.cat([f.batch(result.pictures["attractors"]) for result in audits])
+    index, distance = nearest_among(states, X)
+    within = audits[0].summary["match_tol"] * f.unit
+    reached = _mask(len(X), index[distance <= within].cpu()).tolist()
+    shown = pl.Series("reached", reached, dtype=pl.Boolean)
+    return table.with_columns(
+        disclosed=pl.when(shown).then(statement=True).otherwise(pl.col("disclosed"))
+    )
+
+
+def _counts(result: Audit) -> dict[str, int]:
+    """Rows of an audit that are stored, disclosed, contractive; duplicates count each."""
+    examples = result.examples
+    return {
+        "stored": int(examples["stored"].sum()),
+        "disclosed": int(examples["disclosed"].sum()),
+        "contractive": int((examples["contractive"] == "yes").sum()),
+    }
+
+
+def _mask(n: int, rows: Int[Tensor, " r"]) -> Bool[Tensor, " n"]:
+    mask = torch.zeros(n, dtype=torch.bool)
+    mask[rows] = True
+    return mask
+
+
+def _name(f: SelfMap) -> str:
+    return type(f.modules[0]).__name__ if f.modules else "a map"
+
+
+def _checked_options(
+    sample: int, suspicious: int, seed: int, options: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The options of both audits.
+
+    Raises:
+        MnemoscopeError: a number is out of range, or an option is one that a screening sets itself.
+    """
+    whole_number("sample", sample, least=1)
+    whole_number("suspicious", suspicious, least=1)
+    whole_number("seed", seed, least=0, most=LARGEST_SEED)
+    given = dict(options or {})
+    for name in OWN:
+        if name in given:
+            raise MnemoscopeError(
+                f"options={{{name!r}: ...}}",
+                expected="options of mn.audit that a screening does not set itself",
+                todo=f"pass {name}= to mn.screen" if name in ("seed", "unit") else "omit it",
+            )
+    return given

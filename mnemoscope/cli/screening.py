@@ -1,0 +1,149 @@
+"""`mnemoscope audit --screen`: one pass over all examples, audits of some of them."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnemoscope.cli.printing import print_json, print_lines
+from mnemoscope.cli.progress import audit_progress
+from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
+from mnemoscope.cli.run_folder import RunFolder
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.publishing import check_targets, publishing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mnemoscope.auditing import Screen
+    from mnemoscope.auditing.conditions import Condition
+    from mnemoscope.maps import SelfMap
+    from mnemoscope.nets import Network
+
+FOLDER = "screen"
+"""The folder of a screening in that of its run."""
+
+PAGES = ("sample.html", "suspicious.html")
+
+SELECTED = ("stored", "disclosed", "contractive")
+"""What is counted over the sample and the most suspicious examples together."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """How the result is told.
+
+    Attributes:
+        json: Whether as JSON.
+        conditions: What to fail on.
+    """
+
+    json: bool
+    conditions: "Sequence[Condition]"
+
+
+def screen_in(
+    folder: RunFolder,
+    f: "Network | SelfMap",
+    X: "Tensor",
+    options: Mapping[str, Any],
+    *,
+    seed: int,
+    unit: float | str | None,
+    printed: Printed,
+) -> int:
+    """Screens into a run's folder, prints what was found; 1 if a condition to fail on holds.
+
+    Writes screen/screen.parquet, screen.json, both audits and a page for each.
+
+    Args:
+        folder: The run's.
+        f: The map.
+        X: All examples.
+        options: Of both audits.
+        seed: Random seed.
+        unit: As `--unit` gave it.
+        printed: How the result is told.
+    """
+    import mnemoscope as mn
+    from mnemoscope.auditing.screening.screen import SAMPLE, SUSPICIOUS, screen_files
+
+    if isinstance(unit, str):
+        raise MnemoscopeError(
+            f"--unit {unit} with --screen",
+            expected="one unit for all entries of a state",
+            todo="omit one of the two, or pass a number",
+        )
+    names = (*PAGES, *screen_files())
+    check_targets(folder.path, [RUN_INDEX, *(Path(FOLDER) / name for name in names)])
+    # The cost is a part of the output, and told at once; with --json it is no part of it.
+    out = sys.stderr if printed.json else sys.stdout
+    with (
+        publishing(claimed=True) as new,
+        audit_progress() as show,
+        redirect_stdout(sys.stderr),
+    ):
+        told: list[str] = []
+
+        def tell(stage: str) -> None:
+            if not told:
+                print(stage, file=out, flush=True)
+            told.append(stage)
+            show(stage)
+
+        stage = new.folder(folder.path)
+        result = mn.screen(
+            f, X, seed=seed, unit=unit, options={"name": folder.name, **options}, on_progress=tell
+        )
+        show("report")
+        result.save(stage / FOLDER)
+        for audit, page in zip((result.sample, result.suspicious), PAGES, strict=True):
+            audit.to_html(stage / FOLDER / page)
+        folder.write_settings(stage)
+    place = folder.path / FOLDER
+    pages = [str(place / page) for page in PAGES]
+    failed = [c for c in printed.conditions if c.holds(_asked(c, result))]
+    if printed.json:
+        print_json(
+            {
+                **result.summary,
+                "rates": result.rates,
+                "audits": {SAMPLE: result.sample.summary, SUSPICIOUS: result.suspicious.summary},
+                "screen": str(place),
+                "reports": pages,
+            }
+        )
+    else:
+        print_lines(*result.lines(), *pages)
+        print_lines(*(c.explain(_asked(c, result)) for c in failed))
+    return int(bool(failed))
+
+
+def screening_files(folder: RunFolder) -> list[Path]:
+    """The files of a screening in a run's folder, whether they are there or not."""
+    from mnemoscope.auditing.screening.screen import screen_files
+
+    return [folder.path / FOLDER / name for name in (*PAGES, *screen_files())]
+
+
+def _asked(condition: "Condition", result: "Screen") -> dict[str, Any]:
+    """The summary that a condition is about.
+
+    Counts of examples are those of the sample and the most suspicious ones together; shares, their
+    intervals and everything else are those of the random sample alone.
+    """
+    summary = result.sample.summary
+    if condition.percent or condition.name not in SELECTED:
+        whole = {name: result.rates[name] for name in SELECTED}
+        return {**summary, **whole}
+    audited = set(result.sample_rows) | set(result.suspicious_rows)
+    rows: set[int] = set()
+    for audit, indices in (
+        (result.sample, result.sample_rows),
+        (result.suspicious, result.suspicious_rows),
+    ):
+        values = audit.examples[condition.name].to_list()
+        rows |= {i for i, v in zip(indices, values, strict=True) if v is True or v == "yes"}
+    return {**summary, condition.name: {"count": len(rows), "total": len(audited)}}
