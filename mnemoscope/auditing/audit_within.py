@@ -51,8 +51,8 @@ def audit_within(
     Two small audits are timed, and the largest share of the amounts asked for whose predicted cost
     fits is done. Where that is not all examples, a random sample is audited, judged among all (see
     `audit`, `among`). What is left out is in the verdict and in `summary["planned"]`. The time is
-    what is planned for, not a limit: an audit that takes longer than predicted is not cut off, and
-    a minimum (`mnemoscope.auditing.effort.FEWEST`) is done in any case.
+    what is planned for, not a limit: an audit that takes longer than predicted is not cut off but
+    says so, and a minimum (`mnemoscope.auditing.effort.FEWEST`) is done in any case.
 
     Args:
         f: The network, a `SelfMap` or any callable that acts on a batch.

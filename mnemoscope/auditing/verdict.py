@@ -50,13 +50,18 @@ def _part(summary: dict[str, Any]) -> str:
 
 
 def _planned(summary: dict[str, Any]) -> str:
-    """Says what was left out of an audit that was planned for a time."""
+    """Says what was left out of an audit that was planned for a time, and whether it kept to it."""
     planned = summary.get("planned")
-    if not planned or not planned["left_out"]:
+    if not planned:
         return ""
-    *first, last = planned["left_out"]
-    told = f"{', '.join(first)} and {last}" if first else last
-    return f" Left out, to keep to {planned['minutes']:g} minutes: {told}."
+    told, minutes = "", planned["minutes"]
+    if planned["left_out"]:
+        *first, last = planned["left_out"]
+        every = f"{', '.join(first)} and {last}" if first else last
+        told = f" Left out, to keep to {minutes:g} minutes: {every}."
+    if planned["seconds"] > 60 * minutes:
+        told += f" It took {planned['seconds'] / 60:.2g} minutes, more than planned."
+    return told
 
 
 def _steps(resolution: dict[str, Any] | None) -> str:

@@ -153,6 +153,8 @@ def audit(
     shape = tuple(X.shape[1:])
     f = found.self_map(shape)
     examples = replace(examples, X=X)
+    if not json:
+        print_lines(f"Data: {examples.description}{how}.")
     fresh = None if held_out is None else _held_out(held_out, shape, examples)
     with ExitStack() as stack:
         if run is None or (out is not None and not _same(out, run.path)):
@@ -167,6 +169,7 @@ def audit(
             options = {
                 "starts": starts, "trials": trials, "max_steps": max_steps,
                 "max_products": max_products, "held_out": fresh, "command": command(),
+                "match_tol": match_tol_of(tolerance),
                 "source": source if held_out is None else {**source, HELD_OUT: _anchored(held_out)},
             }  # fmt: skip
             return screen_in(
@@ -190,7 +193,7 @@ def audit(
             }
         )
     else:
-        print_lines(f"Data: {examples.description}{how}.", *told_duplicates(X))
+        print_lines(*told_duplicates(X))
         print_audit(result)
         print_lines(str(run.report))
     failed = [condition for condition in conditions if condition.holds(result.summary)]

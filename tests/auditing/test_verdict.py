@@ -62,6 +62,18 @@ OUT = "out of the weights from pure noise, with no data"
             "map's domain.",
         ),
         (
+            summary(
+                planned={"minutes": 2, "seconds": 90.0, "left_out": ["5 of 9 examples", "1 of 3 x"]}
+            ),
+            "None of the 5 training examples is stored as an attractor. Left out, to keep to 2 "
+            "minutes: 5 of 9 examples and 1 of 3 x.",
+        ),
+        (
+            summary(planned={"minutes": 2, "seconds": 300.0, "left_out": []}),
+            "None of the 5 training examples is stored as an attractor. It took 5 minutes, more "
+            "than planned.",
+        ),
+        (
             summary(among=50_000),
             "None of the 5 training examples is stored as an attractor. These are 5 of 50,000 "
             "training examples; the others were not audited.",
