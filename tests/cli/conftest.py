@@ -101,7 +101,7 @@ def process(start):
 
     def call(*arguments, **options):
         done = start(*arguments, **options)
-        out, err = done.communicate(timeout=120)
+        out, err = done.communicate(timeout=600)
         return Done(done.returncode, out, err)
 
     return call

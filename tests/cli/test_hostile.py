@@ -100,7 +100,7 @@ def unreadable(path, kind):
 )
 def test_a_command_killed_at_a_replacement_goes_on(trained, here, start, run, arguments, number):
     died = start(number, *arguments, program=["-c", KILLED])
-    died.communicate(timeout=120)
+    died.communicate(timeout=600)
     assert died.returncode == -signal.SIGKILL
     assert run(*arguments).code == 0
     assert not [path for path in here.rglob(".*") if path.name != ".pytest_cache"]
@@ -333,14 +333,14 @@ def test_a_message_repeats_little_of_what_was_given(trained, here, run, line):
 def test_a_standard_error_that_cannot_be_written(start, line):
     with open("/dev/full", "w") as full:
         done = start(*line.split(), stderr=full)
-        assert done.wait(timeout=120) == 2
+        assert done.wait(timeout=600) == 2
 
 
 @pytest.mark.parametrize("limit", [300_000, 500_000, 1_000_000])
 def test_too_little_memory_for_the_libraries(start, limit):
     line = f"ulimit -v {limit}; exec {sys.executable} -m mnemoscope train digits -n 2"
     done = start(program=["-c", "import os, sys; os.execvp('sh', ['sh', '-c', sys.argv[1]])", line])
-    _, err = done.communicate(timeout=120)
+    _, err = done.communicate(timeout=600)
     assert "Traceback" not in err
     assert done.returncode != 0
 
@@ -353,7 +353,7 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(trained, here, start):
     )
     line = ["audit", "runs/train/network.safetensors", *BRIEF, "--out", "new"]
     done = start(*line, program=["-c", program])
-    _, err = done.communicate(timeout=120)
+    _, err = done.communicate(timeout=600)
     assert done.returncode == 2, err
     assert err.count("\n") == 1
     assert "cannot write" in err

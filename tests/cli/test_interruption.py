@@ -41,7 +41,7 @@ main()
 
 
 def ended(process):
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     return Done(process.returncode, out, err)
 
 

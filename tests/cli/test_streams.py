@@ -16,7 +16,7 @@ def test_a_pipe_that_closes_early_is_quiet(start, line):
     os.close(reading)
     done = start(*line.split(), stdout=writing)
     os.close(writing)
-    assert done.communicate(timeout=60)[1] == ""
+    assert done.communicate(timeout=600)[1] == ""
     assert done.returncode == 0
 
 
@@ -25,14 +25,14 @@ def test_a_closed_pipe_does_not_hide_a_finding(trained, start):
     os.close(reading)
     done = start("audit", "runs/train", *BRIEF, "--fail-on", "stored", stdout=writing)
     os.close(writing)
-    assert done.communicate(timeout=60)[1] == ""
+    assert done.communicate(timeout=600)[1] == ""
     assert done.returncode == 1
 
 
 def test_a_full_disk_behind_standard_output(start):
     with open("/dev/full", "w") as full:
         done = start("train", "--help", stdout=full)
-        err = done.communicate(timeout=60)[1]
+        err = done.communicate(timeout=600)[1]
     assert done.returncode == 2
     assert err.count("\n") == 1
     assert "No space left on device" in err
@@ -47,7 +47,7 @@ def test_a_closed_stream(here, environment, stream):
 
 def test_an_encoding_without_the_characters(start, environment):
     done = start("train", "--help", env=environment | {"PYTHONIOENCODING": "ascii"})
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=600)
     assert (done.returncode, err) == (0, "")
     assert "--width" in out
 
@@ -63,6 +63,6 @@ def test_progress_is_for_terminals(here, start, environment):
         except OSError:
             break
     os.close(ours)
-    assert done.wait(timeout=60) == 0
+    assert done.wait(timeout=600) == 0
     assert b"training" in shown
     assert b"loss" in shown

@@ -111,11 +111,11 @@ def test_of_two_at_the_same_time_in_one_folder_one_is_refused(here, start, other
     first.send_signal(signal.SIGSTOP)  # However long the other takes to begin.
     try:
         second = start(*other)
-        assert second.wait(timeout=120) == 2
+        assert second.wait(timeout=600) == 2
     finally:
         first.send_signal(signal.SIGCONT)
     assert "which another command is writing to (" in second.communicate()[1]
-    assert first.wait(timeout=120) == 0
+    assert first.wait(timeout=600) == 0
     assert mn.nets.load(here / "runs/train/network.safetensors").training_record.converged
     assert {path.name for path in (here / "runs/train").iterdir()} == {
         "network.safetensors",

@@ -90,9 +90,9 @@ def test_an_error_comes_back_and_the_process_stays(two):
 def test_a_process_that_is_lost_is_replaced_and_takes_no_other_along(call, error, two):
     lost, other = two.submit(*call), two.submit(time.sleep, 0.5)
     with pytest.raises(error):
-        lost.result(timeout=60)
-    assert other.result(timeout=60) is None
-    assert [two.submit(pow, 2, n).result(timeout=60) for n in range(4)] == [1, 2, 4, 8]
+        lost.result(timeout=600)
+    assert other.result(timeout=600) is None
+    assert [two.submit(pow, 2, n).result(timeout=600) for n in range(4)] == [1, 2, 4, 8]
 
 
 @pytest.mark.slow
@@ -101,7 +101,7 @@ def test_one_that_dies_while_it_is_idle_costs_no_call(two):
     for process in found:
         os.kill(process, signal.SIGKILL)
     time.sleep(0.2)
-    assert [two.submit(pow, 2, n).result(timeout=60) for n in range(4)] == [1, 2, 4, 8]
+    assert [two.submit(pow, 2, n).result(timeout=600) for n in range(4)] == [1, 2, 4, 8]
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_processes_that_cannot_begin_are_told(monkeypatch):
     monkeypatch.setattr(sys.modules[Processes.__module__], "_pool", pool)
     executor = Processes(1, timeout=60)
     with pytest.raises(NoWorkers, match="end before they have begun") as caught:
-        executor.submit(pow, 2, 3).result(timeout=60)
+        executor.submit(pow, 2, 3).result(timeout=600)
     assert "\n" not in str(caught.value)
     executor.shutdown(cancel_futures=True)
 
@@ -135,7 +135,7 @@ def test_what_computes_ends_with_the_sweep():
         interrupted()
     *sleeping, process = futures
     with pytest.raises((WorkerLost, CancelledError)):
-        sleeping[0].result(timeout=60)
+        sleeping[0].result(timeout=600)
     assert all(future.cancelled() for future in sleeping[1:])
     assert is_gone(process)
 
@@ -143,8 +143,8 @@ def test_what_computes_ends_with_the_sweep():
 @pytest.mark.slow
 def test_an_error_that_cannot_come_back_is_a_lost_worker(two):
     with pytest.raises(WorkerLost):
-        two.submit(die_where_unpickled).result(timeout=60)
-    assert two.submit(pow, 2, 3).result(timeout=60) == 8
+        two.submit(die_where_unpickled).result(timeout=600)
+    assert two.submit(pow, 2, 3).result(timeout=600) == 8
 
 
 @pytest.mark.slow

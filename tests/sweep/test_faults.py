@@ -210,7 +210,7 @@ def test_ctrl_c_keeps_what_is_done(to, tmp_path, command):
         process.send_signal(signal.SIGINT)
     else:
         os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 2
     assert out == ""
     # The last row may be there and the driver not know of it yet.
@@ -229,7 +229,7 @@ def test_ctrl_c_while_workers_begin(tmp_path, command):
     waited_for(lambda: note.exists() and json.loads(note.read_text())["state"] == "running")
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 2
     assert "Traceback" not in err
     assert status(tmp_path / "sweep")[0].state == "interrupted"

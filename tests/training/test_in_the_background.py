@@ -22,6 +22,6 @@ def test_the_tests_of_ctrl_c_pass_in_the_background_and_under_nohup():
             HERE.parent / "test_interruption.py", HERE / "test_train.py",
         ],
         cwd=HERE.parents[1], env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
-        stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=ignore, check=False, timeout=300,
+        stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=ignore, check=False, timeout=2400,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

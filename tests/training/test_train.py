@@ -506,7 +506,7 @@ def test_ctrl_c_in_another_process(tmp_path):
         [sys.executable, "-c", PROGRAM, str(path)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
-        timeout=120,
+        timeout=1200,
     )
     assert done.returncode == 0
     X, options = digits(), {"batch_size": 2, "max_steps": 90, "tol": 1e-30}
