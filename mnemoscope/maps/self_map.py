@@ -92,9 +92,9 @@ class SelfMap:
             of the data which a measurement is given; see `mnemoscope.unit`).
 
     Raises:
-        MnemoscopeError: the unit is not above 0, the budget is too small for one state, the shape
-            is not known, the output's shape, dtype or device differs from the input's, or a dropout
-            or batch-norm layer is in training mode.
+        MnemoscopeError: `f` cannot be called, the unit is not above 0, the budget is too small for
+            one state, the shape is not known, the output's shape, dtype or device differs from the
+            input's, or a dropout or batch-norm layer is in training mode.
 
     Example:
         >>> import torch
@@ -113,6 +113,8 @@ class SelfMap:
         budget: int | None = None,
         unit: float | None = None,
     ) -> None:
+        if not callable(f):
+            raise _no_map(f)
         if isinstance(f, nn.Module):
             refuse_empty(f)
         self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (in_single(f),)
@@ -446,6 +448,16 @@ def is_memory(error: BaseException) -> bool:
     words = str(error)
     return isinstance(error, TooMuch | MemoryError | torch.OutOfMemoryError) or (
         "can't allocate memory" in words
+    )
+
+
+def _no_map(model: object) -> MnemoscopeError:
+    """The error for what cannot be called: a fitted model of a library, mostly."""
+    return MnemoscopeError(
+        f"an object of the class {type(model).__name__}, which cannot be called",
+        expected="a module, or a callable of a batch",
+        todo="let an adapter make a map of it: f = mn.load_map(model), or write one, "
+        "mn.BlackBox(model.predict)",
     )
 
 

@@ -17,7 +17,7 @@ class Request:
     """What is asked of an adapter.
 
     Attributes:
-        target: The file, folder, or whatever the adapter recognizes.
+        target: The file, folder, or whatever the adapter recognizes; what a live object is called.
         device: Where the model is to compute.
         weights: A file of weights, where the target does not hold them.
         weights_key: Which part of that file, where several fit.
@@ -79,9 +79,11 @@ class Adapter(ABC):
     Attributes:
         takes: The parts of a `Request` that the adapter uses beside target and device; others are
             refused if they are given.
+        takes_with_object: Those that it uses with a live object.
     """
 
     takes: ClassVar[frozenset[str]] = frozenset()
+    takes_with_object: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def recognizes(self, target: str) -> bool:
@@ -94,6 +96,23 @@ class Adapter(ABC):
         Raises:
             MnemoscopeError: it cannot be loaded.
         """
+
+    def recognizes_object(self, model: object) -> bool:
+        """Whether a live object is of this kind; must not import its library.
+
+        An adapter of files recognizes none.
+        """
+        return False
+
+    def adapt(self, model: Any, request: Request) -> Loaded:
+        """Makes a map of a live object that it recognizes, and leaves the object as it is.
+
+        A module that it gives is moved to the device and put in eval mode, so it must be a copy.
+
+        Raises:
+            MnemoscopeError: no map can be made of it.
+        """
+        raise NotImplementedError
 
 
 def refuse_unused(adapter: Adapter, name: str, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""`load_map`: a self-map from whatever an adapter recognizes."""
+"""`load_map`: a self-map from whatever an adapter recognizes, a file or a live object."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
-from mnemoscope.maps.adapters.registry import find_adapter
+from mnemoscope.maps.adapters.live import adapted, described
+from mnemoscope.maps.adapters.registry import find_adapter, find_object_adapter
 from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import Predicts, prediction
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import Output, Wrapped
-from mnemoscope.nets.dtypes import in_single
+from mnemoscope.nets.dtypes import copied, in_single
 
 CHECKED = 3
 """States, uniform in [0, 1], that a map is checked at when it is loaded."""
@@ -28,7 +29,7 @@ class Opened:
 
     Attributes:
         target: Where it came from.
-        adapter: Which adapter loaded it.
+        adapter: Which adapter loaded it; `python` for a module or callable that needs none.
         model: A module or callable from a batch to a batch.
         shape: The shape of a state, if the file tells.
         device: Where it computes.
@@ -57,7 +58,7 @@ class Opened:
 
 
 def open_model(
-    target: str | os.PathLike[str],
+    target: object,
     *,
     adapter: str | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -73,9 +74,10 @@ def open_model(
     black_box: bool = False,
     device: str = "cpu",
 ) -> Opened:
-    """The model that a file or folder holds; arguments and errors as `load_map` has them."""
+    """The model that a file, folder or object is; arguments and errors as `load_map` has them."""
+    place = os.fspath(target) if isinstance(target, str | os.PathLike) else None
     request = Request(
-        os.fspath(target),
+        described(target) if place is None else place,
         device,
         None if weights is None else os.fspath(weights),
         dict(factory_args or {}),
@@ -86,9 +88,15 @@ def open_model(
         sigma,
         weights_key,
     )
-    name, found = find_adapter(request.target, adapter)
-    refuse_unused(found, name, request)
-    loaded = found.load(request)
+    if place is None:
+        # The caller's module is not changed; adapters copy what they take over.
+        if isinstance(target, nn.Module) and find_object_adapter(target) is None:
+            target = copied(target)
+        name, loaded = adapted(target, request, adapter)
+    else:
+        name, found = find_adapter(place, adapter)
+        refuse_unused(found, name, request)
+        loaded = found.load(request)
     model = loaded.model
     if isinstance(model, nn.Module):
         refuse_empty(model)
@@ -132,19 +140,22 @@ def _wrapped(
 
 
 def load_map(
-    target: str | os.PathLike[str],
+    target: object,
     *,
     shape: Sequence[int] | None = None,
     budget: int | None = None,
     **options: Any,
 ) -> SelfMap:
-    """The self-map that a file or folder holds.
+    """The self-map that a file or folder holds, or that a live object is.
 
     Weights of half precision are computed with in float32: what is measured here needs its digits.
 
     Args:
         target: An Mnemoscope `.safetensors`; `package.module:factory`; a `.pt2` of `torch.export`;
-            an `.onnx`; a folder of `diffusers` or `transformers`; or what another adapter takes.
+            an `.onnx`; a folder of `diffusers` or `transformers`; a fitted model of a library that
+            an adapter knows (scikit-learn, PyOD, SAELens, Keras, Flax, Equinox, scVI), a class of
+            Lightning, a module or a callable, of which a copy is taken; or what another adapter
+            takes.
         shape: The shape of a state; left out, what the file says.
         budget: Bytes of memory that evaluating and linearizing may take.
         **options: `adapter`: its name (left out, the one that recognizes the target). `weights`:
