@@ -62,7 +62,7 @@ def load_named(request: Request, adapter: Adapter | None = None) -> Loaded:
     with importing_from_here():
         found = import_name(request.target, what="factory")
         if find_object_adapter(found) is None and not isinstance(found, nn.Module):
-            found, request = _called(found, request), replace(request, factory_args={})
+            found, request = called(found, request), replace(request, factory_args={})
         if adapter is not None and not adapter.recognizes_object(found):
             raise MnemoscopeError(
                 f"{request.target}, which gives a {type(found).__name__}",
@@ -72,7 +72,12 @@ def load_named(request: Request, adapter: Adapter | None = None) -> Loaded:
         return adapted(found, request)[1]
 
 
-def _called(factory: Any, request: Request) -> Any:
+def called(factory: Any, request: Request) -> Any:
+    """Returns what a factory gives for the arguments of the request; itself if it is none.
+
+    Raises:
+        MnemoscopeError: it fails.
+    """
     try:
         return factory(**request.factory_args) if callable(factory) else factory
     # A script that ends itself must not end the audit with it.
