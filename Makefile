@@ -19,6 +19,9 @@ test: $(VENV)/.dev  ## Run all tests
 test-matrix: $(VENV)/.dev  ## Run the numerical tests in eight settings of the processor (hours on two cores)
 	@$(BIN)/python .ci/test-matrix
 
+# A second backend.
+BESIDE_keras := jax
+
 ADAPTERS := $(patsubst tests/adapters/test_%.py,%,$(wildcard tests/adapters/test_*.py))
 
 test-adapters: $(patsubst %,test-adapter-%,$(or $(NAME),$(ADAPTERS)))  ## Test adapters with the real libraries: NAME=pyod, or all (gigabytes of downloads)
@@ -30,7 +33,7 @@ test-adapter-%: .venv-adapters/%/.made
 .venv-adapters/%/.made: pyproject.toml tests/adapters/constraints/%.txt
 	@echo "Making the environment of the adapter $* in .venv-adapters/$* ..."
 	@$(PYTHON) -m venv .venv-adapters/$*
-	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check -c tests/adapters/constraints/$*.txt -e '.[$*]' pytest
+	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check -c tests/adapters/constraints/$*.txt -e '.[$*]' pytest $(BESIDE_$*)
 	@touch $@
 
 bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
