@@ -1,7 +1,5 @@
 """What a map made of a JAX function must do: the same for each library."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import torch
 
@@ -17,6 +15,9 @@ def states(n=5, dtype=torch.float32):
 
 def check_against(f, function, *, dtype=torch.float32):
     """Values, both products and the whole Jacobian are JAX's own."""
+    import jax
+    import jax.numpy as jnp
+
     z = states(dtype=dtype)
     rounding = 100 * torch.finfo(dtype).eps
     arrays = jnp.asarray(z.numpy())
