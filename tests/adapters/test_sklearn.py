@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
@@ -61,6 +61,7 @@ WRITTEN = {
         make_pipeline(StandardScaler(), perceptron(activation="tanh")),
         transformer=make_pipeline(StandardScaler(), MinMaxScaler((-1, 1))),
     ),
+    "target as it is": lambda: TransformedTargetRegressor(perceptron()),
     "search": lambda: GridSearchCV(perceptron(), {"alpha": [1e-4, 1e-2]}, cv=2),
 }
 
@@ -107,6 +108,23 @@ def test_parts_without_derivatives_are_only_evaluated(make, part, caplog):
     assert f"{part} has no derivatives" in caplog.text
     states = (Z / 100).astype(np.float32)
     assert np.allclose(f(torch.from_numpy(states)), model.predict(states), rtol=1e-5, atol=1e-5)
+
+
+def test_fitted_to_a_table_with_names():
+    pandas = pytest.importorskip("pandas")
+    names = list("abcdef")
+    table = pandas.DataFrame(X, columns=names)
+    scaled = ColumnTransformer([("scaled", StandardScaler(), names[:3])], remainder="passthrough")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        written = make_pipeline(StandardScaler(), perceptron()).fit(table, table)
+        assert mn.load_map(written).differentiable
+        by_name = make_pipeline(scaled, perceptron()).fit(table, table)
+        f = mn.load_map(by_name)
+        assert not f.differentiable
+        expected = by_name.predict(pandas.DataFrame(Z, columns=names))
+    assert np.allclose(f(torch.from_numpy(Z)), expected, rtol=1e-5, atol=1e-4)
 
 
 class Doubled(MLPRegressor):

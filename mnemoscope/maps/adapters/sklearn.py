@@ -9,6 +9,7 @@ so the scaling is part of the map. The module is compared with `predict` before 
 else predicts is only evaluated.
 """
 
+import importlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -209,8 +210,20 @@ def _scaling(part: Any, *, back: bool = False) -> list[nn.Module]:
 
 
 def _predicted(model: Any, z: np.ndarray) -> np.ndarray:
+    names = getattr(model, "feature_names_in_", None)
+    # What was fitted to a table with names may choose columns by these.
+    given = z if names is None else _table(z, names)
     # Of a single feature the library gives no column.
-    return np.asarray(model.predict(z)).reshape(len(z), -1)
+    return np.asarray(model.predict(given)).reshape(len(z), -1)
+
+
+def _table(z: np.ndarray, names: Any) -> Any:
+    """The states as a table; as they are where there is no pandas, as after polars."""
+    try:
+        pandas: Any = importlib.import_module("pandas")
+    except ImportError:
+        return z
+    return pandas.DataFrame(z, columns=names)
 
 
 def _agrees(module: Written, model: Any, shape: tuple[int, ...]) -> bool:
