@@ -25,6 +25,7 @@ from sklearn.preprocessing import (
 import mnemoscope as mn
 from mnemoscope.maps.adapters import open_model
 from mnemoscope.maps.check import check_map
+from mnemoscope.maps.untrained import untrained
 from tests.adapters.quotients import quotients
 
 RNG = np.random.default_rng(0)
@@ -78,6 +79,21 @@ def test_what_predict_gives_and_its_derivatives(name):
     expected = quotients(lambda z: model.predict(z.numpy()), Z[0])
     # Quotients over eps^(1/3) have about eps^(2/3) of the largest value (400) in rounding.
     assert torch.allclose(J, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("activation", "factor"), [("relu", 6), ("logistic", 2)])
+def test_fresh_weights_for_the_untrained_control(activation, factor):
+    f = mn.load_map(fitted(make_pipeline(StandardScaler(), perceptron(activation=activation))))
+    layers = [p for p in untrained(f, seed=1).modules[0].parameters() if p.ndim == 2]
+    # The first weights of the library itself, which a fit of no length leaves as they are.
+    first = perceptron(activation=activation).set_params(learning_rate_init=1e-300, max_iter=1)
+    own = fitted(first).coefs_
+    for weight, expected in zip(layers, own, strict=True):
+        assert weight.shape == expected.shape
+        bound = np.sqrt(factor / sum(weight.shape))
+        # Of some 40 or more uniform numbers one comes near the bound.
+        assert 0.8 * bound < weight.abs().max() <= bound
+        assert 0.8 * bound < np.abs(expected).max() <= bound * (1 + 1e-6)
 
 
 def test_fitted_in_single_precision():

@@ -11,6 +11,7 @@ else predicts is only evaluated.
 
 import importlib
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -120,19 +121,38 @@ class Affine(nn.Module):
 
 
 class Dense(nn.Module):
-    """One layer of a perceptron."""
+    """One layer of a perceptron.
+
+    Args:
+        weight: `W`.
+        bias: `b`.
+        activation: What follows.
+        hidden: The perceptron's activation, which decides how weights are drawn in every layer.
+    """
 
     def __init__(
-        self, weight: Float[np.ndarray, "a b"], bias: Float[np.ndarray, " b"], activation: str
+        self,
+        weight: Float[np.ndarray, "a b"],
+        bias: Float[np.ndarray, " b"],
+        activation: str,
+        hidden: str,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(_tensor(weight))
         self.bias = nn.Parameter(_tensor(bias))
-        self.activation = ACTIVATIONS[activation]
+        self.activation, self.hidden = activation, hidden
 
     def forward(self, z: Float[Tensor, "n a"]) -> Float[Tensor, "n b"]:
         """`activation(z W + b)`."""
-        return self.activation(z.to(self.weight.dtype) @ self.weight + self.bias)
+        return ACTIVATIONS[self.activation](z.to(self.weight.dtype) @ self.weight + self.bias)
+
+    def reset_parameters(self) -> None:
+        """Draws fresh weights and biases as the library does: uniform, with Glorot's bound."""
+        factor = 2 if self.hidden == "logistic" else 6
+        bound = math.sqrt(factor / sum(self.weight.shape))
+        with torch.no_grad():
+            self.weight.uniform_(-bound, bound)
+            self.bias.uniform_(-bound, bound)
 
 
 def _features(model: Any, request: Request) -> int:
@@ -178,7 +198,7 @@ def _written(model: Any) -> list[nn.Module]:
     if unknown:
         raise _Unknown(f"the activation {unknown[0]}")
     parts = zip(model.coefs_, model.intercepts_, kinds, strict=True)
-    return [Dense(weight, bias, kind) for weight, bias, kind in parts]
+    return [Dense(weight, bias, kind, model.activation) for weight, bias, kind in parts]
 
 
 def _scaling(part: Any, *, back: bool = False) -> list[nn.Module]:
