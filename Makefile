@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix bench attack check lint types layers lowest clean
+.PHONY: help demo test test-adapters test-matrix bench attack check lint types layers lowest clean
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -18,6 +18,23 @@ test: $(VENV)/.dev  ## Run all tests
 
 test-matrix: $(VENV)/.dev  ## Run the numerical tests in eight settings of the processor (hours on two cores)
 	@$(BIN)/python .ci/test-matrix
+
+# A second backend.
+BESIDE_keras := jax
+
+ADAPTERS := $(patsubst tests/adapters/test_%.py,%,$(wildcard tests/adapters/test_*.py))
+
+test-adapters: $(patsubst %,test-adapter-%,$(or $(NAME),$(ADAPTERS)))  ## Test adapters with the real libraries: NAME=pyod, or all (gigabytes of downloads)
+
+test-adapter-%: .venv-adapters/%/.made
+	@OMP_NUM_THREADS=1 .venv-adapters/$*/bin/python -m pytest -p no:cacheprovider -rs tests/adapters/test_$*.py
+
+.PRECIOUS: .venv-adapters/%/.made
+.venv-adapters/%/.made: pyproject.toml tests/adapters/constraints/%.txt
+	@echo "Making the environment of the adapter $* in .venv-adapters/$* ..."
+	@$(PYTHON) -m venv .venv-adapters/$*
+	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check -c tests/adapters/constraints/$*.txt -e '.[$*]' pytest $(BESIDE_$*)
+	@touch $@
 
 bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
 	@$(BIN)/python benchmarks/run.py
@@ -40,8 +57,8 @@ layers: $(VENV)/.dev
 lowest: $(VENV)/.dev
 	@$(BIN)/python .ci/lowest
 
-clean:  ## Remove the environment
-	rm -rf $(VENV)
+clean:  ## Remove the environments
+	rm -rf $(VENV) .venv-adapters
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -63,6 +63,18 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, dict[str, Tensor]
     }
 
 
+def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads all that a file of weights holds by name: plain values beside tensors.
+
+    Raises:
+        MnemoscopeError: the file cannot be read, or is a pickle of objects or a program.
+    """
+    place = Path(path)
+    check_regular(place)
+    content = _content(place)
+    return dict(content) if isinstance(content, Mapping) else {}
+
+
 def _file_in(folder: Path) -> Path:
     indices = sorted(folder.glob(f"*{INDEX}"))
     found = [*indices, *(folder / name for name in WHOLE if (folder / name).is_file())]

@@ -59,7 +59,8 @@ def _advice(error: BaseException) -> tuple[str, str]:
     ):
         return (
             "a map of PyTorch tensors",
-            f"hand a function of NumPy arrays over as a black box: {ARRAYS}",
+            f"hand a function of NumPy arrays over as a black box: {ARRAYS}; a model of a known "
+            "library: mn.load_map(f, shape=…)",
         )
     return (
         "a map from (n, *shape) to (n, *shape), of any values",

@@ -130,10 +130,11 @@ class SelfMap:
             takes a map and states makes one of the states' shape.
 
     Raises:
-        MnemoscopeError: the unit is not above 0, the domain is empty, the budget is too small for
-            one state, the shape is not known, the map raises at all `CONSTANTS` (or the states of
-            its domain that are nearest to them), the output's shape, dtype or device differs from
-            the input's, or a dropout or batch-norm layer is in training mode.
+        MnemoscopeError: `f` cannot be called, the unit is not above 0, the domain is empty, the
+            budget is too small for one state, the shape is not known, the map raises at all
+            `CONSTANTS` (or the states of its domain that are nearest to them), the output's shape,
+            dtype or device differs from the input's, or a dropout or batch-norm layer is in
+            training mode.
 
     Example:
         >>> import torch
@@ -153,6 +154,8 @@ class SelfMap:
         unit: float | None = None,
         domain: Domain | Sequence[float | None] | None = None,
     ) -> None:
+        if not callable(f):
+            raise _no_map(f)
         if isinstance(f, nn.Module):
             refuse_empty(f)
         self.stages: tuple[Stage, ...] = f.stages if isinstance(f, SelfMap) else (in_single(f),)
@@ -654,6 +657,16 @@ class SelfMap:
                 if takes(self._apply, shape, like=like):
                     return takes_other(error, self.shape, shape, way)
         return error
+
+
+def _no_map(model: object) -> MnemoscopeError:
+    """The error for what cannot be called: a fitted model of a library, mostly."""
+    return MnemoscopeError(
+        f"an object of the class {type(model).__name__}, which cannot be called",
+        expected="a module, or a callable of a batch",
+        todo="let an adapter make a map of it: f = mn.load_map(model), or write one, "
+        "mn.BlackBox(model.predict)",
+    )
 
 
 def _no_derivative(choice: Choice) -> MnemoscopeError:

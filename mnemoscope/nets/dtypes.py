@@ -70,6 +70,12 @@ def converted(module: nn.Module, dtype: torch.dtype, device: torch.device | str)
             return tensor.to(device=device, dtype=dtype)
         return tensor.to(device=device)
 
+    # The hook that `nn.Module.to` itself uses; recurrent layers rebuild their weights in it.
+    return copied(module)._apply(convert)
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """Returns a copy that shares nothing with the module."""
     # What a layer has computed from its parameters cannot be copied with its graph.
     computed = {
         id(value): value.detach().clone()
@@ -77,8 +83,7 @@ def converted(module: nn.Module, dtype: torch.dtype, device: torch.device | str)
         for value in vars(part).values()
         if isinstance(value, Tensor) and not value.is_leaf
     }
-    # The hook that `nn.Module.to` itself uses; recurrent layers rebuild their weights in it.
-    return deepcopy(module, dict(computed))._apply(convert)
+    return deepcopy(module, dict(computed))
 
 
 def in_single(stage: Stage) -> Stage:

@@ -27,7 +27,8 @@ _RESAVE = "save the network again with mn.nets.save(net, path)"
 
 _CONVERT = (
     "save the weights of your own model as a state dict and name what builds it: "
-    "package.module:factory --weights FILE; or export it to a .pt2"
+    "package.module:factory --weights FILE; or export it to a .pt2; a fitted model of another "
+    "library is given by a function of your own that loads it: package.module:factory"
 )
 
 _ZIP = b"PK\x03\x04"
@@ -173,7 +174,10 @@ def _read(
         raise MnemoscopeError(
             f"{path} {_what_it_is(start)}",
             expected="a file that mn.nets.save wrote",
-            todo=_CONVERT if _is_pickle(start) else f"check the path, or {_RESAVE}",
+            todo=_CONVERT
+            if _is_pickle(start)
+            else f"check the path, or {_RESAVE}; a model of "
+            "another library is given by a function of your own: package.module:factory",
         ) from error
 
 

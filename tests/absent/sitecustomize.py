@@ -4,9 +4,10 @@ import sys
 from importlib.machinery import PathFinder
 
 EXTRAS = {
-    "accelerate", "boto3", "botocore", "dask", "datasets", "diffusers", "distributed", "flask",
-    "lightning", "moto", "mpi4py", "onnx", "onnxruntime", "onnxscript", "pytorch_lightning", "s3fs",
-    "selenium", "transformers",
+    "accelerate", "boto3", "botocore", "dask", "datasets", "diffusers", "distributed", "equinox",
+    "flask", "flax", "jax", "keras", "lightning", "moto", "mpi4py", "onnx", "onnxruntime",
+    "onnxscript", "pyod", "pytorch_lightning", "s3fs", "sae_lens", "scvi", "selenium",
+    "transformers",
 }  # fmt: skip
 
 

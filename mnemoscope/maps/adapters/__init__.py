@@ -4,12 +4,14 @@
 """
 
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
+from mnemoscope.maps.adapters.factory import ObjectAdapter
 from mnemoscope.maps.adapters.load import Opened, load_map, open_model
 from mnemoscope.maps.adapters.registry import find_adapter, installed_adapters
 
 __all__ = [
     "Adapter",
     "Loaded",
+    "ObjectAdapter",
     "Opened",
     "Request",
     "find_adapter",

@@ -18,7 +18,7 @@ class Request:
     """What is asked of an adapter.
 
     Attributes:
-        target: The file, folder, or whatever the adapter recognizes.
+        target: The file, folder, or whatever the adapter recognizes; what a live object is called.
         device: Where the model is to compute.
         weights: A file of weights, where the target does not hold them.
         weights_key: Which part of that file, where several fit.
@@ -61,6 +61,8 @@ class Loaded:
         binds: Whether it takes states of that shape alone; otherwise the shape is a default, and
             what else it takes is tried.
         sides: Instead of the shape: the sizes that each side may have, where the file tells these.
+        domain: The least and the largest entry of the states that it takes; None, as for one of
+            the two: no bound.
     """
 
     model: Callable[..., Any]
@@ -74,6 +76,7 @@ class Loaded:
     black_box: bool = False
     binds: bool = True
     sides: Sides | None = None
+    domain: tuple[float | None, float | None] | None = None
 
 
 class Adapter(ABC):
@@ -85,9 +88,11 @@ class Adapter(ABC):
     Attributes:
         takes: The parts of a `Request` that the adapter uses beside target and device; others are
             refused if they are given.
+        takes_with_object: Those that it uses with a live object.
     """
 
     takes: ClassVar[frozenset[str]] = frozenset()
+    takes_with_object: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def recognizes(self, target: str) -> bool:
@@ -100,6 +105,23 @@ class Adapter(ABC):
         Raises:
             MnemoscopeError: it cannot be loaded.
         """
+
+    def recognizes_object(self, model: object) -> bool:
+        """Whether a live object is of this kind; must not import its library.
+
+        An adapter of files recognizes none.
+        """
+        return False
+
+    def adapt(self, model: Any, request: Request) -> Loaded:
+        """Makes a map of a live object that it recognizes, and leaves the object as it is.
+
+        A module that it gives is moved to the device and put in eval mode, so it must be a copy.
+
+        Raises:
+            MnemoscopeError: no map can be made of it.
+        """
+        raise NotImplementedError
 
 
 def refuse_unused(adapter: Adapter, name: str, request: Request) -> None:

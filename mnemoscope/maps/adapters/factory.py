@@ -1,15 +1,23 @@
 """A model that a function builds: `package.module:factory`, its weights from a file."""
 
+from dataclasses import replace
+from typing import Any
+
 from torch import nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.importing import import_name, importing_from_here, is_name
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
-from mnemoscope.maps.weights import load_weights
+from mnemoscope.maps.adapters.live import adapted
+from mnemoscope.maps.adapters.registry import find_object_adapter
 
 
 class Factory(Adapter):
-    """`package.module:factory`: called with `factory_args`, it gives a module or a callable."""
+    """`package.module:factory`: called with `factory_args`, it gives a model.
+
+    The model is a module, a callable of a batch, or an object of a library that an adapter knows.
+    The name may also be that of the model itself.
+    """
 
     takes = frozenset({"weights", "weights_key", "factory_args"})
 
@@ -19,37 +27,67 @@ class Factory(Adapter):
 
     def load(self, request: Request) -> Loaded:
         """The model, with its weights if a file of them is given."""
-        with importing_from_here():
-            factory = import_name(request.target, what="factory")
-            try:
-                model = factory(**request.factory_args) if callable(factory) else factory
-            # A script that ends itself must not end the audit with it.
-            except (Exception, SystemExit) as error:
-                raise MnemoscopeError(
-                    f"{request.target}({_arguments(request)}), which fails with "
-                    f"{type(error).__name__}: {error}",
-                    expected="a model",
-                    todo="check --factory-args, a JSON object of its keyword arguments",
-                ) from error
-        if not callable(model):
+        return load_named(request)
+
+
+class ObjectAdapter(Adapter):
+    """Makes maps of the live objects of one library, which a factory may give.
+
+    It recognizes no files. Its methods `recognizes_object` and `adapt` are all there is to write.
+    """
+
+    takes = Factory.takes
+
+    def recognizes(self, target: str) -> bool:
+        """No file."""
+        return False
+
+    def load(self, request: Request) -> Loaded:
+        """The map of what `package.module:factory` gives, where the adapter was asked for."""
+        if not is_name(request.target):
             raise MnemoscopeError(
-                f"{request.target}, which gives a {type(model).__name__}",
-                expected="a module, or a callable of a batch",
-                todo="return the model itself",
+                f"{request.target} with the adapter {type(self).__name__}",
+                expected="package.module:factory, a function that gives the model",
+                todo="load the model in a function of your own, and name that",
             )
-        if request.weights is not None:
-            if not isinstance(model, nn.Module):
-                raise MnemoscopeError(
-                    f"--weights for {request.target}, which gives a {type(model).__name__}",
-                    expected="a torch.nn.Module, which weights can be loaded into",
-                    todo="leave --weights out, or return a module",
-                )
-            load_weights(model, request.weights, request.weights_key)
-        elif request.weights_key is not None:
+        return load_named(request, self)
+
+
+def load_named(request: Request, adapter: Adapter | None = None) -> Loaded:
+    """Returns the map of what `package.module:name` names, or of what it gives when called.
+
+    Raises:
+        MnemoscopeError: it cannot be imported, fails, or gives no model.
+    """
+    with importing_from_here():
+        found = import_name(request.target, what="factory")
+        if find_object_adapter(found) is None and not isinstance(found, nn.Module):
+            found, request = called(found, request), replace(request, factory_args={})
+        if adapter is not None and not adapter.recognizes_object(found):
             raise MnemoscopeError(
-                "--weights-key without --weights", expected="both or neither", todo="pass --weights"
+                f"{request.target}, which gives a {type(found).__name__}",
+                expected=f"what the adapter {type(adapter).__name__} recognizes",
+                todo="leave --adapter out",
             )
-        return Loaded(model)
+        return adapted(found, request)[1]
+
+
+def called(factory: Any, request: Request) -> Any:
+    """Returns what a factory gives for the arguments of the request; itself if it is none.
+
+    Raises:
+        MnemoscopeError: it fails.
+    """
+    try:
+        return factory(**request.factory_args) if callable(factory) else factory
+    # A script that ends itself must not end the audit with it.
+    except (Exception, SystemExit) as error:
+        raise MnemoscopeError(
+            f"{request.target}({_arguments(request)}), which fails with "
+            f"{type(error).__name__}: {error}",
+            expected="a model",
+            todo="check --factory-args, a JSON object of its keyword arguments",
+        ) from error
 
 
 def _arguments(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""`load_map`: a self-map from whatever an adapter recognizes."""
+"""`load_map`: a self-map from whatever an adapter recognizes, a file or a live object."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
-from mnemoscope.maps.adapters.registry import find_adapter
+from mnemoscope.maps.adapters.live import adapted, described
+from mnemoscope.maps.adapters.registry import find_adapter, find_object_adapter
 from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import Predicts, prediction
 from mnemoscope.maps.domain import Domain, checked_domain
@@ -22,7 +23,7 @@ from mnemoscope.maps.sizes import Sides, Sizes, have_sizes
 from mnemoscope.maps.trial import layout_taken
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import Output, Wrapped, batch_sizes, refuse_range
-from mnemoscope.nets.dtypes import in_single
+from mnemoscope.nets.dtypes import copied, in_single
 from mnemoscope.nets.network import Network
 
 CHECKED = 3
@@ -35,7 +36,7 @@ class Opened:
 
     Attributes:
         target: Where it came from.
-        adapter: Which adapter loaded it.
+        adapter: Which adapter loaded it; `python` for a module or callable that needs none.
         model: A module or callable from a batch to a batch.
         shape: The shape of a state, if the file tells.
         device: Where it computes.
@@ -125,7 +126,7 @@ class Opened:
 
 
 def open_model(
-    target: str | os.PathLike[str],
+    target: object,
     *,
     adapter: str | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -144,10 +145,11 @@ def open_model(
     domain: Sequence[float | None] | None = None,
     device: str = "cpu",
 ) -> Opened:
-    """The model that a file or folder holds; arguments and errors as `load_map` has them."""
+    """The model that a file, folder or object is; arguments and errors as `load_map` has them."""
     box = checked_domain(domain)
+    place = os.fspath(target) if isinstance(target, str | os.PathLike) else None
     request = Request(
-        os.fspath(target),
+        described(target) if place is None else place,
         device,
         None if weights is None else os.fspath(weights),
         dict(factory_args or {}),
@@ -158,9 +160,15 @@ def open_model(
         sigma,
         weights_key,
     )
-    name, found = find_adapter(request.target, adapter)
-    refuse_unused(found, name, request)
-    loaded = found.load(request)
+    if place is None:
+        # The caller's module is not changed; adapters copy what they take over.
+        if isinstance(target, nn.Module) and find_object_adapter(target) is None:
+            target = copied(target)
+        name, loaded = adapted(target, request, adapter)
+    else:
+        name, found = find_adapter(place, adapter)
+        refuse_unused(found, name, request)
+        loaded = found.load(request)
     model = loaded.model
     if isinstance(model, nn.Module):
         refuse_empty(model)
@@ -177,7 +185,16 @@ def open_model(
     model = _wrapped(model, loaded, request, chosen, assumed=assumed)
     shape, sides = _stated(loaded, channels_last=channels_last, flatten=flatten)
     binds = loaded.binds and (loaded.shape is not None or isinstance(loaded.model, Network))
-    return Opened(request.target, name, model, shape, device, binds, sides, box)
+    return Opened(
+        request.target,
+        name,
+        model,
+        shape,
+        device,
+        binds,
+        sides,
+        box or checked_domain(loaded.domain),
+    )
 
 
 def _wrapped(
@@ -224,19 +241,22 @@ def _batches(asked: int | None, loaded: Loaded, request: Request) -> Sizes | Non
 
 
 def load_map(
-    target: str | os.PathLike[str],
+    target: object,
     *,
     shape: Sequence[int] | None = None,
     budget: int | None = None,
     **options: Any,
 ) -> SelfMap:
-    """The self-map that a file or folder holds.
+    """The self-map that a file or folder holds, or that a live object is.
 
     Weights of half precision are computed with in float32: what is measured here needs its digits.
 
     Args:
         target: An Mnemoscope `.safetensors`; `package.module:factory`; a `.pt2` of `torch.export`;
-            an `.onnx`; a folder of `diffusers` or `transformers`; or what another adapter takes.
+            an `.onnx`; a folder of `diffusers` or `transformers`; a fitted model of a library that
+            an adapter knows (scikit-learn, PyOD, SAELens, Keras, Flax, Equinox, scVI), a class of
+            Lightning, a module or a callable, of which a copy is taken; or what another adapter
+            takes.
         shape: The shape of a state; left out, what the file says. The size that a model of
             `diffusers` or `transformers` was made for is only a default.
         budget: Bytes of memory that evaluating and linearizing may take.

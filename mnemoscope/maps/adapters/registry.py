@@ -77,6 +77,33 @@ def _refuse_foreign(target: str) -> None:
     )
 
 
+def find_object_adapter(model: object, name: str | None = None) -> tuple[str, Adapter] | None:
+    """The adapter for a live object: the one of that name, or the one that recognizes it.
+
+    One that cannot be imported is passed over.
+
+    Raises:
+        MnemoscopeError: there is none of that name, or it does not recognize the object.
+    """
+    if name is not None:
+        found = find_adapter("", name)
+        if not found[1].recognizes_object(model):
+            raise MnemoscopeError(
+                f"the adapter {name!r} for a {type(model).__name__}",
+                expected="the adapter of the model's library",
+                todo="leave adapter out: it is recognized",
+            )
+        return found
+    for found, point in sorted(installed_adapters().items()):
+        try:
+            adapter = _instance(point)
+        except MnemoscopeError:
+            continue
+        if adapter.recognizes_object(model):
+            return found, adapter
+    return None
+
+
 def _instance(point: EntryPoint) -> Adapter:
     try:
         kind = point.load()

@@ -1,0 +1,32 @@
+"""Modules of Equinox: a function of one state, mapped over the batch, by JAX's derivatives."""
+
+from typing import Any
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.adapters.adapter import Loaded, Request
+from mnemoscope.maps.adapters.factory import ObjectAdapter
+from mnemoscope.maps.adapters.live import is_instance
+from mnemoscope.maps.adapters.of_jax import jax_map
+from mnemoscope.maps.adapters.optional import needed
+
+
+class Equinox(ObjectAdapter):
+    """A live module that is called with one state, as is usual in that library."""
+
+    def recognizes_object(self, model: object) -> bool:
+        """Any module."""
+        return is_instance(model, "equinox", "Module")
+
+    def adapt(self, model: Any, request: Request) -> Loaded:
+        """Maps the module over the batch, in inference mode."""
+        if not callable(model):
+            raise MnemoscopeError(
+                f"{request.target}, which cannot be called",
+                expected="a module whose __call__ gives the reconstruction of one state",
+                todo="write a function of your own, and hand it over: "
+                "mnemoscope.maps.jax_map.JaxMap(function)",
+            )
+        equinox: Any = needed("equinox", extra="equinox")
+        jax: Any = needed("jax", extra="equinox")
+        still = equinox.nn.inference_mode(model)
+        return jax_map(lambda z: jax.vmap(still)(z), request)

@@ -1,0 +1,182 @@
+"""A function of JAX arrays as a map of tensors with derivatives; arrays pass through DLPack.
+
+Three PyTorch operations stand for three of JAX: the values `f(z)`, the pullback `u -> J(z)^T u` by
+`jax.vjp`, and the pushforward `v -> J(z) v` by `jax.jvp`. The pullback is linear in `u`, and its
+derivative by `u` is the pushforward, so products in both directions are had. Derivatives of second
+order, by `z` again, are not: they are NaN.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import Function
+
+from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps.adapters.optional import needed
+
+Made = Callable[..., Any]
+
+
+class JaxMap:
+    """A function of JAX arrays as a callable of tensors.
+
+    It is compiled for batches of 1, 2, 4, … states; others are filled up. States of float64 need
+    `jax.config.update("jax_enable_x64", True)`.
+
+    Args:
+        function: From a batch `(n, *shape)` of arrays to a batch; it must be pure, as for
+            `jax.jit`.
+
+    As in `mn.spectral_radius(mn.SelfMap(JaxMap(lambda z: jnp.tanh(z @ W)), (6,)), X)`.
+    """
+
+    def __init__(self, function: Made) -> None:
+        jax: Any = needed("jax", extra="flax")
+        self._jax = jax
+        self.values: Made = jax.jit(function)
+        self.pullback: Made = jax.jit(lambda z, u: jax.vjp(function, z)[1](u)[0])
+        self.pushforward: Made = jax.jit(lambda z, v: jax.jvp(function, (z,), (v,))[1])
+
+    def __call__(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """The images, in the dtype and on the device of the states."""
+        return _Values.apply(z, self)
+
+    def evaluated(self, function: Made, *batches: Tensor) -> Tensor:
+        """What a compiled function gives for batches of one size.
+
+        Raises:
+            MnemoscopeError: JAX would round the states to float32.
+            RuntimeError: the function fails; of JAX's own errors PyTorch knows nothing.
+        """
+        first = batches[0]
+        if first.dtype == torch.float64 and not self._jax.config.jax_enable_x64:
+            raise MnemoscopeError(
+                "states of float64 for a function of JAX, which computes in float32",
+                expected="float32 states, or JAX with float64",
+                todo='switch it on before the model is built: jax.config.update("jax_enable_x64", '
+                "True), or JAX_ENABLE_X64=1",
+            )
+        n = len(first)
+        if n == 0:
+            return first.clone()
+        arrays = [self._jax.dlpack.from_dlpack(_filled(batch)) for batch in batches]
+        try:
+            made = function(*arrays)
+            # It may still be computing, on memory that is PyTorch's.
+            made = made.block_until_ready()
+        except MnemoscopeError:
+            raise
+        except Exception as error:
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
+        # A copy: arrays are not to be written to.
+        return torch.from_dlpack(made)[:n].clone().to(first.device, first.dtype)
+
+
+def _filled(batch: Tensor) -> Tensor:
+    """A batch filled up to a power of 2, so that few sizes are compiled."""
+    missing = (1 << (len(batch) - 1).bit_length()) - len(batch)
+    batch = batch.detach()
+    if missing:
+        batch = torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])])
+    return batch.contiguous()
+
+
+class _Values(Function):
+    """`f(z)`."""
+
+    @staticmethod
+    def forward(z: Tensor, f: JaxMap) -> Tensor:
+        return f.evaluated(f.values, z)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        z, ctx.f = inputs
+        ctx.save_for_backward(z)
+        ctx.save_for_forward(z)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        return _Pullback.apply(grads[0], z, ctx.f), None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        return _Pushforward.apply(tangents[0], z, ctx.f)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        *batches, f = args
+        return _merged(lambda z: _Values.apply(z, f), info, in_dims, *batches)
+
+
+class _Pullback(Function):
+    """`J(z)^T u`, linear in `u`."""
+
+    @staticmethod
+    def forward(u: Tensor, z: Tensor, f: JaxMap) -> Tensor:
+        return f.evaluated(f.pullback, z, u)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        _, z, ctx.f = inputs
+        ctx.save_for_backward(z)
+        ctx.save_for_forward(z)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        return _Pushforward.apply(grads[0], z, ctx.f), torch.full_like(z, torch.nan), None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        return _Pullback.apply(tangents[0], z, ctx.f)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        *batches, f = args
+        return _merged(lambda u, z: _Pullback.apply(u, z, f), info, in_dims, *batches)
+
+
+class _Pushforward(Function):
+    """`J(z) v`, linear in `v`."""
+
+    @staticmethod
+    def forward(v: Tensor, z: Tensor, f: JaxMap) -> Tensor:
+        return f.evaluated(f.pushforward, z, v)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        _, z, ctx.f = inputs
+        ctx.save_for_backward(z)
+        ctx.save_for_forward(z)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        return _Pullback.apply(grads[0], z, ctx.f), torch.full_like(z, torch.nan), None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        return _Pushforward.apply(tangents[0], z, ctx.f)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        *batches, f = args
+        return _merged(lambda v, z: _Pushforward.apply(v, z, f), info, in_dims, *batches)
+
+
+def _merged(function: Made, info: Any, in_dims: Any, *batches: Tensor) -> tuple[Tensor, int]:
+    """A batch of batches as one batch: the map takes each state by itself."""
+    k = info.batch_size
+    whole = [
+        batch.expand(k, *batch.shape) if dim is None else batch.movedim(dim, 0)
+        for batch, dim in zip(batches, in_dims, strict=False)
+    ]
+    made = function(*(batch.flatten(0, 1) for batch in whole))
+    return made.unflatten(0, (k, -1)), 0
