@@ -15,6 +15,8 @@ from torch.utils.data import (
     RandomSampler,
     SequentialSampler,
     TensorDataset,
+    default_collate,
+    default_convert,
 )
 
 from mnemoscope.data.columns import Columns
@@ -46,7 +48,7 @@ def dataset_examples(source: Any, selection: Selection, reading: Reading) -> Fou
     batches = False
     if isinstance(source, DataLoader):
         plain = isinstance(source.sampler, SequentialSampler | RandomSampler)
-        usual = source.collate_fn is torch.utils.data.default_collate
+        usual = source.collate_fn in (default_collate, default_convert)
         if plain and usual and not isinstance(source.dataset, IterableDataset):
             source = source.dataset
         else:
@@ -55,9 +57,10 @@ def dataset_examples(source: Any, selection: Selection, reading: Reading) -> Fou
         rows, rule = taken(source.tensors[0], selection, told)
         return Found(rows, rule)
     if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
-        chosen = selection.rows(len(source), told)
-        items: Iterable[Any] = (source[i] for i in range(chosen.start, chosen.stop))
-        _check_steady(source, chosen.start, reading, told)
+        listed: Any = source
+        chosen = selection.rows(len(listed), told)
+        items: Iterable[Any] = (listed[i] for i in range(chosen.start, chosen.stop))
+        _check_steady(listed, chosen.start, reading, told)
     else:
         items = _streamed(source, batches, selection, told)
     values = [_example(item, reading, told) for item in items]

@@ -5,11 +5,14 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 
 import mnemoscope as mn
 from mnemoscope.cli.audit import _held_out
 from mnemoscope.data.load import read_examples
+from mnemoscope.maps.adapters.load import Opened
+from mnemoscope.maps.wrapped import Wrapped
 from mnemoscope.nets import load
 from tests.cli.conftest import BRIEF, SMALL
 
@@ -174,3 +177,82 @@ def test_what_a_denoiser_cannot_be_said_to_predict(here, run, options, says):
     done = run("audit", "torch.nn:Identity", "--data", "x.npy", *options)
     assert done.code == 2
     assert says in done.err
+
+
+SERIES = RNG.random((4, 10, 3), dtype=np.float32)
+
+
+def test_a_series_is_audited_in_its_own_shape(here, run):
+    (here / "windows.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "def net():\n"
+        "    torch.manual_seed(0)\n"
+        "    return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3))\n"
+    )
+    np.save("x.npy", SERIES)
+    done = run("audit", "windows:net", "--data", "x.npy", *BRIEF, "--out", "a")
+    assert done.code == 0, done.err
+    assert "Data: 4 examples of shape (10, 3), numbers from 0.00" in done.out
+    assert mn.Audit.load("a/audit").pictures["examples"].shape[1:] == (10, 3)
+
+
+def test_data_are_brought_to_the_shape_of_a_model(here, run):
+    (here / "pictures.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "def net():\n"
+        "    torch.manual_seed(0)\n"
+        "    return nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh())\n"
+    )
+    np.save("last.npy", RNG.random((3, 6, 5, 3), dtype=np.float32))
+    np.save("fresh.npy", RNG.random((3, 6, 5, 3), dtype=np.float32))
+    base = ["audit", "pictures:net", "--data", "last.npy", "--holdout", "fresh.npy", *BRIEF]
+    done = run(*base, "--out", "a")
+    assert done.code == 0, done.err
+    assert "shape (3, 6, 5)" in done.out
+    assert "the channels were moved first" in done.out
+    done = run("audit", "pictures:net", "--data", "last.npy", "--shape", "5,3,6", *BRIEF)
+    assert done.code == 2
+    assert "(5, 3, 6)" in done.err
+
+
+def test_a_convolutional_network_takes_pictures_without_a_channel_axis(here, run):
+    np.save("x.npy", RNG.random((3, 6, 6), dtype=np.float32))
+    small = ["--net", "convolutional", "--channels", "4", "--depth", "2", *QUICK]
+    done = run("train", "x.npy", *small, "--out", "r")
+    assert done.code == 0, done.err
+    assert load("r/network.safetensors").spec.shape == (1, 6, 6)
+    done = run("audit", "r", *BRIEF)
+    assert done.code == 0, done.err
+
+
+def test_data_outside_of_the_range_of_a_scale_that_is_only_known_for_0_to_1():
+    inside, outside = torch.rand(3, 4), torch.rand(3, 4) * 2 - 1
+    known = Wrapped(torch.nn.Tanh(), scale=(-1, 1))
+    known.assumed = True
+    opened = Opened("it", "scaled", known, (4,), "cpu")
+    opened.refuse_range(inside)
+    with pytest.raises(mn.MnemoscopeError, match=r"--scale 0,1"):
+        opened.refuse_range(outside)
+    with pytest.raises(mn.MnemoscopeError, match=r"values from -1 to 1"):
+        mn.audit(known, outside, starts=5, trials=1)
+    named = Wrapped(torch.nn.Tanh(), scale=(0, 1))
+    assert mn.audit(named, outside, starts=5, trials=1).examples.height == 3
+
+
+def test_what_is_taken_of_a_file_of_several_arrays_is_printed_and_recorded(here, run):
+    np.savez("keras.npz", x_train=SERIES[:3, 0], x_test=SERIES[3:, 0], y_train=np.arange(3))
+    done = run("train", "keras.npz", *SMALL, *QUICK, "--out", "r")
+    assert done.code == 0, done.err
+    assert "split train, key x_train" in done.out
+    assert recorded(here / "r")["key"] == "x_train"
+    done = run("train", "keras.npz", "--split", "test", *SMALL, *QUICK, "--out", "s")
+    assert done.code == 0, done.err
+    assert recorded(here / "s")["key"] == "x_test"
+    done = run("train", "keras.npz", "--key", "z", *SMALL, *QUICK, "--out", "t")
+    assert done.code == 2
+    assert "x_train, x_test, y_train" in done.err
+    done = run("train", "keras.npz", "--data-scale", "9,1", *SMALL, *QUICK, "--out", "t")
+    assert done.code == 2
+    assert "the lower one first" in done.err

@@ -34,7 +34,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
             expected="a transfer syntax that pydicom decodes here",
             todo="install a decoder: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg",
         ) from error
-    from pydicom.pixels import apply_modality_lut
+    from pydicom.pixels.processing import apply_modality_lut
 
     colour = int(getattr(dataset, "SamplesPerPixel", 1)) > 1
     frames = int(getattr(dataset, "NumberOfFrames", 1) or 1)

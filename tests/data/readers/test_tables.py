@@ -118,7 +118,7 @@ def test_encoded_pictures(wrap, tmp_path, refusal):
 
 def test_a_folder_of_tables_is_one(tmp_path, refusal):
     for part in range(2):
-        frame = pl.DataFrame({"a": [part, part + 0.5], "b": [0.0, 1.0]})
+        frame = pl.DataFrame({"a": [float(part), part + 0.5], "b": [0.0, 1.0]})
         frame.write_parquet(tmp_path / f"train-{part}.parquet")
     pl.DataFrame({"a": [9.0], "b": [9.0]}).write_parquet(tmp_path / "test-0.parquet")
     assert load_data(tmp_path)[:, 0].tolist() == [0, 0.5, 1, 1.5]
