@@ -193,7 +193,7 @@ def test_a_series_is_audited_in_its_own_shape(here, run):
     np.save("x.npy", SERIES)
     done = run("audit", "windows:net", "--data", "x.npy", *BRIEF, "--out", "a")
     assert done.code == 0, done.err
-    assert "Data: 4 examples of shape (10, 3), numbers from 0.00" in done.out
+    assert "Data: 4 examples of shape (10, 3), numbers from 0.0" in done.out
     assert mn.Audit.load("a/audit").pictures["examples"].shape[1:] == (10, 3)
 
 

@@ -244,7 +244,8 @@ def positive(z):
 
 
 def test_states_outside_a_maps_domain_are_not_taken_for_another_layout():
+    f = mn.SelfMap(positive, (2, 3))
     with pytest.raises(mn.MnemoscopeError, match="only counts") as told:
-        mn.SelfMap(positive, (2, 3))
+        mn.spectral_radius(f, torch.full((2, 2, 3), -1.0))
     assert "reshape" not in str(told.value)
     assert "flatten" not in str(told.value)
