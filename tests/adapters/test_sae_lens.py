@@ -110,6 +110,17 @@ def test_normalization_of_the_data_is_asked_for(caplog):
         assert torch.allclose(f(states()), sae(states()), atol=1e-5)
 
 
+def test_a_sequence_is_reconstructed_whole():
+    torch.manual_seed(0)
+    sae = sae_lens.TemporalSAE(
+        sae_lens.TemporalSAEConfig(d_in=256, d_sae=512, dtype="float32", device="cpu")
+    ).eval()
+    z = torch.randn(2, 3, 256, generator=torch.Generator().manual_seed(0))
+    f = mn.load_map(sae, shape=(3, 256))
+    with torch.no_grad():
+        assert torch.allclose(f(z), sae(z), atol=1e-5)
+
+
 def test_what_is_refused():
     config = sae_lens.TranscoderConfig(
         d_in=D, d_out=D, d_sae=FEATURES, dtype="float32", device="cpu", apply_b_dec_to_input=False

@@ -1,4 +1,4 @@
-"""Sparse autoencoders of SAELens: a state is an activation, the map `x -> decode(encode(x))`.
+"""Sparse autoencoders of SAELens: a state is an activation, the map is its reconstruction.
 
 Normalization that the autoencoder does itself is part of the map, and so is what it adds to its
 output; the error term, which would make every state a fixed point, is not.
@@ -60,11 +60,12 @@ class SAELens(ObjectAdapter):
 
 
 class Reconstruction(nn.Module):
-    """An autoencoder without hooks for error terms, in the precision of its weights."""
+    """An autoencoder without an error term, in the precision of its weights."""
 
     def __init__(self, sae: Any) -> None:
         super().__init__()
         self.sae = sae
+        sae.use_error_term = False
         if getattr(sae, "hook_z_reshaping_mode", False):
             sae.turn_off_forward_pass_hook_z_reshaping()
 
@@ -72,4 +73,4 @@ class Reconstruction(nn.Module):
         """The reconstruction from the features."""
         # It rounds what it is given to this dtype, which .double() and .float() leave as it was.
         self.sae.dtype = self.sae.W_dec.dtype if hasattr(self.sae, "W_dec") else z.dtype
-        return self.sae.decode(self.sae.encode(z))
+        return self.sae(z)
