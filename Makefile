@@ -33,7 +33,7 @@ test-adapter-%: .venv-adapters/%/.made
 .venv-adapters/%/.made: pyproject.toml tests/adapters/constraints/%.txt
 	@echo "Making the environment of the adapter $* in .venv-adapters/$* ..."
 	@$(PYTHON) -m venv .venv-adapters/$*
-	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check -c tests/adapters/constraints/$*.txt -e '.[$*]' pytest $(BESIDE_$*)
+	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check -c tests/adapters/constraints/$*.txt -e '.[$(subst _,-,$*)]' pytest $(BESIDE_$*)
 	@touch $@
 
 bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
