@@ -16,6 +16,7 @@ import fixed_points
 import gauss_newton
 import million_starts
 import one_network
+import reading
 import replicas
 import screen
 import spectra
@@ -46,6 +47,7 @@ SECTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
         "Screening 50,000 examples",
         lambda n: table(screen.HEADER, screen.rows(n)),
     ),
+    "reading": ("Reading a table", lambda n: compared(reading.comparisons(n))),
     "fixed_points": ("Fixed points", lambda n: compared(fixed_points.comparisons(n))),
     "curves": ("Curves", lambda n: table(curves.HEADER, curves.rows(min(n, 3)))),
     "gauss_newton": ("Gauss-Newton beside Adam", lambda n: gauss_newton.report()),

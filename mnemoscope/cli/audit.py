@@ -126,7 +126,7 @@ def audit(
 ) -> int:
     """Find out which examples a network has memorized, and write the report.
 
-    Writes audit/ and report.html into the folder, with --screen screen/.
+    Writes audit/ and report.html into the folder; a screening writes screen/.
     """
     from mnemoscope.auditing.report_schema import report_json
 
@@ -153,8 +153,7 @@ def audit(
     shape = tuple(X.shape[1:])
     f = found.self_map(shape)
     examples = replace(examples, X=X)
-    if not json:
-        print_lines(f"Data: {examples.description}{how}.")
+    taken = f"Data: {examples.description}{how}."
     fresh = None if held_out is None else _held_out(held_out, shape, examples)
     with ExitStack() as stack:
         if run is None or (out is not None and not _same(out, run.path)):
@@ -174,7 +173,7 @@ def audit(
             }  # fmt: skip
             return screen_in(
                 run, f, X, options, seed=seed, unit=scale,
-                printed=Printed(json=json, conditions=conditions),
+                printed=Printed(taken, json=json, conditions=conditions),
             )  # fmt: skip
         result = audit_in(
             run, f, X, source, starts=starts, trials=trials, max_steps=max_steps,
@@ -193,7 +192,7 @@ def audit(
             }
         )
     else:
-        print_lines(*told_duplicates(X))
+        print_lines(taken, *told_duplicates(X))
         print_audit(result)
         print_lines(str(run.report))
     failed = [condition for condition in conditions if condition.holds(result.summary)]

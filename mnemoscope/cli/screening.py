@@ -36,10 +36,12 @@ class Printed:
     """How the result is told.
 
     Attributes:
+        taken: What was taken of the data.
         json: Whether as JSON.
         conditions: What to fail on.
     """
 
+    taken: str
     json: bool
     conditions: "Sequence[Condition]"
 
@@ -109,6 +111,7 @@ def screen_in(
         print_json(
             {
                 **result.summary,
+                "data": printed.taken,
                 "rates": result.rates,
                 "audits": {SAMPLE: result.sample.summary, SUSPICIOUS: result.suspicious.summary},
                 "screen": str(place),
@@ -116,7 +119,7 @@ def screen_in(
             }
         )
     else:
-        print_lines(*result.lines(), *pages)
+        print_lines(*result.lines(), printed.taken, *pages)
         print_lines(*(c.explain(_asked(c, result)) for c in failed))
     return int(bool(failed))
 

@@ -163,6 +163,9 @@ class Target:
 
         with redirect_stdout(sys.stderr):
             states, how = self.model.laid_out(X)
+        if self.model.shape is None and states is not None and states.ndim < X.ndim == 4:
+            # Pictures stay pictures: the way to a model of flat states is --flatten.
+            return X, ""
         if states is None:
             raise MnemoscopeError(
                 f"{self.name}, and examples of shape {tuple(X.shape[1:])}: {how}",

@@ -32,7 +32,7 @@ BAD_DATA = {
     "empty.npy": (lambda path: path.write_bytes(b""), "empty"),
     "cut.npy": (cut_array, "cannot be read"),
     "text.npy": (lambda path: path.write_text("hello"), "text.npy"),
-    "table.csv": (lambda path: path.write_text("1,2"), "a .csv file"),
+    "table.csv": (lambda path: path.write_text("a,b\nx,y\n"), "columns of numbers"),
     "objects.npy": (lambda path: np.save(path, np.array([Trap()])), "never unpickled"),
     "trap.pkl": (lambda path: path.write_bytes(pickle.dumps(Trap())), "a pickle is never read"),
     "trap.pt": (lambda path: torch.save(Trap(), path), "never unpickled"),

@@ -28,16 +28,16 @@ def test_held_out_examples_are_read_in_the_same_way(source):
     assert 0 < float(fresh.max()) <= 16 / 255
 
 
-def test_a_column(source):
-    X, _ = examples(Data(source=source, column="y"))
-    assert X.shape == (6, 1, 1, 4)
+def test_a_key(source):
+    X, _ = examples(Data(source=source, key="y"))
+    assert X.shape == (6, 1, 4)
     assert float(X.max()) <= 1
 
 
 def test_the_record_has_what_was_said(source):
     plain = {"source": source, "n": 4, "offset": 0, "size": None, "gray": False}
     assert Data(source=source, n=4).record() == plain
-    assert Data(source=source, n=4, column="y").record() == {**plain, "column": "y"}
+    assert Data(source=source, n=4, key="y").record() == {**plain, "key": "y"}
 
 
 @pytest.mark.parametrize("wrong", [{"scale": "halve"}, {"alpha": "black"}, {"column": 3}])

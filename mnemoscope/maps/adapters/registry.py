@@ -11,13 +11,12 @@ from mnemoscope.maps.adapters.network_file import NetworkFile
 GROUP = "mnemoscope.adapters"
 """The entry points' group."""
 
-_KERAS = "Keras", "keras.saving.load_model({}).predict_on_batch"
-_PICKLED = "pickled objects, which could run code", "joblib.load({}).predict"
+_PICKLED = (
+    "pickled objects, which could run code and are never unpickled",
+    "joblib.load({}).predict",
+)
 
 FOREIGN = {
-    ".keras": _KERAS,
-    ".h5": _KERAS,
-    ".hdf5": _KERAS,
     ".joblib": _PICKLED,
     ".pkl": _PICKLED,
     ".pickle": _PICKLED,

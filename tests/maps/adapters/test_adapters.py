@@ -512,7 +512,7 @@ FAULTS = [
     (
         lambda folder: write(folder / "m.keras", "text"),
         {},
-        r"mn\.BlackBox\(keras\.saving\.load_model",
+        r"keras\.saving\.load_model",
     ),
     (lambda folder: write(folder / "m.joblib", "text"), {}, r"module:make"),
     (lambda folder: write(folder / "kl" / "config.json", KL), {}, "no weights"),
