@@ -12,6 +12,26 @@ from mnemoscope.data.values import as_tensor
 from mnemoscope.errors import MnemoscopeError
 
 
+def decoded_examples(
+    X: Float[Tensor, "n c h w"],
+    reading: Reading,
+    *,
+    key: str | None = None,
+    column: str | None = None,
+    split: str | None = None,
+) -> Examples:
+    """Returns pictures that were decoded as `reading` says, from the range that it names, if any.
+
+    Args:
+        X: In [0, 1], or in the numbers of their format where these are kept.
+        reading: What the caller says of them.
+        key: The array that was taken.
+        column: The column that was taken.
+        split: The split that was taken.
+    """
+    return Examples(from_range(X, reading), reading.scale or "divide", key, column, split)
+
+
 def array_examples(found: Found, told: str, reading: Reading, *, first: int = 0) -> Examples:
     """Turns an array into examples.
 

@@ -141,7 +141,7 @@ def _stacked(values: list[Any], selection: Selection, reading: Reading, told: st
         ]
         if selection.size is not None:
             pictures = [squared(picture[None], selection.size)[0] for picture in pictures]
-        return Found(of_one_kind(pictures, labels), reading.rule or "divide", scaled=True)
+        return Found(of_one_kind(pictures, labels), scaled=True)
     tensors = [as_tensor(value) for value in values]
     for place, tensor in enumerate(tensors):
         if tensor.shape != tensors[0].shape:

@@ -11,9 +11,9 @@ from torch import Tensor
 from mnemoscope.data.decoding import FORMATS
 from mnemoscope.data.pages import decoded_pages, page_count
 from mnemoscope.data.pictures import of_one_kind, squared
-from mnemoscope.data.reading import AS_IT_IS, Reading
+from mnemoscope.data.reading import Reading
 from mnemoscope.data.selection import Selection
-from mnemoscope.data.tree import files_in, of_split
+from mnemoscope.data.tree import of_split
 from mnemoscope.errors import MnemoscopeError
 
 ENDINGS = {
@@ -25,12 +25,18 @@ PAGED = {".gif", ".png", ".tif", ".tiff", ".webp"}
 
 
 def folder_pictures(
-    folder: Path, selection: Selection, reading: Reading = AS_IT_IS
+    paths: Sequence[Path], folder: Path, selection: Selection, reading: Reading
 ) -> tuple[Float[Tensor, "n c h w"], str | None]:
-    """Reads the pictures of a folder by name; each page of a TIFF, GIF, PNG or WebP is one.
+    """Reads pictures of a folder by name; each page of a TIFF, GIF, PNG or WebP is one.
 
-    Pictures in subfolders, one for each class or split, are read where the folder itself has none
-    (`mnemoscope.data.tree`). Only those that are asked for are decoded; other files are left alone.
+    Only those that are asked for are decoded.
+
+    Args:
+        paths: The pictures in the folder, or in its subfolders where it has none itself
+            (`mnemoscope.data.tree`).
+        folder: The folder.
+        selection: Which of the pictures.
+        reading: What the caller says of them.
 
     Returns:
         The pictures, and the split that was taken where there are several.
@@ -39,12 +45,11 @@ def folder_pictures(
         MnemoscopeError: there are none or too few, one cannot be read, or they differ in size and
             no size was given.
     """
-    paths = files_in(folder, is_picture_file)
     if not paths:
         raise MnemoscopeError(
             f"{folder}, a folder without pictures",
             expected=f"files that end in {', '.join(sorted(ENDINGS))}",
-            todo=_instead_of(folder),
+            todo="check the path",
         )
     chosen, split = of_split(paths, folder, reading)
     keep = reading.rule == "keep"
@@ -92,12 +97,6 @@ def picture_files(
 def is_picture_file(path: Path) -> bool:
     """Whether a file is a picture, by its name."""
     return path.suffix.lower() in ENDINGS
-
-
-def _instead_of(folder: Path) -> str:
-    if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
-        return f"this is a Hugging Face dataset: load hf:{folder}"
-    return "check the path"
 
 
 def _read(

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from mnemoscope.data.arrays import array_examples
+from mnemoscope.data.arrays import array_examples, decoded_examples
 from mnemoscope.data.columns import Columns
 from mnemoscope.data.decoding import picture_tensor
 from mnemoscope.data.features import asked_columns, feature_columns
@@ -18,7 +18,7 @@ from mnemoscope.data.pages import page_count
 from mnemoscope.data.pictures import of_one_kind, squared
 from mnemoscope.data.readers.reader import Found
 from mnemoscope.data.reading import Examples, Reading, Rule
-from mnemoscope.data.scaling import from_range, integer_rule
+from mnemoscope.data.scaling import integer_rule
 from mnemoscope.data.selection import Selection
 from mnemoscope.data.values import check_real
 from mnemoscope.errors import MnemoscopeError
@@ -65,8 +65,7 @@ def hugging_face_examples(source: str, selection: Selection, reading: Reading) -
     told = f"{source} ({chosen.name})"
     if chosen.pictures:
         X = _pictures(values, labels, told, selection.size, keep=reading.rule == "keep")
-        scale = reading.scale or "divide"
-        return Examples(from_range(X, reading), scale, column=chosen.name, split=reading.split)
+        return decoded_examples(X, reading, column=chosen.name, split=reading.split)
     array = _numbers(values, labels, told, dtype)
     check_real(array, told)
     rule = rule if chosen.scalars or rule else integer_rule(array)

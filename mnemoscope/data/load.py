@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mnemoscope.data.arrays import array_examples
+from mnemoscope.data.arrays import array_examples, decoded_examples
 from mnemoscope.data.datasets import dataset_examples, is_dataset
 from mnemoscope.data.digits import digits
 from mnemoscope.data.folder import folder_pictures, is_picture_file, picture_files
@@ -24,6 +24,7 @@ from mnemoscope.data.reading import AS_IT_IS, Examples, Reading, Scale
 from mnemoscope.data.scaling import from_range
 from mnemoscope.data.selection import Selection
 from mnemoscope.data.tree import files_in
+from mnemoscope.data.values import as_tensor
 from mnemoscope.data.whole_numbers import whole_number
 from mnemoscope.errors import MnemoscopeError
 
@@ -160,12 +161,8 @@ def _examples(found: Found, told: str, selection: Selection, reading: Reading) -
     """What was found as examples; decoded pictures are ready."""
     if not found.scaled:
         return array_examples(found, told, reading, first=selection.offset)
-    X = found.array
-    assert isinstance(X, Tensor)
-    scale = reading.scale or found.rule
-    if isinstance(scale, tuple):
-        X = from_range(X, reading)
-    return Examples(X, scale, found.key, found.column, found.split)
+    taken_from = {"key": found.key, "column": found.column, "split": found.split}
+    return decoded_examples(as_tensor(found.array), reading, **taken_from)
 
 
 def _named(
@@ -205,7 +202,7 @@ def _from_path(path: Path, selection: Selection, gray: bool, reading: Reading) -
         reading.refuse_unused(str(path))
         keep = reading.rule == "keep"
         X = picture_files([path], str(path), selection, selection.size, keep=keep)
-        return Examples(from_range(X, reading), reading.scale or "divide")
+        return decoded_examples(X, reading)
     if path.suffix.lower() in PICKLES or not path.is_file():
         raise MnemoscopeError(
             f"{path}, a {path.suffix.lower() or 'nameless'} file",
@@ -226,15 +223,13 @@ def _from_folder(folder: Path, selection: Selection, gray: bool, reading: Readin
             expected=KNOWN,
             todo=f"load hf:{folder}",
         )
-    if not files_in(folder, is_picture_file):
-        parts = files_in(folder, is_part)
-        if parts:
-            found = read_parts(parts, folder, selection, reading)
-            found = _as_asked(found, selection.size, gray)
-            return _examples(found, str(folder), selection, reading)
+    pictures = files_in(folder, is_picture_file)
+    if not pictures and (parts := files_in(folder, is_part)):
+        found = read_parts(parts, folder, selection, reading)
+        return _examples(_as_asked(found, selection.size, gray), str(folder), selection, reading)
     reading.refuse_unused(str(folder), "split")
-    X, split = folder_pictures(folder, selection, reading)
-    return Examples(from_range(X, reading), reading.scale or "divide", split=split)
+    X, split = folder_pictures(pictures, folder, selection, reading)
+    return decoded_examples(X, reading, split=split)
 
 
 def _existing(path: Path) -> Path:

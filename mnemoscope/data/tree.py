@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mnemoscope.data.columns import NEVER, words
-from mnemoscope.data.keys import SPLITS, listed, same_split
+from mnemoscope.data.keys import listed, same_split, split_of
 from mnemoscope.data.reading import Reading
 from mnemoscope.errors import MnemoscopeError
 
@@ -101,7 +101,5 @@ def _is_never(name: str) -> bool:
 
 
 def _split(name: str) -> str | None:
-    found = {SPLITS[word] for word in words(name) if word in SPLITS}
-    if name.startswith("data_batch"):
-        return "train"  # CIFAR's name for it.
-    return found.pop() if len(found) == 1 else None
+    # CIFAR's name for its training split says none.
+    return "train" if name.startswith("data_batch") else split_of(name)

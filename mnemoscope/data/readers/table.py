@@ -37,7 +37,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         part = table[name][selection.rows(len(table), told)]
         if name in columns.pictures:
             X = encoded_pictures(part, told, selection, keep=reading.rule == "keep")
-            return Found(X, reading.rule or "divide", column=name, scaled=True)
+            return Found(X, column=name, scaled=True)
         rows, rule = taken(_array(part, told), Selection(None), told)
         return Found(rows, rule, column=name)
     names = feature_columns(

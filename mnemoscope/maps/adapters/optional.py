@@ -1,12 +1,11 @@
 """Libraries that are installed only where they are wanted."""
 
-import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from types import ModuleType
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.importing import needed_for
 
 
 def needed(name: str, *, extra: str) -> ModuleType:
@@ -15,14 +14,7 @@ def needed(name: str, *, extra: str) -> ModuleType:
     Raises:
         MnemoscopeError: it is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MnemoscopeError(
-            f"a model that needs {name}, which is not installed ({error})",
-            expected=f"{name}",
-            todo=f"install it: pip install 'mnemoscope[{extra}]'",
-        ) from error
+    return needed_for("a model", name, extra=extra)
 
 
 @contextmanager
