@@ -9,6 +9,7 @@ from mnemoscope.auditing.controls import Controls, controls
 from mnemoscope.auditing.effort import Effort
 from mnemoscope.auditing.findings import Finding, findings
 from mnemoscope.auditing.membership import DistributionWarning, Membership, membership
+from mnemoscope.auditing.parts import Interrupted
 from mnemoscope.auditing.report_schema import report_json, report_schema
 from mnemoscope.auditing.screening import Screen, screen
 
@@ -20,6 +21,7 @@ __all__ = [
     "DistributionWarning",
     "Effort",
     "Finding",
+    "Interrupted",
     "Membership",
     "Screen",
     "audit",

@@ -1,29 +1,34 @@
 """`audit`: what a map has memorized, measured in one go."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import polars as pl
 import torch
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Bool, Float, Num, Shaped
 from torch import Tensor
 
 from mnemoscope.auditing.attractors import attractors_table
-from mnemoscope.auditing.audit import Audit
+from mnemoscope.auditing.audit import Audit, plain
 from mnemoscope.auditing.basins import basins_table, from_noise, starts_table
-from mnemoscope.auditing.certificates import certify_examples
+from mnemoscope.auditing.certificates import Certified, certify_examples
+from mnemoscope.auditing.conditional import Conditional, audit_each
 from mnemoscope.auditing.controls import EACH, TRIALS, controls
-from mnemoscope.auditing.examples import disclose, examine, examples_table
+from mnemoscope.auditing.examples import assess, disclose, examples_table, look
 from mnemoscope.auditing.frames import noise_strips, recall_strips
+from mnemoscope.auditing.fresh_inputs import images_of_fresh_inputs
 from mnemoscope.auditing.membership import membership
+from mnemoscope.auditing.parts import Interrupted, Parts
 from mnemoscope.auditing.plane import map_plane, three_examples
-from mnemoscope.auditing.recall import measure_recall, recall_curves
+from mnemoscope.auditing.recall import Recalled, measure_recall, recall_curves
 from mnemoscope.auditing.summary import summarize
-from mnemoscope.auditing.tables import HISTORY, MEMBERSHIP, PLANE, ROC
+from mnemoscope.auditing.tables import HISTORY, MEMBERSHIP, PLANE, RECALL, ROC
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.auditing.whole_set import check_whole_set
 from mnemoscope.data import CORRUPTIONS, corrupt
@@ -51,19 +56,15 @@ PER_FEATURE = "per_feature"
 
 _log = logging.getLogger("mnemoscope")
 
-FRESH_INPUTS = 256
-"""Fresh uniform inputs whose images are held against the span of the examples."""
+BLOCK = 1024
+"""Examples that are measured at once: what Ctrl-C can cost."""
 
-
-FRESH_ENTRIES = 2**22
-"""Entries of these inputs, 16 MiB of float32: states of more than 16,384 entries have fewer."""
-
-FEWEST_FRESH = 16
-"""Fresh inputs of the largest states: a median of fewer says little."""
+PROBED = 4
+"""Examples whose images tell a map from another one."""
 
 
 def audit(
-    f: Stage | SelfMap,
+    f: Stage | SelfMap | Conditional,
     X: Float[Tensor, "n *shape"],
     *,
     starts: int = 1000,
@@ -75,6 +76,8 @@ def audit(
     corruptions: Mapping[str, Sequence[float]] | None = None,
     start_kinds: Sequence[str] = tuple(STARTS),
     held_out: Float[Tensor, "h *shape"] | None = None,
+    conditions: Shaped[Tensor, "n *condition"] | None = None,
+    held_out_conditions: Shaped[Tensor, "h *condition"] | None = None,
     among: Num[Tensor, "m *shape"] | None = None,
     spectrum_size: int = 6,
     max_products: int = 2_000,
@@ -84,6 +87,7 @@ def audit(
     name: str | None = None,
     source: Mapping[str, Any] | None = None,
     command: str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     on_progress: Callable[[str], object] | None = None,
 ) -> Audit:
     """Finds out which training examples a map has memorized, how strongly, and what else.
@@ -110,6 +114,11 @@ def audit(
         start_kinds: Names in `mnemoscope.dynamics.STARTS`. Starts bred from what they find follow.
         held_out: `(h, *shape)`, data not trained on: one more distribution of starts, a control,
             and what scores for membership are told from.
+        conditions: `(n, *condition)`, what each example is reproduced with (a class label, a time,
+            covariates): `f(z, c)` then takes a batch of states and one of conditions. Each distinct
+            condition is a map of its own, audited at its examples from `starts` starts of each
+            distribution; see `mnemoscope.auditing.conditional` for how the results are added up.
+        held_out_conditions: `(h, *condition)`, those of the held-out data.
         among: `(m, *shape)`, all training examples, where `X` is a part of them. They give the
             unit; the distance to the nearest other example is that among all of them; and an
             attractor within `match_tol` of any of them is not spurious. No copy of them is made.
@@ -125,12 +134,29 @@ def audit(
         name: What to call the map in the report.
         source: How the data were loaded, for the provenance; JSON values.
         command: The command that asked for this audit, for the provenance.
+        checkpoint: A file. Finished parts are written to it on Ctrl-C and about every minute; where
+            it exists, this very audit goes on from them. It is left there at the end.
         on_progress: Called with a few words before each part of the work.
 
     Raises:
-        MnemoscopeError: `X` is no batch of states of the map or has NaN or infinity, or an option
-            is out of range.
+        MnemoscopeError: `X` is no batch of states of the map or has NaN or infinity, an option is
+            out of range, or the checkpoint is of another audit.
+        Interrupted: Ctrl-C, once a part is finished; `result` is the audit of what is finished,
+            and its `summary["partial"]` lists what is missing.
     """
+    if conditions is not None or held_out_conditions is not None:
+        return audit_each(
+            audit, f, given_examples(X), conditions, (held_out, held_out_conditions),
+            {
+                "starts": starts, "seed": seed, "match_tol": match_tol, "tol": tol,
+                "max_steps": max_steps, "trials": trials, "corruptions": corruptions,
+                "start_kinds": start_kinds, "spectrum_size": spectrum_size,
+                "max_products": max_products, "certificates": certificates,
+                "batch_size": batch_size, "unit": unit, "name": name, "source": source,
+                "command": command, "checkpoint": checkpoint, "on_progress": on_progress,
+            },
+            among=among,
+        )  # fmt: skip
     begun = time.perf_counter()
     tell = on_progress or (lambda _: None)
     X = given_examples(X)
@@ -160,32 +186,78 @@ def audit(
     for kind in start_kinds:
         Starts(kind, starts, span)
 
+    weights = weights_checksum(asked.modules)
+
     with f.evaluating():
         check_map(f, X, finite=False)
         check_prediction(f, X, clean=True)
-        tell("the examples")
-        atlas, examined = examine(
-            f, X, Atlas.empty(f), match_tol=match_tol, spectrum_size=spectrum_size,
-            max_products=max_products, among=among, **options,
+        parts = _parts(
+            checkpoint, f, X, held_out, among,
+            {
+                "starts": starts, "seed": seed, "match_tol": match_tol, "tol": tol,
+                "max_steps": max_steps, "trials": trials, "corruptions": plain(dict(corruptions)),
+                "start_kinds": list(start_kinds), "spectrum_size": spectrum_size,
+                "max_products": max_products, "certificates": certificates, "unit": f.unit,
+                "weights": weights,
+            },
         )  # fmt: skip
+        atlas, looked = Atlas.empty(f), []
+        for first in range(0, len(X), BLOCK):
+            tell("the examples")
+            atlas, block = parts.part(
+                f"examples {first}",
+                partial(
+                    look, f, X[first : first + BLOCK], atlas, spectrum_size=spectrum_size,
+                    max_products=max_products, first=first, **options,
+                ),
+                (atlas, None),
+                what="some of the examples",
+            )  # fmt: skip
+            looked += [] if block is None else [block]
+        done = sum(len(block.images) for block in looked)
+        every, X = X if among is None else among, X[:done]
+        among = among if done == len(given) else every
+        examined = assess(f, X, atlas, looked, match_tol=match_tol, tol=tol, among=among)
+        outputs = parts.part(
+            "images of fresh inputs",
+            partial(images_of_fresh_inputs, f, span, seed),
+            X.new_empty(0, *f.shape),
+        )
         tell("orbits from noise")
-        atlas, noise = from_noise(f, atlas, start_kinds, span, starts=starts, seed=seed, **options)
+        atlas, noise = parts.part(
+            "orbits from noise",
+            partial(from_noise, f, atlas, start_kinds, span, starts=starts, seed=seed, **options),
+            (atlas, []),
+        )
         ended = list(noise)
         tell("orbits from corrupted examples")
-        atlas, recalled = measure_recall(
-            f, X, atlas, examined, corruptions, trials=trials, seed=seed, **options
-        )
+        atlas, recalled = parts.part(
+            "orbits from corrupted examples",
+            partial(
+                measure_recall, f, X, atlas, examined, corruptions, trials=trials, seed=seed,
+                **options,
+            ),
+            (atlas, Recalled(pl.DataFrame(schema=RECALL), None)),
+        )  # fmt: skip
         if recalled.ended is not None:
             ended.append(recalled.ended)
         if held_out is not None:
             tell("orbits from held-out data")
             blocks = held_out.split(block_size(f.size))
-            atlas, part = from_blocks(f, atlas, "held_out", blocks, **options)
-            ended.append(part)
+            atlas, part = parts.part(
+                "orbits from held-out data",
+                partial(from_blocks, f, atlas, "held_out", blocks, **options),
+                (atlas, None),
+            )
+            ended += [] if part is None else [part]
         tell("basins on a plane")
         three, plane = three_examples(X, examined), None
         if three is not None:
-            atlas, plane = map_plane(f, X, three, atlas, **options)
+            atlas, plane = parts.part(
+                "basins on a plane",
+                partial(map_plane, f, X, three, atlas, **options),
+                (atlas, None),
+            )
 
         states, nearest_example, distance = representatives(atlas, X)
         distance = distance / f.unit
@@ -193,26 +265,45 @@ def audit(
         matches = _match(f, atlas, example_of, among, match_tol)
         disclosure = disclose(f, X, atlas, match_tol)
         tell("pictures")
-        shown = recall_strips(f, X, atlas, examined, corruptions, seed=seed, **options)
-        pulled = noise_strips(f, atlas, example_of, noise, **options)
-        fresh = Starts("uniform", _fresh_inputs(f), span, seed)
-        outputs = torch.cat(
-            [f(f.clipped(block)) for block in fresh.blocks(f.shape, dtype=f.dtype, device=f.device)]
+        shown = parts.part(
+            "orbits of corrupted examples as pictures",
+            partial(recall_strips, f, X, atlas, examined, corruptions, seed=seed, **options),
+            None,
+            what="pictures of orbits",
+        )
+        pulled = parts.part(
+            "orbits from noise as pictures",
+            partial(noise_strips, f, atlas, example_of, noise, **options),
+            None,
+            what="pictures of orbits",
         )
         tell("certificates")
-        proved = certify_examples(f, atlas, examined, most=certificates)
+        proved = parts.part(
+            "certificates",
+            partial(certify_examples, f, atlas, examined, most=certificates),
+            Certified.none(examined, "the audit was interrupted"),
+        )
         told = None
         if held_out is not None:
             tell("membership")
-            told = membership(
-                f, X, held_out, seed=seed, max_products=max_products, examined=examined, **options
-            )
+            told = parts.part(
+                "membership",
+                partial(
+                    membership, f, X, held_out, seed=seed, max_products=max_products,
+                    examined=examined, **options,
+                ),
+                None,
+            )  # fmt: skip
         tell("controls")
-        control = controls(
-            f, X, held_out, seed=seed, match_tol=match_tol, starts=min(starts, EACH),
-            trials=min(trials, TRIALS), known=examined,
-            drawn=(atlas, noise) if starts <= EACH else None, max_products=max_products,
-            start_kinds=start_kinds, **options,
+        control = parts.part(
+            "controls",
+            partial(
+                controls, f, X, held_out, seed=seed, match_tol=match_tol, starts=min(starts, EACH),
+                trials=min(trials, TRIALS), known=examined,
+                drawn=(atlas, noise) if starts <= EACH else None, max_products=max_products,
+                start_kinds=start_kinds, **options,
+            ),
+            None,
         )  # fmt: skip
 
     network = next((m for m in asked.modules if isinstance(m, Network)), None)
@@ -224,7 +315,7 @@ def audit(
         **summarize(X, outputs, examined, curves, attractors, noise, record, disclosure, f.unit),
         **proved.summary(),
         "membership": None if told is None else told.summary(),
-        "controls": control.summary(),
+        "controls": None if control is None else control.summary(),
         "black_box": not f.differentiable,
         "resolution": asdict(f.resolution),
         "derivatives": asdict(f.derivatives),
@@ -233,10 +324,11 @@ def audit(
         "tol": tol,
         "unit": f.unit,
         "among": None if among is None else len(among),
+        "partial": parts.missing or None,
         "recall_frames": None if shown is None else shown.caption,
         "noise_frames": None if pulled is None else pulled.caption,
         "plane": None if plane is None else plane.place,
-        "seconds": time.perf_counter() - begun,
+        "seconds": parts.seconds + time.perf_counter() - begun,
     }
     pictures = {
         "examples": X,
@@ -244,7 +336,7 @@ def audit(
         "recall_frames": None if shown is None else shown.frames,
         "noise_frames": None if pulled is None else pulled.frames,
     }
-    return Audit(
+    result = Audit(
         examples=examples_table(
             examined,
             atlas,
@@ -272,7 +364,7 @@ def audit(
             else record.model_dump(mode="json", exclude={"history"}),
             "seed": seed,
             "data_checksum": checksum(given),
-            "weights_checksum": weights_checksum(asked.modules),
+            "weights_checksum": weights,
             "data": None if source is None else dict(source),
             "command": command,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -301,6 +393,26 @@ def audit(
             if value is not None
         },
     )
+    if parts.missing:
+        raise Interrupted(result)
+    return result
+
+
+def _parts(
+    path: str | os.PathLike[str] | None,
+    f: SelfMap,
+    X: Tensor,
+    held_out: Tensor | None,
+    among: Tensor | None,
+    identity: dict[str, Any],
+) -> Parts:
+    """The parts of this audit, those of its checkpoint finished."""
+    if path is None:
+        return Parts(None, {}, X[:0])
+    data = {"data": X, "held_out": held_out, "among": among}
+    sums = {name: None if each is None else checksum(each) for name, each in data.items()}
+    identity = {**identity, **sums, "version": versions()["mnemoscope"], "dtype": str(f.dtype)}
+    return Parts(path, identity, f(X[:PROBED]) / f.unit)
 
 
 def _match(
@@ -353,11 +465,6 @@ def _domain(asked: SelfMap, measured: SelfMap) -> dict[str, Any] | None:
     return None if not asked.bounded and refused is None else {
         "low": low, "high": high, "refused": refused,
     }  # fmt: skip
-
-
-def _fresh_inputs(f: SelfMap) -> int:
-    """Fewer of large states: their images are held in float64 for the ranks."""
-    return max(FEWEST_FRESH, min(FRESH_INPUTS, FRESH_ENTRIES // f.size))
 
 
 def _checked(f: SelfMap, Z: Tensor, name: str) -> Tensor:

@@ -1,10 +1,12 @@
 """`audit_within`: an audit that is planned for a time, and says what it left out."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,12 +16,14 @@ from torch import Tensor
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.audit_map import audit
 from mnemoscope.auditing.effort import Amounts, Effort, affordable, costs, left_out
+from mnemoscope.auditing.parts import Interrupted, Parts
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.auditing.whole_set import check_whole_set
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
+from mnemoscope.provenance import checksum
 
 PILOTS = (
     Amounts(examples=3, starts=16, trials=1, certificates=1),
@@ -44,6 +48,7 @@ def audit_within(
     seed: int = 0,
     unit: float | None = None,
     options: Mapping[str, Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     on_progress: Callable[[str], object] | None = None,
 ) -> Audit:
     """Audits as much as fits into a time.
@@ -61,10 +66,13 @@ def audit_within(
         seed: Random seed, of the sample too.
         unit: The scale of the data (default: the map's, else that of all of `X`).
         options: Further keyword arguments of `audit`.
+        checkpoint: A file, as `audit` takes it; the plan is kept in one beside it, whose name ends
+            in `.plan`. Time before an interruption counts.
         on_progress: Called with a few words before each part of the work.
 
     Raises:
         MnemoscopeError: as `audit`, or an option is one of those that are planned.
+        Interrupted: Ctrl-C, as `audit`.
 
     Example:
         >>> import torch, mnemoscope as mn
@@ -82,31 +90,60 @@ def audit_within(
     f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
     order = torch.randperm(len(X), generator=torch.Generator().manual_seed(seed))
     asked, limit = effort.asked(len(X)), 60 * effort.minutes
-    timed: list[tuple[Amounts, dict[str, float]]] = []
-    for pilot in PILOTS:
-        if timed and time.perf_counter() - begun > SECOND * limit:
-            break
-        tell("a timed pilot")
-        amounts = _at_most(pilot, asked)
-        timed.append((amounts, _timed(f, X, order, amounts, {**given, "seed": seed})))
-    known = costs(*timed)
-    done = affordable(known, asked, RESERVE * (limit - (time.perf_counter() - begun)))
+    parts = _plan_kept(checkpoint, X, effort, seed)
+    earlier = parts.seconds
+
+    def predict() -> tuple[dict[str, int], float]:
+        timed: list[tuple[Amounts, dict[str, float]]] = []
+        for pilot in PILOTS:
+            if timed and time.perf_counter() - begun > SECOND * limit:
+                break
+            tell("a timed pilot")
+            amounts = _at_most(pilot, asked)
+            timed.append((amounts, _timed(f, X, order, amounts, {**given, "seed": seed})))
+        known = costs(*timed)
+        left = limit - (time.perf_counter() - begun)
+        planned = affordable(known, asked, RESERVE * left)
+        return asdict(planned), known.of(planned)
+
+    amounts, predicted = parts.part("plan", predict, ({}, 0.0))
+    parts.save()
+    done = Amounts(**amounts)
     missing = left_out(asked, done)
     _log.info(
         "planned for %.3g minutes: about %.3g s; left out: %s",
-        effort.minutes, known.of(done), ", ".join(missing) or "nothing",
+        effort.minutes, predicted, ", ".join(missing) or "nothing",
     )  # fmt: skip
-    result = _audited(f, X, order, done, {**given, "seed": seed, "on_progress": on_progress})
-    planned = {
-        "minutes": effort.minutes,
-        "predicted_seconds": known.of(done),
-        "seconds": time.perf_counter() - begun,
-        "asked": asdict(asked),
-        "done": asdict(done),
-        "left_out": missing,
-    }
-    summary = {**result.summary, "planned": planned}
-    return replace(result, summary={**summary, "verdict": verdict(summary)})
+
+    def with_plan(result: Audit) -> Audit:
+        parts.save()
+        planned = {
+            "minutes": effort.minutes,
+            "predicted_seconds": predicted,
+            "seconds": earlier + time.perf_counter() - begun,
+            "asked": asdict(asked),
+            "done": asdict(done),
+            "left_out": missing,
+        }
+        summary = {**result.summary, "planned": planned}
+        return replace(result, summary={**summary, "verdict": verdict(summary)})
+
+    last = {**given, "seed": seed, "on_progress": on_progress, "checkpoint": checkpoint}
+    try:
+        return with_plan(_audited(f, X, order, done, last))
+    except Interrupted as stop:
+        raise Interrupted(with_plan(stop.result)) from stop
+
+
+def _plan_kept(
+    checkpoint: str | os.PathLike[str] | None, X: Tensor, effort: Effort, seed: int
+) -> Parts:
+    """The plan, if an earlier process made it."""
+    if checkpoint is None:
+        return Parts(None, {}, X[:0])
+    path = Path(checkpoint)
+    identity = {**asdict(effort), "seed": seed, "data": checksum(X)}
+    return Parts(path.with_name(f"{path.name}.plan"), identity, X[:0])
 
 
 def _timed(
@@ -147,7 +184,10 @@ def _at_most(pilot: Amounts, asked: Amounts) -> Amounts:
 
 def _checked(options: Mapping[str, Any] | None) -> dict[str, Any]:
     given = dict(options or {})
-    for name in ("X", "among", "seed", "unit", "on_progress", "starts", "trials", "certificates"):
+    for name in (
+        "X", "among", "conditions", "seed", "unit", "checkpoint", "on_progress", "starts", "trials",
+        "certificates",
+    ):  # fmt: skip
         if name in given:
             raise MnemoscopeError(
                 f"options={{{name!r}: ...}}",

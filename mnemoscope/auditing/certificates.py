@@ -39,6 +39,13 @@ class Certified:
     tried: int
     why_not: str | None
 
+    @classmethod
+    def none(cls, examined: Examined, why_not: str) -> "Certified":
+        """Nothing is proved, since nothing was sought."""
+        distinct = examined.radii.distinct.cpu()
+        radius, rate = torch.full((2, len(distinct)), torch.nan, dtype=torch.float64)
+        return cls(radius, rate, distinct, examined.radii.total, why_not)
+
     def summary(self) -> dict[str, Any]:
         """JSON values: `certified`, a rate or null, and `certified_why_not`."""
         count = int((torch.isfinite(self.radius) & self.distinct).sum())
@@ -67,13 +74,13 @@ def certify_examples(f: SelfMap, atlas: Atlas, examined: Examined, *, most: int)
     chosen = wanted[:most]
     left_out = int((stored & distinct & torch.isin(labels, wanted[most:])).sum())
     if most == 0:
-        return Certified(radius, factor, distinct, n, "none were asked for")
+        return Certified.none(examined, "none were asked for")
     # A fixed point has one state, and states stand in the order of their owners.
     points = atlas.states[torch.isin(atlas.owner.cpu(), chosen)]
     try:
         found = certify_all(f, points)
     except MnemoscopeError as error:
-        return Certified(radius, factor, distinct, n, str(error))
+        return Certified.none(examined, str(error))
     for label, point, certificate in zip(chosen, points, found, strict=True):
         away = rms((certificate.center.to(point) - point)[None])
         if certificate.certified and float(away) <= SAME * f.unit:

@@ -1,6 +1,7 @@
 """What the map does at each training example: reproduce it, contract there, store it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -101,6 +102,96 @@ class Examined(Linearized):
         return self.radii.count(self.stored & torch.isin(self.attractor, attractors))
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What is measured at an example by itself, whatever the others are.
+
+    Attributes:
+        images: `(n, *shape)`, `f(x)`.
+        attractor: `(n,)`, where the example's own orbit ends, an index of the atlas; -1: none.
+        linear: The derivative there.
+    """
+
+    images: Float[Tensor, "n *shape"]
+    attractor: Int[Tensor, " n"]
+    linear: Linearized
+
+
+def look(
+    f: SelfMap,
+    X: Float[Tensor, "n *shape"],
+    atlas: Atlas,
+    *,
+    spectrum_size: int,
+    max_products: int,
+    known: Linearized | None = None,
+    first: int = 0,
+    **options: Unpack[OrbitOptions],
+) -> tuple[Atlas, Looked]:
+    """Measures at each of some examples; attractors where their orbits end go into the atlas.
+
+    Args:
+        f: The map.
+        X: `(n, *shape)`, the examples.
+        atlas: The attractors known so far.
+        spectrum_size: Eigenvalues to compute at each example.
+        max_products: Maximum number of Jacobian-vector products at each example.
+        known: What the derivative is at the examples, where it was computed before.
+        first: The index of the first of these among all examples, for messages.
+        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
+
+    Raises:
+        MnemoscopeError: the map makes NaN or infinity of an example.
+    """
+    images = f.at_each(X, "example")
+    broken = (~torch.isfinite(images)).flatten(1).any(dim=1)
+    if bool(broken.any()):
+        raise MnemoscopeError(
+            f"a map that makes NaN or infinity of example {first + int(broken.nonzero()[0, 0])}",
+            expected="finite outputs at every example",
+            todo="mend the network's weights, or leave out that example",
+        )
+    atlas, labels, _ = survey(f, X, atlas, **options)
+    linear = known or _linearized(f, X, min(spectrum_size, f.size), max_products)
+    return atlas, Looked(images, labels, linear)
+
+
+def assess(
+    f: SelfMap,
+    X: Float[Tensor, "n *shape"],
+    atlas: Atlas,
+    looked: Sequence[Looked],
+    *,
+    match_tol: float,
+    tol: float,
+    among: Float[Tensor, "m *shape"] | None = None,
+) -> Examined:
+    """Decides which examples are stored, from what was measured at each.
+
+    Args:
+        f: The map.
+        X: `(n, *shape)`, the examples.
+        atlas: The attractors.
+        looked: What was measured at the examples, in parts.
+        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
+        tol: The distance (RMS, in units) within which limits of orbits are known.
+        among: `(m, *shape)`, all examples, where `X` is a part of them.
+    """
+    images = torch.cat([part.images for part in looked])
+    labels = torch.cat([part.attractor for part in looked])
+    distance = distance_to_attractor(X, labels, atlas)
+    radii = match_radii(X, unit=f.unit, match_tol=match_tol, tol=tol, among=among)
+    return Examined(
+        residual=rms(images - X) / f.unit,
+        attractor=labels,
+        attractor_distance=distance / f.unit,
+        radii=radii,
+        stored=radii.stored(labels, distance),
+        span_distance=distance_to_span(images, X) / f.unit,
+        **vars(_joined([part.linear for part in looked])),
+    )
+
+
 def examine(
     f: SelfMap,
     X: Float[Tensor, "n *shape"],
@@ -113,44 +204,35 @@ def examine(
     known: Linearized | None = None,
     **options: Unpack[OrbitOptions],
 ) -> tuple[Atlas, Examined]:
-    """Measures every example; attractors where their orbits end are added to the atlas.
-
-    Args:
-        f: The map.
-        X: `(n, *shape)`, the examples.
-        atlas: The attractors known so far.
-        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
-        spectrum_size: Eigenvalues to compute at each example.
-        max_products: Maximum number of Jacobian-vector products at each example.
-        among: `(m, *shape)`, all examples, where `X` is a part of them.
-        known: What the derivative is at the examples, where it was computed before.
-        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
-
-    Raises:
-        MnemoscopeError: the map makes NaN or infinity of an example.
-    """
-    images = torch.cat([f.at_each(part, "example") for part in X.split(1024)])
-    broken = (~torch.isfinite(images)).flatten(1).any(dim=1)
-    if bool(broken.any()):
-        raise MnemoscopeError(
-            f"a map that makes NaN or infinity of example {int(broken.nonzero()[0, 0])}",
-            expected="finite outputs at every example",
-            todo="mend the network's weights, or leave out that example",
-        )
-    atlas, labels, _ = survey(f, X, atlas, **options)
-    distance = distance_to_attractor(X, labels, atlas)
-    radii = match_radii(
-        X, unit=f.unit, match_tol=match_tol, tol=options.get("tol", TOL), among=among
+    """Measures every example at once: `look`, then `assess`."""
+    atlas, looked = look(
+        f, X, atlas, spectrum_size=spectrum_size, max_products=max_products, known=known, **options
     )
-    linear = known or _linearized(f, X, min(spectrum_size, f.size), max_products)
-    return atlas, Examined(
-        residual=rms(images - X) / f.unit,
-        attractor=labels,
-        attractor_distance=distance / f.unit,
-        radii=radii,
-        stored=radii.stored(labels, distance),
-        span_distance=distance_to_span(images, X) / f.unit,
-        **vars(linear),
+    tol = options.get("tol", TOL)
+    return atlas, assess(f, X, atlas, [looked], match_tol=match_tol, tol=tol, among=among)
+
+
+def _joined(parts: Sequence[Linearized]) -> Linearized:
+    """The derivatives at examples that were measured in parts."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def together(name: str) -> Tensor | None:
+        found = [getattr(part, name) for part in parts]
+        return None if any(each is None for each in found) else torch.cat(found)
+
+    first, tables = 0, []
+    for part in parts:
+        tables.append(part.spectra.with_columns(pl.col("example") + first))
+        first += len(part.spectral_radius)
+    return Linearized(
+        spectral_radius=torch.cat([part.spectral_radius for part in parts]),
+        spectral_radius_interval=together("spectral_radius_interval"),
+        upper=torch.cat([part.upper for part in parts]),
+        error_bound=together("error_bound"),
+        contractive=tuple(told for part in parts for told in part.contractive),
+        operator_norm=together("operator_norm"),
+        spectra=pl.concat(tables),
     )
 
 

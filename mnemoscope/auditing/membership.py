@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.roc import Curve, Ranked, Separation, resolvable, separations
-from mnemoscope.auditing.tables import BASELINE, MEMBERSHIP, ROC
+from mnemoscope.auditing.tables import BASELINE, MEMBERSHIP, ROC, SCORES
 from mnemoscope.auditing.two_sample import LEAST, TwoSample, two_sample
 from mnemoscope.data import duplicates
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
@@ -201,19 +201,49 @@ def membership(
     with f.evaluating():
         members = _measure(f, states[0], "the examples", examined, max_products, **options)
         others = _measure(f, states[1], "the held-out data", None, max_products, **options)
-    ranked = {name: Ranked.of(members[name], others[name]) for name in members}
-    test = two_sample(*states, seed=seed)
+    tables = _table(members, member=True), _table(others, member=False)
+    return judge(pl.concat(tables), *states, seed=seed, resamples=resamples)
+
+
+def judge(
+    table: pl.DataFrame,
+    X: Float[Tensor, "n *shape"],
+    held_out: Float[Tensor, "h *shape"],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Membership:
+    """Judges scores that were measured.
+
+    Args:
+        table: A row for each state: `MEMBERSHIP`; columns without values are scores that the map
+            does not have.
+        X: `(n, *shape)`, the examples.
+        held_out: `(h, *shape)`, the held-out states.
+        seed: Random seed of the resamples, the permutations and the folds.
+        resamples: Number of bootstrap resamples.
+
+    Warns:
+        DistributionWarning: held-out states and examples differ in distribution.
+    """
+    members, others = table.filter("member"), table.filter(~pl.col("member"))
+    ranked = {
+        name: Ranked.of(members[name].to_numpy(), others[name].to_numpy())
+        for name in SCORES
+        if table[name].null_count() == 0
+    }
+    test = two_sample(X, held_out, seed=seed)
     found = Membership(
-        table=pl.concat([_table(members, member=True), _table(others, member=False)]),
+        table=table,
         roc=_roc(ranked),
         separations=separations(
             ranked, BASELINE, list(RATES.values()), resamples=resamples, seed=seed
         ),
         two_sample=test,
-        overlap=sum(a < len(X) <= b for a, b in duplicates(torch.cat(states))),
+        overlap=sum(a < len(X) <= b for a, b in duplicates(torch.cat([X, held_out]))),
     )
     if test is not None and test.differs:
-        warnings.warn(found.caveats[0], DistributionWarning, stacklevel=2)
+        warnings.warn(found.caveats[0], DistributionWarning, stacklevel=3)
     return found
 
 

@@ -230,6 +230,7 @@ class Summary(_Part):
         None, description="The number of all training examples, where a part was audited."
     )
     planned: Planned | None = Field(None, description="Of an audit that was planned for a time.")
+    partial: list[str] | None = Field(None, description="What an audit that was interrupted lacks.")
     seconds: float | None = None
 
 

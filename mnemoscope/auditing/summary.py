@@ -85,7 +85,7 @@ def summarize(
         "attractors": len(attractors),
         "spurious": spurious.filter(pl.col("kind") == "fixed_point").height,
         "cycles": spurious.filter(pl.col("kind") == "cycle").height,
-        "nearest_spurious": _nearest(spurious),
+        "nearest_spurious": nearest_of(spurious),
         "unsettled": rate(late, starts),
         "left_domain": rate(left, starts),
         "loss": loss,
@@ -95,12 +95,12 @@ def summarize(
             "median": float(distance_to_span(outputs, X).median()) / unit if len(outputs) else None,
             "inputs": len(outputs),
         },
-        "effective_rank": _ranks(X, outputs),
+        "effective_rank": ranks(X, outputs),
         "duplicates": [list(pair) for pair in duplicates(X)],
     }
 
 
-def _nearest(spurious: pl.DataFrame) -> dict[str, Any] | None:
+def nearest_of(spurious: pl.DataFrame) -> dict[str, Any] | None:
     """The spurious attractor nearest to an example, that example, and the distance in units."""
     row = next(spurious.sort("distance").head(1).iter_rows(named=True), None)
     return row and {
@@ -114,7 +114,8 @@ def rate(count: int, total: int) -> dict[str, Any]:
     return {"count": count, "total": total, "low": float(low), "high": float(high)}
 
 
-def _ranks(X: Tensor, outputs: Tensor) -> dict[str, Any]:
+def ranks(X: Float[Tensor, "n *shape"], outputs: Float[Tensor, "h *shape"]) -> dict[str, Any]:
+    """The effective ranks of the examples and of what the map makes of fresh inputs."""
     examples, images = effective_rank(X), effective_rank(outputs)
     return {
         "examples": examples.participation,

@@ -11,8 +11,8 @@ def verdict(summary: dict[str, Any]) -> str:
     Args:
         summary: `stored`, `disclosed`, `indistinguishable`, `match_tol`, `recalled`,
             `reached_from_noise`, `spurious`, `nearest_spurious`, `cycles`, `unsettled`,
-            `left_domain`, `interpolated`, `training_loss`, `examples`, `among`, `planned`, as
-            `Audit.summary` has them.
+            `left_domain`, `interpolated`, `training_loss`, `examples`, `among`, `planned`,
+            `partial`, as `Audit.summary` has them.
     """
     n, stored = summary["stored"]["total"], summary["stored"]["count"]
     parts = [_stored(stored, n), *_near(summary)]
@@ -36,7 +36,19 @@ def verdict(summary: dict[str, Any]) -> str:
             f"Not trained to interpolation (loss {summary['training_loss']:.1e}), so this says "
             f"nothing about what it could memorize: {sentence[0].lower()}{sentence[1:]}"
         )
-    return sentence + _part(summary) + _planned(summary) + _steps(summary.get("resolution"))
+    return (
+        _partial(summary)
+        + sentence
+        + _part(summary)
+        + _planned(summary)
+        + _steps(summary.get("resolution"))
+    )
+
+
+def _partial(summary: dict[str, Any]) -> str:
+    """Says which parts an audit that was interrupted lacks."""
+    missing = summary.get("partial")
+    return f"Partial audit, interrupted before: {', '.join(missing)}. " if missing else ""
 
 
 def _part(summary: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """`mnemoscope audit`: what a network has memorized."""
 
 import os
+import shutil
 import sys
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
@@ -44,6 +45,7 @@ from mnemoscope.cli.run_folder import RunFolder, claimed, claimed_again, refuse_
 from mnemoscope.cli.screening import Printed, screen_in
 from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, Target, open_target
 from mnemoscope.cli.train import anchored, told_duplicates
+from mnemoscope.cli.under_way import end_interrupted, is_whole, measured
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.publishing import check_name, check_targets, publishing
 from mnemoscope.small_files import read_json
@@ -221,8 +223,13 @@ def audit_in(
     """Audits into a run's folder: the tables and the page.
 
     An earlier audit in it stays whole until the new one is.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the audit of what was finished is written, unless a whole one is
+            there, and the same command goes on.
     """
     import mnemoscope as mn
+    from mnemoscope.auditing.audit import INDEX as AUDIT_INDEX
     from mnemoscope.auditing.audit import audit_files
 
     check_targets(
@@ -250,15 +257,24 @@ def audit_in(
             "match_tol": match_tol_of(match_tol),
         }
         told: dict[str, Any] = {"seed": seed, "unit": unit, "on_progress": show}
-        if minutes is None:
-            result = mn.audit(f, X, starts=starts, trials=trials, **told, **options)
-        else:
+
+        def work(checkpoints: Path) -> "Audit":
+            told["checkpoint"] = checkpoints / "audit.safetensors"
+            if minutes is None:
+                return mn.audit(f, X, starts=starts, trials=trials, **told, **options)
             effort = mn.auditing.Effort(minutes, starts=starts, trials=trials)
-            result = mn.auditing.audit_within(f, X, effort, options=options, **told)
+            return mn.auditing.audit_within(f, X, effort, options=options, **told)
+
+        result, whole = measured(work, folder.auditing)
         show("report")
-        result.save(stage / folder.audit.name)
-        result.to_html(stage / folder.report.name)
-        folder.write_settings(stage)
+        replaces = whole or not is_whole(folder.audit / AUDIT_INDEX)
+        if replaces:
+            result.save(stage / folder.audit.name)
+            result.to_html(stage / folder.report.name)
+            folder.write_settings(stage)
+    if not whole:
+        end_interrupted(result.summary["partial"], [folder.report] if replaces else [])
+    shutil.rmtree(folder.auditing, ignore_errors=True)
     return result
 
 

@@ -4,6 +4,7 @@
     network.safetensors      the trained network
     unfinished-<settings>/   a training under way: its run.json and its checkpoint
     audit/, report.html      the audit
+    auditing-<command>/      checkpoints of an audit under way
 
 So a training never touches what an earlier run has left until it has a network to put there. How
 results take their places, and how a folder belongs to one command at a time, is told in
@@ -29,6 +30,12 @@ from mnemoscope.small_files import read_json
 FORMAT = "mnemoscope-run/1"
 
 INDEX = "run.json"
+
+AUDITING = "auditing-"
+"""How the names of folders of audits under way begin."""
+
+UNIMPORTANT = ("--json", "--force")
+"""Options that do not change what an audit finds."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,12 @@ class RunFolder:
     def checkpoint(self) -> Path:
         """The training under way."""
         return self.unfinished / "checkpoint.safetensors"
+
+    @property
+    def auditing(self) -> Path:
+        """The folder of this command's audit under way; removed when it is done."""
+        text = " ".join(word for word in command().split() if word not in UNIMPORTANT)
+        return self.path / f"{AUDITING}{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     @property
     def audit(self) -> Path:
@@ -204,7 +217,7 @@ def refuse_unfinished(path: Path) -> None:
 def _refuse_taken(folder: RunFolder) -> None:
     path = folder.path
     # Hidden files are what a killed run or a file manager leaves.
-    if not path.is_dir() or all(item.name.startswith(".") for item in path.iterdir()):
+    if not path.is_dir() or all(item.name.startswith((".", AUDITING)) for item in path.iterdir()):
         return
     index = path / INDEX
     theirs = _read(index)

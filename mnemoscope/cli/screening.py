@@ -1,5 +1,6 @@
 """`mnemoscope audit --screen`: one pass over all examples, audits of some of them."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
@@ -11,6 +12,7 @@ from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import audit_progress
 from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
 from mnemoscope.cli.run_folder import RunFolder
+from mnemoscope.cli.under_way import end_interrupted, is_whole, measured
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.publishing import check_targets, publishing
 
@@ -58,7 +60,8 @@ def screen_in(
 ) -> int:
     """Screens into a run's folder, prints what was found; 1 if a condition to fail on holds.
 
-    Writes screen/screen.parquet, screen.json, both audits and a page for each.
+    Writes screen/screen.parquet, screen.json, both audits and a page for each; on Ctrl-C those of
+    what was finished, unless a whole screening is there.
 
     Args:
         folder: The run's.
@@ -70,7 +73,7 @@ def screen_in(
         printed: How the result is told.
     """
     import mnemoscope as mn
-    from mnemoscope.auditing.screening.screen import SAMPLE, SUSPICIOUS, screen_files
+    from mnemoscope.auditing.screening.screen import INDEX, SAMPLE, SUSPICIOUS, screen_files
 
     if isinstance(unit, str):
         raise MnemoscopeError(
@@ -96,16 +99,29 @@ def screen_in(
             show(stage)
 
         stage = new.folder(folder.path)
-        result = mn.screen(
-            f, X, seed=seed, unit=unit, options={"name": folder.name, **options}, on_progress=tell
-        )
+        options = {"name": folder.name, **options}
+
+        def work(checkpoints: Path) -> "Screen":
+            return mn.screen(
+                f, X, seed=seed, unit=unit, options=options, checkpoints=checkpoints,
+                on_progress=tell,
+            )  # fmt: skip
+
+        result, whole = measured(work, folder.auditing)
         show("report")
-        result.save(stage / FOLDER)
-        for audit, page in zip((result.sample, result.suspicious), PAGES, strict=True):
-            audit.to_html(stage / FOLDER / page)
-        folder.write_settings(stage)
-    place = folder.path / FOLDER
-    pages = [str(place / page) for page in PAGES]
+        place, pages = folder.path / FOLDER, []
+        if whole or not is_whole(place / INDEX):
+            result.save(stage / FOLDER)
+            for audit, page in zip((result.sample, result.suspicious), PAGES, strict=True):
+                if audit is not None:
+                    audit.to_html(stage / FOLDER / page)
+                    pages.append(place / page)
+            folder.write_settings(stage)
+    if not whole:
+        end_interrupted(result.summary["partial"], pages)
+    shutil.rmtree(folder.auditing, ignore_errors=True)
+    assert result.sample is not None
+    assert result.suspicious is not None
     failed = [c for c in printed.conditions if c.holds(_asked(c, result))]
     if printed.json:
         print_json(
@@ -115,11 +131,11 @@ def screen_in(
                 "rates": result.rates,
                 "audits": {SAMPLE: result.sample.summary, SUSPICIOUS: result.suspicious.summary},
                 "screen": str(place),
-                "reports": pages,
+                "reports": [str(page) for page in pages],
             }
         )
     else:
-        print_lines(*result.lines(), printed.taken, *pages)
+        print_lines(*result.lines(), printed.taken, *map(str, pages))
         print_lines(*(c.explain(_asked(c, result)) for c in failed))
     return int(bool(failed))
 
@@ -137,6 +153,8 @@ def _asked(condition: "Condition", result: "Screen") -> dict[str, Any]:
     Counts of examples are those of the sample and the most suspicious ones together; shares, their
     intervals and everything else are those of the random sample alone.
     """
+    assert result.sample is not None
+    assert result.suspicious is not None
     summary = result.sample.summary
     if condition.percent or condition.name not in SELECTED:
         whole = {name: result.rates[name] for name in SELECTED}

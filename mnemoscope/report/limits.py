@@ -130,7 +130,12 @@ def _not_made(summary: dict[str, Any]) -> list[str]:
     why_not = summary.get("certified_why_not")
     if why_not:
         told.append(f"No attractor was proved to be one: {why_not}.")
-    if not summary.get("membership"):
+    if missing := summary.get("partial"):
+        told.append(
+            f"The audit was interrupted. It lacks: {', '.join(missing)}. What it says of "
+            "attractors and disclosed examples is a part of what a whole one finds."
+        )
+    if not summary.get("membership") and "membership" not in (missing or []):
         told.append(
             "Whether scores tell examples from others was not measured: no held-out data was given."
         )

@@ -1,4 +1,4 @@
-"""A training's whole state in one `.safetensors` file, to go on from after a kill.
+"""The state of unfinished work in one `.safetensors` file, to go on from after a kill.
 
 Tensors (weights, buffers, the optimizer's moments) are stored as they are, everything else as JSON
 in the metadata, so that nothing is unpickled and the numbers come back to the bit.
@@ -18,18 +18,32 @@ from mnemoscope.files import replacing
 from mnemoscope.small_files import check_regular, parse_json
 
 FORMAT = "mnemoscope-checkpoint/4"
+"""What the checkpoint of a training says of itself."""
 
 
-def write_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
-    """Writes a nest of dicts, lists, numbers, text and tensors; the old file stays until then."""
+def write_checkpoint(path: str | Path, state: dict[str, Any], form: str = FORMAT) -> None:
+    """Writes a nest of dicts, lists, numbers, text and tensors; the old file stays until then.
+
+    Args:
+        path: The file.
+        state: What it is to hold.
+        form: What the file says of itself.
+    """
     tensors: dict[str, Tensor] = {}
-    tree = _without_tensors(state, tensors)
+    tree = _without_tensors(state, tensors, {})
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {"format": FORMAT, "state": json.dumps(tree)})
+        save_file(tensors, temporary, {"format": form, "state": json.dumps(tree)})
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(
+    path: str | Path, form: str = FORMAT, writer: str = "a training"
+) -> dict[str, Any]:
     """Reads what `write_checkpoint` wrote.
+
+    Args:
+        path: The file.
+        form: What the file must say of itself.
+        writer: What writes such files, for the message.
 
     Raises:
         MnemoscopeError: the file is no checkpoint, or cut off.
@@ -38,7 +52,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if metadata.get("format") != form:
                 raise SafetensorError(f"its format is {metadata.get('format')!r}")
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         return _with_tensors(parse_json(metadata["state"]), tensors)
@@ -46,24 +60,28 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         raise MnemoscopeError(
             f"{path} cannot be read as a checkpoint ({reason})",
-            expected="a checkpoint that a training of this project wrote",
+            expected=f"a checkpoint that {writer} of this project wrote",
             todo="remove it to start anew, or name another one",
         ) from error
 
 
-def _without_tensors(node: Any, tensors: dict[str, Tensor]) -> Any:
+def _without_tensors(node: Any, tensors: dict[str, Tensor], written: dict[int, Any]) -> Any:
     if isinstance(node, Tensor):
+        if id(node) in written:
+            return written[id(node)]
         name = f"t{len(tensors)}"
         values = node.detach().cpu()
         # As pairs of real numbers: safetensors knows no complex numbers of double precision.
         kind = "complex" if values.is_complex() else "tensor"
         values = torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
         tensors[name] = values.clone().contiguous()
+        written[id(node)] = {kind: name}
         return {kind: name}
     if isinstance(node, dict):
-        return {"dict": [[key, _without_tensors(value, tensors)] for key, value in node.items()]}
+        pairs = [[key, _without_tensors(each, tensors, written)] for key, each in node.items()]
+        return {"dict": pairs}
     if isinstance(node, list | tuple):
-        return {"list": [_without_tensors(value, tensors) for value in node]}
+        return {"list": [_without_tensors(value, tensors, written) for value in node]}
     return {"value": node}
 
 

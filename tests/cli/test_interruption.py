@@ -3,6 +3,7 @@
 import shlex
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,11 +168,111 @@ def test_a_forced_training_leaves_the_old_run_until_it_has_ended(audited, here, 
     assert run("audit", "runs/train", *BRIEF).code == 0
 
 
-def test_an_interrupted_audit_leaves_the_old_one(audited, here, start):
+AT_CONTROLS = """
+import pathlib
+import sys
+import time
+import mnemoscope.auditing.audit_map
+module = sys.modules["mnemoscope.auditing.audit_map"]
+def waiting(*arguments, **options):
+    pathlib.Path("begun").touch()
+    while True:
+        time.sleep(0.01)
+module.controls = waiting
+from mnemoscope.cli import main
+main()
+"""
+"""The command line, which waits for Ctrl-C at the last part of an audit."""
+
+NETWORK = ["audit", "runs/train/network.safetensors", "--out", "new", *BRIEF]
+
+
+def interrupted(start, here, arguments, number=signal.SIGINT):
+    process = start(*arguments, program=["-c", AT_CONTROLS])
+    wait_for(process, (here / "begun").exists)
+    process.send_signal(number)
+    (here / "begun").unlink()
+    return ended(process)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_an_interrupted_audit_leaves_a_partial_report_and_goes_on(
+    trained, here, start, run, refused, number
+):
+    done = interrupted(start, here, NETWORK, number)
+    assert_refused(done, "interrupted before: controls", "new/report.html holds what was finished")
+    assert list(here.glob("new/auditing-*/audit.safetensors"))
+    assert "Partial audit, interrupted before: controls." in (here / "new/report.html").read_text()
+    assert not done.out
+    again = shlex.split(done.err.split("run the same command again: ")[1])
+    assert again == ["mnemoscope", *NETWORK]
+    done = run(*again[1:], "--json")
+    assert done.code == 0
+    assert done.json["partial"] is None
+    assert not list(here.glob("new/auditing-*"))
+    assert "Partial audit" not in (here / "new/report.html").read_text()
+
+
+def test_an_interrupted_audit_leaves_a_whole_one(audited, here, start, run):
+    before = tree(here)
+    # Other settings than those of the audit that is there.
+    other = ["audit", "runs/train", *BRIEF, "--seed", "1"]
+    done = interrupted(start, here, other)
+    assert_refused(done, "interrupted before: controls", "were there stay as they were")
+    kept = tree(here)
+    assert {path: kept[path] for path in before} == before
+    assert run(*other).code == 0
+    assert not list(here.glob("runs/train/auditing-*"))
+
+
+def test_checkpoints_of_another_network_are_given_up(trained, here, start, run):
+    interrupted(start, here, NETWORK)
+    network = here / "runs/train/network.safetensors"
+    tensors = load_file(network)
+    first = next(iter(tensors))
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(network, framework="pt") as file:
+        metadata = file.metadata()
+    save_file({**tensors, first: tensors[first] * 1.001}, network, metadata)
+    done = run(*NETWORK, "--json")
+    assert done.code == 0
+    assert "begins anew" in done.err
+    assert "weights" in done.err
+    assert done.json["partial"] is None
+
+
+@pytest.mark.parametrize("options", [["--minutes", "5"], ["--screen"]], ids=lambda o: o[0])
+def test_a_planned_audit_and_a_screening_go_on(trained, here, start, run, options):
+    arguments = [*NETWORK, *options]
+    if options == ["--screen"]:
+        arguments = [*NETWORK, "--data", "digits", "-n", "120", *options]
+        done = interrupted(start, here, arguments)
+        # The cost is printed before anything else.
+        assert done.out.startswith("screening 120 examples: ")
+        assert done.out.count("\n") == 1
+        assert_refused(
+            replace(done, out=""), "before: controls (sample)", "new/screen/sample.html holds"
+        )
+    else:
+        # The pilots come first.
+        process = start(*arguments, program=["-c", AT_CONTROLS])
+        wait_for(process, (here / "begun").exists)
+        process.send_signal(signal.SIGINT)
+        done = ended(process)
+        assert_refused(done, "interrupted")
+    done = run(*arguments, "--json")
+    assert done.code == 0
+    assert done.json["partial"] is None
+    assert not list(here.glob("new/auditing-*"))
+
+
+def test_an_audit_interrupted_at_its_beginning_leaves_nothing(audited, here, start):
     before = tree(here)
     process = start("audit", "runs/train", "--starts", "200000")
     wait_for(process, lambda: list(audited.glob(".writing-*")))
-    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert_refused(ended(process), "interrupted")
-    assert tree(here) == before
+    kept = tree(here)
+    assert {path: kept[path] for path in before} == before

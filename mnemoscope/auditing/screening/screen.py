@@ -56,6 +56,7 @@ class Screen:
         suspicious: The audit of the most suspicious examples, exact duplicates left out; row `i` is
             the `i`-th of them by rank. They were selected, so their share says nothing about the
             whole set.
+            Either is None, or partial itself, where Ctrl-C came before; see `summary["partial"]`.
         rates: `stored`, `disclosed` and `contractive` in the sample, with the 95% interval of the
             rate in the whole set (rows, duplicates included; see
             `mnemoscope.auditing.screening.estimate`). `contractive` counts what is decided.
@@ -63,8 +64,8 @@ class Screen:
     """
 
     table: pl.DataFrame = field(repr=False)
-    sample: Audit = field(repr=False)
-    suspicious: Audit = field(repr=False)
+    sample: Audit | None = field(repr=False)
+    suspicious: Audit | None = field(repr=False)
     rates: dict[str, dict[str, Any]]
     summary: dict[str, Any]
 
@@ -85,20 +86,24 @@ class Screen:
     def lines(self) -> list[str]:
         """Says in a few lines what was found."""
         n, rows = len(self.table), self.summary["suspicious"]
-        found = []
+        missing = self.summary.get("partial")
+        found = [f"partial, interrupted before: {', '.join(missing)}"] if missing else []
         for name, words in (
             ("stored", "stored"), ("disclosed", "disclosed"),
             ("contractive", "contractive (spectral radius < 1)"),
         ):  # fmt: skip
+            if name not in self.rates:
+                continue
             rate = self.rates[name]
             found.append(
                 f"{words}: {rate['count']:,} of a random sample of {rate['total']:,}, so "
                 f"{100 * rate['low']:.1f}% to {100 * rate['high']:.1f}% of all {n:,} (95%)"
             )
-        found.append(
-            f"of the {rows['examples']:,} most suspicious, which were selected: "
-            f"{rows['stored']:,} stored, {rows['disclosed']:,} disclosed"
-        )
+        if self.suspicious is not None:
+            found.append(
+                f"of the {len(self.suspicious.examples):,} most suspicious, which were selected: "
+                f"{rows['stored']:,} stored, {rows['disclosed']:,} disclosed"
+            )
         first = self.table.filter("suspicious").sort("rank").head(5)
         told = (
             f"{row['index']:,} (drift {_short(row['drift'])})"
@@ -125,8 +130,9 @@ class Screen:
             stage = new.folder(folder)
             with replacing(stage / TABLE) as table:
                 self.table.write_parquet(table)
-            self.sample.save(stage / SAMPLE)
-            self.suspicious.save(stage / SUSPICIOUS)
+            for name, audit in ((SAMPLE, self.sample), (SUSPICIOUS, self.suspicious)):
+                if audit is not None:
+                    audit.save(stage / name)
             content = {"format": FORMAT, "rates": self.rates, "summary": self.summary}
             with replacing(stage / INDEX) as index:
                 index.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
@@ -157,7 +163,12 @@ class Screen:
                 expected=expected,
                 todo="check the path, or screen again",
             ) from error
-        sample, suspicious = Audit.load(folder / SAMPLE), Audit.load(folder / SUSPICIOUS)
+        sample, suspicious = (
+            None
+            if summary.get("partial") and not (folder / name).exists()
+            else Audit.load(folder / name)
+            for name in (SAMPLE, SUSPICIOUS)
+        )
         return cls(table, sample, suspicious, rates, summary)
 
 

@@ -1,18 +1,24 @@
 """`screen`: a large training set, all of it in one pass, some of it audited."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
-from jaxtyping import Bool, Int, Num
+from jaxtyping import Bool, Int, Num, Shaped
 from torch import Tensor
 
 from mnemoscope.auditing.audit import Audit
-from mnemoscope.auditing.audit_map import audit
+from mnemoscope.auditing.audit_map import PROBED, audit
+from mnemoscope.auditing.conditional import Conditional, at_condition, audit_each, groups
+from mnemoscope.auditing.parts import Interrupted, Parts
 from mnemoscope.auditing.screening.drift import Drift, drift
 from mnemoscope.auditing.screening.estimate import whole_set_rate
 from mnemoscope.auditing.screening.plan import plan
@@ -23,32 +29,38 @@ from mnemoscope.auditing.screening.ranking import (
     order_of,
     ranks,
 )
-from mnemoscope.auditing.screening.screen import SCREEN, Screen
+from mnemoscope.auditing.screening.screen import SAMPLE, SCREEN, SUSPICIOUS, Screen
 from mnemoscope.auditing.whole_set import check_whole_set, parts
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
+from mnemoscope.provenance import checksum, versions, weights_checksum
+
+BLOCK = 2**14
+"""Examples of the pass that are measured at once: what Ctrl-C can cost."""
 
 SOME = 100
 """Examples audited of the sample, and of the most suspicious ones."""
 
-OWN = ("X", "among", "seed", "unit", "on_progress")
+OWN = ("X", "among", "conditions", "seed", "unit", "checkpoint", "on_progress")
 """Options of `audit` that a screening sets itself."""
 
 _log = logging.getLogger("mnemoscope")
 
 
 def screen(
-    f: Stage | SelfMap,
+    f: Stage | SelfMap | Conditional,
     X: Num[Tensor, "n *shape"],
     *,
+    conditions: Shaped[Tensor, "n *condition"] | None = None,
     sample: int = SOME,
     suspicious: int = SOME,
     seed: int = 0,
     unit: float | None = None,
     options: Mapping[str, Any] | None = None,
+    checkpoints: str | os.PathLike[str] | None = None,
     on_progress: Callable[[str], object] | None = None,
 ) -> Screen:
     """Finds out what a map has memorized of a training set that is too large to be audited whole.
@@ -67,17 +79,22 @@ def screen(
     Args:
         f: The network, a `SelfMap` or any callable that acts on a batch.
         X: `(n, *shape)`, all training examples, of any dtype.
+        conditions: `(n, *condition)`, what each example is reproduced with, as `audit` takes them.
         sample: Examples in the random sample; all of them where there are no more.
         suspicious: The number of most suspicious examples to audit, of exact duplicates only one.
         seed: Random seed of the sample and of both audits.
         unit: The scale of the data (default: the map's, else that of all of `X`).
         options: Keyword arguments of both audits, such as `starts` and `trials`; `held_out` is used
             in that of the sample only.
+        checkpoints: A folder. What is finished is written to files in it on Ctrl-C and about every
+            minute; where they exist, this very screening goes on from them.
         on_progress: Called with a few words before each part of the work.
 
     Raises:
         MnemoscopeError: `X` is no batch of states of the map or has NaN or infinity, the map makes
-            NaN or infinity of an example, or an option is out of range.
+            NaN or infinity of an example, an option is out of range, or the checkpoints are of
+            another screening.
+        Interrupted: Ctrl-C after the pass; `result` is the screening of what is finished.
 
     Example:
         >>> import torch, mnemoscope as mn
@@ -91,40 +108,73 @@ def screen(
     tell = on_progress or (lambda _: None)
     X = torch.as_tensor(X).detach()
     given = _checked_options(sample, suspicious, seed, options)
-    f = as_self_map(f, X.shape[1:])
-    check_whole_set(f, X)
-    f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
-    with f.evaluating():
-        check_map(f, X[[0, len(X) // 2, len(X) - 1]], finite=False)
+    asked = f
+    every, f = _maps(f, X, conditions, unit)
+    with ExitStack() as stack:
+        for g, rows in every:
+            stack.enter_context(g.evaluating())
+            some = X if rows is None else rows
+            ends = [0, len(some) // 2, len(some) - 1]
+            check_map(g, X[ends] if rows is None else X[rows[ends].to(X.device)], finite=False)
         cost = plan(f, X)
         _log.info("%s", cost)
         tell(str(cost))
-        found, taken = _pass_over(f, X, cost.batch_size)
+        passed = _kept(checkpoints, f, X)
+        found, taken = _pass_over(every, X, cost.batch_size, passed)
     order = order_of(found)
     some = drawn(len(X), sample, seed)
     most = first_distinct(f, X, order, suspicious)
     name = given.pop("name", None)
     held_out = given.pop("held_out", None)
+    fresh_conditions = given.pop("held_out_conditions", None)
     words = "a random sample of", "the most suspicious, selected:"
     audits: list[Audit] = []
-    for rows, what, fresh in zip((some, most), words, (held_out, None), strict=True):
-        tell(f"audit: {what} {len(rows):,} of {len(X):,} examples")
+    missing: list[str] = []
+    for rows, what, fresh, folder in zip(
+        (some, most), words, (held_out, None), (SAMPLE, SUSPICIOUS), strict=True
+    ):
+        what = f"{what} {len(rows):,} of {len(X):,} examples"
+        if missing:
+            missing.append(f"audit of {what}")
+            continue
+        tell(f"audit: {what}")
         source = {**(given.get("source") or {}), "rows": rows.tolist(), "of": len(X)}
-        audits.append(
-            audit(
-                f, X[rows.to(X.device)], among=X, seed=seed, held_out=fresh,
-                on_progress=on_progress, **{**given, "source": source},
-                name=f"{name or _name(f)}: {what} {len(rows):,} of {len(X):,} examples",
-            )
-        )  # fmt: skip
+        try:
+            options = {
+                **given, "source": source, "seed": seed, "on_progress": on_progress,
+                "checkpoint": None
+                if checkpoints is None
+                else Path(checkpoints) / f"{folder}.safetensors",
+                "name": f"{name or _name(f)}: {what}",
+            }  # fmt: skip
+            part = X[rows.to(X.device)]
+            if conditions is None:
+                audits.append(audit(f, part, among=X, held_out=fresh, **options))
+                continue
+            audits.append(
+                audit_each(
+                    audit, asked, part, conditions[rows.to(conditions.device)],
+                    (fresh, fresh_conditions if fresh is not None else None),
+                    {**options, "unit": f.unit}, among=(X, conditions),
+                )
+            )  # fmt: skip
+        except Interrupted as stop:
+            audits.append(stop.result)
+            missing += [f"{part} ({folder})" for part in stop.result.summary["partial"]]
+        except KeyboardInterrupt:
+            passed.save()
+            missing.append(f"audit of {what}")
     table = _table(found, order, (some, most), audits)
     table = _with_disclosed(f, X, table, audits)
-    rates = {
-        key: whole_set_rate(count, len(some), len(X)) for key, count in _counts(audits[0]).items()
-    }
-    selected = {**_counts(audits[1]), "examples": len(most)}
-    return Screen(
-        table=table, sample=audits[0], suspicious=audits[1], rates=rates,
+    selected = {"examples": len(most), **(_counts(audits[1]) if audits[1:] else {})}
+    result = Screen(
+        table=table,
+        sample=audits[0] if audits else None,
+        suspicious=audits[1] if audits[1:] else None,
+        rates={
+            key: whole_set_rate(count, len(audits[0].examples), len(X))
+            for key, count in (_counts(audits[0]) if audits else {}).items()
+        },
         summary={
             "examples": len(X),
             "sample": len(some),
@@ -133,20 +183,70 @@ def screen(
             "unit": f.unit,
             "seed": seed,
             "plan": asdict(cost),
+            "partial": missing or None,
             "pass_seconds": taken,
-            "seconds": time.perf_counter() - begun,
+            "seconds": passed.seconds + time.perf_counter() - begun,
         },
-    )  # fmt: skip
+    )
+    if missing:
+        raise Interrupted(result)
+    return result
 
 
-def _pass_over(f: SelfMap, X: Tensor, size: int) -> tuple[Drift, float]:
+def _kept(checkpoints: str | os.PathLike[str] | None, f: SelfMap, X: Tensor) -> Parts:
+    """The parts of the pass, those finished that an earlier process left."""
+    if checkpoints is None:
+        return Parts(None, {}, f.batch(X[:0]))
+    identity = {
+        "data": checksum(X), "weights": weights_checksum(f.modules), "unit": f.unit,
+        "dtype": str(f.dtype), "version": versions()["mnemoscope"],
+    }  # fmt: skip
+    return Parts(Path(checkpoints) / "pass.safetensors", identity, f(f.batch(X[:PROBED])) / f.unit)
+
+
+def _maps(
+    f: Any, X: Tensor, conditions: Tensor | None, unit: float | None
+) -> tuple[list[tuple[SelfMap, Tensor | None]], SelfMap]:
+    """The map of each condition with the indices of its examples, and the first of these maps.
+
+    Without conditions it is one map, of all examples (None).
+    """
+    if conditions is None:
+        f = as_self_map(f, X.shape[1:])
+        check_whole_set(f, X)
+        f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
+        return [(f, None)], f
+    scale, maps = unit, []
+    for group in groups(torch.as_tensor(conditions), len(X), "conditions"):
+        g = as_self_map(at_condition(f, group.condition), X.shape[1:])
+        if scale is None:
+            check_whole_set(g, X)
+            scale = in_unit_of_data(g, X).unit
+        maps.append((g.with_unit(scale), group.rows))
+    return maps, maps[0][0]
+
+
+def _pass_over(
+    maps: list[tuple[SelfMap, Tensor | None]], X: Tensor, size: int, kept: Parts
+) -> tuple[Drift, float]:
     """The drift of all examples, and the seconds that it took."""
     begun = time.perf_counter()
-    found = [drift(f, part) for _, part in parts(f, X, size)]
+    found: list[dict[str, Tensor]] = []
+    for number, (f, rows) in enumerate(maps):
+        for first in range(0, len(X) if rows is None else len(rows), BLOCK):
+            block = slice(first, first + BLOCK)
+            some = X[block] if rows is None else X[rows[block].to(X.device)]
+            name = f"pass {number} {first}"
+            found.append(kept.part(name, partial(_drift, f, some, size), {}))
+            if kept.missing:
+                raise KeyboardInterrupt
+    order = [rows for _, rows in maps if rows is not None]
+    place = torch.cat(order).argsort() if order else slice(None)
     whole = Drift(
-        torch.cat([part.residual for part in found]),
-        torch.cat([part.drift for part in found]),
-        torch.cat([part.step for part in found]),
+        *(
+            torch.cat([part[name] for part in found])[place]
+            for name in ("residual", "drift", "step")
+        )
     )
     broken = checked_residual(whole.residual)
     if broken is not None:
@@ -155,7 +255,15 @@ def _pass_over(f: SelfMap, X: Tensor, size: int) -> tuple[Drift, float]:
             expected="finite outputs at every example",
             todo="mend the network's weights, or leave out that example",
         )
-    return whole, time.perf_counter() - begun
+    return whole, kept.seconds + time.perf_counter() - begun
+
+
+def _drift(f: SelfMap, X: Tensor, size: int) -> dict[str, Tensor]:
+    found = [drift(f, part) for _, part in parts(f, X, size)]
+    return {
+        name: torch.cat([getattr(part, name) for part in found])
+        for name in ("residual", "drift", "step")
+    }
 
 
 def _table(
@@ -168,9 +276,10 @@ def _table(
     n = len(order)
     stored: list[bool | None] = [None] * n
     disclosed: list[bool | None] = [None] * n
-    for rows, result in zip(chosen, audits, strict=True):
+    # An audit that was interrupted may have fewer rows.
+    for rows, result in zip(chosen, audits, strict=False):
         for row, kept, shown in zip(
-            rows.tolist(), result.examples["stored"], result.examples["disclosed"], strict=True
+            rows.tolist(), result.examples["stored"], result.examples["disclosed"], strict=False
         ):
             stored[row] = bool(stored[row]) or kept
             disclosed[row] = bool(disclosed[row]) or shown
@@ -194,6 +303,8 @@ def _with_disclosed(
     f: SelfMap, X: Tensor, table: pl.DataFrame, audits: list[Audit]
 ) -> pl.DataFrame:
     """The table with the examples nearest to the attractors found, where they are near enough."""
+    if not audits:
+        return table
     states = torch.cat([f.batch(result.pictures["attractors"]) for result in audits])
     index, distance = nearest_among(states, X)
     within = audits[0].summary["match_tol"] * f.unit

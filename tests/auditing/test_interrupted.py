@@ -1,0 +1,296 @@
+"""Ctrl-C in an audit: the finished parts make a partial one, and the same audit goes on."""
+
+import polars as pl
+import pytest
+import torch
+
+import mnemoscope as mn
+from mnemoscope.auditing import audit_map
+from mnemoscope.auditing.parts import Interrupted, OtherCheckpointError, Parts
+from mnemoscope.auditing.screening import screen_map
+from mnemoscope.auditing.tables import SCHEMAS
+
+X = torch.rand(12, 5, generator=torch.Generator().manual_seed(0))
+
+SOME = {"starts": 20, "trials": 1, "certificates": 4}
+
+PARTS = (
+    "the examples", "orbits from noise", "orbits from corrupted examples",
+    "orbits from held-out data", "basins on a plane", "pictures", "certificates", "membership",
+    "controls",
+)  # fmt: skip
+
+
+class Attention:
+    """Twelve examples as attractors, by attention to them: `sum_i p_i(z) x_i`.
+
+    Counts the states it was evaluated at, and presses Ctrl-C when it is armed.
+    """
+
+    def __init__(self):
+        self.states = 0
+        self.armed = False
+
+    def __call__(self, z):
+        if self.armed:
+            self.armed = False
+            raise KeyboardInterrupt
+        self.states += len(z)
+        near = -200 * torch.cdist(z, X.to(z)).square()
+        return torch.softmax(near, dim=1) @ X.to(z)
+
+    def stop_at(self, part):
+        """A receiver of progress that presses Ctrl-C as a part begins."""
+
+        def told(begun):
+            self.armed = self.armed or begun == part
+
+        return told
+
+
+def network():
+    return mn.SelfMap(Attention(), shape=(5,))
+
+
+def stopping(at):
+    stop = Attention()
+    return mn.SelfMap(stop, shape=(5,)), stop.stop_at(at)
+
+
+def same(one, other):
+    for name in SCHEMAS:
+        assert getattr(one, name).equals(getattr(other, name), null_equal=True), name
+    assert one.verdict == other.verdict
+    assert one.pictures.keys() == other.pictures.keys()
+    assert all(torch.equal(value, other.pictures[name]) for name, value in one.pictures.items())
+    mine, theirs = ({k: v for k, v in a.summary.items() if k != "seconds"} for a in (one, other))
+    assert mine == theirs
+
+
+HELD_OUT = torch.rand(12, 5, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return mn.audit(network(), X, held_out=HELD_OUT, **SOME)
+
+
+@pytest.mark.parametrize("part", PARTS[1:])
+def test_the_same_audit_goes_on_to_the_same_result(part, tmp_path, whole):
+    checkpoint = tmp_path / "audit.safetensors"
+    f, told = stopping(part)
+    with pytest.raises(Interrupted) as caught:
+        mn.audit(f, X, held_out=HELD_OUT, checkpoint=checkpoint, on_progress=told, **SOME)
+    partial = caught.value.result
+    missing = partial.summary["partial"]
+    assert missing[-1] == "controls"
+    assert partial.verdict.startswith(f"Partial audit, interrupted before: {', '.join(missing)}. ")
+    # What was measured before is in it.
+    for column in ("residual", "spectral_radius", "stored", "upper"):
+        assert partial.examples[column].equals(whole.examples[column]), column
+    assert partial.summary["stored"] == whole.summary["stored"]
+    assert partial.save(tmp_path / "audit").exists()
+    assert mn.auditing.Audit.load(tmp_path / "audit").summary["partial"] == missing
+    assert partial.to_html(tmp_path / "report.html").stat().st_size > 1000
+
+    result = mn.audit(network(), X, held_out=HELD_OUT, checkpoint=checkpoint, **SOME)
+    same(result, whole)
+    assert result.summary["partial"] is None
+
+
+def test_finished_parts_are_not_measured_again(tmp_path):
+    checkpoint = tmp_path / "audit.safetensors"
+    f, told = stopping("controls")
+    with pytest.raises(Interrupted):
+        mn.audit(f, X, checkpoint=checkpoint, on_progress=told, **SOME)
+    evaluated = {}
+    for name, options in (("again", {"checkpoint": checkpoint}), ("anew", {})):
+        counted = Attention()
+        mn.audit(mn.SelfMap(counted, shape=(5,)), X, **options, **SOME)
+        evaluated[name] = counted.states
+    assert evaluated["again"] < evaluated["anew"] / 2, evaluated
+
+
+def test_before_anything_is_finished_there_is_no_result(tmp_path):
+    f, told = stopping("the examples")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        mn.audit(f, X, checkpoint=tmp_path / "a.safetensors", on_progress=told, **SOME)
+    assert not isinstance(caught.value, Interrupted)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_checkpoint_the_partial_result_is_there_too():
+    f, told = stopping("orbits from noise")
+    with pytest.raises(Interrupted) as caught:
+        mn.audit(f, X, on_progress=told, **SOME)
+    assert caught.value.result.summary["unsettled"]["total"] == 0
+
+
+def test_of_many_examples_those_measured_are_reported(tmp_path, monkeypatch, whole):
+    monkeypatch.setattr(audit_map, "BLOCK", 5)
+    blocks = []
+
+    f, told = stopping("third")
+
+    def at_third(part):
+        blocks.append(part)
+        if blocks.count("the examples") == 3:
+            told("third")
+
+    checkpoint = tmp_path / "audit.safetensors"
+    with pytest.raises(Interrupted) as caught:
+        mn.audit(f, X, held_out=HELD_OUT, checkpoint=checkpoint, on_progress=at_third, **SOME)
+    partial = caught.value.result
+    assert len(partial.examples) == 10
+    assert partial.summary["among"] == 12
+    assert partial.summary["partial"][0] == "some of the examples"
+    assert "These are 10 of 12 training examples" in partial.verdict
+    # In blocks or at once: the same.
+    result = mn.audit(network(), X, held_out=HELD_OUT, checkpoint=checkpoint, **SOME)
+    for column in ("stored", "attractor", "disclosed", "contractive"):
+        assert result.examples[column].equals(whole.examples[column]), column
+    assert result.spectra["example"].to_list() == whole.spectra["example"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"starts": 21}, "starts 20, not 21"),
+        ({"seed": 1}, "seed 0, not 1"),
+        ({"X": X + 1e-3}, "data "),
+        ({"f": lambda z: Attention()(z) + 1e-3}, "a map with other values"),
+    ],
+)
+def test_a_checkpoint_of_another_audit_is_refused(changed, told, tmp_path):
+    checkpoint = tmp_path / "audit.safetensors"
+    f, stop = stopping("controls")
+    with pytest.raises(Interrupted):
+        mn.audit(f, X, checkpoint=checkpoint, on_progress=stop, **SOME)
+    given = {"f": network(), "X": X, **SOME, **changed}
+    with pytest.raises(OtherCheckpointError, match=told):
+        mn.audit(**given, checkpoint=checkpoint)
+    assert checkpoint.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_file_that_is_no_checkpoint_is_refused(content, tmp_path):
+    checkpoint = tmp_path / "audit.safetensors"
+    checkpoint.write_bytes(content)
+    with pytest.raises(mn.MnemoscopeError, match="cannot be read as a checkpoint"):
+        mn.audit(network(), X, checkpoint=checkpoint, **SOME)
+    assert checkpoint.read_bytes() == content
+
+
+def test_a_checkpoint_of_a_training_is_no_checkpoint_of_an_audit(tmp_path):
+    from mnemoscope.training.checkpoint import write_checkpoint
+
+    write_checkpoint(tmp_path / "c.safetensors", {"identity": {}})
+    with pytest.raises(mn.MnemoscopeError, match="its format is 'mnemoscope-checkpoint"):
+        mn.audit(network(), X, checkpoint=tmp_path / "c.safetensors", **SOME)
+
+
+def test_a_part_is_written_when_a_checkpoint_is_due(tmp_path, monkeypatch):
+    monkeypatch.setattr("mnemoscope.auditing.parts.EVERY", -1.0)
+    path = tmp_path / "p.safetensors"
+    parts = Parts(path, {}, torch.zeros(1, 2))
+    assert parts.part("a", lambda: (1, "b", None), None) == (1, "b", None)
+    again = Parts(path, {}, torch.zeros(1, 2))
+    assert again.part("a", lambda: 1 / 0, None) == (1, "b", None)
+
+
+def test_results_come_back_as_they_were(tmp_path):
+    value = {
+        "table": pl.DataFrame({"a": [1, 2], "b": [None, "x"]}),
+        "numbers": (1.5, float("inf"), True),
+        0.01: [torch.tensor([1 + 2j]), torch.arange(3)],
+        3: {"deep": ()},
+    }
+    path = tmp_path / "p.safetensors"
+    parts = Parts(path, {}, torch.zeros(1, 2))
+    parts.part("a", lambda: value, None)
+    parts.save()
+    back = Parts(path, {}, torch.zeros(1, 2)).part("a", dict, None)
+    assert back["table"].equals(value["table"])
+    assert back["numbers"] == value["numbers"]
+    assert back[3] == {"deep": ()}
+    assert all(torch.equal(a, b) for a, b in zip(back[0.01], value[0.01], strict=True))
+
+
+def test_an_audit_planned_for_a_time_goes_on_with_its_plan(tmp_path):
+    checkpoint = tmp_path / "audit.safetensors"
+    effort = mn.auditing.Effort(minutes=5, starts=20, trials=1)
+    f, told = stopping("controls")
+    pilots = []
+
+    def last(part):
+        pilots.append(part)
+        # The audit itself, not the pilots, which do not announce their parts.
+        told(part)
+
+    with pytest.raises(Interrupted) as caught:
+        mn.auditing.audit_within(f, X, effort, checkpoint=checkpoint, on_progress=last)
+    planned = caught.value.result.summary["planned"]
+    assert planned["left_out"] == []
+    assert "controls" in caught.value.result.summary["partial"]
+    again: list[str] = []
+    result = mn.auditing.audit_within(
+        network(), X, effort, checkpoint=checkpoint, on_progress=again.append
+    )
+    assert "a timed pilot" in pilots
+    assert "a timed pilot" not in again
+    assert result.summary["planned"]["predicted_seconds"] == planned["predicted_seconds"]
+    assert result.summary["planned"]["seconds"] > planned["seconds"]
+    assert result.summary["partial"] is None
+
+
+@pytest.mark.parametrize("audit", ["a random sample", "the most suspicious"])
+@pytest.mark.parametrize("part", ["the examples", "controls"])
+def test_a_screening_goes_on(audit, part, tmp_path):
+    some = {"sample": 6, "suspicious": 4, "options": SOME}
+    whole = mn.screen(network(), X, **some)
+    f, told = stopping("now")
+    here = []
+
+    def at(stage):
+        if stage.startswith("audit: "):
+            here.append(stage)
+        if here and audit in here[-1] and stage == part:
+            told("now")
+
+    with pytest.raises(Interrupted) as caught:
+        mn.screen(f, X, **some, checkpoints=tmp_path / "c", on_progress=at)
+    partial = caught.value.result
+    missing = partial.summary["partial"]
+    assert partial.lines()[0].startswith("partial, interrupted before: ")
+    assert partial.table["drift"].equals(whole.table["drift"])
+    first = audit == "a random sample"
+    assert (partial.sample is None) == (first and part == "the examples")
+    assert (partial.suspicious is None) == (first or part == "the examples")
+    assert len(missing) == (2 if first else 1)
+    back = mn.auditing.Screen.load(partial.save(tmp_path / "screen"))
+    assert back.lines() == partial.lines()
+    result = mn.screen(network(), X, **some, checkpoints=tmp_path / "c")
+    assert result.summary["partial"] is None
+    assert result.table.equals(whole.table)
+    assert result.rates == whole.rates
+    assert result.lines() == whole.lines()
+
+
+def test_a_pass_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(screen_map, "BLOCK", 4)
+    drift, seen = screen_map._drift, []
+
+    def third(f, part, size):
+        seen.append(len(part))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return drift(f, part, size)
+
+    monkeypatch.setattr(screen_map, "_drift", third)
+    some = {"sample": 3, "suspicious": 3, "options": SOME, "checkpoints": tmp_path}
+    with pytest.raises(KeyboardInterrupt):
+        mn.screen(network(), X, **some)
+    seen.append(0)
+    result = mn.screen(network(), X, **some)
+    assert seen == [4, 4, 4, 0, 4]
+    assert result.summary["partial"] is None
