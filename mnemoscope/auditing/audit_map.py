@@ -88,6 +88,7 @@ def audit(
     source: Mapping[str, Any] | None = None,
     command: str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    leaves_out: Callable[[str], bool] = lambda _: False,
     on_progress: Callable[[str], object] | None = None,
 ) -> Audit:
     """Finds out which training examples a map has memorized, how strongly, and what else.
@@ -136,6 +137,8 @@ def audit(
         command: The command that asked for this audit, for the provenance.
         checkpoint: A file. Finished parts are written to it on Ctrl-C and about every minute; where
             it exists, this very audit goes on from them. It is left there at the end.
+        leaves_out: Asked with the name of each part before it begins; a part for which it returns
+            true is left out, and listed in `summary["left_out"]`.
         on_progress: Called with a few words before each part of the work.
 
     Raises:
@@ -152,7 +155,8 @@ def audit(
                 "max_steps": max_steps, "trials": trials, "corruptions": corruptions,
                 "start_kinds": start_kinds, "spectrum_size": spectrum_size,
                 "max_products": max_products, "certificates": certificates,
-                "batch_size": batch_size, "unit": unit, "name": name, "source": source,
+                "batch_size": batch_size, "leaves_out": leaves_out, "unit": unit,
+                "name": name, "source": source,
                 "command": command, "checkpoint": checkpoint, "on_progress": on_progress,
             },
             among=among,
@@ -200,6 +204,7 @@ def audit(
                 "max_products": max_products, "certificates": certificates, "unit": f.unit,
                 "weights": weights,
             },
+            leaves_out,
         )  # fmt: skip
         atlas, looked = Atlas.empty(f), []
         for first in range(0, len(X), BLOCK):
@@ -281,7 +286,7 @@ def audit(
         proved = parts.part(
             "certificates",
             partial(certify_examples, f, atlas, examined, most=certificates),
-            Certified.none(examined, "the audit was interrupted"),
+            Certified.none(examined, "certificates were left out"),
         )
         told = None
         if held_out is not None:
@@ -325,6 +330,7 @@ def audit(
         "unit": f.unit,
         "among": None if among is None else len(among),
         "partial": parts.missing or None,
+        "left_out": parts.left_out or None,
         "recall_frames": None if shown is None else shown.caption,
         "noise_frames": None if pulled is None else pulled.caption,
         "plane": None if plane is None else plane.place,
@@ -405,14 +411,15 @@ def _parts(
     held_out: Tensor | None,
     among: Tensor | None,
     identity: dict[str, Any],
+    leaves_out: Callable[[str], bool],
 ) -> Parts:
     """The parts of this audit, those of its checkpoint finished."""
     if path is None:
-        return Parts(None, {}, X[:0])
+        return Parts(None, {}, X[:0], leaves_out)
     data = {"data": X, "held_out": held_out, "among": among}
     sums = {name: None if each is None else checksum(each) for name, each in data.items()}
     identity = {**identity, **sums, "version": versions()["mnemoscope"], "dtype": str(f.dtype)}
-    return Parts(path, identity, f(X[:PROBED]) / f.unit)
+    return Parts(path, identity, f(X[:PROBED]) / f.unit, leaves_out)
 
 
 def _match(

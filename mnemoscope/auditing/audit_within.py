@@ -15,7 +15,15 @@ from torch import Tensor
 
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.audit_map import audit
-from mnemoscope.auditing.effort import Amounts, Effort, affordable, costs, left_out
+from mnemoscope.auditing.effort import (
+    Amounts,
+    Effort,
+    affordable,
+    costs,
+    left_out,
+    optional,
+    share_of,
+)
 from mnemoscope.auditing.parts import Interrupted, Parts
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.auditing.whole_set import check_whole_set
@@ -33,6 +41,15 @@ PILOTS = (
 
 SECOND = 1 / 8
 """Share of the time that the first pilot may have taken for the second one to be done."""
+
+OPTIONAL = (
+    "orbits from held-out data", "basins on a plane", "pictures of orbits", "membership",
+    "controls",
+)  # fmt: skip
+"""Parts that pilots leave out, and the audit where they do not fit."""
+
+MOST = 0.5
+"""Share of the time that is left which an optional part may take."""
 
 RESERVE = 0.8
 """Share of the remaining time that is planned for: predictions from pilots are rough."""
@@ -54,10 +71,12 @@ def audit_within(
     """Audits as much as fits into a time.
 
     Two small audits are timed, and the largest share of the amounts asked for whose predicted cost
-    fits is done. Where that is not all examples, a random sample is audited, judged among all (see
-    `audit`, `among`). What is left out is in the verdict and in `summary["planned"]`. The time is
-    what is planned for, not a limit: an audit that takes longer than predicted is not cut off but
-    says so, and a minimum (`mnemoscope.auditing.effort.FEWEST`) is done in any case.
+    fits is done. Controls, held-out data, pictures and the basins on a plane (`OPTIONAL`) are left
+    out where they would take more than half of the time that is left, or no longer fit. Where that
+    is not all examples, a random sample is audited, judged among all (see `audit`, `among`). What
+    is left out is in the verdict and in `summary["planned"]`. The time is what is planned for, not
+    a limit: an audit that takes longer than predicted is not cut off but says so, and a minimum
+    (`mnemoscope.auditing.effort.FEWEST`) is done in any case.
 
     Args:
         f: The network, a `SelfMap` or any callable that acts on a batch.
@@ -93,7 +112,10 @@ def audit_within(
     parts = _plan_kept(checkpoint, X, effort, seed)
     earlier = parts.seconds
 
-    def predict() -> tuple[dict[str, int], float]:
+    held_out = given.get("held_out")
+    unseen = 0 if held_out is None else len(held_out)
+
+    def predict() -> dict[str, Any]:
         timed: list[tuple[Amounts, dict[str, float]]] = []
         for pilot in PILOTS:
             if timed and time.perf_counter() - begun > SECOND * limit:
@@ -102,18 +124,37 @@ def audit_within(
             amounts = _at_most(pilot, asked)
             timed.append((amounts, _timed(f, X, order, amounts, {**given, "seed": seed})))
         known = costs(*timed)
-        left = limit - (time.perf_counter() - begun)
-        planned = affordable(known, asked, RESERVE * left)
-        return asdict(planned), known.of(planned)
+        left = RESERVE * (limit - (time.perf_counter() - begun))
+        parts = optional(known, share_of(asked, 0.0), unseen)
+        # The most useful first, each if it leaves most of the time to the others.
+        kept: dict[str, float] = {}
+        for name, seconds in parts.items():
+            if seconds <= MOST * (left - sum(kept.values())):
+                kept[name] = seconds
+        amounts = affordable(known, asked, left - sum(kept.values()))
+        # What more examples and copies make of them.
+        kept = {name: s for name, s in optional(known, amounts, unseen).items() if name in kept}
+        return {
+            "amounts": asdict(amounts),
+            "parts": kept,
+            "seconds": known.of(amounts) + sum(kept.values()),
+        }
 
-    amounts, predicted = parts.part("plan", predict, ({}, 0.0))
+    plan = parts.part("plan", predict, {})
     parts.save()
-    done = Amounts(**amounts)
+    done, predicted = Amounts(**plan["amounts"]), plan["seconds"]
     missing = left_out(asked, done)
     _log.info(
         "planned for %.3g minutes: about %.3g s; left out: %s",
         effort.minutes, predicted, ", ".join(missing) or "nothing",
     )  # fmt: skip
+
+    def leaves_out(part: str) -> bool:
+        """Whether a part does not fit any more; what is not optional always does."""
+        if part not in OPTIONAL:
+            return False
+        elapsed = earlier + time.perf_counter() - begun
+        return part not in plan["parts"] or elapsed + plan["parts"][part] > limit
 
     def with_plan(result: Audit) -> Audit:
         parts.save()
@@ -123,12 +164,13 @@ def audit_within(
             "seconds": earlier + time.perf_counter() - begun,
             "asked": asdict(asked),
             "done": asdict(done),
-            "left_out": missing,
+            "left_out": [*missing, *(result.summary["left_out"] or [])],
         }
         summary = {**result.summary, "planned": planned}
         return replace(result, summary={**summary, "verdict": verdict(summary)})
 
     last = {**given, "seed": seed, "on_progress": on_progress, "checkpoint": checkpoint}
+    last["leaves_out"] = leaves_out
     try:
         return with_plan(_audited(f, X, order, done, last))
     except Interrupted as stop:
@@ -153,7 +195,11 @@ def _timed(
     marks = [("before", time.perf_counter())]
     _audited(
         f, X, order, amounts,
-        {**given, "on_progress": lambda part: marks.append((part, time.perf_counter()))},
+        {
+            **given,
+            "on_progress": lambda part: marks.append((part, time.perf_counter())),
+            "leaves_out": OPTIONAL.__contains__,
+        },
     )  # fmt: skip
     marks.append(("after", time.perf_counter()))
     seconds: dict[str, float] = {}

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from mnemoscope.auditing.controls import EACH, EXAMPLES, TRIALS
+from mnemoscope.auditing.frames import NOISE_STRIPS, RECALL_STRIPS
+from mnemoscope.auditing.plane import SIDE
 from mnemoscope.data.whole_numbers import whole_number
 from mnemoscope.errors import MnemoscopeError
 
@@ -84,21 +86,14 @@ def share_of(asked: Amounts, share: float) -> Amounts:
     )
 
 
-def _controls(amounts: Amounts) -> float:
-    each = min(amounts.examples, EXAMPLES) * (1 + min(amounts.trials, TRIALS))
-    return each + min(amounts.starts, EACH)
-
-
 UNITS: dict[str, Callable[[Amounts], float]] = {
     "the examples": lambda amounts: amounts.examples,
     "orbits from noise": lambda amounts: amounts.starts,
     "orbits from corrupted examples": lambda amounts: amounts.examples * amounts.trials,
     "certificates": lambda amounts: min(amounts.certificates, amounts.examples),
-    "membership": lambda amounts: amounts.examples,
-    "controls": _controls,
 }
-"""The amount of work in the parts of an audit, by the words that it is announced by; that in the
-others does not depend on the amounts."""
+"""The amount of work in the parts of an audit that pilots time, by their names; that in the others
+does not depend on the amounts."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +137,32 @@ def costs(*pilots: tuple[Amounts, Mapping[str, float]]) -> Costs:
         each[part] = slope
         fixed[part] = max(0.0, taken - slope * units)
     return Costs(fixed, each)
+
+
+def optional(known: Costs, amounts: Amounts, held_out: int) -> dict[str, float]:
+    """Predicts the seconds of the parts that may be left out, the most useful first.
+
+    Pilots leave them out: each does what other parts do, a known number of times.
+
+    Args:
+        known: What the parts cost that were timed.
+        amounts: The amounts that are done.
+        held_out: The number of held-out states.
+    """
+    example = known.each.get("the examples", 0.0)
+    # A start of each distribution.
+    starts = known.each.get("orbits from noise", 0.0)
+    copy = known.each.get("orbits from corrupted examples", 0.0)
+    examples, trials = min(amounts.examples, EXAMPLES), min(amounts.trials, TRIALS)
+    # The trained map, one with fresh weights, and the trained map at held-out states.
+    maps = 3 if held_out else 2
+    control = examples * (example + copy * trials) + starts * min(amounts.starts, EACH)
+    seconds = {"controls": maps * control}
+    if held_out:
+        seconds["orbits from held-out data"] = held_out * starts
+        seconds["membership"] = held_out * example + (held_out + amounts.examples) * starts
+    strips = min(amounts.examples, RECALL_STRIPS) + NOISE_STRIPS
+    return {**seconds, "pictures of orbits": strips * starts, "basins on a plane": SIDE**2 * starts}
 
 
 def affordable(known: Costs, asked: Amounts, seconds: float) -> Amounts:

@@ -1,7 +1,8 @@
-"""The parts of a long measurement: which are finished, kept in a file, and what Ctrl-C leaves out.
+"""The parts of a long measurement: which are finished, kept in a file, and which are left out.
 
 A part is computed once. After Ctrl-C no further part is begun, and each has the value that stands
-for what was not measured, so that a result of the finished ones can be made.
+for what was not measured, so that a result of the finished ones can be made. A caller that plans
+for a time may leave out parts in the same way.
 """
 
 import os
@@ -50,6 +51,7 @@ class Parts:
 
     Attributes:
         missing: The names of parts that Ctrl-C left out, in order.
+        left_out: The names of parts that the caller left out, in order.
         seconds: Time that was spent on the finished parts before this process (s).
     """
 
@@ -58,6 +60,7 @@ class Parts:
         path: str | os.PathLike[str] | None,
         identity: dict[str, Any],
         probe: Float[Tensor, "p *shape"],
+        leaves_out: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Begins, or goes on where a checkpoint is.
 
@@ -65,12 +68,15 @@ class Parts:
             path: The file of the checkpoint; None keeps nothing.
             identity: What tells this measurement from others: JSON values.
             probe: Values of the map, in units: what tells it from another one that has no weights.
+            leaves_out: Whether the caller leaves out a part, asked when it would begin.
 
         Raises:
             OtherCheckpointError: the file is a checkpoint of another measurement.
             MnemoscopeError: the file cannot be read.
         """
         self.missing: list[str] = []
+        self.left_out: list[str] = []
+        self._leaves_out = leaves_out
         self.seconds = 0.0
         self._path = None if path is None else Path(path)
         self._identity = identity
@@ -97,6 +103,9 @@ class Parts:
         """
         if name in self._done:
             return self._done[name]
+        if not self.missing and self._leaves_out(what or name):
+            _note(what or name, self.left_out)
+            return missing
         if not self.missing:
             try:
                 self._done[name] = compute()
@@ -108,8 +117,7 @@ class Parts:
                 if not self._done:
                     raise
                 self.save()
-        if (what or name) not in self.missing:
-            self.missing.append(what or name)
+        _note(what or name, self.missing)
         return missing
 
     def save(self) -> None:
@@ -143,6 +151,11 @@ class Parts:
                 todo="audit with its settings, remove it, or name another one",
             )
         self._done, self.seconds = content["done"], content["seconds"]
+
+
+def _note(name: str, names: list[str]) -> None:
+    if name not in names:
+        names.append(name)
 
 
 def _alike(theirs: Tensor, mine: Tensor) -> bool:

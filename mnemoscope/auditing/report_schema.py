@@ -231,6 +231,9 @@ class Summary(_Part):
     )
     planned: Planned | None = Field(None, description="Of an audit that was planned for a time.")
     partial: list[str] | None = Field(None, description="What an audit that was interrupted lacks.")
+    left_out: list[str] | None = Field(
+        None, description="Parts that the caller left out, such as to keep to a time."
+    )
     seconds: float | None = None
 
 

@@ -1,6 +1,7 @@
 """What fits into a time: from known costs, and in an audit that says what it left out."""
 
 import json
+import time
 from dataclasses import asdict, replace
 
 import pytest
@@ -16,6 +17,7 @@ from mnemoscope.auditing.effort import (
     affordable,
     costs,
     left_out,
+    optional,
     share_of,
 )
 
@@ -30,7 +32,6 @@ TRUE = Costs(
         "orbits from noise": 0.01,
         "orbits from corrupted examples": 0.02,
         "certificates": 1.0,
-        "controls": 0.005,
     },
 )
 
@@ -103,6 +104,44 @@ def test_what_is_left_out_is_named():
     ]
 
 
+def test_optional_parts_are_predicted_from_those_that_were_timed():
+    amounts = Amounts(examples=50, starts=40, trials=1, certificates=0)
+    # By hand: of 50 examples at 0.5 s with one copy each at 0.02 s, and 40 starts at 0.01 s.
+    control = 50 * (0.5 + 0.02) + 40 * 0.01
+    found = optional(TRUE, amounts, 0)
+    assert list(found) == ["controls", "pictures of orbits", "basins on a plane"]
+    assert found["controls"] == pytest.approx(2 * control)
+    assert found["basins on a plane"] == pytest.approx(41**2 * 0.01)
+    assert found["pictures of orbits"] == pytest.approx((50 + 24) * 0.01)
+    with_held_out = optional(TRUE, amounts, 30)
+    assert with_held_out["controls"] == pytest.approx(3 * control)
+    assert with_held_out["membership"] == pytest.approx(30 * 0.5 + 80 * 0.01)
+    assert with_held_out["orbits from held-out data"] == pytest.approx(0.3)
+
+
+def test_parts_that_do_not_fit_are_left_out_and_named():
+    X = uniform(12, 4)
+
+    def slow(z):
+        time.sleep(0.01)
+        return wells(X[:3]).stages[0](z)
+
+    f = mn.SelfMap(slow, (4,), dtype=X.dtype)
+    found = audit_within(
+        f, X, Effort(minutes=1e-3, starts=20, trials=1, certificates=0),
+        options={"held_out": uniform(5, 4)},
+    )  # fmt: skip
+    told = ["orbits from held-out data", "basins on a plane", "pictures of orbits", "membership"]
+    told.append("controls")
+    assert found.summary["left_out"] == told
+    assert found.summary["planned"]["left_out"][-5:] == told
+    assert "membership and controls." in found.verdict
+    assert found.summary["controls"] is None
+    assert found.plane.is_empty()
+    assert found.membership.is_empty()
+    assert report_json(found)["summary"]["left_out"] == told
+
+
 def test_an_audit_with_time_enough_is_the_audit():
     X = uniform(14, 4)
     plain = mn.audit(wells(X[:3]), X, starts=60, trials=1, certificates=0)
@@ -125,7 +164,8 @@ def test_an_audit_without_time_says_what_it_left_out():
     assert planned["asked"] == {"examples": 200, "starts": 80, "trials": 3, "certificates": 0}
     assert (
         "Left out, to keep to 1e-09 minutes: 190 of 200 examples, 30 of 80 starts of each "
-        "distribution and 2 of 3 corrupted copies of each example and strength."
+        "distribution, 2 of 3 corrupted copies of each example and strength, basins on a plane, "
+        "pictures of orbits and controls."
     ) in found.verdict
     assert "These are 10 of 200 training examples" in found.verdict
     assert json.loads(json.dumps(found.summary, allow_nan=False)) == found.summary
