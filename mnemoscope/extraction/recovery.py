@@ -65,7 +65,8 @@ class Recovery:
     well passes the same test on examples it was never trained on, so test it on such ones too.
 
     Attributes:
-        estimate: `(n, *shape)`, the examples as estimated; the last finite state if it diverged.
+        estimate: `(n, *shape)`, the examples as estimated; the last finite state if it diverged
+            or left the map's domain.
         mask: `(n, *shape)`, True for entries taken for observed: as given, or as estimated.
         steps: `(n,)`, values of `f` spent.
         residual: `(n,)`, root mean square of `x - f(x + u)` at the end, with `u` the multiplier, in

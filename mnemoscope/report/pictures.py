@@ -17,6 +17,10 @@ BUDGET = 6_000_000
 LARGEST_SIDE = 160
 STRIP_BARS = 96
 STRIP_HEIGHT = 48
+FAINT = 0.25
+"""Pictures whose values lie between 0 and 1 and range over less than this are drawn from their
+darkest to their brightest value: between 0 and 1 one would see little."""
+
 STRIP_COLOUR = (91, 134, 184, 255)
 
 
@@ -43,11 +47,15 @@ class Drawing:
         side: The longest side of a picture, in pixels.
         low: What a strip's lowest bar stands for.
         high: What its highest stands for.
+        black: The value of black in a picture.
+        white: That of white.
     """
 
     side: int
     low: float
     high: float
+    black: float = 0.0
+    white: float = 1.0
 
 
 def is_picture(shape: Sequence[int]) -> bool:
@@ -72,14 +80,19 @@ def drawing(examples: Tensor | None, count: int) -> Drawing:
     side = int(math.sqrt(BUDGET / max(1, count * channels)))
     known = examples[torch.isfinite(examples)]
     low, high = (float(known.min()), float(known.max())) if known.numel() else (0.0, 1.0)
-    return Drawing(max(16, min(side, LARGEST_SIDE)), min(low, 0.0), max(high, 0.0))
+    usual = low >= 0 and high <= 1 and high - low >= FAINT
+    # One value alone has no range.
+    black, white = (0.0, 1.0) if usual or low == high else (low, high)
+    side = max(16, min(side, LARGEST_SIDE))
+    return Drawing(side, min(low, 0.0), max(high, 0.0), min(black, low), max(white, high))
 
 
 def picture(state: Tensor, how: Drawing) -> Picture:
     """A state as a PNG: a picture, or a strip of bars if it is not one.
 
-    Black is 0 and white is 1, or the ends of the examples' range where it is wider; what lies
-    outside is clipped. What is not a number is drawn as 0.
+    Black is 0 and white is 1 where the examples lie between and make use of that range, else black
+    and white are the ends of their range; what lies outside is clipped. What is not a number is
+    drawn as 0.
     """
     values = torch.nan_to_num(state.detach().to("cpu", torch.float32), nan=0.0)
     image = _image(values, how) if is_picture(state.shape) else _strip(values.flatten(), how)
@@ -103,8 +116,9 @@ def spread(total: int, most: int) -> list[int]:
 
 
 def _image(values: Tensor, how: Drawing) -> Image.Image:
-    low, high = min(how.low, 0.0), max(how.high, 1.0)
-    levels = (((values - low) / (high - low)).clamp(0, 1) * 255).round().to(torch.uint8)
+    levels = (
+        (((values - how.black) / (how.white - how.black)).clamp(0, 1) * 255).round().to(torch.uint8)
+    )
     if levels.ndim == 3 and levels.shape[0] == 3:
         height, width = levels.shape[1:]
         data = bytes(levels.permute(1, 2, 0).flatten().tolist())

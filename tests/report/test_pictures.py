@@ -34,7 +34,10 @@ def test_values_are_clipped_and_what_is_no_number_is_black():
     assert [image.getpixel((x, 0)) for x in range(3)] == [0, 0, 255]
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 16.0), (-1.0, 1.0), (0.0, 4095.0)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.0, 16.0), (-1.0, 1.0), (0.0, 4095.0), (0.0, 0.01), (1000.0, 1001.0), (0.5, 0.6)],
+)
 def test_pictures_of_other_ranges_go_from_black_to_white(low, high):
     how = drawing(torch.tensor([low, high]).repeat(8).view(1, 1, 4, 4), count=1)
     state = torch.linspace(low, high, 16).view(4, 4)
