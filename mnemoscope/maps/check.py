@@ -157,13 +157,15 @@ def check_loaded(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
     Raises:
         MnemoscopeError: as `check_derivatives`.
     """
-    check_values(f, Z)
+    examined = _examined(f, Z)
     if f.findings.untrue == UNTRUE:
         check_derivatives(f, Z)
     if not f.resolution.smooth:
         f.findings.fingerprint = None
         for module in f.modules:
             _KNOWN.pop(module, None)
+    elif examined:
+        _log_findings(f)
 
 
 def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"], *, everywhere: bool = False) -> None:
@@ -179,17 +181,23 @@ def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"], *, everywhere: bool =
         MnemoscopeError: an image differs from one evaluation to the next, or depends on the rest of
             the batch.
     """
+    if _examined(f, Z, everywhere=everywhere):
+        _log_findings(f)
+
+
+def _examined(f: SelfMap, Z: Tensor, *, everywhere: bool = False) -> bool:
+    """Checks a map, unless what is known of it still holds; whether it did."""
     if len(Z) == 0 or (f.in_use and f.findings.fingerprint is not None):
-        return
+        return False
     now = _fingerprint(f)
     if now is None or f.findings.fingerprint == now:
-        return
+        return False
     module = f.modules[0] if len(f.modules) == 1 and len(set(map(id, f.stages))) == 1 else None
     # What a module without tensors does is up to what it holds, which may change unseen.
     cached = _KNOWN.get(module) if module is not None and now[0] else None
     if cached is not None and cached.fingerprint == now:
         f.findings.adopt(cached)
-        return
+        return False
     Z = f.batch(Z)
     places = _places(f, Z)
     unit = f.known_unit or unit_of_starts(Z)
@@ -213,7 +221,7 @@ def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"], *, everywhere: bool =
     f.findings.adopt(found)
     if module is not None and now[0]:
         _KNOWN[module] = found
-    _log_findings(f)
+    return True
 
 
 def check_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:

@@ -129,3 +129,14 @@ def test_what_is_refused():
         mn.load_map(sae_lens.Transcoder(config))
     with pytest.raises(mn.MnemoscopeError, match="of the whole batch"):
         mn.load_map(made("BatchTopKTrainingSAE", k=6))
+
+
+@pytest.mark.parametrize("kind", ["MatchingPursuitSAE", "TopKSAE", "JumpReLUSAE"])
+def test_jumps_are_no_steps(kind, caplog):
+    # Between jumps the map is linear, with derivatives that are its own.
+    with caplog.at_level(logging.WARNING, logger="mnemoscope"):
+        f = mn.load_map(made(kind))
+        check_map(f, states(20))
+    assert "quantized" not in caplog.text
+    assert f.resolution.smooth
+    assert not f.by_values
