@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -192,7 +193,7 @@ def audit(
 
     weights = weights_checksum(asked.modules)
 
-    with f.evaluating():
+    with f.evaluating(), ExitStack() as stack:
         check_map(f, X, finite=False)
         check_prediction(f, X, clean=True)
         parts = _parts(
@@ -204,11 +205,11 @@ def audit(
                 "max_products": max_products, "certificates": certificates, "unit": f.unit,
                 "weights": weights,
             },
-            leaves_out,
+            leaves_out, tell,
         )  # fmt: skip
+        stack.enter_context(parts.kept())
         atlas, looked = Atlas.empty(f), []
         for first in range(0, len(X), BLOCK):
-            tell("the examples")
             atlas, block = parts.part(
                 f"examples {first}",
                 partial(
@@ -217,6 +218,7 @@ def audit(
                 ),
                 (atlas, None),
                 what="some of the examples",
+                stage="the examples",
             )  # fmt: skip
             looked += [] if block is None else [block]
         done = sum(len(block.images) for block in looked)
@@ -228,14 +230,12 @@ def audit(
             partial(images_of_fresh_inputs, f, span, seed),
             X.new_empty(0, *f.shape),
         )
-        tell("orbits from noise")
         atlas, noise = parts.part(
             "orbits from noise",
             partial(from_noise, f, atlas, start_kinds, span, starts=starts, seed=seed, **options),
             (atlas, []),
         )
         ended = list(noise)
-        tell("orbits from corrupted examples")
         atlas, recalled = parts.part(
             "orbits from corrupted examples",
             partial(
@@ -247,7 +247,6 @@ def audit(
         if recalled.ended is not None:
             ended.append(recalled.ended)
         if held_out is not None:
-            tell("orbits from held-out data")
             blocks = held_out.split(block_size(f.size))
             atlas, part = parts.part(
                 "orbits from held-out data",
@@ -255,7 +254,6 @@ def audit(
                 (atlas, None),
             )
             ended += [] if part is None else [part]
-        tell("basins on a plane")
         three, plane = three_examples(X, examined), None
         if three is not None:
             atlas, plane = parts.part(
@@ -269,7 +267,6 @@ def audit(
         example_of = torch.where(distance <= match_tol, nearest_example, -1)
         matches = _match(f, atlas, example_of, among, match_tol)
         disclosure = disclose(f, X, atlas, match_tol)
-        tell("pictures")
         shown = parts.part(
             "orbits of corrupted examples as pictures",
             partial(recall_strips, f, X, atlas, examined, corruptions, seed=seed, **options),
@@ -282,7 +279,6 @@ def audit(
             None,
             what="pictures of orbits",
         )
-        tell("certificates")
         proved = parts.part(
             "certificates",
             partial(certify_examples, f, atlas, examined, most=certificates),
@@ -290,7 +286,6 @@ def audit(
         )
         told = None
         if held_out is not None:
-            tell("membership")
             told = parts.part(
                 "membership",
                 partial(
@@ -299,7 +294,6 @@ def audit(
                 ),
                 None,
             )  # fmt: skip
-        tell("controls")
         control = parts.part(
             "controls",
             partial(
@@ -412,14 +406,15 @@ def _parts(
     among: Tensor | None,
     identity: dict[str, Any],
     leaves_out: Callable[[str], bool],
+    tell: Callable[[str], object],
 ) -> Parts:
     """The parts of this audit, those of its checkpoint finished."""
     if path is None:
-        return Parts(None, {}, X[:0], leaves_out)
+        return Parts(None, {}, X[:0], leaves_out, tell)
     data = {"data": X, "held_out": held_out, "among": among}
     sums = {name: None if each is None else checksum(each) for name, each in data.items()}
     identity = {**identity, **sums, "version": versions()["mnemoscope"], "dtype": str(f.dtype)}
-    return Parts(path, identity, f(X[:PROBED]) / f.unit, leaves_out)
+    return Parts(path, identity, f(X[:PROBED]) / f.unit, leaves_out, tell)
 
 
 def _match(

@@ -7,7 +7,8 @@ for a time may leave out parts in the same way.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,6 +62,7 @@ class Parts:
         identity: dict[str, Any],
         probe: Float[Tensor, "p *shape"],
         leaves_out: Callable[[str], bool] = lambda _: False,
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         """Begins, or goes on where a checkpoint is.
 
@@ -69,6 +71,7 @@ class Parts:
             identity: What tells this measurement from others: JSON values.
             probe: Values of the map, in units: what tells it from another one that has no weights.
             leaves_out: Whether the caller leaves out a part, asked when it would begin.
+            tell: Called with a few words when a part begins.
 
         Raises:
             OtherCheckpointError: the file is a checkpoint of another measurement.
@@ -76,7 +79,7 @@ class Parts:
         """
         self.missing: list[str] = []
         self.left_out: list[str] = []
-        self._leaves_out = leaves_out
+        self._leaves_out, self._tell = leaves_out, tell
         self.seconds = 0.0
         self._path = None if path is None else Path(path)
         self._identity = identity
@@ -89,7 +92,15 @@ class Parts:
     def __contains__(self, name: str) -> bool:
         return name in self._done
 
-    def part(self, name: str, compute: Callable[[], T], missing: T, *, what: str = "") -> T:
+    def part(
+        self,
+        name: str,
+        compute: Callable[[], T],
+        missing: T,
+        *,
+        what: str = "",
+        stage: str = "",
+    ) -> T:
         """Returns the value of a part: the finished one, a new one, or `missing` after Ctrl-C.
 
         Args:
@@ -97,6 +108,7 @@ class Parts:
             compute: Computes it.
             missing: Stands for it where it is not computed.
             what: What to call it where it is missing (default: its name).
+            stage: What to call it when it begins (default: as where it is missing).
 
         Raises:
             KeyboardInterrupt: Ctrl-C before any part was finished.
@@ -108,6 +120,7 @@ class Parts:
             return missing
         if not self.missing:
             try:
+                self._tell(stage or what or name)
                 self._done[name] = compute()
                 if time.monotonic() - self._saved > EVERY:
                     self.save()
@@ -119,6 +132,16 @@ class Parts:
                 self.save()
         _note(what or name, self.missing)
         return missing
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Writes what is finished where Ctrl-C comes between two parts."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if self._done:
+                self.save()
+            raise
 
     def save(self) -> None:
         """Writes the finished parts to the checkpoint, if there is to be one."""

@@ -16,7 +16,7 @@ SOME = {"starts": 20, "trials": 1, "certificates": 4}
 
 PARTS = (
     "the examples", "orbits from noise", "orbits from corrupted examples",
-    "orbits from held-out data", "basins on a plane", "pictures", "certificates", "membership",
+    "orbits from held-out data", "basins on a plane", "pictures of orbits", "certificates", "membership",
     "controls",
 )  # fmt: skip
 
@@ -117,6 +117,21 @@ def test_before_anything_is_finished_there_is_no_result(tmp_path):
         mn.audit(f, X, checkpoint=tmp_path / "a.safetensors", on_progress=told, **SOME)
     assert not isinstance(caught.value, Interrupted)
     assert not list(tmp_path.iterdir())
+
+
+def test_between_two_parts_what_is_finished_is_kept(tmp_path, monkeypatch):
+    checkpoint = tmp_path / "audit.safetensors"
+
+    def disclose(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit_map, "disclose", disclose)
+    with pytest.raises(KeyboardInterrupt):
+        mn.audit(network(), X, checkpoint=checkpoint, **SOME)
+    monkeypatch.undo()
+    begun: list[str] = []
+    mn.audit(network(), X, checkpoint=checkpoint, on_progress=begun.append, **SOME)
+    assert begun[0] == "pictures of orbits"
 
 
 def test_without_a_checkpoint_the_partial_result_is_there_too():
