@@ -147,8 +147,23 @@ def read_examples(
             expected=f"{KNOWN}, a tensor, an array, a Dataset or a DataLoader",
             todo="turn examples into one array with numpy.stack or torch.stack",
         )
-    X = shaped(examples.X, size, gray, told).clone(memory_format=torch.contiguous_format)
+    X = shaped(examples.X, size, gray, told)
+    if not (_is_read(source) and _fills_its_memory(X)):
+        X = X.clone(memory_format=torch.contiguous_format)
     return replace(examples, X=X)
+
+
+def _is_read(source: Source) -> bool:
+    """Whether examples come from a file, so that nobody else has their memory."""
+    return (
+        isinstance(source, str | os.PathLike)
+        and source not in BUNDLED
+        and not str(source).startswith("hf:")
+    )
+
+
+def _fills_its_memory(X: Tensor) -> bool:
+    return X.is_contiguous() and X.untyped_storage().nbytes() == X.nbytes
 
 
 def _as_asked(found: Found, size: int | None, gray: bool) -> Found:

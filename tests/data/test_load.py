@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -104,3 +105,13 @@ def test_what_is_loaded_is_one_block_of_float32():
     X = data.load_data(torch.zeros(2, 5, 6, 3))
     assert X.dtype == torch.float32
     assert X.is_contiguous()
+
+
+def test_examples_from_a_file_are_the_callers_own(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.full((4, 3), 0.5, dtype=np.float32))
+    first = data.load_data(path)
+    first += 1
+    assert torch.equal(data.load_data(path), torch.full((4, 3), 0.5))
+    # A part of a file does not keep the whole of it in memory.
+    assert data.load_data(path, n=1).untyped_storage().nbytes() == 3 * 4
