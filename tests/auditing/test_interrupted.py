@@ -16,8 +16,8 @@ SOME = {"starts": 20, "trials": 1, "certificates": 4}
 
 PARTS = (
     "the examples", "orbits from noise", "orbits from corrupted examples",
-    "orbits from held-out data", "basins on a plane", "pictures of orbits", "certificates", "membership",
-    "controls",
+    "orbits from held-out data", "basins on a plane", "pictures of orbits", "certificates",
+    "membership", "controls",
 )  # fmt: skip
 
 
