@@ -266,8 +266,10 @@ def full_disks(made: Path, folder: Path, key: str, count: Count) -> None:
                 count.fault(kind, fault, f"{told}: {reason}")
             if ended.code == 0:
                 continue
-            # A sweep names the run that could not be stored, and its log.
-            if ended.code == 2 and ("a file, which" in ended.err or "too large" not in ended.err):
+            # A sweep names the run that could not be stored, and its log. Where polars tells only
+            # that a file ends early, it is a disk without room.
+            full = any(reason in ended.err for reason in ("too large", "No space left on device"))
+            if ended.code == 2 and ("a file, which" in ended.err or not full):
                 count.fault(kind, "other", f"{told}: no file is named: {ended.err[-500:]}")
             after = tree(work)
             changed = [name for name in before if after.get(name) != before[name]]

@@ -176,6 +176,7 @@ def audit(
     if held_out is not None:
         f.at_each(held_out, "held-out example")
     if among is not None:
+        among = given_examples(among)
         check_whole_set(f, among)
     asked, given = f, X
     f, scale = _scaled(f, X, unit, among)

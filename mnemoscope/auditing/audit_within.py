@@ -27,6 +27,7 @@ from mnemoscope.auditing.effort import (
 from mnemoscope.auditing.parts import Interrupted, Parts
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.auditing.whole_set import check_whole_set
+from mnemoscope.data.given import given_examples
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
@@ -103,7 +104,7 @@ def audit_within(
     begun = time.perf_counter()
     tell = on_progress or (lambda _: None)
     whole_number("seed", seed, least=0, most=LARGEST_SEED)
-    given = _checked(options)
+    given, X = _checked(options), given_examples(X)
     f = as_self_map(f, X.shape[1:])
     check_whole_set(f, X)
     f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)

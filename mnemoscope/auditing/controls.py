@@ -21,6 +21,7 @@ from mnemoscope.auditing.examples import Examined, Linearized, examine
 from mnemoscope.auditing.recall import measure_recall
 from mnemoscope.auditing.summary import rate
 from mnemoscope.auditing.tables import NOISE, SPECTRA
+from mnemoscope.data.given import given_examples
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.ended import Ended, reached_by
@@ -183,6 +184,7 @@ def controls(
     for name, value in (("starts", starts), ("trials", trials), ("max_products", max_products)):
         whole_number(name, value, least=1)
     whole_number("seed", seed, least=0, most=LARGEST_SEED)
+    X, held_out = given_examples(X), given_examples(held_out)
     f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     X = f.batch(X)
     held_out = None if held_out is None else f.batch(held_out)

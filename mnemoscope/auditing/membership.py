@@ -25,6 +25,7 @@ from mnemoscope.auditing.roc import Curve, Ranked, Separation, resolvable, separ
 from mnemoscope.auditing.tables import BASELINE, MEMBERSHIP, ROC, SCORES
 from mnemoscope.auditing.two_sample import LEAST, TwoSample, two_sample
 from mnemoscope.data import duplicates
+from mnemoscope.data.given import given_examples
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.orbits import OrbitOptions, Status, iterate
 from mnemoscope.dynamics.states import rms
@@ -195,6 +196,7 @@ def membership(
     for name, value in (("resamples", resamples), ("max_products", max_products)):
         whole_number(name, value, least=1)
     whole_number("seed", seed, least=0, most=LARGEST_SEED)
+    X, held_out = given_examples(X), given_examples(held_out)
     f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
     states = f.batch(X), f.batch(held_out)
     check_map(f, X, finite=False)

@@ -31,6 +31,7 @@ from mnemoscope.auditing.screening.ranking import (
 )
 from mnemoscope.auditing.screening.screen import SAMPLE, SCREEN, SUSPICIOUS, Screen
 from mnemoscope.auditing.whole_set import check_whole_set, parts
+from mnemoscope.data.given import given_examples
 from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.errors import MnemoscopeError
@@ -106,7 +107,7 @@ def screen(
     """
     begun = time.perf_counter()
     tell = on_progress or (lambda _: None)
-    X = torch.as_tensor(X).detach()
+    X = torch.as_tensor(given_examples(X)).detach()
     given = _checked_options(sample, suspicious, seed, options)
     asked = f
     every, f = _maps(f, X, conditions, unit)
