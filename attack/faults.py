@@ -431,7 +431,9 @@ def signals(made: Path, folder: Path, key: str, count: Count) -> None:
             told = f"turn {turn}, gap {gap}"
             for fault, reason in judged(ended):
                 count.fault(kind, fault, f"{told}: {reason}")
-            if ended.code == 2 and name == "train" and not list(work.glob("new/unf*/check*")):
+            # Before its first step there is nothing to keep.
+            begun = name == "train" and "training interrupted" in ended.err
+            if ended.code == 2 and begun and not list(work.glob("new/unf*/check*")):
                 count.fault(kind, "lost", f"{told}: no checkpoint is kept: {ended.err}")
             case = Case(name, arguments, (written,))
             _resumed(case, arguments, work, folder, count, kind, told)
@@ -489,11 +491,19 @@ def sweep_workers(made: Path, folder: Path, key: str, count: Count) -> None:
 
 
 def _children(process: int) -> list[int]:
+    """The worker processes; not Python's own, which tells of semaphores when it is killed."""
     try:
         text = Path(f"/proc/{process}/task/{process}/children").read_text()
     except OSError:
         return []
-    return [int(one) for one in text.split()]
+    return [int(one) for one in text.split() if not _is_tracker(one)]
+
+
+def _is_tracker(process: str) -> bool:
+    try:
+        return "resource_tracker" in Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return True
 
 
 def little_memory(made: Path, folder: Path, key: str, count: Count) -> None:
