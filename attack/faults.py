@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -492,11 +493,12 @@ def sweep_workers(made: Path, folder: Path, key: str, count: Count) -> None:
 
 def _children(process: int) -> list[int]:
     """The worker processes; not Python's own, which tells of semaphores when it is killed."""
-    try:
-        text = Path(f"/proc/{process}/task/{process}/children").read_text()
-    except OSError:
-        return []
-    return [int(one) for one in text.split() if not _is_tracker(one)]
+    found: list[str] = []
+    # A pool starts its workers from a thread of its own.
+    for task in Path(f"/proc/{process}/task").glob("*"):
+        with suppress(OSError):
+            found += (task / "children").read_text().split()
+    return [int(one) for one in found if not _is_tracker(one)]
 
 
 def _is_tracker(process: str) -> bool:
