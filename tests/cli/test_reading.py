@@ -238,7 +238,8 @@ def test_data_outside_of_the_range_of_a_scale_that_is_only_known_for_0_to_1():
     with pytest.raises(mn.MnemoscopeError, match=r"values from -1 to 1"):
         mn.audit(known, outside, starts=5, trials=1)
     named = Wrapped(torch.nn.Tanh(), scale=(0, 1))
-    assert mn.audit(named, outside, starts=5, trials=1).examples.height == 3
+    # Orbits of tanh creep to 0: they are cut short.
+    assert mn.audit(named, outside, starts=5, trials=1, max_steps=20).examples.height == 3
 
 
 def test_what_is_taken_of_a_file_of_several_arrays_is_printed_and_recorded(here, run):
