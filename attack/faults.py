@@ -492,7 +492,7 @@ def sweep_workers(made: Path, folder: Path, key: str, count: Count) -> None:
 
 
 def _children(process: int) -> list[int]:
-    """The worker processes; not Python's own, which tells of semaphores when it is killed."""
+    """Lists the worker processes, without Python's resource tracker, which prints tracebacks."""
     found: list[str] = []
     # A pool starts its workers from a thread of its own.
     for task in Path(f"/proc/{process}/task").glob("*"):

@@ -60,9 +60,6 @@ _log = logging.getLogger("mnemoscope")
 BLOCK = 1024
 """Examples that are measured at once: what Ctrl-C can cost."""
 
-PROBED = 4
-"""Examples whose images tell a map from another one."""
-
 
 def audit(
     f: Stage | SelfMap | Conditional,
@@ -192,21 +189,23 @@ def audit(
     for kind in start_kinds:
         Starts(kind, starts, span)
 
-    weights = weights_checksum(asked.modules)
-
     with f.evaluating(), ExitStack() as stack:
         check_map(f, X, finite=False)
         check_prediction(f, X, clean=True)
-        parts = _parts(
-            checkpoint, f, X, held_out, among,
+        parts = Parts.of_map(
+            checkpoint, f, X,
             {
                 "starts": starts, "seed": seed, "match_tol": match_tol, "tol": tol,
                 "max_steps": max_steps, "trials": trials, "corruptions": plain(dict(corruptions)),
                 "start_kinds": list(start_kinds), "spectrum_size": spectrum_size,
-                "max_products": max_products, "certificates": certificates, "unit": f.unit,
-                "weights": weights,
+                "max_products": max_products, "certificates": certificates,
+                **{
+                    name: checksum(states)
+                    for name, states in (("held_out", held_out), ("among", among))
+                    if states is not None and checkpoint is not None
+                },
             },
-            leaves_out, tell,
+            leaves_out=leaves_out, tell=tell,
         )  # fmt: skip
         stack.enter_context(parts.kept())
         atlas, looked = Atlas.empty(f), []
@@ -285,9 +284,9 @@ def audit(
             partial(certify_examples, f, atlas, examined, most=certificates),
             Certified.none(examined, "certificates were left out"),
         )
-        told = None
+        separated = None
         if held_out is not None:
-            told = parts.part(
+            separated = parts.part(
                 "membership",
                 partial(
                     membership, f, X, held_out, seed=seed, max_products=max_products,
@@ -314,7 +313,7 @@ def audit(
         "name": name or _name(asked),
         **summarize(X, outputs, examined, curves, attractors, noise, record, disclosure, f.unit),
         **proved.summary(),
-        "membership": None if told is None else told.summary(),
+        "membership": None if separated is None else separated.summary(),
         "controls": None if control is None else control.summary(),
         "black_box": not f.differentiable,
         "resolution": asdict(f.resolution),
@@ -354,8 +353,8 @@ def audit(
         spectra=examined.spectra,
         history=_history(record),
         plane=pl.DataFrame(schema=PLANE) if plane is None else plane.table,
-        membership=pl.DataFrame(schema=MEMBERSHIP) if told is None else told.table,
-        roc=pl.DataFrame(schema=ROC) if told is None else told.roc,
+        membership=pl.DataFrame(schema=MEMBERSHIP) if separated is None else separated.table,
+        roc=pl.DataFrame(schema=ROC) if separated is None else separated.roc,
         summary={"verdict": verdict(summary), **summary},
         provenance={
             "versions": versions(),
@@ -365,7 +364,7 @@ def audit(
             else record.model_dump(mode="json", exclude={"history"}),
             "seed": seed,
             "data_checksum": checksum(given),
-            "weights_checksum": weights,
+            "weights_checksum": weights_checksum(asked.modules),
             "data": None if source is None else dict(source),
             "command": command,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -397,25 +396,6 @@ def audit(
     if parts.missing:
         raise Interrupted(result)
     return result
-
-
-def _parts(
-    path: str | os.PathLike[str] | None,
-    f: SelfMap,
-    X: Tensor,
-    held_out: Tensor | None,
-    among: Tensor | None,
-    identity: dict[str, Any],
-    leaves_out: Callable[[str], bool],
-    tell: Callable[[str], object],
-) -> Parts:
-    """The parts of this audit, those of its checkpoint finished."""
-    if path is None:
-        return Parts(None, {}, X[:0], leaves_out, tell)
-    data = {"data": X, "held_out": held_out, "among": among}
-    sums = {name: None if each is None else checksum(each) for name, each in data.items()}
-    identity = {**identity, **sums, "version": versions()["mnemoscope"], "dtype": str(f.dtype)}
-    return Parts(path, identity, f(X[:PROBED]) / f.unit, leaves_out, tell)
 
 
 def _match(

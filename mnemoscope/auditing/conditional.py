@@ -21,7 +21,7 @@ from mnemoscope.auditing.fresh_inputs import images_of_fresh_inputs
 from mnemoscope.auditing.membership import judge
 from mnemoscope.auditing.parts import Interrupted
 from mnemoscope.auditing.recall import recall_curves
-from mnemoscope.auditing.summary import INTERPOLATION, nearest_of, ranks, rate
+from mnemoscope.auditing.summary import INTERPOLATION, counted, rate, spanned
 from mnemoscope.auditing.tables import BASINS, EXAMPLES
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.data import duplicates
@@ -30,7 +30,6 @@ from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.stored import disclosed
 from mnemoscope.errors import MnemoscopeError, shortened
-from mnemoscope.linalg import distance_to_span
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import as_self_map
 from mnemoscope.provenance import checksum
@@ -42,7 +41,7 @@ Conditional = Callable[..., Tensor] | nn.Module
 RATES = ("stored", "contractive", "contractive_in_norm", "recalled", "unsettled", "left_domain")
 """Rates of a summary that are added up."""
 
-COUNTS = ("indistinguishable", "undecided", "attractors")
+COUNTS = ("indistinguishable", "undecided")
 """Numbers of a summary that are added up."""
 
 SUMMED = (
@@ -233,14 +232,10 @@ def _checked(
     names = {"conditions": conditions, "held_out": held_out[0], "held_out_conditions": held_out[1]}
     states, theirs = held_out
     if conditions is None or (states is None) != (theirs is None):
-        missing = (
-            "conditions"
-            if conditions is None
-            else ("held_out" if states is None else "held_out_conditions")
-        )
+        given_names = [name for name, value in names.items() if value is not None]
+        missing = next(name for name, value in names.items() if value is None)
         raise MnemoscopeError(
-            f"{' and '.join(name for name, value in names.items() if value is not None)} without "
-            f"{missing}",
+            f"{' and '.join(given_names)} without {missing}",
             expected="a condition for each example and for each held-out one",
             todo=f"pass {missing}= too",
         )
@@ -249,10 +244,10 @@ def _checked(
         "among": isinstance(among, Tensor),
         f"unit={given['unit']!r}": isinstance(given["unit"], str),
     }
-    for told, is_so in refused.items():
-        if is_so:
+    for name, is_given in refused.items():
+        if is_given:
             raise MnemoscopeError(
-                f"{told} with conditions",
+                f"{name} with conditions",
                 expected="a module or a callable f(z, c), all its examples, and one unit",
                 todo="pass the module itself"
                 if isinstance(f, SelfMap)
@@ -321,14 +316,16 @@ def merged(
     recall = pl.concat([_named(p, p.audit.recall) for p in parts]).sort(
         "corruption", "strength", "example", maintain_order=True
     )
-    told = None
-    if held_out is not None:
-        table = pl.concat([_membership(part) for part in parts]).sort(
-            "member", "index", descending=[True, False]
-        )
-        told = judge(table, X.cpu(), held_out.cpu(), seed=seed)
+    separated = None
+    table = pl.concat([_membership(part) for part in parts]).sort(
+        "member", "index", descending=[True, False]
+    )
+    if held_out is not None and len(table):
+        # Conditions without held-out data have no scores.
+        rows = table.filter("member")["index"].to_list()
+        separated = judge(table, X[rows].cpu(), held_out.cpu(), seed=seed)
     summary = _summary(parts, X.cpu(), examples, attractors)
-    summary["membership"] = None if told is None else told.summary()
+    summary["membership"] = None if separated is None else separated.summary()
     summary["conditions"] = {
         "values": [part.group.condition.tolist() for part in parts],
         "examples": _condition_of(parts, len(X)),
@@ -354,8 +351,8 @@ def merged(
         plane=first.plane
         if plane is None
         else _moved(audits[plane].plane, begin[plane], "attractor"),
-        membership=first.membership if told is None else told.table,
-        roc=first.roc if told is None else told.roc,
+        membership=first.membership if separated is None else separated.table,
+        roc=first.roc if separated is None else separated.roc,
         summary={**summary, "verdict": verdict(summary)},
         provenance={
             **first.provenance,
@@ -425,16 +422,12 @@ def _summary(
 ) -> dict[str, Any]:
     summaries = [part.audit.summary for part in parts]
     first = summaries[0]
-    spurious = attractors.filter("spurious")
     distinct = sum(s["disclosed"]["total"] for s in summaries)
     again = {pair[1] for pair in _within_groups(parts)}
     shown = examples.filter(~pl.col("index").is_in(list(again)))["disclosed"].sum()
     reached = [s["reached_from_noise"] for s in summaries]
     loss = math.fsum(examples["loss"]) / len(X)
-    outputs = torch.cat([part.outputs for part in parts])
-    outputs = outputs[torch.isfinite(outputs).flatten(1).all(dim=1)].cpu()
-    median = float(distance_to_span(outputs, X).median()) / first["unit"] if len(outputs) else None
-    certified = [s["certified"] for s in summaries]
+    outputs = torch.cat([part.outputs for part in parts]).cpu()
     return {
         **first,
         "examples": len(X),
@@ -444,16 +437,13 @@ def _summary(
         "reached_from_noise": {
             name: sum(r[name] for r in reached) for name in ("count", "total", "starts")
         },
-        "spurious": spurious.filter(pl.col("kind") == "fixed_point").height,
-        "cycles": spurious.filter(pl.col("kind") == "cycle").height,
-        "nearest_spurious": nearest_of(spurious),
+        **counted(attractors),
         "loss": loss,
         "training_loss": loss,
         "interpolated": loss <= 1.01 * INTERPOLATION,
-        "span_distance": {"median": median, "inputs": len(outputs)},
-        "effective_rank": ranks(X, outputs),
+        **spanned(X, outputs, first["unit"]),
         "duplicates": [list(pair) for pair in duplicates(X)],
-        "certified": _sum(certified),
+        "certified": _sum([s["certified"] for s in summaries]),
         "certified_why_not": first["certified_why_not"],
         "controls": _controls([s["controls"] for s in summaries]),
         "seconds": sum(s["seconds"] for s in summaries),
@@ -478,8 +468,11 @@ def _sum(rates: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
     return {**had[0], **total}
 
 
-def _controls(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The controls over all conditions."""
+def _controls(each: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    """Adds up the controls of all conditions; None where they were left out."""
+    each = [one for one in each if one is not None]
+    if not each:
+        return None
     untrained = [one["untrained"] for one in each]
     why_not = next((one["why_not"] for one in untrained if "why_not" in one), None)
     unseen = [one["held_out"] for one in each]
@@ -510,7 +503,7 @@ def _place(part: Part) -> dict[str, Any]:
 def _strips(
     parts: Sequence[Part],
 ) -> tuple[dict[str, Tensor], dict[str, Any] | None, dict[str, Any] | None]:
-    """Strips of all conditions, in the order of the examples, and what is told of them."""
+    """Joins the strips of all conditions in the order of the examples, and their captions."""
     frames: dict[str, Tensor] = {}
     captions: dict[str, dict[str, Any] | None] = {}
     for name, lists in (("recall_frames", ("recalled",)), ("noise_frames", ("kinds", "examples"))):

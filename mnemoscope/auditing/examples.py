@@ -230,7 +230,7 @@ def _joined(parts: Sequence[Linearized]) -> Linearized:
         spectral_radius_interval=together("spectral_radius_interval"),
         upper=torch.cat([part.upper for part in parts]),
         error_bound=together("error_bound"),
-        contractive=tuple(told for part in parts for told in part.contractive),
+        contractive=tuple(answer for part in parts for answer in part.contractive),
         operator_norm=together("operator_norm"),
         spectra=pl.concat(tables),
     )

@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from mnemoscope.auditing.checkpoint import read_parts, write_parts
 from mnemoscope.dynamics.states import rms
 from mnemoscope.errors import MnemoscopeError
+from mnemoscope.maps import SelfMap
+from mnemoscope.provenance import checksum, versions, weights_checksum
 
 EVERY = 60.0
 """Time between two checkpoints (s)."""
+
+PROBED = 4
+"""Examples whose images tell a map from another one."""
 
 SAME = 1e-5
 """Values of one map at the same states differ by less (RMS, in units), on any number of threads:
@@ -89,8 +94,34 @@ class Parts:
         if self._path is not None and self._path.exists():
             self._restore(read_parts(self._path, probe.device))
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._done
+    @classmethod
+    def of_map(
+        cls,
+        path: str | os.PathLike[str] | None,
+        f: SelfMap,
+        X: Num[Tensor, "n *shape"],
+        identity: dict[str, Any],
+        **options: Any,
+    ) -> "Parts":
+        """The parts of a measurement of a map at examples.
+
+        Args:
+            path: The file of the checkpoint; None keeps nothing.
+            f: The map, in the unit of the measurement.
+            X: `(n, *shape)`, the examples.
+            identity: What else tells this measurement from others: JSON values.
+            **options: `leaves_out` and `tell`.
+
+        Raises:
+            MnemoscopeError: as the constructor.
+        """
+        if path is None:
+            return cls(None, {}, f.batch(X[:0]), **options)
+        same = {
+            "data": checksum(X), "weights": weights_checksum(f.modules), "unit": f.unit,
+            "dtype": str(f.dtype), "version": versions()["mnemoscope"],
+        }  # fmt: skip
+        return cls(path, {**same, **identity}, f(f.batch(X[:PROBED])) / f.unit, **options)
 
     def part(
         self,
@@ -191,5 +222,5 @@ def _alike(theirs: Tensor, mine: Tensor) -> bool:
 
 
 def _brief(value: Any) -> str:
-    told = str(value)
-    return told if len(told) <= 40 else f"{told[:12]}…"
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:12]}…"

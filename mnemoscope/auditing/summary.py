@@ -53,7 +53,6 @@ def summarize(
         sum(int((part.status == status).sum()) for part in noise)
         for status in (Status.UNSETTLED, Status.LEFT_DOMAIN)
     )
-    spurious = attractors.filter("spurious")
     loss = float(examined.residual.double().square().mean())
     if record is not None and record.targets:
         # It was not fitted to reproduce these examples, so only its record knows how well it fits.
@@ -62,7 +61,6 @@ def summarize(
         # A hundredth more than `tol`: the order of a sum depends on how a batch is cut.
         training_loss = loss
         interpolated = loss <= 1.01 * (INTERPOLATION if record is None else record.tol)
-    outputs = outputs[torch.isfinite(outputs).flatten(1).all(dim=1)]
     return {
         "examples": len(X),
         "stored": rate(radii.count(examined.stored), radii.total),
@@ -82,29 +80,28 @@ def summarize(
             "total": radii.total,
             "starts": starts,
         },
-        "attractors": len(attractors),
-        "spurious": spurious.filter(pl.col("kind") == "fixed_point").height,
-        "cycles": spurious.filter(pl.col("kind") == "cycle").height,
-        "nearest_spurious": nearest_of(spurious),
+        **counted(attractors),
         "unsettled": rate(late, starts),
         "left_domain": rate(left, starts),
         "loss": loss,
         "training_loss": training_loss,
         "interpolated": interpolated,
-        "span_distance": {
-            "median": float(distance_to_span(outputs, X).median()) / unit if len(outputs) else None,
-            "inputs": len(outputs),
-        },
-        "effective_rank": ranks(X, outputs),
+        **spanned(X, outputs, unit),
         "duplicates": [list(pair) for pair in duplicates(X)],
     }
 
 
-def nearest_of(spurious: pl.DataFrame) -> dict[str, Any] | None:
-    """The spurious attractor nearest to an example, that example, and the distance in units."""
+def counted(attractors: pl.DataFrame) -> dict[str, Any]:
+    """Counts the attractors and the spurious ones, and finds the spurious one nearest to data."""
+    spurious = attractors.filter("spurious")
     row = next(spurious.sort("distance").head(1).iter_rows(named=True), None)
-    return row and {
-        "attractor": row["id"], "example": row["nearest_example"], "distance": row["distance"],
+    return {
+        "attractors": len(attractors),
+        "spurious": spurious.filter(pl.col("kind") == "fixed_point").height,
+        "cycles": spurious.filter(pl.col("kind") == "cycle").height,
+        "nearest_spurious": row and {
+            "attractor": row["id"], "example": row["nearest_example"], "distance": row["distance"],
+        },
     }  # fmt: skip
 
 
@@ -114,13 +111,20 @@ def rate(count: int, total: int) -> dict[str, Any]:
     return {"count": count, "total": total, "low": float(low), "high": float(high)}
 
 
-def ranks(X: Float[Tensor, "n *shape"], outputs: Float[Tensor, "h *shape"]) -> dict[str, Any]:
-    """The effective ranks of the examples and of what the map makes of fresh inputs."""
+def spanned(
+    X: Float[Tensor, "n *shape"], outputs: Float[Tensor, "h *shape"], unit: float
+) -> dict[str, Any]:
+    """Compares the images of fresh inputs, where they are finite, with the span of the examples."""
+    outputs = outputs[torch.isfinite(outputs).flatten(1).all(dim=1)]
+    median = float(distance_to_span(outputs, X).median()) / unit if len(outputs) else None
     examples, images = effective_rank(X), effective_rank(outputs)
     return {
-        "examples": examples.participation,
-        "examples_count": examples.count,
-        "outputs": images.participation,
-        "outputs_count": images.count,
-        "threshold": examples.threshold,
+        "span_distance": {"median": median, "inputs": len(outputs)},
+        "effective_rank": {
+            "examples": examples.participation,
+            "examples_count": examples.count,
+            "outputs": images.participation,
+            "outputs_count": images.count,
+            "threshold": examples.threshold,
+        },
     }

@@ -54,11 +54,11 @@ def end_interrupted(missing: "Sequence[str]", written: "Sequence[Path]") -> NoRe
     Raises:
         KeyboardInterrupt: always.
     """
-    told = "the results that were there stay as they were"
+    outcome = "the results that were there stay as they were"
     if written:
         pages = " and ".join(str(path) for path in written)
-        told = f"{pages} {'hold' if len(written) > 1 else 'holds'} what was finished"
+        outcome = f"{pages} {'hold' if len(written) > 1 else 'holds'} what was finished"
     raise KeyboardInterrupt(
-        f"audit interrupted before: {', '.join(missing)} ({told}); expected it to run to its end; "
+        f"audit interrupted before: {', '.join(missing)} ({outcome}); expected it to run to its end; "
         f"to go on from there, run the same command again: {command()}"
     )

@@ -135,7 +135,9 @@ def _not_made(summary: dict[str, Any]) -> list[str]:
             f"The audit was interrupted. It lacks: {', '.join(missing)}. What it says of "
             "attractors and disclosed examples is a part of what a whole one finds."
         )
-    if not summary.get("membership") and "membership" not in (missing or []):
+    if left_out := summary.get("left_out"):
+        told.append(f"Left out: {', '.join(left_out)}.")
+    if not summary.get("membership") and "membership" not in [*(missing or []), *(left_out or [])]:
         told.append(
             "Whether scores tell examples from others was not measured: no held-out data was given."
         )

@@ -189,3 +189,25 @@ def test_what_does_not_fit_is_refused(options, told):
 def test_a_self_map_takes_no_conditions():
     with pytest.raises(mn.MnemoscopeError, match="a SelfMap with conditions"):
         mn.audit(mn.SelfMap(lambda z: z, shape=(4,)), X, conditions=LABELS)
+
+
+def test_a_condition_without_held_out_data_has_no_scores():
+    some = HELD_OUT_LABELS < 2
+    audit = mn.audit(
+        Attention(), X, conditions=LABELS, held_out=HELD_OUT[some],
+        held_out_conditions=HELD_OUT_LABELS[some], **SOME,
+    )  # fmt: skip
+    members = audit.membership.filter("member")["index"].to_list()
+    assert members == (LABELS < 2).nonzero()[:, 0].tolist()
+    assert audit.summary["membership"]["members"] == 6
+
+
+def test_parts_may_be_left_out():
+    parts = ("controls", "membership")
+    audit = mn.audit(
+        Attention(), X, conditions=LABELS, held_out=HELD_OUT, held_out_conditions=HELD_OUT_LABELS,
+        leaves_out=parts.__contains__, **SOME,
+    )  # fmt: skip
+    assert audit.summary["left_out"] == ["membership", "controls"]
+    assert audit.summary["controls"] is None
+    assert audit.summary["membership"] is None

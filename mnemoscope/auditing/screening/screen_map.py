@@ -16,7 +16,7 @@ from jaxtyping import Bool, Int, Num, Shaped
 from torch import Tensor
 
 from mnemoscope.auditing.audit import Audit
-from mnemoscope.auditing.audit_map import PROBED, audit
+from mnemoscope.auditing.audit_map import audit
 from mnemoscope.auditing.conditional import Conditional, at_condition, audit_each, groups
 from mnemoscope.auditing.parts import Interrupted, Parts
 from mnemoscope.auditing.screening.drift import Drift, drift
@@ -37,7 +37,6 @@ from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
-from mnemoscope.provenance import checksum, versions, weights_checksum
 
 BLOCK = 2**14
 """Examples of the pass that are measured at once: what Ctrl-C can cost."""
@@ -114,13 +113,13 @@ def screen(
     with ExitStack() as stack:
         for g, rows in every:
             stack.enter_context(g.evaluating())
-            some = X if rows is None else rows
-            ends = [0, len(some) // 2, len(some) - 1]
-            check_map(g, X[ends] if rows is None else X[rows[ends].to(X.device)], finite=False)
+            ends = rows[[0, len(rows) // 2, len(rows) - 1]]
+            check_map(g, X[ends.to(X.device)], finite=False)
         cost = plan(f, X)
         _log.info("%s", cost)
         tell(str(cost))
-        passed = _kept(checkpoints, f, X)
+        kept_in = None if checkpoints is None else Path(checkpoints) / "pass.safetensors"
+        passed = Parts.of_map(kept_in, f, X, {})
         found, taken = _pass_over(every, X, cost.batch_size, passed)
     order = order_of(found)
     some = drawn(len(X), sample, seed)
@@ -194,29 +193,18 @@ def screen(
     return result
 
 
-def _kept(checkpoints: str | os.PathLike[str] | None, f: SelfMap, X: Tensor) -> Parts:
-    """The parts of the pass, those finished that an earlier process left."""
-    if checkpoints is None:
-        return Parts(None, {}, f.batch(X[:0]))
-    identity = {
-        "data": checksum(X), "weights": weights_checksum(f.modules), "unit": f.unit,
-        "dtype": str(f.dtype), "version": versions()["mnemoscope"],
-    }  # fmt: skip
-    return Parts(Path(checkpoints) / "pass.safetensors", identity, f(f.batch(X[:PROBED])) / f.unit)
-
-
 def _maps(
     f: Any, X: Tensor, conditions: Tensor | None, unit: float | None
-) -> tuple[list[tuple[SelfMap, Tensor | None]], SelfMap]:
+) -> tuple[list[tuple[SelfMap, Tensor]], SelfMap]:
     """The map of each condition with the indices of its examples, and the first of these maps.
 
-    Without conditions it is one map, of all examples (None).
+    Without conditions it is one map, of all examples.
     """
     if conditions is None:
         f = as_self_map(f, X.shape[1:])
         check_whole_set(f, X)
         f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
-        return [(f, None)], f
+        return [(f, torch.arange(len(X)))], f
     scale, maps = unit, []
     for group in groups(torch.as_tensor(conditions), len(X), "conditions"):
         g = as_self_map(at_condition(f, group.condition), X.shape[1:])
@@ -228,21 +216,19 @@ def _maps(
 
 
 def _pass_over(
-    maps: list[tuple[SelfMap, Tensor | None]], X: Tensor, size: int, kept: Parts
+    maps: list[tuple[SelfMap, Tensor]], X: Tensor, size: int, kept: Parts
 ) -> tuple[Drift, float]:
     """The drift of all examples, and the seconds that it took."""
     begun = time.perf_counter()
     found: list[dict[str, Tensor]] = []
     for number, (f, rows) in enumerate(maps):
-        for first in range(0, len(X) if rows is None else len(rows), BLOCK):
-            block = slice(first, first + BLOCK)
-            some = X[block] if rows is None else X[rows[block].to(X.device)]
+        for first in range(0, len(rows), BLOCK):
+            some = X[rows[first : first + BLOCK].to(X.device)]
             name = f"pass {number} {first}"
             found.append(kept.part(name, partial(_drift, f, some, size), {}))
             if kept.missing:
                 raise KeyboardInterrupt
-    order = [rows for _, rows in maps if rows is not None]
-    place = torch.cat(order).argsort() if order else slice(None)
+    place = torch.cat([rows for _, rows in maps]).argsort()
     whole = Drift(
         *(
             torch.cat([part[name] for part in found])[place]
