@@ -59,6 +59,6 @@ def end_interrupted(missing: "Sequence[str]", written: "Sequence[Path]") -> NoRe
         pages = " and ".join(str(path) for path in written)
         outcome = f"{pages} {'hold' if len(written) > 1 else 'holds'} what was finished"
     raise KeyboardInterrupt(
-        f"audit interrupted before: {', '.join(missing)} ({outcome}); expected it to run to its end; "
-        f"to go on from there, run the same command again: {command()}"
+        f"audit interrupted before: {', '.join(missing)} ({outcome}); expected it to run to its "
+        f"end; to go on from there, run the same command again: {command()}"
     )
