@@ -25,8 +25,8 @@ import torch
 import training_step
 from timing import PAIRS, table
 
-from mnemoscope.files import replacing
-from mnemoscope.provenance import versions
+from mnemoscope.base.files import replacing
+from mnemoscope.base.provenance import versions
 
 RESULTS = Path(__file__).parent / "results.md"
 

@@ -21,8 +21,8 @@ import mnemoscope as mn
 from mnemoscope.auditing.screening.drift import EVALUATIONS, drift
 from mnemoscope.auditing.screening.plan import plan
 from mnemoscope.auditing.whole_set import check_whole_set, parts
+from mnemoscope.base.unit import unit_of
 from mnemoscope.dynamics.neighbours import nearest_among
-from mnemoscope.unit import unit_of
 
 EXAMPLES, ENTRIES = 50_000, 784
 

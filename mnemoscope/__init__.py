@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from mnemoscope.auditing import Screen as Screen
     from mnemoscope.auditing import audit as audit
     from mnemoscope.auditing import screen as screen
+    from mnemoscope.base.errors import DivergenceError as DivergenceError
+    from mnemoscope.base.errors import DivergenceWarning as DivergenceWarning
+    from mnemoscope.base.errors import MnemoscopeError as MnemoscopeError
+    from mnemoscope.base.stats import wilson as wilson
     from mnemoscope.data import load_data as load_data
     from mnemoscope.dynamics import Census as Census
     from mnemoscope.dynamics import FixedPoints as FixedPoints
@@ -45,14 +49,10 @@ if TYPE_CHECKING:
     from mnemoscope.dynamics import good_turing as good_turing
     from mnemoscope.dynamics import iterate as iterate
     from mnemoscope.dynamics import refine as refine
-    from mnemoscope.errors import DivergenceError as DivergenceError
-    from mnemoscope.errors import DivergenceWarning as DivergenceWarning
-    from mnemoscope.errors import MnemoscopeError as MnemoscopeError
     from mnemoscope.extraction import Extraction as Extraction
     from mnemoscope.extraction import Recovery as Recovery
     from mnemoscope.extraction import extract as extract
     from mnemoscope.extraction import recover as recover
-    from mnemoscope.intervals import wilson as wilson
     from mnemoscope.linalg import AccuracyWarning as AccuracyWarning
     from mnemoscope.linalg import ConvergenceWarning as ConvergenceWarning
     from mnemoscope.linalg import Spectrum as Spectrum
@@ -67,9 +67,12 @@ if TYPE_CHECKING:
     from mnemoscope.maps import SelfMap as SelfMap
     from mnemoscope.maps import Wrapped as Wrapped
     from mnemoscope.maps import load_map as load_map
+    from mnemoscope.measure import audit_replicas as audit_replicas
     from mnemoscope.monitoring import Monitor as Monitor
+    from mnemoscope.report import write_report as write_report
     from mnemoscope.training import Fit as Fit
     from mnemoscope.training import Replicas as Replicas
+    from mnemoscope.training import replica_spectral_radius as replica_spectral_radius
     from mnemoscope.training import train as train
     from mnemoscope.training import train_replicas as train_replicas
 
@@ -78,21 +81,23 @@ __version__ = "0.1.0"
 _HOMES = {
     "auditing": ("Audit", "Screen", "audit", "screen"),
     "extraction": ("Extraction", "Recovery", "extract", "recover"),
+    "measure": ("audit_replicas",),
     "monitoring": ("Monitor",),
     "data": ("load_data",),
     "dynamics": (
         "Census", "FixedPoints", "Orbits", "Starts", "Status", "find_attractors",
         "find_fixed_points", "good_turing", "iterate", "refine",
     ),
-    "errors": ("DivergenceError", "DivergenceWarning", "MnemoscopeError"),
-    "intervals": ("wilson",),
+    "base.errors": ("DivergenceError", "DivergenceWarning", "MnemoscopeError"),
+    "base.stats": ("wilson",),
     "linalg": (
         "AccuracyWarning", "ConvergenceWarning", "Spectrum", "distance_to_span", "effective_rank",
         "jacobian_singular_values", "jacobian_spectrum", "operator_norm", "spectral_radius",
         "spectrum",
     ),
     "maps": ("BlackBox", "SelfMap", "Wrapped", "load_map"),
-    "training": ("Fit", "Replicas", "train", "train_replicas"),
+    "report": ("write_report",),
+    "training": ("Fit", "Replicas", "replica_spectral_radius", "train", "train_replicas"),
 }  # fmt: skip
 
 _PACKAGES = (

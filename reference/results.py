@@ -27,7 +27,7 @@ DESIGN = {
         "training.optimizer": ["adam", "rmsprop", "gradient_descent", "sgd", "lbfgs"],
     },
     "seeds": 5,
-    "measure": {"take": ["stored", "contraction", "endings"]},
+    "measure": {"take": ["stored", "contraction", "outcomes"]},
 }
 """A sweep of 200 runs."""
 

@@ -9,9 +9,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mnemoscope.auditing.tables import ATTRACTORS
+from mnemoscope.base.stats import wilson
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.ended import Ended
-from mnemoscope.intervals import wilson
+from mnemoscope.dynamics.outcomes import Outcomes
 
 
 def attractors_table(
@@ -19,7 +19,7 @@ def attractors_table(
     nearest_example: Int[Tensor, " m"],
     distance: Tensor,
     spurious: Tensor,
-    noise: Sequence[Ended],
+    noise: Sequence[Outcomes],
 ) -> pl.DataFrame:
     """A row for each attractor, largest basin first: `ATTRACTORS`.
 
@@ -48,7 +48,7 @@ def attractors_table(
     ).sort("starts", descending=True, maintain_order=True)
 
 
-def pooled_counts(atlas: Atlas, noise: Sequence[Ended]) -> tuple[Int[Tensor, " m"], int]:
+def pooled_counts(atlas: Atlas, noise: Sequence[Outcomes]) -> tuple[Int[Tensor, " m"], int]:
     """How many starts of the noise distributions ended at each attractor, and of how many."""
     count = torch.zeros(len(atlas), dtype=torch.int64)
     total = 0

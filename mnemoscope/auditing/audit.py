@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mnemoscope.auditing.tables import SCHEMAS
-from mnemoscope.errors import MnemoscopeError, shortened
-from mnemoscope.files import replacing
-from mnemoscope.publishing import check_name, finish, publishing
-from mnemoscope.small_files import check_regular, read_json
+from mnemoscope.base.errors import MnemoscopeError, shortened
+from mnemoscope.base.files import replacing
+from mnemoscope.base.publishing import check_name, finish, publishing
+from mnemoscope.base.small_files import check_regular, read_json
+from mnemoscope.base.text import plain
 
 FORMAT = "mnemoscope-audit/3"
 """What `audit.json` says of itself."""
@@ -154,32 +154,10 @@ class Audit:
                 todo="audit again",
             ) from error
 
-    def to_html(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the report: one HTML file that opens with no network.
-
-        Raises:
-            MnemoscopeError: the path cannot be written to.
-        """
-        # The one arrow against the layers: a report is what one asks an audit for.
-        from mnemoscope.report import write_page
-
-        return write_page(self, path)
-
 
 def audit_files() -> list[str]:
     """The names of all files of an audit."""
     return [PICTURES, *(f"{name}.parquet" for name in SCHEMAS), INDEX]
-
-
-def plain(value: Any) -> Any:
-    """The value with NaN and infinity as None and tuples as lists: what JSON can hold."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
 
 
 def _digest(path: Path) -> str:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Num, Shaped
 from torch import Tensor
 
 from mnemoscope.auditing.attractors import attractors_table
-from mnemoscope.auditing.audit import Audit, plain
+from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.basins import basins_table, from_noise, starts_table
 from mnemoscope.auditing.certificates import Certified, certify_examples
 from mnemoscope.auditing.conditional import Conditional, audit_each
@@ -32,25 +32,26 @@ from mnemoscope.auditing.summary import summarize
 from mnemoscope.auditing.tables import HISTORY, MEMBERSHIP, PLANE, RECALL, ROC
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.auditing.whole_set import check_whole_set
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.provenance import checksum, versions, weights_checksum
+from mnemoscope.base.text import plain
+from mnemoscope.base.unit import feature_units, uneven_features
 from mnemoscope.data import CORRUPTIONS, corrupt
 from mnemoscope.data.given import given_examples
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import representatives
-from mnemoscope.dynamics.ended import from_blocks
 from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions
+from mnemoscope.dynamics.outcomes import outcomes_of_blocks
 from mnemoscope.dynamics.starts import STARTS, Range, Starts, block_size
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.feature_units import in_feature_units
 from mnemoscope.maps.prediction_check import check_prediction
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.maps.wrapped import refuse_range
 from mnemoscope.nets import Network, TrainingRecord
-from mnemoscope.provenance import checksum, versions, weights_checksum
-from mnemoscope.unit import feature_units, uneven_features
 
 PER_FEATURE = "per_feature"
 """The unit that gives each entry of a state one of its own."""
@@ -128,7 +129,7 @@ def audit(
             about a second for each.
         batch_size: States worked on at once; by default what is fast and fits into memory.
         unit: The scale of the data, of which tolerances, distances and noise are shares (default:
-            the map's, else that of `X`; see `mnemoscope.unit`). `per_feature`: each entry of a
+            the map's, else that of `X`; see `mnemoscope.base.unit`). `per_feature`: each entry of a
             state has a unit of its own, its range over `X` (`mnemoscope.maps.feature_units`).
         name: What to call the map in the report.
         source: How the data were loaded, for the provenance; JSON values.
@@ -250,7 +251,7 @@ def audit(
             blocks = held_out.split(block_size(f.size))
             atlas, part = parts.part(
                 "orbits from held-out data",
-                partial(from_blocks, f, atlas, "held_out", blocks, **options),
+                partial(outcomes_of_blocks, f, atlas, "held_out", blocks, **options),
                 (atlas, None),
             )
             ended += [] if part is None else [part]

@@ -27,12 +27,12 @@ from mnemoscope.auditing.effort import (
 from mnemoscope.auditing.parts import Interrupted, Parts
 from mnemoscope.auditing.verdict import verdict
 from mnemoscope.auditing.whole_set import check_whole_set
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.provenance import checksum
 from mnemoscope.data.given import given_examples
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
-from mnemoscope.provenance import checksum
 
 PILOTS = (
     Amounts(examples=3, starts=16, trials=1, certificates=1),

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.tables import BASINS, STARTS
+from mnemoscope.base.stats import wilson
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.ended import Ended, bred_blocks, from_blocks, reached_by
 from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import OrbitOptions, Status
+from mnemoscope.dynamics.outcomes import Outcomes, bred_blocks, outcomes_of_blocks, reached_by
 from mnemoscope.dynamics.starts import Range, Starts
-from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 
 BREEDING_ROUNDS = 6
@@ -31,33 +31,33 @@ def from_noise(
     starts: int,
     seed: int,
     **options: Unpack[OrbitOptions],
-) -> tuple[Atlas, list[Ended]]:
+) -> tuple[Atlas, list[Outcomes]]:
     """Starts that need no data but its range: each kind of noise, then starts bred from the finds.
 
     The bred starts come from attractors that noise reached, never from examples.
     """
-    ended: list[Ended] = []
+    ended: list[Outcomes] = []
     for offset, kind in enumerate(kinds):
         blocks = Starts(kind, starts, span, seed=seed + offset).blocks(
             f.shape, dtype=f.dtype, device=f.device
         )
-        atlas, part = from_blocks(f, atlas, kind, blocks, **options)
+        atlas, part = outcomes_of_blocks(f, atlas, kind, blocks, **options)
         ended.append(part)
-    offspring: list[Ended] = []
+    offspring: list[Outcomes] = []
     reached = reached_by(ended)
     for turn in range(BREEDING_ROUNDS):
         if len(reached) < 2:
             break
         parents = atlas.states[torch.isin(atlas.owner, reached)]
         blocks = bred_blocks(parents, starts, seed=seed + 1000 * turn)
-        atlas, part = from_blocks(f, atlas, "bred", blocks, **options)
+        atlas, part = outcomes_of_blocks(f, atlas, "bred", blocks, **options)
         offspring.append(part)
         before, reached = len(reached), reached_by([*ended, *offspring])
         if len(reached) == before:
             break
     if offspring:
         ended.append(
-            Ended(
+            Outcomes(
                 "bred",
                 torch.cat([part.labels for part in offspring]),
                 torch.cat([part.status for part in offspring]),
@@ -69,7 +69,7 @@ def from_noise(
 
 
 def starts_table(
-    ended: Sequence[Ended],
+    ended: Sequence[Outcomes],
     matches: Bool[Tensor, " m"],
     period: Int[Tensor, " m"],
     examined: Examined,
@@ -110,7 +110,7 @@ def starts_table(
     return pl.DataFrame(rows, schema=STARTS)
 
 
-def basins_table(ended: Sequence[Ended]) -> pl.DataFrame:
+def basins_table(ended: Sequence[Outcomes]) -> pl.DataFrame:
     """A row for each distribution and each attractor it reached: `BASINS`."""
     frames = [pl.DataFrame(schema=BASINS)]
     for part in ended:

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.summary import rate
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.states import rms
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
 from mnemoscope.theory import certify_all
 

@@ -23,15 +23,15 @@ from mnemoscope.auditing.plane import BasinPlane
 from mnemoscope.auditing.recall import Recalled
 from mnemoscope.auditing.roc import Separation
 from mnemoscope.auditing.two_sample import TwoSample
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.ended import Ended
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.dynamics.outcomes import Outcomes
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
 
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        Atlas, BasinPlane, Certified, Controls, Ended, Linearized, Looked, Measured, Membership,
+        Atlas, BasinPlane, Certified, Controls, Outcomes, Linearized, Looked, Measured, Membership,
         Recalled, Separation, Strips, TwoSample,
     )
 }  # fmt: skip

@@ -18,7 +18,7 @@ import polars as pl
 from mnemoscope.auditing.finding_facts import WITH_DATA
 from mnemoscope.auditing.tables import NOISE
 from mnemoscope.auditing.wording import damage
-from mnemoscope.intervals import wilson
+from mnemoscope.base.stats import wilson
 
 if TYPE_CHECKING:
     from mnemoscope.auditing.audit import Audit

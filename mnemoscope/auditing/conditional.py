@@ -24,16 +24,16 @@ from mnemoscope.auditing.recall import recall_curves
 from mnemoscope.auditing.summary import INTERPOLATION, counted, rate, spanned
 from mnemoscope.auditing.tables import BASINS, EXAMPLES
 from mnemoscope.auditing.verdict import verdict
+from mnemoscope.base.errors import MnemoscopeError, shortened
+from mnemoscope.base.provenance import checksum
+from mnemoscope.base.unit import unit_of
 from mnemoscope.data import duplicates
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.stored import disclosed
-from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import as_self_map
-from mnemoscope.provenance import checksum
-from mnemoscope.unit import unit_of
 
 Conditional = Callable[..., Tensor] | nn.Module
 """A map `f(z, c)` of a batch of states and a batch of conditions."""

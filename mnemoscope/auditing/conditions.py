@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from mnemoscope.auditing.tables import SCORES
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,

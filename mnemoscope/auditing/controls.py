@@ -21,14 +21,14 @@ from mnemoscope.auditing.examples import Examined, Linearized, examine
 from mnemoscope.auditing.recall import measure_recall
 from mnemoscope.auditing.summary import rate
 from mnemoscope.auditing.tables import NOISE, SPECTRA
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.given import given_examples
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.ended import Ended, reached_by
 from mnemoscope.dynamics.orbits import OrbitOptions
+from mnemoscope.dynamics.outcomes import Outcomes, reached_by
 from mnemoscope.dynamics.starts import STARTS, Range
 from mnemoscope.dynamics.stored import MATCH_TOL
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.linalg import spectral_radius
 from mnemoscope.linalg.bounded import DENSE_BOUND_SIZE
 from mnemoscope.maps import SelfMap, check_map
@@ -142,7 +142,7 @@ def controls(
     starts: int = EACH,
     trials: int = TRIALS,
     known: Linearized | None = None,
-    drawn: tuple[Atlas, list[Ended]] | None = None,
+    drawn: tuple[Atlas, list[Outcomes]] | None = None,
     max_products: int = 2_000,
     start_kinds: Sequence[str] = tuple(STARTS),
     **options: Unpack[OrbitOptions],
@@ -194,7 +194,7 @@ def controls(
     if known is not None and not (drawn and len(X) <= EXAMPLES):
         known = known.at(_chosen(X, seed))
 
-    def from_noise_of(g: SelfMap) -> tuple[Atlas, list[Ended]]:
+    def from_noise_of(g: SelfMap) -> tuple[Atlas, list[Outcomes]]:
         with g.evaluating():
             return from_noise(
                 g, Atlas.empty(g), start_kinds, span, starts=starts, seed=seed, **options
@@ -265,7 +265,7 @@ def _plainly_expanding(g: SelfMap, Z: Tensor, max_products: int) -> Linearized |
 def _measure(
     f: SelfMap,
     states: tuple[Tensor, Tensor],
-    drawn: tuple[Atlas, list[Ended]],
+    drawn: tuple[Atlas, list[Outcomes]],
     settings: tuple[float, int, int, int],
     known: Linearized | None = None,
     **options: Unpack[OrbitOptions],

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from mnemoscope.auditing.controls import EACH, EXAMPLES, TRIALS
 from mnemoscope.auditing.frames import NOISE_STRIPS, RECALL_STRIPS
 from mnemoscope.auditing.plane import SIDE
-from mnemoscope.data.whole_numbers import whole_number
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.check import whole_number
+from mnemoscope.base.errors import MnemoscopeError
 
 
 @dataclass(frozen=True)

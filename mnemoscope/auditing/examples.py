@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mnemoscope.auditing.tables import EXAMPLES, NOISE, SPECTRA
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
 from mnemoscope.dynamics.contraction import Contraction, contraction
@@ -23,7 +24,6 @@ from mnemoscope.dynamics.stored import (
     distance_to_attractor,
     match_radii,
 )
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.linalg import decisive_spectrum, distance_to_span, operator_norm
 from mnemoscope.maps import SelfMap
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from mnemoscope.auditing.finding import Certainty, Finding, Kind
-from mnemoscope.auditing.wording import joined, listed
+from mnemoscope.base.text import joined, listed
 
 if TYPE_CHECKING:
     from mnemoscope.auditing.audit import Audit

@@ -14,8 +14,9 @@ import polars as pl
 from mnemoscope.auditing.finding import SEVERITIES, Certainty, Finding
 from mnemoscope.auditing.finding_facts import Facts, measurements
 from mnemoscope.auditing.tables import BASELINE
-from mnemoscope.auditing.wording import damage, interval, joined, nearest_spurious, percent, plural
-from mnemoscope.intervals import wilson
+from mnemoscope.auditing.wording import damage, interval, nearest_spurious
+from mnemoscope.base.stats import wilson
+from mnemoscope.base.text import joined, percent, plural
 
 if TYPE_CHECKING:
     from mnemoscope.auditing.audit import Audit

@@ -11,8 +11,8 @@ from torch import Tensor
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.data import corrupt
 from mnemoscope.dynamics.atlas import Atlas, chart
-from mnemoscope.dynamics.ended import Ended
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions, iterate
+from mnemoscope.dynamics.outcomes import Outcomes
 from mnemoscope.dynamics.states import expand
 from mnemoscope.dynamics.stored import recalled
 from mnemoscope.maps import SelfMap
@@ -81,7 +81,7 @@ def noise_strips(
     f: SelfMap,
     atlas: Atlas,
     example_of: Int[Tensor, " m"],
-    noise: Sequence[Ended],
+    noise: Sequence[Outcomes],
     **options: Unpack[OrbitOptions],
 ) -> Strips | None:
     """An orbit from pure noise to each example that noise reached; None if it reached none."""

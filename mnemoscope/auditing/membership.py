@@ -24,13 +24,13 @@ from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.roc import Curve, Ranked, Separation, resolvable, separations
 from mnemoscope.auditing.tables import BASELINE, MEMBERSHIP, ROC, SCORES
 from mnemoscope.auditing.two_sample import LEAST, TwoSample, two_sample
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.stats import wilson
 from mnemoscope.data import duplicates
 from mnemoscope.data.given import given_examples
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.orbits import OrbitOptions, Status, iterate
 from mnemoscope.dynamics.states import rms
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.intervals import wilson
 from mnemoscope.linalg import decisive_spectrum, operator_norm
 from mnemoscope.linalg.leading import SpectrumOptions
 from mnemoscope.maps import SelfMap, check_map

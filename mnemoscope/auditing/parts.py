@@ -17,10 +17,10 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 from mnemoscope.auditing.checkpoint import read_parts, write_parts
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.provenance import checksum, versions, weights_checksum
 from mnemoscope.dynamics.states import rms
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
-from mnemoscope.provenance import checksum, versions, weights_checksum
 
 EVERY = 60.0
 """Time between two checkpoints (s)."""

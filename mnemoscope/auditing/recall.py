@@ -11,13 +11,13 @@ from torch import Tensor
 
 from mnemoscope.auditing.examples import Examined
 from mnemoscope.auditing.tables import CURVES, RECALL
+from mnemoscope.base.stats import wilson
 from mnemoscope.data import corrupt
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.ended import Ended, from_blocks
 from mnemoscope.dynamics.orbits import OrbitOptions
+from mnemoscope.dynamics.outcomes import Outcomes, outcomes_of_blocks
 from mnemoscope.dynamics.starts import block_size
 from mnemoscope.dynamics.stored import recalled
-from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 
 
@@ -31,7 +31,7 @@ class Recalled:
     """
 
     table: pl.DataFrame
-    ended: Ended | None
+    ended: Outcomes | None
 
 
 def measure_recall(
@@ -54,7 +54,7 @@ def measure_recall(
     if not conditions:
         return atlas, Recalled(pl.DataFrame(schema=RECALL), None)
     copies = _copies(X, conditions, trials, f.unit, torch.Generator(X.device).manual_seed(seed))
-    atlas, ended = from_blocks(f, atlas, "corrupted", copies, **options)
+    atlas, ended = outcomes_of_blocks(f, atlas, "corrupted", copies, **options)
     labels = ended.labels.reshape(len(conditions), trials, len(X))
     count = recalled(labels, atlas, examined.radii, X).sum(1).cpu()
     low, high = wilson(count, trials)

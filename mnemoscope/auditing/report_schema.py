@@ -313,7 +313,7 @@ def report_json(audit: "Audit") -> dict[str, Any]:
         >>> report["schema"], report["summary"]["stored"]["count"], report["findings"][0]["kind"]
         ('mnemoscope-report/1', 1, 'extracted')
     """
-    from mnemoscope.auditing.audit import plain
+    from mnemoscope.base.text import plain
 
     told = {
         "schema": SCHEMA,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from mnemoscope.intervals import wilson
+from mnemoscope.base.stats import wilson
 
 MEMORY = 2**22
 """Weights (states times resamples) that are worked on at once: 32 MiB an array."""

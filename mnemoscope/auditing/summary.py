@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mnemoscope.auditing.examples import Disclosure, Examined
 from mnemoscope.auditing.tables import NOISE
+from mnemoscope.base.stats import wilson
 from mnemoscope.data import duplicates
-from mnemoscope.dynamics.ended import Ended, reached_by
 from mnemoscope.dynamics.orbits import Status
-from mnemoscope.intervals import wilson
+from mnemoscope.dynamics.outcomes import Outcomes, reached_by
 from mnemoscope.linalg import distance_to_span, effective_rank
 from mnemoscope.nets import TrainingRecord
 
@@ -27,7 +27,7 @@ def summarize(
     examined: Examined,
     curves: pl.DataFrame,
     attractors: pl.DataFrame,
-    noise: Sequence[Ended],
+    noise: Sequence[Outcomes],
     record: TrainingRecord | None,
     disclosure: Disclosure,
     unit: float,

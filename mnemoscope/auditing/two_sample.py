@@ -21,8 +21,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
-from mnemoscope.intervals import wilson
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.stats import wilson
 
 LEAST = 10
 """Fewer states than this in a sample: no test. Even told apart perfectly they say little."""

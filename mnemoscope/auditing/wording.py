@@ -1,10 +1,9 @@
 """How findings and comparisons say things: which examples, which damage, shares with intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-MOST_RANGES = 8
-"""Ranges of indices that a sentence names before it says how many more there are."""
+from mnemoscope.base.text import percent
 
 DAMAGE: dict[str, str] = {
     "gaussian": "noise of standard deviation {s:g}",
@@ -54,54 +53,6 @@ def damage(corruption: str, strength: float) -> str:
     return words.format(s=strength, p=round(100 * strength, 6))
 
 
-def listed(indices: Sequence[int]) -> str:
-    """Indices in ranges, the most telling way to name many.
-
-    Example:
-        >>> listed([7, 0, 1, 2, 3, 9])
-        '0–3, 7 and 9'
-        >>> listed([4, 5])
-        '4 and 5'
-    """
-    parts: list[range] = []
-    for index in sorted(indices):
-        if parts and index == parts[-1].stop:
-            parts[-1] = range(parts[-1].start, index + 1)
-        else:
-            parts.append(range(index, index + 1))
-    # Two in a row read better as two.
-    pieces = [piece for part in parts for piece in ([part] if len(part) != 2 else _halves(part))]
-    shown = pieces[:MOST_RANGES]
-    words = [f"{part[0]}–{part[-1]}" if len(part) > 1 else str(part[0]) for part in shown]
-    more = len(indices) - sum(map(len, shown))
-    return joined([*words, f"{more:,} more"] if more else words)
-
-
-def joined(parts: Sequence[str]) -> str:
-    """Parts with commas and an `and` before the last.
-
-    Example:
-        >>> joined(["one", "two", "three"])
-        'one, two and three'
-    """
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
-def percent(share: float) -> str:
-    """A share in percent, 0% and 100% only where they are exact.
-
-    Example:
-        >>> percent(0.98425), percent(0.9996), percent(0.0002)
-        ('98%', '>99.9%', '<0.1%')
-    """
-    if 0 < share < 0.001:
-        return "<0.1%"
-    if 0.999 < share < 1:
-        return ">99.9%"
-    whole = abs(100 * share - round(100 * share)) < 1e-9
-    return f"{share:.{0 if whole or 0.0995 <= share <= 0.99 else 1}%}"
-
-
 def interval(entry: Mapping[str, Any]) -> str:
     """The 95% interval of an entry with `low` and `high`; an empty string where it has none.
 
@@ -111,17 +62,3 @@ def interval(entry: Mapping[str, Any]) -> str:
     """
     low, high = entry.get("low"), entry.get("high")
     return "" if low is None or high is None else f"95% interval {percent(low)} to {percent(high)}"
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun.
-
-    Example:
-        >>> plural(1, "start"), plural(2400, "start")
-        ('1 start', '2,400 starts')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _halves(two: range) -> tuple[range, range]:
-    return two[:1], two[1:]

@@ -18,17 +18,21 @@ import polars as pl
 from altair.typing import ChartType
 from torch import Tensor
 
-import mnemoscope as mn
+from mnemoscope.base.errors import DivergenceError
 from mnemoscope.claims.checks import at_least, at_most
 from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.endings import ENDED, from_noise
 from mnemoscope.claims.rates import NEARLY_ALL, pooled, share, with_rate
 from mnemoscope.claims.scale import Scale
-from mnemoscope.claims.storage import stored_by_each
+from mnemoscope.data import load_data
+from mnemoscope.dynamics.outcomes import OUTCOME_COUNTS, count_outcomes_from_noise
 from mnemoscope.dynamics.starts import STARTS
 from mnemoscope.dynamics.stored import stored_examples
+from mnemoscope.maps import SelfMap
+from mnemoscope.measure.replicas import stored_by_replica
+from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
+from mnemoscope.training import train, train_replicas
 
 BATCHES = 4
 """Mini-batches of an epoch; full batches store far less of many pictures."""
@@ -54,13 +58,13 @@ def experiment(scale: Scale) -> Evidence:
     seeds = list(scale.range(2, 2, 5))
     rows: list[dict[str, object]] = []
     for n in scale.choose((5, 10), (10, 20, 40), (10, 20, 40, 80, 160, 320)):
-        X = mn.load_data("photos", n=n, size=size)
-        spec = mn.nets.FullyConnected(shape=tuple(X.shape[1:]), width=width, depth=depth)
+        X = load_data("photos", n=n, size=size)
+        spec = FullyConnected(shape=tuple(X.shape[1:]), width=width, depth=depth)
         rows += _networks(spec, X, seeds, starts, scale.device)
     told = ""
     if scale.effort == "long":
-        X = mn.load_data("photos", n=500, size=32)
-        spec = mn.nets.FullyConnected(shape=tuple(X.shape[1:]), width=512, depth=8)
+        X = load_data("photos", n=500, size=32)
+        spec = FullyConnected(shape=tuple(X.shape[1:]), width=512, depth=8)
         row, told = headline(spec, X, scale.seed, HEADLINE_STAGES, HEADLINE_STARTS, scale.device)
         rows.append(row)
     table = pl.DataFrame(rows, schema_overrides=dict.fromkeys(COUNTS, pl.Int64))
@@ -68,18 +72,18 @@ def experiment(scale: Scale) -> Evidence:
     return Evidence(_checks(runs), runs, " ".join(filter(None, (_note(runs), told))))
 
 
-COUNTS = ("stored", *ENDED)
+COUNTS = ("stored", *OUTCOME_COUNTS)
 
 
 def _networks(
-    spec: mn.nets.FullyConnected, X: Tensor, seeds: list[int], starts: int, device: str
+    spec: FullyConnected, X: Tensor, seeds: list[int], starts: int, device: str
 ) -> list[dict[str, object]]:
     """A row for each seed."""
-    replicas = mn.train_replicas(
+    replicas = train_replicas(
         spec, X, seeds=seeds, batch_size=max(1, len(X) // BATCHES), max_steps=MOST_STEPS,
         device=device,
     )  # fmt: skip
-    kept = stored_by_each(replicas, X).sum(1).tolist()
+    kept = stored_by_replica(replicas, X).sum(1).tolist()
     found = []
     for r, (net, seed, fit) in enumerate(zip(replicas, seeds, replicas.fits, strict=True)):
         measured = _measured(net, X.to(device), kept[r], starts, seed) if fit.converged else {}
@@ -88,7 +92,7 @@ def _networks(
 
 
 def headline(
-    spec: mn.nets.FullyConnected,
+    spec: FullyConnected,
     X: Tensor,
     seed: int,
     stages: tuple[tuple[float, int], ...],
@@ -113,11 +117,11 @@ def headline(
     loss, steps, stopped = float("nan"), 0, ""
     for lr, updates in stages:
         try:
-            fit = mn.train(
+            fit = train(
                 net, X, lr=lr, schedule="cosine", max_steps=updates, seed=seed,
                 batch_size=min(HEADLINE_BATCH, len(X)),
             )  # fmt: skip
-        except mn.DivergenceError as error:
+        except DivergenceError as error:
             stopped = f", stopped: {error}"
             break
         loss, steps = fit.loss, steps + fit.steps
@@ -125,7 +129,7 @@ def headline(
             break
     trained = time.perf_counter()
     interpolated = not stopped and loss <= 1e-8
-    kept = 0 if stopped else int(stored_examples(mn.SelfMap(net), X.to(device)).sum())
+    kept = 0 if stopped else int(stored_examples(SelfMap(net), X.to(device)).sum())
     measured = {} if stopped else _measured(net, X.to(device), kept, starts, seed)
     row = _row(HEADLINE, X, seed, steps, loss, interpolated, measured)
     told = (
@@ -147,10 +151,8 @@ def headline(
     )
 
 
-def _measured(
-    net: mn.nets.Network, X: Tensor, kept: int, starts: int, seed: int
-) -> dict[str, object]:
-    ended, _ = from_noise(net, X, tuple(STARTS), starts, seed)
+def _measured(net: Network, X: Tensor, kept: int, starts: int, seed: int) -> dict[str, object]:
+    ended, _ = count_outcomes_from_noise(net, X, tuple(STARTS), starts, seed)
     return {"stored": kept, **asdict(ended)}
 
 

@@ -1,22 +1,21 @@
 """All claims: every module of this package that has a `CLAIM`."""
 
-import pkgutil
 from functools import lru_cache
-from importlib import import_module
 
-from mnemoscope import claims as package
+from mnemoscope.base.discovery import entries, modules_in
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.claims.claim import Claim
-from mnemoscope.errors import MnemoscopeError
 
 
 @lru_cache
 def all_claims() -> dict[str, Claim]:
-    """The claims by name, in the order of their numbers."""
-    modules = [
-        import_module(f"{package.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(package.__path__)
+    """Returns the claims by name, in the order of their numbers."""
+    found = [
+        module.CLAIM
+        for module in modules_in("mnemoscope.claims", __file__)
+        if isinstance(vars(module).get("CLAIM"), Claim)
     ]
-    found = [module.CLAIM for module in modules if isinstance(vars(module).get("CLAIM"), Claim)]
+    found += [entry for entry in entries("mnemoscope.claims") if isinstance(entry, Claim)]
     return {claim.name: claim for claim in sorted(found, key=lambda claim: claim.number)}
 
 

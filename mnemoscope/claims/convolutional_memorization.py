@@ -16,15 +16,19 @@ import torch
 from altair.typing import ChartType
 from torch import Tensor, nn
 
-import mnemoscope as mn
 from mnemoscope.claims.checks import at_least
 from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.endings import endings
 from mnemoscope.claims.rates import pooled, share, with_rate
 from mnemoscope.claims.scale import Scale
+from mnemoscope.data import load_data
+from mnemoscope.dynamics import find_attractors
+from mnemoscope.dynamics.outcomes import count_outcomes
 from mnemoscope.dynamics.states import nearest
+from mnemoscope.maps import SelfMap
+from mnemoscope.nets import Convolutional
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
+from mnemoscope.training import train_replicas
 
 SAME_PICTURE = 0.1
 """An output within this RMS distance of a training image is that image, to the eye."""
@@ -79,13 +83,13 @@ def _networks(
 ) -> list[dict[str, object]]:
     """A row for each seed and kind of fresh input. Each network has examples of its own."""
     size = SIZE if data == "photos" else None
-    pictures = mn.load_data(data, n=n * len(seeds) + fresh, size=size).to(device)
+    pictures = load_data(data, n=n * len(seeds) + fresh, size=size).to(device)
     X = pictures[:-fresh].unflatten(0, (len(seeds), n))
-    spec = mn.nets.Convolutional(
+    spec = Convolutional(
         shape=(pictures.shape[1], SIZE, SIZE), channels=CHANNELS, depth=depth,
         activation="leaky_relu",
     )  # fmt: skip
-    replicas = mn.train_replicas(
+    replicas = train_replicas(
         spec, X, seeds=seeds, tol=INTERPOLATED, lr=RATE, max_steps=MOST_STEPS, device=device
     )
     found = []
@@ -116,12 +120,12 @@ def _networks(
 def _ends(net: nn.Module, X: Tensor, kinds: list[Tensor]) -> list[dict[str, object]]:
     """Where a network takes fresh inputs of several kinds, at once and in the end."""
     Z = torch.cat(kinds)
-    census = mn.find_attractors(net, Z, X, max_steps=ORBIT_STEPS)
-    away = nearest(mn.SelfMap(net, X.shape[1:])(Z), X)[1]
+    census = find_attractors(net, Z, X, max_steps=ORBIT_STEPS)
+    away = nearest(SelfMap(net, X.shape[1:])(Z), X)[1]
     found = []
     for i, kind in enumerate(kinds):
         rows = slice(i * len(kind), (i + 1) * len(kind))
-        ended = endings(census, rows)
+        ended = count_outcomes(census, rows)
         found.append(
             {
                 "starts": ended.starts,

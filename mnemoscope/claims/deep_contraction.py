@@ -18,18 +18,20 @@ import torch
 from altair.typing import ChartType
 from torch import Tensor
 
-import mnemoscope as mn
 from mnemoscope.claims.checks import at_least, at_most
 from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.endings import at_own, endings
 from mnemoscope.claims.rates import NEARLY_ALL, pooled, share, with_rate
 from mnemoscope.claims.scale import Scale
-from mnemoscope.claims.storage import stored_by_each
-from mnemoscope.data import corrupt
+from mnemoscope.data import corrupt, load_data
+from mnemoscope.dynamics import Starts, find_attractors
+from mnemoscope.dynamics.outcomes import count_outcomes, reached_own
 from mnemoscope.dynamics.starts import Range
+from mnemoscope.measure.replicas import stored_by_replica
+from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.nets.activations import ACTIVATIONS
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
+from mnemoscope.training import replica_spectral_radius, train_replicas
 
 CERTAIN = 0.02
 """What may be missing where theory leaves only the residual and what lies beyond the linear."""
@@ -61,7 +63,7 @@ TRIALS = 10
 
 def experiment(scale: Scale) -> Evidence:
     """Activation x depth x width, many seeds each, on digits."""
-    X = 0.1 + 0.8 * mn.load_data("digits", n=scale.choose(5, 10, 10))
+    X = 0.1 + 0.8 * load_data("digits", n=scale.choose(5, 10, 10))
     activations = scale.choose(("leaky_relu", "sigmoid"), SIX, ALL)
     depths = scale.choose((1, 4), (1, 2, 4, 8), tuple(range(1, 13)))
     widths = scale.choose((32,), (32, 64), (32, 64, 128, 256))
@@ -73,7 +75,7 @@ def experiment(scale: Scale) -> Evidence:
     for depth, activation, width in product(depths, activations, widths):
         # A single layer has no hidden units, so one width is all there are.
         if depth > 1 or width == widths[0]:
-            spec = mn.nets.FullyConnected(
+            spec = FullyConnected(
                 shape=tuple(X.shape[1:]), depth=depth, width=width, activation=activation
             )
             rows += _networks(spec, X, seeds, len(X), most, scale.device)
@@ -103,7 +105,7 @@ MEASURED: dict[str, pl.DataType] = {
 
 
 def _networks(
-    spec: mn.nets.FullyConnected,
+    spec: FullyConnected,
     X: Tensor,
     seeds: list[int],
     batch_size: int,
@@ -111,13 +113,13 @@ def _networks(
     device: str,
 ) -> list[dict[str, object]]:
     """A row for each seed: contraction at the examples, storage, ends of orbits from elsewhere."""
-    replicas = mn.train_replicas(
+    replicas = train_replicas(
         spec, X, seeds=seeds, lr=LR_OF_ONE_LAYER if spec.depth == 1 else LR,
         
         batch_size=batch_size, max_steps=most, device=device,
     )  # fmt: skip
-    radius = replicas.spectral_radius(X).cpu()
-    kept = stored_by_each(replicas, X)
+    radius = replica_spectral_radius(replicas, X).cpu()
+    kept = stored_by_replica(replicas, X)
     found, followed = [], 0
     for r, seed in enumerate(seeds):
         interpolated = bool(replicas.converged[r])
@@ -152,7 +154,7 @@ def _networks(
     return found
 
 
-def _followed(net: mn.nets.Network, X: Tensor, seed: int) -> dict[str, object]:
+def _followed(net: Network, X: Tensor, seed: int) -> dict[str, object]:
     """Where orbits from corrupted examples and from noise end."""
     corrupted = torch.cat(
         [corrupt(X, *kind, seed=seed, trials=TRIALS).flatten(0, 1) for kind in CORRUPTIONS]
@@ -161,16 +163,16 @@ def _followed(net: mn.nets.Network, X: Tensor, seed: int) -> dict[str, object]:
     noise = [
         block
         for kind in NOISE
-        for block in mn.Starts(kind, TRIALS * len(X), Range.of(X), seed).blocks(
+        for block in Starts(kind, TRIALS * len(X), Range.of(X), seed).blocks(
             tuple(X.shape[1:]), dtype=X.dtype, device=X.device
         )
     ]
-    census = mn.find_attractors(net, torch.cat([corrupted, *noise]), X)
+    census = find_attractors(net, torch.cat([corrupted, *noise]), X)
     first, others = slice(len(corrupted)), slice(len(corrupted), None)
-    from_corrupted, from_noise = endings(census, first), endings(census, others)
+    from_corrupted, from_noise = count_outcomes(census, first), count_outcomes(census, others)
     return {
         "corrupted": from_corrupted.starts,
-        "corrupted_to_own": int(at_own(census, own, X, first).sum()),
+        "corrupted_to_own": int(reached_own(census, own, X, first).sum()),
         "corrupted_to_examples": from_corrupted.at_examples,
         "noise": from_noise.starts,
         "noise_to_examples": from_noise.at_examples,

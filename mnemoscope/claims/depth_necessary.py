@@ -20,15 +20,17 @@ import torch
 from altair.typing import ChartType
 from torch import Tensor
 
-import mnemoscope as mn
 from mnemoscope.claims.checks import at_least, near
 from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.noise_images import noise_images
 from mnemoscope.claims.operators import operator
 from mnemoscope.claims.scale import Scale
+from mnemoscope.data import load_data
+from mnemoscope.nets import Convolutional
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import minimum_memorizing_depth, receptive_field_mask
+from mnemoscope.training import train_replicas
 
 ROUNDING = 1e-12
 """How far sums of up to 20,000 squares in float64, and their roots, may be off, relative."""
@@ -60,7 +62,7 @@ def experiment(scale: Scale) -> Evidence:
         X = _images(size, seeds)
         for channels in RATES:
             for depth in depths:
-                spec = mn.nets.Convolutional(
+                spec = Convolutional(
                     shape=(1, size, size), channels=channels, depth=depth, kernel_size=kernel_size,
                     activation="identity", bias=False, init="kaiming_normal",
                 )  # fmt: skip
@@ -73,7 +75,7 @@ def _images(size: int, seeds: list[int]) -> Tensor:
     """`(R, 1, 1, size, size)`, an image for each seed."""
     if size < PHOTOGRAPHS_FROM:
         return torch.stack([noise_images(1, size, seed=seed) for seed in seeds])
-    return mn.load_data("photos", n=len(seeds), size=size, gray=True)[:, None]
+    return load_data("photos", n=len(seeds), size=size, gray=True)[:, None]
 
 
 def _all_depths(size: int, kernel_size: int) -> tuple[int, ...]:
@@ -81,10 +83,10 @@ def _all_depths(size: int, kernel_size: int) -> tuple[int, ...]:
 
 
 def _trained(
-    spec: mn.nets.Convolutional, X: Tensor, seeds: list[int], device: str
+    spec: Convolutional, X: Tensor, seeds: list[int], device: str
 ) -> list[dict[str, object]]:
     """A row for each seed: the operator's zeros, and its distance to the projection."""
-    replicas = mn.train_replicas(
+    replicas = train_replicas(
         spec, X, seeds=seeds, lr=RATES[spec.channels], max_steps=MOST_STEPS, polish=True,
         device=device,
     )  # fmt: skip

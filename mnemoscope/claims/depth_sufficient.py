@@ -25,14 +25,15 @@ import torch
 from altair.typing import ChartType
 from torch import Tensor
 
-import mnemoscope as mn
 from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.noise_images import noise_images
 from mnemoscope.claims.operators import moduli, operator
 from mnemoscope.claims.scale import Scale
+from mnemoscope.nets import Convolutional
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import heuristic_memorizing_depth
+from mnemoscope.training import train_replicas
 
 COLLAPSED = 0.05
 """The operator has collapsed where the median of the next eigenvalue's modulus is below it."""
@@ -109,11 +110,11 @@ def _trained(
 ) -> list[dict[str, object]]:
     """A row for each seed: the first eigenvalue modulus beyond those of the examples."""
     n, size = X.shape[1], X.shape[-1]
-    spec = mn.nets.Convolutional(
+    spec = Convolutional(
         shape=(1, size, size), channels=1, depth=depth, activation="identity", bias=False,
         init=law_of_weights(law, size),
     )  # fmt: skip
-    replicas = mn.train_replicas(
+    replicas = train_replicas(
         spec, X, seeds=seeds, lr=min(RATE, MOVE / depth),
         max_steps=scale.choose(1_000, 800, 5_000), polish=True, device=scale.device,
     )  # fmt: skip

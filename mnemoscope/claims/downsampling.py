@@ -20,16 +20,19 @@ import polars as pl
 import torch
 from altair.typing import ChartType
 
-import mnemoscope as mn
+from mnemoscope.base.stats import wilson
 from mnemoscope.claims.checks import at_least, at_most
 from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.endings import endings
 from mnemoscope.claims.operators import angle_to_span, moduli, operator
 from mnemoscope.claims.rates import share, with_rate
 from mnemoscope.claims.scale import Scale
-from mnemoscope.intervals import wilson
+from mnemoscope.data import load_data
+from mnemoscope.dynamics import find_attractors
+from mnemoscope.dynamics.outcomes import count_outcomes
+from mnemoscope.nets import Convolutional
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
+from mnemoscope.training import Fit, train_replicas
 
 LINEAR_LOSS = 1e-12
 """The loss that counts as interpolation of linear networks: a residual of 1e-6 (RMS), so that
@@ -95,16 +98,14 @@ SCHEMA = {
 """`strides` names the pair of networks, `downsample` which of the two it is: as many, or 0."""
 
 
-def _spec(depth: int, downsample: int, activation: str) -> mn.nets.Convolutional:
-    return mn.nets.Convolutional(
+def _spec(depth: int, downsample: int, activation: str) -> Convolutional:
+    return Convolutional(
         shape=(1, SIZE, SIZE), channels=CHANNELS, depth=depth, activation=activation,
         bias=activation != "identity", downsample=downsample,
     )  # fmt: skip
 
 
-def _row(
-    spec: mn.nets.Convolutional, strides: int, n: int, seed: int, fit: mn.Fit
-) -> dict[str, object]:
+def _row(spec: Convolutional, strides: int, n: int, seed: int, fit: Fit) -> dict[str, object]:
     return dict.fromkeys(SCHEMA) | {
         "activation": spec.activation, "depth": spec.depth, "strides": strides,
         "downsample": spec.downsample, "n": n, "seed": seed, "loss": fit.loss, "steps": fit.steps,
@@ -122,9 +123,9 @@ def _linear(
     device: str,
 ) -> list[dict[str, object]]:
     """A row for each seed: the leading spectrum, and how its eigenspace lies to the span."""
-    X = mn.load_data("digits", n=n)
+    X = load_data("digits", n=n)
     spec = _spec(depth, downsample, "identity")
-    replicas = mn.train_replicas(
+    replicas = train_replicas(
         spec, X, seeds=seeds, tol=LINEAR_LOSS, lr=RATE, max_steps=most_steps, polish=True,
         dtype=torch.float64, device=device,
     )  # fmt: skip
@@ -157,9 +158,9 @@ def _nonlinear(
     device: str,
 ) -> list[dict[str, object]]:
     """A row for each seed: where orbits from noise end."""
-    X = mn.load_data("digits", n=n).to(device)
+    X = load_data("digits", n=n).to(device)
     spec = _spec(depth, downsample, "leaky_relu")
-    replicas = mn.train_replicas(
+    replicas = train_replicas(
         spec, X, seeds=seeds, tol=NONLINEAR_LOSS, lr=RATE, max_steps=most_steps, device=device
     )
     found = []
@@ -168,7 +169,7 @@ def _nonlinear(
         if fit.converged:
             generator = torch.Generator().manual_seed(seed)
             noise = torch.rand(starts, *spec.shape, generator=generator).to(device)
-            ended = endings(mn.find_attractors(net, noise, X, max_steps=ORBIT_STEPS))
+            ended = count_outcomes(find_attractors(net, noise, X, max_steps=ORBIT_STEPS))
             row |= {name: value for name, value in vars(ended).items() if name in SCHEMA}
         found.append(row)
     return found

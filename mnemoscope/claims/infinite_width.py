@@ -27,14 +27,17 @@ from altair.typing import ChartType
 from jaxtyping import Float
 from torch import Tensor
 
-import mnemoscope as mn
+from mnemoscope.base.stats import Z95, wilson
 from mnemoscope.claims.checks import at_least, at_most
 from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.scale import Scale
-from mnemoscope.intervals import Z95, wilson
+from mnemoscope.data import load_data
+from mnemoscope.maps import SelfMap
+from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import NTK
+from mnemoscope.training import train_replicas
 
 CASES = (
     ("erf", True, (1.0, 2.0)),
@@ -85,7 +88,7 @@ def experiment(scale: Scale) -> Evidence:
         for activation, bias, norms in scale.choose(CASES[1::3], CASES, CASES + FAR):
             for norm in norms:
                 X = scaled_digits(EXAMPLES, norm)
-                spec = mn.nets.FullyConnected(
+                spec = FullyConnected(
                     shape=(1, 8, 8), depth=depth, activation=activation, bias=bias, init="ntk"
                 )
                 limit = NTK(spec)
@@ -123,12 +126,12 @@ def _note(runs: pl.DataFrame) -> str:
 
 def scaled_digits(n: int, norm: float) -> Float[Tensor, "n 1 8 8"]:
     """Digits, each with this root mean square, in float64."""
-    X = mn.load_data("digits", n=n).double()
+    X = load_data("digits", n=n).double()
     return X * (norm / X.square().mean((1, 2, 3), keepdim=True).sqrt())
 
 
 def _trained(
-    spec: mn.nets.FullyConnected,
+    spec: FullyConnected,
     X: Tensor,
     limit: Float[Tensor, " n"],
     largest: float,
@@ -138,8 +141,8 @@ def _trained(
     """A row for each seed: how far its spectral radii are from the limit's."""
     first = [spec.build(seed=seed, device=device) for seed in seeds]
     states = X.to(device, torch.float32)
-    begun = torch.stack([mn.SelfMap(net)(states) for net in first])
-    fits = mn.train_replicas(
+    begun = torch.stack([SelfMap(net)(states) for net in first])
+    fits = train_replicas(
         spec, states.expand(len(seeds), *states.shape), seeds=seeds, targets=states + begun,
         tol=CONVERGED * float(X.square().mean()), optimizer="gradient_descent", momentum=0,
         lr=X.numel() / (2 * largest), schedule="constant", max_steps=MOST_STEPS, device=device,
@@ -173,10 +176,10 @@ def _trained(
 
 
 def centred_radii(
-    net: mn.nets.Network, first: mn.nets.Network, X: Float[Tensor, "n *shape"]
+    net: Network, first: Network, X: Float[Tensor, "n *shape"]
 ) -> Float[Tensor, " n"]:
     """The spectral radius of `f - f_0` at each state, in float64."""
-    J, J0 = (mn.SelfMap(each).linearize(X).dense().double().cpu() for each in (net, first))
+    J, J0 = (SelfMap(each).linearize(X).dense().double().cpu() for each in (net, first))
     return torch.linalg.eigvals(J - J0).abs().amax(1)
 
 

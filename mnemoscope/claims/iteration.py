@@ -14,16 +14,18 @@ import polars as pl
 from altair.typing import ChartType
 from torch import Tensor
 
-import mnemoscope as mn
 from mnemoscope.claims.checks import at_least
 from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.endings import ENDED, from_noise
 from mnemoscope.claims.rates import NEARLY_ALL, pooled, share, with_rate
 from mnemoscope.claims.scale import Scale
-from mnemoscope.claims.storage import stored_by_each
+from mnemoscope.data import load_data
+from mnemoscope.dynamics.outcomes import OUTCOME_COUNTS, count_outcomes_from_noise
 from mnemoscope.dynamics.starts import STARTS
+from mnemoscope.measure.replicas import stored_by_replica
+from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
+from mnemoscope.training import train_replicas
 
 BATCHES = 4
 """Mini-batches of an epoch. Full batches store far fewer examples of many; that is another claim's
@@ -40,8 +42,8 @@ def experiment(scale: Scale) -> Evidence:
     seeds = list(scale.range(2, 5, 20))
     rows = []
     for n in scale.choose((5,), (5, 10, 20, 40), (5, 10, 20, 40, 80, 160)):
-        X = mn.load_data("digits", n=n)
-        spec = mn.nets.FullyConnected(
+        X = load_data("digits", n=n)
+        spec = FullyConnected(
             shape=tuple(X.shape[1:]), width=width, depth=8, activation="leaky_relu"
         )
         rows += _networks(spec, X, seeds, kinds, starts, scale.device)
@@ -54,11 +56,11 @@ def experiment(scale: Scale) -> Evidence:
     return Evidence(_checks(runs), runs, _note(runs))
 
 
-COUNTS = ("stored", *ENDED)
+COUNTS = ("stored", *OUTCOME_COUNTS)
 
 
 def _networks(
-    spec: mn.nets.FullyConnected,
+    spec: FullyConnected,
     X: Tensor,
     seeds: list[int],
     kinds: tuple[str, ...],
@@ -66,19 +68,19 @@ def _networks(
     device: str,
 ) -> list[dict[str, object]]:
     """A row for each seed and distribution: where its starts ended."""
-    replicas = mn.train_replicas(
+    replicas = train_replicas(
         spec, X, seeds=seeds, batch_size=max(1, len(X) // BATCHES), max_steps=MOST_STEPS,
         device=device,
     )  # fmt: skip
     X = X.to(device)
-    kept = stored_by_each(replicas, X).sum(1)
+    kept = stored_by_replica(replicas, X).sum(1)
     found = []
     for r, seed in enumerate(seeds):
         interpolated = bool(replicas.converged[r])
         net = replicas[r]
         ended = {}
         if interpolated:
-            _, ended = from_noise(net, X, kinds, starts, seed)
+            _, ended = count_outcomes_from_noise(net, X, kinds, starts, seed)
         for kind in kinds:
             found.append(
                 {

@@ -27,17 +27,20 @@ from altair.typing import ChartType
 from jaxtyping import Float
 from torch import Tensor
 
-import mnemoscope as mn
 from mnemoscope.claims.checks import all_near_zero, at_most
 from mnemoscope.claims.claim import Claim, Evidence
 from mnemoscope.claims.scale import Scale
+from mnemoscope.data import load_data
+from mnemoscope.dynamics import Starts
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.states import rms
 from mnemoscope.linalg import distance_to_span, effective_rank
+from mnemoscope.nets import FullyConnected
 from mnemoscope.nets.activations import activation_function
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import inverse_activation, nonlinear_solution, span_projection
+from mnemoscope.training import train_replicas
 
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "leaky_relu": 1.0, "softplus": 1.0, "elu": 1.0}
 """The activations, and the largest slope of each."""
@@ -109,14 +112,14 @@ def experiment(scale: Scale) -> Evidence:
 
 def examples(data: str, n: int) -> Float[Tensor, "n *shape"]:
     """Pictures brought into [0.1, 0.9], which is inside the range of every activation."""
-    return 0.1 + 0.8 * mn.load_data(data, n=n, size=8).double()
+    return 0.1 + 0.8 * load_data(data, n=n, size=8).double()
 
 
 def _trained(
     X: Tensor, activation: str, init: str, seeds: Sequence[int], polish: bool, device: str
 ) -> list[dict[str, object]]:
     """A row for each seed: how far its weights are from theory's."""
-    spec = mn.nets.FullyConnected(
+    spec = FullyConnected(
         shape=tuple(X.shape[1:]), depth=1, activation=activation, bias=False, init=init
     )
     rows = X.flatten(1)
@@ -124,13 +127,13 @@ def _trained(
     first = [
         next(spec.build(seed=seed, dtype=torch.float64).parameters()).detach() for seed in seeds
     ]
-    fits = mn.train_replicas(
+    fits = train_replicas(
         spec, X, seeds=seeds, tol=CONVERGED, optimizer="gradient_descent", momentum=0,
         lr=rows.numel() / (2 * steepest**2), schedule="constant", max_steps=MOST_STEPS,
         polish=polish, dtype=torch.float64, device=device,
     )  # fmt: skip
     fresh = next(
-        mn.Starts("uniform", FRESH, Range.of(X), seed=seeds[0]).blocks(
+        Starts("uniform", FRESH, Range.of(X), seed=seeds[0]).blocks(
             spec.shape, dtype=torch.float64, device=torch.device("cpu")
         )
     ).flatten(1)

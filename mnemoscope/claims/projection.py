@@ -6,13 +6,15 @@ import torch
 from altair.typing import ChartType
 from torch import Tensor
 
-import mnemoscope as mn
 from mnemoscope.claims.checks import all_near_zero
 from mnemoscope.claims.claim import Claim, Evidence
 from mnemoscope.claims.scale import Scale
+from mnemoscope.data import load_data
+from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import gradient_path, span_projection
+from mnemoscope.training import Replicas, train_replicas
 
 LIMIT_TOLERANCE = 1e-6
 PATH_TOLERANCE = 1e-9
@@ -32,7 +34,7 @@ def experiment(scale: Scale) -> Evidence:
     seeds = scale.range(3, 20, 100)
     rows = []
     for data, n in scale.choose([("digits", 5)], [("digits", 10), ("photos", 5)], LONG):
-        X = mn.load_data(data, n=n, size=8 if data == "photos" else None)
+        X = load_data(data, n=n, size=8 if data == "photos" else None)
         for init, own in (("default", seeds), ("zeros", range(scale.seed, scale.seed + 1))):
             rows += _trained(data, X, init, list(own), scale.device)
     runs = pl.DataFrame(rows)
@@ -66,7 +68,7 @@ def _trained(
     data: str, X: Tensor, init: str, seeds: list[int], device: str
 ) -> list[dict[str, object]]:
     """A row for each seed and time: how far the weights are from theory's."""
-    spec = mn.nets.FullyConnected(
+    spec = FullyConnected(
         shape=tuple(X.shape[1:]), depth=1, activation="identity", bias=False, init=init
     )
     rows = X.flatten(1).double()
@@ -76,8 +78,8 @@ def _trained(
         next(spec.build(seed=seed, dtype=torch.float64).parameters()).detach() for seed in seeds
     ]
 
-    def weights(max_steps: int) -> "mn.Replicas":
-        return mn.train_replicas(
+    def weights(max_steps: int) -> "Replicas":
+        return train_replicas(
             spec, X, seeds=seeds, tol=CONVERGED, optimizer="gradient_descent", momentum=0, lr=lr,
             schedule="constant", max_steps=max_steps, dtype=torch.float64, device=device,
         )  # fmt: skip

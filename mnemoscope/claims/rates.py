@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 import torch
 
-from mnemoscope.intervals import wilson
+from mnemoscope.base.stats import wilson
 
 NEARLY_ALL = 0.05
 """What may be missing where a source says "all" and gives no rate: what more than one in twenty

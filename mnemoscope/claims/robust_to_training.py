@@ -21,14 +21,17 @@ import polars as pl
 from altair.typing import ChartType
 from torch import Tensor
 
-import mnemoscope as mn
+from mnemoscope.base.errors import DivergenceWarning
 from mnemoscope.claims.checks import at_least
 from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.rates import NEARLY_ALL, pooled, share, with_rate
 from mnemoscope.claims.scale import Scale
-from mnemoscope.claims.storage import stored_by_each
+from mnemoscope.data import load_data
+from mnemoscope.measure.replicas import stored_by_replica
+from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
+from mnemoscope.training import replica_spectral_radius, train_replicas
 
 INTERPOLATED = 1e-8
 """The loss that counts as interpolation, also of those that train beyond it."""
@@ -59,8 +62,8 @@ UPDATES = (1_000, 4_000)
 
 def experiment(scale: Scale) -> Evidence:
     """The three studies, on digits."""
-    X = mn.load_data("digits", n=scale.choose(5, 10, 20))
-    spec = mn.nets.FullyConnected(
+    X = load_data("digits", n=scale.choose(5, 10, 20))
+    spec = FullyConnected(
         shape=tuple(X.shape[1:]),
         width=scale.choose(32, 64, 256),
         depth=scale.choose(4, 6, 8),
@@ -94,7 +97,7 @@ LONG_UPDATES = (1_000, 4_000, 16_000)
 
 def _networks(
     study: str,
-    spec: mn.nets.FullyConnected,
+    spec: FullyConnected,
     X: Tensor,
     seeds: list[int],
     optimizer: str,
@@ -110,14 +113,14 @@ def _networks(
     settings = list(product(rates, seeds))
     with warnings.catch_warnings():
         # Those that diverge are told in the table.
-        warnings.simplefilter("ignore", mn.DivergenceWarning)
-        replicas = mn.train_replicas(
+        warnings.simplefilter("ignore", DivergenceWarning)
+        replicas = train_replicas(
             spec, X, seeds=[seed for _, seed in settings], lr=[lr for lr, _ in settings],
             tol=tol, batch_size=batch_size, max_steps=max_steps, schedule=schedule, device=device,
             **OPTIMIZERS[optimizer],
         )  # fmt: skip
-    radius = replicas.spectral_radius(X)
-    kept = stored_by_each(replicas, X)
+    radius = replica_spectral_radius(replicas, X)
+    kept = stored_by_replica(replicas, X)
     found = []
     for r, (lr, seed) in enumerate(settings):
         interpolated = bool(replicas.loss[r] <= INTERPOLATED)

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.claims.catalogue import all_claims, find_claim
 from mnemoscope.claims.claim import Claim, ClaimResult
 from mnemoscope.claims.scale import Scale
-from mnemoscope.errors import MnemoscopeError
 
 
 def run_claim(claim: str | Claim, scale: Scale | None = None) -> ClaimResult:

@@ -22,18 +22,23 @@ from altair.typing import ChartType
 from jaxtyping import Float, Int
 from torch import Tensor
 
-import mnemoscope as mn
+from mnemoscope.base.stats import Z95, wilson
+from mnemoscope.base.unit import unit_of
 from mnemoscope.claims.checks import at_least, at_most
 from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.rates import pooled
 from mnemoscope.claims.scale import Scale
+from mnemoscope.data import load_data
 from mnemoscope.data.corruptions import corrupt
+from mnemoscope.dynamics import find_attractors
 from mnemoscope.dynamics.states import nearest, rms
 from mnemoscope.dynamics.stored import MATCH_TOL
-from mnemoscope.intervals import Z95, wilson
+from mnemoscope.linalg import spectral_radius
+from mnemoscope.maps import SelfMap
+from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
-from mnemoscope.unit import unit_of
+from mnemoscope.training import train_replicas
 
 MOST = 0.9
 """What counts as storing, recalling or reaching: nearly always. The sources tell no rate, and a
@@ -62,12 +67,10 @@ def experiment(scale: Scale) -> Evidence:
     starts = scale.choose(50, 100, 1000)
     rows = []
     for activation in scale.choose(QUICK, DEFAULT, LONG):
-        spec = mn.nets.FullyConnected(
-            shape=(1, 8, 8), width=WIDTH, depth=DEPTH, activation=activation
-        )
+        spec = FullyConnected(shape=(1, 8, 8), width=WIDTH, depth=DEPTH, activation=activation)
         alone: dict[int, list[dict[str, object]]] = {}
         for n, count in scale.choose(SHAPES[::2], SHAPES, [*SHAPES, (20, 1), (20, 4)]):
-            X = mn.load_data("digits", n=n).to(scale.device)
+            X = load_data("digits", n=n).to(scale.device)
             if n not in alone:
                 alone[n] = _one_by_one(spec, X, seeds)
             together = _as_sequences(spec, X, successors(n, count), seeds, starts)
@@ -114,7 +117,7 @@ def successors(n: int, sequences: int) -> Int[Tensor, " n"]:
 
 
 def sequences_run_through(
-    f: mn.SelfMap,
+    f: SelfMap,
     Z: Float[Tensor, "m *shape"],
     X: Float[Tensor, "n *shape"],
     after: Int[Tensor, " n"],
@@ -142,14 +145,14 @@ def sequences_run_through(
 
 
 def _as_sequences(
-    spec: mn.nets.FullyConnected,
+    spec: FullyConnected,
     X: Tensor,
     after: Tensor,
     seeds: Sequence[int],
     starts: int,
 ) -> list[dict[str, object]]:
     """What each network does that was trained to map every example to the one after it."""
-    fits = mn.train_replicas(spec, X, seeds=seeds, targets=X[after], device=X.device)
+    fits = train_replicas(spec, X, seeds=seeds, targets=X[after], device=X.device)
     found = []
     for r, net in enumerate(fits):
         row = _followed(net, X, after, starts, seed=seeds[r])
@@ -158,17 +161,17 @@ def _as_sequences(
 
 
 def _followed(
-    net: mn.nets.Network, X: Tensor, after: Tensor, starts: int, *, seed: int
+    net: Network, X: Tensor, after: Tensor, starts: int, *, seed: int
 ) -> dict[str, object]:
-    f = mn.SelfMap(net)
+    f = SelfMap(net)
     n = len(X)
     length = len(_around(after))
-    radii = mn.spectral_radius(f.to(torch.float64) ** length, X).cpu()
+    radii = spectral_radius(f.to(torch.float64) ** length, X).cpu()
     corrupted = corrupt(X.cpu(), "gaussian", NOISE, seed=seed, trials=TRIALS).flatten(0, 1)
     generator = torch.Generator().manual_seed(seed)
     random = torch.rand(starts, *X.shape[1:], generator=generator)
     states = torch.cat([X.cpu(), corrupted, random])
-    census = mn.find_attractors(f, states, X, max_steps=MOST_STEPS)
+    census = find_attractors(f, states, X, max_steps=MOST_STEPS)
     through = sequences_run_through(f, census.attractors, X, after)
     through = torch.where(census.period == length, through, -1).cpu()
     labels = census.labels.cpu()
@@ -204,12 +207,10 @@ def _counted(name: str, count: int, total_name: str, total: int) -> dict[str, ob
     }  # fmt: skip
 
 
-def _one_by_one(
-    spec: mn.nets.FullyConnected, X: Tensor, seeds: Sequence[int]
-) -> list[dict[str, object]]:
+def _one_by_one(spec: FullyConnected, X: Tensor, seeds: Sequence[int]) -> list[dict[str, object]]:
     """How the autoencoder from the same first weights contracts at the examples."""
-    fits = mn.train_replicas(spec, X, seeds=seeds, device=X.device)
-    radii = torch.stack([mn.spectral_radius(net, X, dtype=torch.float64).cpu() for net in fits])
+    fits = train_replicas(spec, X, seeds=seeds, device=X.device)
+    radii = torch.stack([spectral_radius(net, X, dtype=torch.float64).cpu() for net in fits])
     return [
         {
             "alone_interpolated": bool(fits.converged[r]),

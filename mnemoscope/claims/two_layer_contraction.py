@@ -17,13 +17,16 @@ from altair.typing import ChartType
 from jaxtyping import Float
 from torch import Tensor
 
-import mnemoscope as mn
 from mnemoscope.claims.checks import at_most, near
 from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.scale import Scale
+from mnemoscope.data import load_data
+from mnemoscope.linalg import jacobian_spectrum
+from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import two_layer_eigenvalue
+from mnemoscope.training import train
 
 ACTIVATIONS = ("sigmoid", "tanh", "softplus", "silu", "gelu", "relu", "leaky_relu", "sin")
 
@@ -53,7 +56,7 @@ def experiment(scale: Scale) -> Evidence:
     """Each activation from equal and from unequal units, at three steps, on one digit a seed."""
     rows = []
     for seed in scale.range(1, 3, 20):
-        x = mn.load_data("digits", n=1, offset=seed)[0].double()
+        x = load_data("digits", n=1, offset=seed)[0].double()
         x = x / x.norm()
         for activation in ACTIVATIONS:
             for units in ("equal", "unequal"):
@@ -120,7 +123,7 @@ def shrinking(runs: pl.DataFrame) -> list[float]:
 def _trained(
     activation: str, x: Tensor, a0: Tensor, b0: Tensor, step: float, device: str
 ) -> dict[str, object]:
-    spec = mn.nets.FullyConnected(
+    spec = FullyConnected(
         shape=tuple(x.shape), width=UNITS, depth=2, activation=activation, bias=False
     )
     net = spec.build(dtype=torch.float64, device=device)
@@ -128,13 +131,13 @@ def _trained(
     with torch.no_grad():
         inner.copy_(torch.outer(b0, x.flatten()))
         outer.copy_(torch.outer(x.flatten(), a0))
-    fit = mn.train(
+    fit = train(
         net, x[None], tol=CONVERGED, optimizer="gradient_descent", momentum=0,
         lr=step * x.numel() / 2, schedule="constant", max_steps=MOST_STEPS,
     )  # fmt: skip
     return {
         # It may be negative, and is the only one that is not zero.
-        "measured": float(mn.jacobian_spectrum(net, x[None], k=1)[0, 0].real),
+        "measured": float(jacobian_spectrum(net, x[None], k=1)[0, 0].real),
         "loss": fit.loss,
         "steps": fit.steps,
         "interpolated": fit.converged,

@@ -5,6 +5,7 @@ import re
 from cyclopts import App, CycloptsError
 from rich.console import Console
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.cli.audit import audit
 from mnemoscope.cli.claims import claims
 from mnemoscope.cli.compare import compare
@@ -14,7 +15,6 @@ from mnemoscope.cli.printing import printing
 from mnemoscope.cli.report import report
 from mnemoscope.cli.sweep import sweep
 from mnemoscope.cli.train import train
-from mnemoscope.errors import MnemoscopeError
 
 COMMANDS = (demo, train, audit, extract, compare, report, claims)
 

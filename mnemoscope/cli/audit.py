@@ -1,15 +1,18 @@
 """`mnemoscope audit`: what a network has memorized."""
 
 import os
-import shutil
-import sys
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.publishing import check_name
+from mnemoscope.base.small_files import read_json
+from mnemoscope.cli.audit_folder import HELD_OUT, anchored_place, audit_in
+from mnemoscope.cli.exit import FOUND
 from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import (
     Count,
@@ -30,40 +33,26 @@ from mnemoscope.cli.options import (
     check_device,
     match_tol_of,
 )
-from mnemoscope.cli.printing import print_audit, print_json, print_lines
-from mnemoscope.cli.progress import audit_progress
+from mnemoscope.cli.printing import print_audit, print_json, print_lines, told_duplicates
 from mnemoscope.cli.reading import (
     NO_DATA_OPTIONS,
     TYPES,
     DataOptions,
+    anchored,
     is_record,
     read,
     refuse_without_data,
 )
-from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
 from mnemoscope.cli.run_folder import RunFolder, claimed, claimed_again, refuse_changed
 from mnemoscope.cli.screening import Printed, screen_in
 from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, Target, open_target
-from mnemoscope.cli.train import anchored, told_duplicates
-from mnemoscope.cli.under_way import end_interrupted, is_whole, measured
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.publishing import check_name, check_targets, publishing
-from mnemoscope.small_files import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mnemoscope.auditing import Audit
     from mnemoscope.auditing.conditions import Condition
     from mnemoscope.data.reading import Examples
-    from mnemoscope.maps import SelfMap
     from mnemoscope.nets import Network
-
-HELD_OUT = "held_out"
-"""Where an audit's provenance tells what its held-out data were."""
-
-FOUND = 1
-"""Exit status where the audit found what it was asked to fail on."""
 
 
 def audit(
@@ -171,7 +160,7 @@ def audit(
                 "starts": starts, "trials": trials, "max_steps": max_steps,
                 "max_products": max_products, "held_out": fresh, "command": command(),
                 "match_tol": match_tol_of(tolerance),
-                "source": source if held_out is None else {**source, HELD_OUT: _anchored(held_out)},
+                "source": source if held_out is None else {**source, HELD_OUT: anchored_place(held_out)},
             }  # fmt: skip
             return screen_in(
                 run, f, X, options, seed=seed, unit=scale,
@@ -203,81 +192,6 @@ def audit(
     return FOUND if failed else 0
 
 
-def audit_in(
-    folder: RunFolder,
-    f: "Network | SelfMap",
-    X: "Tensor",
-    source: dict[str, Any],
-    *,
-    starts: int,
-    trials: int,
-    seed: int,
-    fresh: "Tensor | None" = None,
-    held_out: str | None = None,
-    max_steps: int = 10_000,
-    max_products: int = 2_000,
-    unit: float | Literal["per_feature"] | None = None,
-    match_tol: float | None = None,
-    minutes: float | None = None,
-) -> "Audit":
-    """Audits into a run's folder: the tables and the page.
-
-    An earlier audit in it stays whole until the new one is.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C; the audit of what was finished is written, unless a whole one is
-            there, and the same command goes on.
-    """
-    import mnemoscope as mn
-    from mnemoscope.auditing.audit import INDEX as AUDIT_INDEX
-    from mnemoscope.auditing.audit import audit_files
-
-    check_targets(
-        folder.path,
-        [
-            folder.report.name,
-            RUN_INDEX,
-            *(Path(folder.audit.name) / name for name in audit_files()),
-        ],
-    )
-    # A model that prints must not print into this command's output.
-    with (
-        publishing(claimed=True) as new,
-        audit_progress() as show,
-        redirect_stdout(sys.stderr),
-    ):
-        stage = new.folder(folder.path)
-        options: dict[str, Any] = {
-            "held_out": fresh,
-            "name": folder.name,
-            "source": source if held_out is None else {**source, HELD_OUT: _anchored(held_out)},
-            "command": command(),
-            "max_steps": max_steps,
-            "max_products": max_products,
-            "match_tol": match_tol_of(match_tol),
-        }
-        told: dict[str, Any] = {"seed": seed, "unit": unit, "on_progress": show}
-
-        def work(checkpoints: Path) -> "Audit":
-            told["checkpoint"] = checkpoints / "audit.safetensors"
-            if minutes is None:
-                return mn.audit(f, X, starts=starts, trials=trials, **told, **options)
-            effort = mn.auditing.Effort(minutes, starts=starts, trials=trials)
-            return mn.auditing.audit_within(f, X, effort, options=options, **told)
-
-        result, whole = measured(work, folder.auditing)
-        show("report")
-        replaces = whole or not is_whole(folder.audit / AUDIT_INDEX)
-        if replaces:
-            result.save(stage / folder.audit.name)
-            result.to_html(stage / folder.report.name)
-            folder.write_settings(stage)
-    if not whole:
-        end_interrupted(result.summary["partial"], [folder.report] if replaces else [])
-    shutil.rmtree(folder.auditing, ignore_errors=True)
-    return result
-
-
 def _unit(text: str | None) -> float | Literal["per_feature"] | None:
     """Reads what --unit was given.
 
@@ -288,7 +202,7 @@ def _unit(text: str | None) -> float | Literal["per_feature"] | None:
         return None
     if text.replace("_", "-") == "per-feature":
         return "per_feature"
-    from mnemoscope.unit import checked_unit
+    from mnemoscope.base.unit import checked_unit
 
     try:
         return checked_unit(float(text))
@@ -354,8 +268,8 @@ def _known_data(
     network: "Network | None", run: RunFolder | None, target: str
 ) -> "tuple[dict[str, Any], Examples]":
     """What the network was trained on, as the run or the network's own record tells."""
+    from mnemoscope.base.provenance import checksum
     from mnemoscope.maps.layout import laid_out
-    from mnemoscope.provenance import checksum
 
     record = None if network is None else network.training_record
     known: Any = run.settings.get("data") if run is not None else None
@@ -474,7 +388,3 @@ def _held_out_before(run: RunFolder) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return told if isinstance(told, str) else None
-
-
-def _anchored(place: str) -> str:
-    return os.path.abspath(place) if os.path.exists(place) else place

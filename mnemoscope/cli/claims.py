@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.files import replacing
+from mnemoscope.base.publishing import check_targets, publishing
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import Device, Force, Json, OptionalWhole, Out, Seed, check_device
@@ -14,9 +17,6 @@ from mnemoscope.cli.printing import print_claims, print_json, print_lines
 from mnemoscope.cli.progress import claims_progress
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
 from mnemoscope.cli.threads import one_thread
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import replacing
-from mnemoscope.publishing import check_targets, publishing
 
 if TYPE_CHECKING:
     from mnemoscope.claims import ClaimResult
@@ -105,8 +105,8 @@ def _write(folder: RunFolder, results: Sequence["ClaimResult"]) -> None:
 
     import polars as pl
 
-    from mnemoscope.auditing.audit import plain
-    from mnemoscope.provenance import versions
+    from mnemoscope.base.provenance import versions
+    from mnemoscope.base.text import plain
     from mnemoscope.report import ClaimSection, write_claims_page
 
     provenance: dict[str, Any] = {

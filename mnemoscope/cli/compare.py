@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.files import check_target
+from mnemoscope.base.publishing import finish, publishing
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.options import Json, Place
 from mnemoscope.cli.printing import WIDE, print_json, print_lines
 from mnemoscope.cli.run_folder import open_run
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import check_target
-from mnemoscope.publishing import finish, publishing
 
 if TYPE_CHECKING:
     from mnemoscope.auditing import Audit
@@ -73,12 +73,12 @@ def compare(
 
 def _audit_of(path: str) -> "Audit":
     """The audit in a folder of its own or in a run's."""
-    import mnemoscope as mn
+    from mnemoscope.auditing import Audit
     from mnemoscope.auditing.audit import INDEX
 
     folder = Path(path)
     finish(folder)
-    return mn.Audit.load(folder if (folder / INDEX).exists() else open_run(folder).audit)
+    return Audit.load(folder if (folder / INDEX).exists() else open_run(folder).audit)
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def _print(comparison: "Comparison") -> None:
 
     from mnemoscope.auditing.comparison import CHANGES
     from mnemoscope.auditing.comparison_measures import RECALLED
-    from mnemoscope.auditing.wording import listed
+    from mnemoscope.base.text import listed
     from mnemoscope.report.comparison import measure_rows
 
     console = Console(highlight=False)

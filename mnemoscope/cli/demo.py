@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mnemoscope.cli.audit import audit_in
+from mnemoscope.cli.audit_folder import audit_in
 from mnemoscope.cli.options import Device, Force, Json, Out, Seed, check_device
 from mnemoscope.cli.printing import print_audit, print_json, print_lines
 from mnemoscope.cli.run_folder import claimed
 from mnemoscope.cli.threads import one_thread
-from mnemoscope.cli.train import fit_in
+from mnemoscope.cli.training_folder import fit_in
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,13 @@ def demo(
 
     Trains, audits and writes a page, in a quarter of a minute.
     """
-    import mnemoscope as mn
+    from mnemoscope.data import load_data
+    from mnemoscope.nets import load, spec_from_json
 
     check_device(device)
     recipe = RECIPES[data]
-    X = mn.load_data(**recipe.data)
-    spec = mn.nets.spec_from_json({**recipe.spec, "shape": tuple(X.shape[1:])})
+    X = load_data(**recipe.data)
+    spec = spec_from_json({**recipe.spec, "shape": tuple(X.shape[1:])})
     options = {**recipe.training, "seed": seed}
     with (
         one_thread(),
@@ -100,7 +101,7 @@ def demo(
         fit = fit_in(folder, spec, X, options, device=device)
         if not json:
             print_lines(f"Trained to a loss of {fit.loss:.1e} in {fit.steps:,} steps.", "")
-        network = mn.nets.load(folder.network, device=device)
+        network = load(folder.network, device=device)
         result = audit_in(
             folder, network, X, recipe.data, starts=recipe.starts, trials=recipe.trials, seed=seed
         )

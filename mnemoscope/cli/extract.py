@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.files import replacing
+from mnemoscope.base.publishing import check_name, check_targets, publishing
 from mnemoscope.cli.options import (
     Count,
     Device,
@@ -24,15 +27,11 @@ from mnemoscope.cli.options import (
     check_device,
     match_tol_of,
 )
-from mnemoscope.cli.printing import print_json, print_lines
+from mnemoscope.cli.printing import print_json, print_lines, told_duplicates
 from mnemoscope.cli.progress import extraction_progress
 from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, read, refuse_without_data
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
 from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, open_target
-from mnemoscope.cli.train import told_duplicates
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import replacing
-from mnemoscope.publishing import check_name, check_targets, publishing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -191,8 +190,8 @@ def _write(folder: RunFolder, result: "Extraction", scores: "pl.DataFrame | None
 
 def _told(scores: "pl.DataFrame", examples: int) -> dict[str, Any]:
     """The scores of all candidates together."""
+    from mnemoscope.base.stats import wilson
     from mnemoscope.extraction.scoring import DUPLICATE, FOUND, NEAR, average_precision
-    from mnemoscope.intervals import wilson
 
     if scores.is_empty():
         hits = found = near = duplicates = 0

@@ -6,7 +6,7 @@ import sys
 import threading
 from types import FrameType
 
-from mnemoscope.cli.main import INTERRUPTED, WRONG_INPUT
+from mnemoscope.cli.exit import INTERRUPTED, WRONG_INPUT
 
 
 def import_libraries() -> None:

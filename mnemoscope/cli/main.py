@@ -15,19 +15,12 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TextIO
 
-from mnemoscope.errors import shortened
-from mnemoscope.interruption import interrupt, raising_once
-
-WRONG_INPUT = 2
-"""Exit status where the input was wrong: one line on standard error tells what and what to do."""
+from mnemoscope.base.errors import shortened
+from mnemoscope.base.interruption import interrupt, raising_once
+from mnemoscope.cli.exit import INTERRUPTED, WRONG_INPUT
 
 LONGEST_LINE = 2000
 """Characters of a line on standard error."""
-
-INTERRUPTED = (
-    "interrupted; expected the command to end; "
-    "nothing that was there has changed: run the command again"
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -86,8 +79,8 @@ def _forget_semaphores() -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    from mnemoscope.base.errors import MnemoscopeError
     from mnemoscope.cli.invocation import remember
-    from mnemoscope.errors import MnemoscopeError
 
     remember(arguments)
     _let_streams_take_anything()

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.cli.importing import import_libraries
-from mnemoscope.errors import MnemoscopeError
 
 LARGEST = 2**31 - 1
 """The largest count of anything."""

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mnemoscope.auditing import Audit
 
 
@@ -32,7 +34,7 @@ def printing() -> Iterator[None]:
 
 def print_json(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """Prints one JSON object, or a list of them; NaN and infinity as null."""
-    from mnemoscope.auditing.audit import plain
+    from mnemoscope.base.text import plain
 
     told = dict(values) if isinstance(values, Mapping) else [dict(value) for value in values]
     with printing():
@@ -99,7 +101,7 @@ def _short(value: float | None) -> str:
 
 
 def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:
-    from mnemoscope.intervals import wilson
+    from mnemoscope.base.stats import wilson
 
     summary = audit.summary
     rows = [
@@ -129,3 +131,16 @@ def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:
     reached = summary["reached_from_noise"]
     rows.append((f"pulled from pure noise ({reached['starts']:,} starts)", reached))
     return rows
+
+
+def told_duplicates(X: "Tensor") -> list[str]:
+    """Says which examples are the same, in a line if there are any."""
+    from mnemoscope.data import duplicates
+
+    pairs = duplicates(X)
+    if not pairs:
+        return []
+    told = ", ".join(f"{later} = {first}" for first, later in pairs[:5])
+    more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
+    noun = "example is a duplicate" if len(pairs) == 1 else "examples are duplicates"
+    return [f"{len(pairs)} {noun}: {told}{more}."]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from mnemoscope.cli.quantities import duration
+from mnemoscope.base.text import duration
 
 if TYPE_CHECKING:
     from mnemoscope.sweep import Failure, SweepProgress

@@ -1,12 +1,15 @@
 """Options that say how data are read, and what is written down of it."""
 
 import math
+import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.publishing import is_utf_8
 
 if TYPE_CHECKING:
     from mnemoscope.data.reading import Examples
@@ -150,3 +153,15 @@ def refuse_without_data(options: dict[str, Any]) -> None:
                 expected="both or neither",
                 todo="leave it out, or pass --data too",
             )
+
+
+def anchored(source: dict[str, Any]) -> dict[str, Any]:
+    """How to load the data from any working folder: with an absolute path where it is a path."""
+    from mnemoscope.data.load import BUNDLED
+
+    name = source["source"]
+    if name in BUNDLED or name.startswith("hf:"):
+        return source
+    path = os.path.abspath(Path(name).expanduser())
+    # JSON holds no other names: such data are found again from the same folder only.
+    return {**source, "source": path} if is_utf_8(path) else source

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.publishing import finish, publishing
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.options import Charts, Format, Json, Place, check_format
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.run_folder import open_run
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.publishing import finish, publishing
 
 
 def report(
@@ -23,8 +23,8 @@ def report(
 ) -> int:
     """Write the page of an audit again, and its charts as files."""
     import_libraries()
-    import mnemoscope as mn
-    from mnemoscope.report import write_charts
+    from mnemoscope.auditing import Audit
+    from mnemoscope.report import write_charts, write_report
 
     chosen = check_format(format, charts)
     folder = Path(run)
@@ -40,8 +40,8 @@ def report(
         try:
             drawing = new.file(page)
             staged = None if charts is None else new.folder(charts)
-            audit = mn.Audit.load(place)
-            audit.to_html(drawing)
+            audit = Audit.load(place)
+            write_report(audit, drawing)
             written = [page]
             if charts is not None and staged is not None:
                 files = write_charts(audit, staged, format=chosen)

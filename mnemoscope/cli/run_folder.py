@@ -8,7 +8,7 @@
 
 So a training never touches what an earlier run has left until it has a network to put there. How
 results take their places, and how a folder belongs to one command at a time, is told in
-`mnemoscope.publishing`.
+`mnemoscope.base.publishing`.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnemoscope.base.errors import DivergenceError, MnemoscopeError
+from mnemoscope.base.files import made, remove_left_behind, replacing
+from mnemoscope.base.publishing import claim, finish, refuse_claimed
+from mnemoscope.base.small_files import read_json
 from mnemoscope.cli.invocation import command
-from mnemoscope.errors import DivergenceError, MnemoscopeError
-from mnemoscope.files import made, remove_left_behind, replacing
-from mnemoscope.publishing import claim, finish, refuse_claimed
-from mnemoscope.small_files import read_json
 
 FORMAT = "mnemoscope-run/1"
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.publishing import check_targets, publishing
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import audit_progress
 from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
 from mnemoscope.cli.run_folder import RunFolder
 from mnemoscope.cli.under_way import end_interrupted, is_whole, measured
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.publishing import check_targets, publishing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,8 +72,9 @@ def screen_in(
         unit: As `--unit` gave it.
         printed: How the result is told.
     """
-    import mnemoscope as mn
+    from mnemoscope.auditing import screen
     from mnemoscope.auditing.screening.screen import INDEX, SAMPLE, SUSPICIOUS, screen_files
+    from mnemoscope.report import write_report
 
     if isinstance(unit, str):
         raise MnemoscopeError(
@@ -102,7 +103,7 @@ def screen_in(
         options = {"name": folder.name, **options}
 
         def work(checkpoints: Path) -> "Screen":
-            return mn.screen(
+            return screen(
                 f, X, seed=seed, unit=unit, options=options, checkpoints=checkpoints,
                 on_progress=tell,
             )  # fmt: skip
@@ -114,7 +115,7 @@ def screen_in(
             result.save(stage / FOLDER)
             for audit, page in zip((result.sample, result.suspicious), PAGES, strict=True):
                 if audit is not None:
-                    audit.to_html(stage / FOLDER / page)
+                    write_report(audit, stage / FOLDER / page)
                     pages.append(place / page)
             folder.write_settings(stage)
     if not whole:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.small_files import parse_json
 from mnemoscope.cli.options import OptionalWhole, Place
 from mnemoscope.cli.run_folder import INDEX, RunFolder, open_run, refuse_unfinished
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.small_files import parse_json
 
 if TYPE_CHECKING:
     from torch import Tensor

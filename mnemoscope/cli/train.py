@@ -1,14 +1,13 @@
 """`mnemoscope train`: fit a network to interpolation and keep it."""
 
-import os
 import re
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mnemoscope.cli.invocation import command, follow_up
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.small_files import read_text
+from mnemoscope.cli.invocation import follow_up
 from mnemoscope.cli.options import (
     Count,
     Device,
@@ -24,19 +23,13 @@ from mnemoscope.cli.options import (
     Whole,
     check_device,
 )
-from mnemoscope.cli.printing import print_json, print_lines
-from mnemoscope.cli.progress import training_progress
-from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, read
-from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed, training_in
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.publishing import check_targets, is_utf_8, publishing
-from mnemoscope.small_files import read_text
+from mnemoscope.cli.printing import print_json, print_lines, told_duplicates
+from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, anchored, read
+from mnemoscope.cli.run_folder import claimed
+from mnemoscope.cli.training_folder import fit_in
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mnemoscope.nets import Spec, TrainingRecord
-    from mnemoscope.training import Fit
+    from mnemoscope.nets import Spec
 
 KIND = "fully_connected"
 
@@ -122,7 +115,7 @@ def train(
     Writes network.safetensors into the folder. Interrupted with Ctrl-C or killed, the same command
     goes on where it was.
     """
-    import mnemoscope as mn
+    from mnemoscope.data import duplicates
 
     check_device(device)
     fields = {
@@ -159,7 +152,7 @@ def train(
             {
                 **result,
                 "seconds": fit.seconds,
-                "duplicates": [list(pair) for pair in mn.data.duplicates(X)],
+                "duplicates": [list(pair) for pair in duplicates(X)],
                 "network": str(folder.network),
             }
         )
@@ -177,111 +170,14 @@ def train(
     return 0
 
 
-def fit_in(
-    folder: RunFolder,
-    spec: "Spec",
-    X: "Tensor",
-    options: dict[str, Any],
-    *,
-    device: str,
-) -> "Fit":
-    """Trains in a run's folder: goes on from its checkpoint, leaves the network there.
-
-    Raises:
-        MnemoscopeError: Ctrl-C; the checkpoint is kept, and the message says how to go on.
-    """
-    import mnemoscope as mn
-
-    network = spec.build(seed=options["seed"], device=device)
-    check_targets(folder.path, [folder.network.name, INDEX])
-    with training_in(folder) as checkpoint:
-        try:
-            with training_progress(options["tol"]) as show:
-                fit = mn.train(network, X, checkpoint=checkpoint, on_progress=show, **options)
-        except KeyboardInterrupt as error:
-            if not checkpoint.exists():
-                raise
-            raise MnemoscopeError(
-                f"training interrupted; its state is kept in {checkpoint}",
-                expected="training to end",
-                todo=f"to go on, run the same command again: {command()}",
-            ) from error
-        source = folder.settings["data"]
-        network.training_record = fit.record.model_copy(update={"source": source})
-        with publishing(claimed=True) as new:
-            stage = new.folder(folder.path)
-            mn.nets.save(network, stage / folder.network.name)
-            folder.write_settings(stage)
-            old = _audits_of_another(folder, network.training_record)
-            new.remove(folder.path, *folder.left(), *old)
-        if old:
-            # Files that are not ours keep a folder.
-            for emptied in sorted({path.parent for path in old}, reverse=True):
-                with suppress(OSError):
-                    emptied.rmdir()
-    return fit
-
-
-def anchored(source: dict[str, Any]) -> dict[str, Any]:
-    """How to load the data from any working folder: with an absolute path where it is a path."""
-    from mnemoscope.data.load import BUNDLED
-
-    name = source["source"]
-    if name in BUNDLED or name.startswith("hf:"):
-        return source
-    path = os.path.abspath(Path(name).expanduser())
-    # JSON holds no other names: such data are found again from the same folder only.
-    return {**source, "source": path} if is_utf_8(path) else source
-
-
-def told_duplicates(X: "Tensor") -> list[str]:
-    """Says which examples are the same, in a line if there are any."""
-    import mnemoscope as mn
-
-    pairs = mn.data.duplicates(X)
-    if not pairs:
-        return []
-    told = ", ".join(f"{later} = {first}" for first, later in pairs[:5])
-    more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
-    noun = "example is a duplicate" if len(pairs) == 1 else "examples are duplicates"
-    return [f"{len(pairs)} {noun}: {told}{more}."]
-
-
-def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
-    """The files of audits of the network that was there before this one."""
-    from mnemoscope.auditing.audit import audit_files
-    from mnemoscope.auditing.screening.screen import SAMPLE
-    from mnemoscope.cli.screening import FOLDER, screening_files
-
-    old: list[Path] = []
-    if _is_of_another(folder.audit, record):
-        old += [*(folder.audit / name for name in audit_files()), folder.report]
-    if _is_of_another(folder.path / FOLDER / SAMPLE, record):
-        old += screening_files(folder)
-    return old
-
-
-def _is_of_another(audit: Path, record: "TrainingRecord") -> bool:
-    """Whether there is an audit, of a network with another training."""
-    import mnemoscope as mn
-
-    try:
-        audited = mn.Audit.load(audit).provenance["training"]
-    except (MnemoscopeError, KeyError):
-        return False
-    passing = {"history", "seconds", "versions"}
-    mine = record.model_dump(mode="json", exclude=passing)
-    return {name: value for name, value in (audited or {}).items() if name not in passing} != mine
-
-
 def _spec(
     path: str | None, kind: str | None, fields: dict[str, Any], shape: tuple[int, ...]
 ) -> "Spec":
-    import mnemoscope as mn
+    from mnemoscope.nets import spec_from_json
 
     if path is None:
         try:
-            return mn.nets.spec_from_json({"kind": kind or KIND, "shape": shape, **fields})
+            return spec_from_json({"kind": kind or KIND, "shape": shape, **fields})
         except MnemoscopeError as error:
             raise MnemoscopeError(
                 _as_options(error.given, fields),
@@ -296,7 +192,7 @@ def _spec(
             todo="write the fields into the file",
         )
     try:
-        spec = mn.nets.spec_from_json(read_text(path))
+        spec = spec_from_json(read_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise MnemoscopeError(
             f"--spec {path}, which cannot be read ({getattr(error, 'strerror', None) or error})",

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from mnemoscope.base.small_files import read_json
 from mnemoscope.cli.invocation import command
-from mnemoscope.small_files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,12 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.readers.reader import Found
 from mnemoscope.data.reading import Examples, Reading
 from mnemoscope.data.scaling import as_numbers, clipped, from_range, log_rule
 from mnemoscope.data.transparency import opaque
 from mnemoscope.data.values import as_tensor
-from mnemoscope.errors import MnemoscopeError
 
 
 def decoded_examples(

@@ -9,8 +9,8 @@ import logging
 import re
 from dataclasses import dataclass
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.reading import Reading
-from mnemoscope.errors import MnemoscopeError
 
 USUAL = {
     "image", "images", "img", "imgs", "picture", "pictures", "photo", "pixels", "pixel_values",

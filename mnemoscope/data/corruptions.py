@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.unit import checked_unit, unit_of
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.unit import checked_unit, unit_of
 
 Corrupt = Callable[[Tensor, float, torch.Generator, "Scale"], Tensor]
 

@@ -19,6 +19,7 @@ from torch.utils.data import (
     default_convert,
 )
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.columns import Columns
 from mnemoscope.data.decoding import picture_tensor
 from mnemoscope.data.pictures import of_one_kind, squared
@@ -26,7 +27,6 @@ from mnemoscope.data.readers.reader import Found, taken
 from mnemoscope.data.reading import Reading
 from mnemoscope.data.selection import Selection
 from mnemoscope.data.values import as_tensor
-from mnemoscope.errors import MnemoscopeError
 
 
 def is_dataset(source: object) -> bool:

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.decoding import FORMATS, picture_tensor
 from mnemoscope.data.pictures import of_one_kind, squared
 from mnemoscope.data.selection import Selection
-from mnemoscope.errors import MnemoscopeError
 
 
 def is_encoded(dtype: pl.DataType) -> bool:

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Mapping, Sequence
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.keys import listed
 from mnemoscope.data.reading import Reading
-from mnemoscope.errors import MnemoscopeError
 
 LABELS = {
     "label", "labels", "target", "targets", "class", "classes", "index", "id", "row", "unnamed: 0",

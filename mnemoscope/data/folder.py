@@ -8,13 +8,13 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.decoding import FORMATS
 from mnemoscope.data.pages import decoded_pages, page_count
 from mnemoscope.data.pictures import of_one_kind, squared
 from mnemoscope.data.reading import Reading
 from mnemoscope.data.selection import Selection
 from mnemoscope.data.tree import of_split
-from mnemoscope.errors import MnemoscopeError
 
 ENDINGS = {
     ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",

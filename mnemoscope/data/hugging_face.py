@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.data.arrays import array_examples, decoded_examples
 from mnemoscope.data.columns import Columns
 from mnemoscope.data.decoding import picture_tensor
@@ -21,8 +23,6 @@ from mnemoscope.data.reading import Examples, Reading, Rule
 from mnemoscope.data.scaling import integer_rule
 from mnemoscope.data.selection import Selection
 from mnemoscope.data.values import check_real
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.importing import needed_for
 
 
 def hugging_face_examples(source: str, selection: Selection, reading: Reading) -> Examples:

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.columns import NEVER, USUAL, words
 from mnemoscope.data.reading import Reading
-from mnemoscope.errors import MnemoscopeError
 
 NAMES = ("X", "x", "images", "data")
 """Usual names, in the order in which they are preferred."""

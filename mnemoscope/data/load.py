@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from mnemoscope.base.check import whole_number
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.arrays import array_examples, decoded_examples
 from mnemoscope.data.datasets import dataset_examples, is_dataset
 from mnemoscope.data.digits import digits
@@ -25,8 +27,6 @@ from mnemoscope.data.scaling import from_range
 from mnemoscope.data.selection import Selection
 from mnemoscope.data.tree import files_in
 from mnemoscope.data.values import as_tensor
-from mnemoscope.data.whole_numbers import whole_number
-from mnemoscope.errors import MnemoscopeError
 
 BUNDLED = ("digits", "photos")
 

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.readers import Found, find_reader, read_file
 from mnemoscope.data.reading import Reading
 from mnemoscope.data.selection import Selection
 from mnemoscope.data.tree import of_split
 from mnemoscope.data.values import as_tensor
-from mnemoscope.errors import MnemoscopeError
 
 
 def is_part(path: Path) -> bool:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 LEVELS = ((8, 6, 4), (2,), (1,))
 """Sides of the windows, in multiples of `size`: what can be recognized comes first."""

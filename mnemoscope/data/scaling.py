@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.reading import Reading, Rule
-from mnemoscope.errors import MnemoscopeError
 
 PICTURE = 127
 """A uint8 array with a value above this is one of pictures: masks, grades and classes end below."""

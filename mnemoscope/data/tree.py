@@ -5,10 +5,10 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.columns import NEVER, words
 from mnemoscope.data.keys import listed, same_split, split_of
 from mnemoscope.data.reading import Reading
-from mnemoscope.errors import MnemoscopeError
 
 log = logging.getLogger("mnemoscope")
 

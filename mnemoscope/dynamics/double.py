@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.dynamics.states import rms
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
 
 AGREE = 1e-3

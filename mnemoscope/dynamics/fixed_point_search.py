@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.memory import batch_size_within
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.anderson import MEMORY, Mixing
 from mnemoscope.dynamics.catalogue import Catalogue
@@ -14,10 +16,8 @@ from mnemoscope.dynamics.fixed_points import refine
 from mnemoscope.dynamics.sources import Sources
 from mnemoscope.dynamics.stability import stability
 from mnemoscope.dynamics.states import group_within, rms
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_values, image_space
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
-from mnemoscope.memory import batch_size_within
 
 BATCH = 1024
 """Searches under way at once, memory permitting."""

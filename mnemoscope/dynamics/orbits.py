@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.arrival import SLOW_FROM, arrivals, coherent, returns
 from mnemoscope.dynamics.capture import captured
 from mnemoscope.dynamics.slow import WINDOW, Followed, follow_in_double
 from mnemoscope.dynamics.states import expand, group_within, nearest, rms
 from mnemoscope.dynamics.working_batch import WorkingBatch
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import ImageSpace, SelfMap, check_values, image_space
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 
@@ -185,7 +185,7 @@ def iterate(
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the starts.
         tol: Distance from its limit (RMS, in units) at which an orbit has converged. The unit is
-            the map's, or that of the starts (`mnemoscope.unit`).
+            the map's, or that of the starts (`mnemoscope.base.unit`).
         max_steps: Applications of `f` after which an orbit counts as unsettled; a quarter more if
             it is slow then.
         batch_size: Orbits worked on at once (default: as many as are fast, and fit into a quarter

@@ -30,13 +30,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from typing_extensions import Unpack
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.dynamics.atlas import RESOLUTION, Atlas
 from mnemoscope.dynamics.census import survey
 from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions
 from mnemoscope.dynamics.starts import block_size
 from mnemoscope.dynamics.states import nearest, rms
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import in_unit_of_data
 

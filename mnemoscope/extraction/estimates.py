@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from mnemoscope.base.stats import Z95
 from mnemoscope.dynamics.chao import chao
 from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.extraction.search import BRED, GIVEN, Search
-from mnemoscope.intervals import Z95
 
 NOISE, ALL = "noise", "all"
 """Pools: the kinds of noise together, and all starts."""

@@ -9,16 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.stats import wilson
 from mnemoscope.dynamics.orbits import TOL
 from mnemoscope.dynamics.starts import STARTS, Range, Starts
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.extraction.candidates import Evidence, distinct, evidence
 from mnemoscope.extraction.estimates import estimates_table
 from mnemoscope.extraction.extraction import Extraction
 from mnemoscope.extraction.ranking import likelihood
 from mnemoscope.extraction.search import BRED, GIVEN, Search, search, since_last_find
-from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map
 

@@ -14,15 +14,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError, shortened
+from mnemoscope.base.files import replacing
+from mnemoscope.base.publishing import finish, publishing
+from mnemoscope.base.small_files import check_regular, read_json
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
-from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.extraction.pictures import drawable, drawn, sheet
 from mnemoscope.extraction.scoring import score_table
-from mnemoscope.files import replacing
-from mnemoscope.publishing import finish, publishing
-from mnemoscope.small_files import check_regular, read_json
 
 FORMAT = "mnemoscope-extraction/1"
 """What `extraction.json` says of itself."""

@@ -33,10 +33,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.orbits import DIVERGED, orbit_batch_size
 from mnemoscope.dynamics.states import rms
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 

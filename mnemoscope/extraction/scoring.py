@@ -5,10 +5,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mnemoscope.base.stats import wilson
+from mnemoscope.base.unit import unit_of
 from mnemoscope.dynamics.states import rms
 from mnemoscope.dynamics.stored import match_radii
-from mnemoscope.intervals import wilson
-from mnemoscope.unit import unit_of
 
 FOUND, NEAR, DUPLICATE, NONE = "found", "near", "duplicate", "none"
 

@@ -14,13 +14,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mnemoscope.base.stats import wilson
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.ended import bred_blocks, from_blocks
 from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import OrbitOptions
+from mnemoscope.dynamics.outcomes import bred_blocks, outcomes_of_blocks
 from mnemoscope.dynamics.starts import BLOCK, Range, Starts
 from mnemoscope.extraction.data_range import likely_range
-from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 
 RESCALED = 4.0
@@ -134,7 +134,7 @@ def search(
         for kind in [*first, *kinds, BRED]:
             if kind == BRED and len(atlas.states) < 2:
                 continue
-            atlas, ended = from_blocks(f, atlas, kind, blocks(kind), **options)
+            atlas, ended = outcomes_of_blocks(f, atlas, kind, blocks(kind), **options)
             seconds = time.perf_counter() - begun
             parts.append(Part(turn, kind, ended.labels.cpu(), len(atlas), seconds))
             used += len(ended.labels)

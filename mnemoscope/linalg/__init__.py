@@ -12,7 +12,6 @@ from mnemoscope.linalg.leading import (
 )
 from mnemoscope.linalg.rank import EffectiveRank, effective_rank
 from mnemoscope.linalg.span import distance_to_span, span_basis
-from mnemoscope.linalg.stacks import has_small_cores, stack_spectral_radius
 
 __all__ = [
     "AccuracyWarning",
@@ -23,12 +22,10 @@ __all__ = [
     "decisive_spectrum",
     "distance_to_span",
     "effective_rank",
-    "has_small_cores",
     "jacobian_singular_values",
     "jacobian_spectrum",
     "operator_norm",
     "span_basis",
     "spectral_radius",
     "spectrum",
-    "stack_spectral_radius",
 ]

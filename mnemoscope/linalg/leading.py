@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.given import given_examples
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.linalg.arnoldi import ROUNDINGS, Product, leading_eigenvalues
 from mnemoscope.linalg.dense import (
     DENSE_EIGEN_SIZE,

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 
 def span_basis(X: Float[Tensor, "n *shape"], *, rtol: float | None = None) -> Float[Tensor, "r d"]:

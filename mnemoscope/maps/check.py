@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.unit import unit_of_starts
 from mnemoscope.maps.edge import off_the_edge
 from mnemoscope.maps.failures import MapFailedError
 from mnemoscope.maps.live_memory import is_memory
@@ -32,7 +33,6 @@ from mnemoscope.maps.resolution import (
     rms,
 )
 from mnemoscope.maps.self_map import Findings, SelfMap
-from mnemoscope.unit import unit_of_starts
 
 SAME = 1e-4
 """Share of the output's largest entry by which two evaluations of one state may differ: kernels sum

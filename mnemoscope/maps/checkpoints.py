@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.small_files import check_regular, read_json
-from mnemoscope.stored_tensors import computable
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.small_files import check_regular, read_json
+from mnemoscope.base.stored_tensors import computable
 
 INDEX = ".index.json"
 """How the index of weights in several files ends: it says which file holds which tensor."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError, shortened
+from mnemoscope.base.errors import MnemoscopeError, shortened
 from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.graph import GraphLinearization, RowsLinearization
 from mnemoscope.maps.linearization import AutogradLinearization, Linearization

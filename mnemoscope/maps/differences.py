@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.edge import off_the_edge
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.resolution import expanded, rms

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from math import prod
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.layout import Shape, candidates
 
 _DTYPE = re.compile(r"same dtype|expected scalar type|but found|should be the same|dtype mismatch")

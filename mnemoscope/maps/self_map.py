@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from mnemoscope.errors import MnemoscopeError, shortened
+from mnemoscope.base.errors import MnemoscopeError, shortened
+from mnemoscope.base.memory import batch_size_within, free_share
+from mnemoscope.base.unit import checked_unit, unit_of, unit_of_starts
 from mnemoscope.maps.chain import ChainLinearization
 from mnemoscope.maps.derivatives import (
     DIFFERENCES,
@@ -46,12 +48,10 @@ from mnemoscope.maps.resolution import SMOOTH, Resolution
 from mnemoscope.maps.trial import takes
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import advice, is_parts, parts_of
-from mnemoscope.memory import batch_size_within, free_share
 from mnemoscope.nets.dtypes import converted, in_single, state_device, state_dtype
 from mnemoscope.nets.modes import eval_mode
-from mnemoscope.nets.network import Network
 from mnemoscope.nets.plain import PlainLayer, plain_layers
-from mnemoscope.unit import checked_unit, unit_of, unit_of_starts
+from mnemoscope.nets.spec import Network
 
 Stage = Callable[[Tensor], Tensor]
 
@@ -119,7 +119,7 @@ class SelfMap:
         budget: Bytes of memory that evaluating and linearizing may take (default: a quarter of what
             is free).
         unit: The scale of the data, of which tolerances and distances are shares (default: that
-            of the data which a measurement is given; see `mnemoscope.unit`).
+            of the data which a measurement is given; see `mnemoscope.base.unit`).
         domain: `(low, high)`, the least and the largest entry of the states that the map takes;
             None, or a bound that is infinite, for no bound. States with an entry outside of it, and
             states at which the map raises, are outside the map's domain: their images are NaN, and

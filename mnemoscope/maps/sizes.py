@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.failures import MapFailedError
 from mnemoscope.maps.layout import LaidOut, first_fitting
 from mnemoscope.maps.live_memory import is_memory

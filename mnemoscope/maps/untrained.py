@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 from torch import nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.nets import Network
 

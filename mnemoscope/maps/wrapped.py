@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.denoisers import Predicts, prediction
 from mnemoscope.maps.layout import restored
 from mnemoscope.maps.sizes import Sizes

@@ -1,17 +1,16 @@
 """A monitor in the training loop of Hugging Face's `Trainer`."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-    from mnemoscope.monitoring.monitor import Monitor
 
-
-def trainer_callback(monitor: "Monitor") -> "TrainerCallback":
-    """A callback that calls the monitor after each optimizer step.
+def trainer_callback(monitor: Callable[..., None]) -> "TrainerCallback":
+    """Builds a callback that calls the monitor after each optimizer step.
 
     In a distributed training the first process records, of its own copy.
 

@@ -1,18 +1,17 @@
 """A monitor in Lightning's training loop."""
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
 
-    from mnemoscope.monitoring.monitor import Monitor
 
-
-def lightning_callback(monitor: "Monitor") -> "Callback":
-    """A callback that calls the monitor after each batch, with the number of optimizer steps.
+def lightning_callback(monitor: Callable[..., None]) -> "Callback":
+    """Builds a callback that calls the monitor after each batch, with the optimizer step.
 
     In a distributed training the first process records, of its own copy.
 

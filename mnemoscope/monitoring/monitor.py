@@ -10,16 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.stats import wilson
+from mnemoscope.base.unit import unit_of
 from mnemoscope.data.given import given_examples
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol, match_radii
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap, check_derivatives
 from mnemoscope.monitoring.look import Look, look
 from mnemoscope.monitoring.pace import Pace
 from mnemoscope.nets.modes import eval_mode
-from mnemoscope.unit import unit_of
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from torch import nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets.activations import activation_module
 from mnemoscope.nets.images import ImageShape, check_halvings
 from mnemoscope.nets.layers import convolution

@@ -22,7 +22,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets.activations import parse_activation
 from mnemoscope.nets.notation import parse_name
 

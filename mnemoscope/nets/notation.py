@@ -4,8 +4,9 @@ import math
 import re
 from collections.abc import Collection
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets.checked_model import did_you_mean, short
+from mnemoscope.base.check import did_you_mean
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.text import short
 
 
 def parse_name(

@@ -10,7 +10,7 @@ from torch.nn import functional
 from mnemoscope.nets.activations import Pullback, activation_module, activation_pullback
 from mnemoscope.nets.fully_connected import FullyConnected
 from mnemoscope.nets.layers import NTKLinear
-from mnemoscope.nets.network import Network
+from mnemoscope.nets.spec import Network
 
 
 @dataclass(frozen=True)

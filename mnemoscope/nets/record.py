@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field, JsonValue
 
-from mnemoscope.nets.checked_model import CheckedModel
+from mnemoscope.base.model import StrictModel
 
 
 class HistoryRow(BaseModel, frozen=True, extra="forbid", ser_json_inf_nan="strings"):
@@ -21,7 +21,7 @@ class HistoryRow(BaseModel, frozen=True, extra="forbid", ser_json_inf_nan="strin
     lr: float
 
 
-class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
+class TrainingRecord(StrictModel, frozen=True, extra="forbid"):
     """How a network was trained, enough to do it again.
 
     Attributes:
@@ -44,9 +44,9 @@ class TrainingRecord(CheckedModel, frozen=True, extra="forbid"):
         seconds: How long it took, in seconds.
         seed: The seed of the order of the examples.
         examples: The number of training examples, `n`.
-        data_checksum: `mnemoscope.provenance.checksum` of the examples.
+        data_checksum: `mnemoscope.base.provenance.checksum` of the examples.
         targets: Whether the network was fitted to targets other than the examples themselves.
-        versions: `mnemoscope.provenance.versions` at the time.
+        versions: `mnemoscope.base.provenance.versions` at the time.
         history: The loss along the way, oldest first.
         source: How the examples were loaded, if that is known; plain JSON values.
 

@@ -5,8 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets.checked_model import did_you_mean, json_object, short
+from mnemoscope.base.check import did_you_mean
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.model import json_object
+from mnemoscope.base.text import short
 from mnemoscope.nets.convolutional import Convolutional
 from mnemoscope.nets.fully_connected import FullyConnected
 from mnemoscope.nets.spec import Spec

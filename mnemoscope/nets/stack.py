@@ -13,8 +13,7 @@ from torch import Tensor
 
 from mnemoscope.nets.initialization import initialize
 from mnemoscope.nets.layout import Layout
-from mnemoscope.nets.network import Network
-from mnemoscope.nets.spec import Spec
+from mnemoscope.nets.spec import Network, Spec
 
 
 class Stack(ABC):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets.convolutional import Convolutional
 from mnemoscope.nets.fully_connected import FullyConnected
 from mnemoscope.nets.fully_connected_stack import FullyConnectedStack

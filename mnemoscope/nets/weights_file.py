@@ -9,15 +9,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import replacing
-from mnemoscope.nets.network import Network
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.files import replacing
+from mnemoscope.base.publishing import check_name
+from mnemoscope.base.small_files import check_regular
+from mnemoscope.base.stored_tensors import computable
 from mnemoscope.nets.record import TrainingRecord
-from mnemoscope.nets.spec import check_device
+from mnemoscope.nets.spec import Network, check_device
 from mnemoscope.nets.spec_reader import spec_from_json
-from mnemoscope.publishing import check_name
-from mnemoscope.small_files import check_regular
-from mnemoscope.stored_tensors import computable
 
 FORMAT = "mnemoscope/1"
 """What the metadata's `format` says."""

@@ -2,6 +2,6 @@
 
 from mnemoscope.report.claims import ClaimSection, write_claims_page
 from mnemoscope.report.export import write_charts
-from mnemoscope.report.page import write_page
+from mnemoscope.report.page import write_report
 
-__all__ = ["ClaimSection", "write_charts", "write_claims_page", "write_page"]
+__all__ = ["ClaimSection", "write_charts", "write_claims_page", "write_report"]

@@ -9,9 +9,9 @@ from typing import Any
 from altair.typing import ChartType
 from markupsafe import Markup
 
-from mnemoscope.files import replacing
+from mnemoscope.base.files import replacing
+from mnemoscope.base.text import number, pretty
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
-from mnemoscope.report.numbers import number, pretty
 from mnemoscope.report.page import Figure
 
 VERDICTS = {"holds": "holds", "fails": "fails", "not_applicable": "not applicable"}

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.comparison import CHANGES, Comparison
-from mnemoscope.files import replacing
+from mnemoscope.base.files import replacing
+from mnemoscope.base.text import number, pretty
 from mnemoscope.report.charts.comparison import SIDES, recall_change_panels
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
-from mnemoscope.report.numbers import number, pretty
 from mnemoscope.report.page import Figure
 from mnemoscope.report.pictures import Drawing, Picture, drawing, is_picture, picture
 from mnemoscope.report.rates import Rate, rate_of_columns

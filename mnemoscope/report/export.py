@@ -9,8 +9,8 @@ from altair.typing import ChartType
 from markupsafe import Markup
 
 from mnemoscope.auditing.audit import Audit
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import make_folder, replacing
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.files import make_folder, replacing
 from mnemoscope.report.charts import audit_charts
 from mnemoscope.report.conversion import offline
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source

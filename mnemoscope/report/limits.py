@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from mnemoscope.auditing.audit import Audit
-from mnemoscope.report.numbers import number, percent, setting
+from mnemoscope.base.text import number, percent, setting
 from mnemoscope.report.pictures import is_picture
 from mnemoscope.report.words import CORRUPTIONS, START_KINDS, corruption_name, start_name
 

@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.findings import findings
-from mnemoscope.files import replacing
+from mnemoscope.base.files import replacing
+from mnemoscope.base.text import number, percent, pretty, setting
 from mnemoscope.report.attractors import MOST_CARDS, attractor_cards, attractor_counts
 from mnemoscope.report.charts import audit_charts
 from mnemoscope.report.charts.recall import recall_panels
@@ -24,7 +25,6 @@ from mnemoscope.report.key_figures import key_figures
 from mnemoscope.report.limits import meanings, untried
 from mnemoscope.report.noise import MOST_ROWS as MOST_NOISE_ROWS
 from mnemoscope.report.noise import noise_rows
-from mnemoscope.report.numbers import number, percent, pretty, setting
 from mnemoscope.report.pictures import Drawing, drawing, is_picture
 from mnemoscope.report.rates import Rate, rate_of_count
 from mnemoscope.report.specificity import control_rows, score_rows
@@ -52,7 +52,7 @@ class Figure:
     keeps_shape: bool = False
 
 
-def write_page(audit: Audit, path: str | os.PathLike[str]) -> Path:
+def write_report(audit: Audit, path: str | os.PathLike[str]) -> Path:
     """Writes the audit as one self-contained HTML file.
 
     Everything is inside: pictures, charts and the code that draws them, the tables as CSV. The

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mnemoscope.intervals import wilson
-from mnemoscope.report.numbers import finite, percent
+from mnemoscope.base.stats import wilson
+from mnemoscope.base.text import finite, percent
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnemoscope.auditing.audit import Audit
+from mnemoscope.base.text import number
 from mnemoscope.report.charts.membership import SCORES
-from mnemoscope.report.numbers import number
 from mnemoscope.report.rates import Rate, rate_of_summary
 
 MEASUREMENTS = {

@@ -1,7 +1,7 @@
 """The training loss that counted as interpolation."""
 
 from mnemoscope.auditing.audit import Audit
-from mnemoscope.report.numbers import finite
+from mnemoscope.base.text import finite
 
 
 def interpolation_threshold(audit: Audit) -> float | None:

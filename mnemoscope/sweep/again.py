@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import Network
 from mnemoscope.sweep.configuration import Configuration
 from mnemoscope.sweep.fitting import fit, network_of

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets.checked_model import did_you_mean, short
+from mnemoscope.base.check import did_you_mean
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.text import short
 from mnemoscope.sweep.configuration import FIELDS
 from mnemoscope.sweep.sobol import MOST_POINTS, Choices, Range
 

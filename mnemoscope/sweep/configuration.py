@@ -12,21 +12,21 @@ from jaxtyping import Float
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError, shortened
+from mnemoscope.base.model import StrictModel
+from mnemoscope.base.provenance import checksum
+from mnemoscope.base.small_files import parse_json
 from mnemoscope.data import load_data
 from mnemoscope.data.reading import OPTIONS, Reading
-from mnemoscope.errors import MnemoscopeError, shortened
 from mnemoscope.nets import Spec, spec_from_json
-from mnemoscope.nets.checked_model import CheckedModel
 from mnemoscope.nets.spec import Count, Whole
-from mnemoscope.provenance import checksum
-from mnemoscope.small_files import parse_json
 from mnemoscope.sweep.measure import Measure
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 """The dtypes that networks are trained in."""
 
 
-class Data(CheckedModel, frozen=True, extra="forbid"):
+class Data(StrictModel, frozen=True, extra="forbid"):
     """Which examples a run is trained on: the arguments of `mn.load_data`.
 
     Raises:
@@ -62,7 +62,7 @@ def _rate(value: object) -> object:
     return None if value == "default" else value
 
 
-class Training(CheckedModel, frozen=True, extra="forbid"):
+class Training(StrictModel, frozen=True, extra="forbid"):
     """How a run is trained: the arguments of `mn.train_replicas`.
 
     Raises:
@@ -249,11 +249,11 @@ def held_out(data: Data, measure: Measure) -> Float[Tensor, "m *shape"] | None:
 
 
 @lru_cache(maxsize=65_536)
-def _text(part: CheckedModel) -> str:
+def _text(part: StrictModel) -> str:
     return json_text(part.model_dump(mode="json"))
 
 
-def _dumped(part: CheckedModel) -> dict[str, Any]:
+def _dumped(part: StrictModel) -> dict[str, Any]:
     return part.model_dump(mode="json")
 
 

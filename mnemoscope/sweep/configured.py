@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.load import KNOWN, LARGEST
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.sweep.configuration import (
     DTYPES,

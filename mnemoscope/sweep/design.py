@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets.checked_model import CheckedModel, short
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.model import StrictModel
+from mnemoscope.base.small_files import check_depth, read_text
+from mnemoscope.base.text import short
 from mnemoscope.nets.spec import Count, Whole
-from mnemoscope.small_files import check_depth, read_text
 from mnemoscope.sweep.axes import (
     Axis,
     DesignError,
@@ -60,7 +61,7 @@ def _seeds(seeds: int | Sequence[int]) -> int | Sequence[int]:
     return seeds
 
 
-class Design(CheckedModel, frozen=True, extra="forbid"):
+class Design(StrictModel, frozen=True, extra="forbid"):
     """Which runs a sweep is made of: every combination of its axes, once for each seed.
 
     The axes are the fields of `grid`, one each; the tables of `zip`, whose fields go together;

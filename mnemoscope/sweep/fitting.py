@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mnemoscope.errors import DivergenceError, DivergenceWarning, MnemoscopeError
+from mnemoscope.base.errors import DivergenceError, DivergenceWarning, MnemoscopeError
 from mnemoscope.nets import Network
 from mnemoscope.sweep.configuration import DTYPES, Configuration, examples, held_out
 from mnemoscope.sweep.measurements import find_measurement

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.provenance import versions
-from mnemoscope.small_files import parse_json
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.provenance import versions
+from mnemoscope.base.small_files import parse_json
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.runs import Run
 from mnemoscope.sweep.store import Store

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.publishing import check_name
-from mnemoscope.small_files import check_regular, parse_json
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.publishing import check_name
+from mnemoscope.base.small_files import check_regular, parse_json
 from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
 from mnemoscope.sweep.store import LocalStore, Store, open_store, unreadable
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from mnemoscope.nets.checked_model import CheckedModel
+from mnemoscope.base.model import StrictModel
 from mnemoscope.nets.spec import Count, Whole
 
 
@@ -13,12 +13,12 @@ def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-class Measure(CheckedModel, frozen=True, extra="forbid"):
+class Measure(StrictModel, frozen=True, extra="forbid"):
     """What is measured of every network.
 
     Args:
         take: Names in `mnemoscope.sweep.measurements.MEASUREMENTS`, or `package.module:function`.
-        starts: Starts for `endings`.
+        starts: Starts for `outcomes`.
         start_kind: Their distribution; see `mnemoscope.dynamics.starts`.
         orbit_steps: Steps after which an orbit that still moves counts as not settled.
         trials: Corrupted copies of each example for `recall`.

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import FullyConnected, Spec
 from mnemoscope.nets.layers import MOST_WEIGHTS
 from mnemoscope.sweep.configuration import DTYPES, Configuration, Training

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from mnemoscope.memory import free_memory
+from mnemoscope.base.memory import free_memory
 from mnemoscope.nets import save
 from mnemoscope.sweep.code_version import code_version
 from mnemoscope.sweep.configuration import Configuration

@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.importing import is_name
-from mnemoscope.nets.checked_model import short
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import is_name
+from mnemoscope.base.publishing import check_targets
+from mnemoscope.base.text import short
 from mnemoscope.nets.spec import check_device
-from mnemoscope.publishing import check_targets
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import (

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets.checked_model import did_you_mean, short
+from mnemoscope.base.check import did_you_mean
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.text import short
 from mnemoscope.sweep.code_version import code_version
 from mnemoscope.sweep.configuration import FIELDS, Configuration
 from mnemoscope.sweep.configured import configuration

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from scipy.stats import qmc
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets.checked_model import CheckedModel
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.model import StrictModel
 
 MOST_POINTS = 2**20
 """The most points of one sample."""
@@ -23,7 +23,7 @@ _CHUNK = 4096
 _Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
-class Range(CheckedModel, frozen=True, extra="forbid"):
+class Range(StrictModel, frozen=True, extra="forbid"):
     """Numbers between two bounds.
 
     Args:
@@ -86,7 +86,7 @@ class Range(CheckedModel, frozen=True, extra="forbid"):
         return [int(value) for value in x] if self.whole else x.tolist()
 
 
-class Choices(CheckedModel, frozen=True, extra="forbid"):
+class Choices(StrictModel, frozen=True, extra="forbid"):
     """A list of values, each equally likely.
 
     Args:

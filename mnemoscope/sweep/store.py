@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import FULL, replacing
-from mnemoscope.publishing import check_name
-from mnemoscope.small_files import check_regular
-from mnemoscope.writers import SILENT, is_left_behind, writer_of
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.files import FULL, replacing
+from mnemoscope.base.publishing import check_name
+from mnemoscope.base.small_files import check_regular
+from mnemoscope.base.writers import SILENT, is_left_behind, writer_of
 
 FOLDERS = ("plans", "rows", "failures", "weights")
 """Where files are written."""

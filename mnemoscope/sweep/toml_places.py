@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 _BLANK = re.compile(r"[ \t]*")
 _BLANKS = re.compile(r"(?:\s|#[^\n]*)*")

@@ -19,7 +19,7 @@ from typing import IO, Literal
 
 import torch
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import save
 from mnemoscope.sweep.code_version import code_version
 from mnemoscope.sweep.configuration import Configuration

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 
 def as_rows(X: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets.activations import parse_activation
 from mnemoscope.theory.arguments import as_matrix, as_rows
 from mnemoscope.theory.span import span_rows

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import jacrev
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
 from mnemoscope.nets import FullyConnected, Spec
 from mnemoscope.nets.initialization import gain

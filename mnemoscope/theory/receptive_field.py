@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 
 def receptive_field_mask(size: int, depth: int, kernel_size: int = 3) -> Bool[Tensor, "s2 s2"]:

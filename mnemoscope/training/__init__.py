@@ -2,6 +2,7 @@
 
 from mnemoscope.training.fit import Fit, Progress
 from mnemoscope.training.optimizers import OPTIMIZERS
+from mnemoscope.training.replica_spectra import replica_spectral_radius
 from mnemoscope.training.replicas import ReplicaProgress, Replicas
 from mnemoscope.training.schedules import SCHEDULES
 from mnemoscope.training.train import train
@@ -14,6 +15,7 @@ __all__ = [
     "Progress",
     "ReplicaProgress",
     "Replicas",
+    "replica_spectral_radius",
     "train",
     "train_replicas",
 ]

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import replacing
-from mnemoscope.small_files import check_regular, parse_json
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.files import replacing
+from mnemoscope.base.small_files import check_regular, parse_json
 
 FORMAT = "mnemoscope-checkpoint/4"
 """What the checkpoint of a training says of itself."""

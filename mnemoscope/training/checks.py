@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.training.optimizers import optimizer_kind
 from mnemoscope.training.schedules import SCHEDULES
 

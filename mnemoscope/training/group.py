@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mnemoscope.memory import batch_size_within
+from mnemoscope.base.memory import batch_size_within
 from mnemoscope.nets.spec import Spec
 from mnemoscope.nets.stack import Stack
 from mnemoscope.nets.stacking import make_stack

@@ -2,7 +2,7 @@
 
 import math
 
-from mnemoscope.errors import DivergenceError
+from mnemoscope.base.errors import DivergenceError
 from mnemoscope.training.optimizers import optimizer_kind
 
 ROUND = 10

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.training.conjugate_gradients import LeastSquares, damped_least_squares
 from mnemoscope.training.tangent_kernel import (
     ParameterLinearization,

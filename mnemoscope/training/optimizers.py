@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.training.rescaled_lbfgs import RescaledLBFGS
 
 

@@ -2,19 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets import FullyConnected, Network, Spec
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.nets import Network, Spec
 from mnemoscope.nets.stack import network_from
 from mnemoscope.training.fit import Fit
-
-if TYPE_CHECKING:
-    from mnemoscope.auditing import Audit
 
 
 @dataclass(frozen=True)
@@ -93,54 +89,17 @@ class Replicas:
         """`(R,)`, which of them interpolate."""
         return torch.tensor([fit.converged for fit in self.fits])
 
-    def spectral_radius(
-        self, X: Float[Tensor, "n *shape"] | Float[Tensor, "r n *shape"], **options: Any
-    ) -> Float[Tensor, "r n"]:
-        """The spectral radius of every network at every state: `mn.spectral_radius` for all.
-
-        Without options, and where fully connected networks have a layer of few units, all of them
-        at once (`mnemoscope.linalg.stacks`); otherwise one network after the other.
+    def states_of_each(
+        self, X: Float[Tensor, "n *shape"] | Float[Tensor, "r n *shape"]
+    ) -> Sequence[Float[Tensor, "n *shape"]]:
+        """Returns the states of each replica.
 
         Args:
             X: `(n, *shape)`, states for all of them; or `(R, n, *shape)`, for each its own.
-            **options: As `mn.spectral_radius` takes them.
 
         Raises:
-            MnemoscopeError: as `mn.spectral_radius`.
+            MnemoscopeError: there are states for another number of replicas, or of another shape.
         """
-        from mnemoscope.linalg import has_small_cores, spectral_radius, stack_spectral_radius
-
-        each = self._each(X)
-        if has_small_cores(self.spec) and not options and len(each[0]):
-            assert isinstance(self.spec, FullyConnected)
-            like = self.parameters[0]
-            states = torch.stack(list(each)).to(device=like.device, dtype=like.dtype)
-            return stack_spectral_radius(self.spec, self.parameters, states)
-        return torch.stack(
-            [
-                spectral_radius(net, states, **options)
-                for net, states in zip(self, each, strict=True)
-            ]
-        )
-
-    def audit(
-        self, X: Float[Tensor, "n *shape"] | Float[Tensor, "r n *shape"], **options: Any
-    ) -> "tuple[Audit, ...]":
-        """What each of them has memorized: `mn.audit` of every network, in this order.
-
-        Args:
-            X: `(n, *shape)`, the training examples; or `(R, n, *shape)`, for each its own.
-            **options: As `mn.audit` takes them.
-
-        Raises:
-            MnemoscopeError: as `mn.audit`.
-        """
-        from mnemoscope.auditing import audit
-
-        each = self._each(X)
-        return tuple(audit(net, own, **options) for net, own in zip(self, each, strict=True))
-
-    def _each(self, X: Tensor) -> Sequence[Tensor]:
         own = X.ndim == len(self.spec.shape) + 2
         if own and len(X) != len(self):
             raise MnemoscopeError(

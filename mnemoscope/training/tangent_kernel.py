@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import Network
 from mnemoscope.nets.plain import plain_layers
 from mnemoscope.training.checks import trainable

@@ -13,12 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.interruption import deferred_interrupt
+from mnemoscope.base.provenance import checksum, versions
+from mnemoscope.base.unit import checked_unit, unit_of
 from mnemoscope.data.given import given_examples
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.interruption import deferred_interrupt
 from mnemoscope.nets import HistoryRow, Network, TrainingRecord
 from mnemoscope.nets.dtypes import state_dtype
-from mnemoscope.provenance import checksum, versions
 from mnemoscope.training.batches import Order
 from mnemoscope.training.chance import seeded
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
@@ -44,7 +45,6 @@ from mnemoscope.training.schedules import Rate
 from mnemoscope.training.solver import Solver, Stepwise
 from mnemoscope.training.solvers import make_solver
 from mnemoscope.training.stall import Stall
-from mnemoscope.unit import checked_unit, unit_of
 
 CHECKPOINT_SECONDS = 20.0
 """Time between two checkpoints."""
@@ -122,7 +122,7 @@ def train(
         seed: Of the order of the examples, and of the chance in layers such as dropout.
         polish: Whether Gauss-Newton takes over at a loss of 1e-4 and goes on to 1e-14, or as far as
             the dtype allows. What is stored then stays what the optimizer before it has stored.
-        unit: The scale of the examples (default: that of `X`; see `mnemoscope.unit`).
+        unit: The scale of the examples (default: that of `X`; see `mnemoscope.base.unit`).
         checkpoint: A file. It is written every 20 seconds and on Ctrl-C; where it exists, training
             goes on from it, to the same numbers as if it had never stopped. It stays when
             training ends.

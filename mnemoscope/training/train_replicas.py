@@ -10,12 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.errors import DivergenceWarning, MnemoscopeError
+from mnemoscope.base.provenance import checksum, versions
+from mnemoscope.base.unit import checked_unit, unit_of
 from mnemoscope.data.given import given_examples
-from mnemoscope.errors import DivergenceWarning, MnemoscopeError
 from mnemoscope.nets import HistoryRow, Spec, TrainingRecord
 from mnemoscope.nets.stack import drawn_parameters, network_from
 from mnemoscope.nets.stacking import make_stack
-from mnemoscope.provenance import checksum, versions
 from mnemoscope.training.batches import Order
 from mnemoscope.training.checks import check_data, check_finite, check_settings
 from mnemoscope.training.descent import FIRST_ORDER, Descent
@@ -27,7 +28,6 @@ from mnemoscope.training.optimizers import optimizer_kind
 from mnemoscope.training.replicas import ReplicaProgress, Replicas
 from mnemoscope.training.schedules import Rates
 from mnemoscope.training.train import POLISH_FROM, POLISHED, train
-from mnemoscope.unit import checked_unit, unit_of
 
 CLOSE_RANKS = 8
 """A group is made anew when one replica in so many has left: until then it is computed on."""
@@ -100,7 +100,7 @@ def train_replicas(
         >>> replicas = mn.train_replicas(spec, X, seeds=range(3))
         >>> replicas.converged.tolist()
         [True, True, True]
-        >>> replicas.spectral_radius(X).shape
+        >>> mn.replica_spectral_radius(replicas, X).shape
         torch.Size([3, 5])
     """
     begun = time.perf_counter()

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing.audit import plain
 from mnemoscope.auditing.tables import SCHEMAS
+from mnemoscope.base.text import plain
 
 FILES = {"audit.json", "pictures.safetensors", *(f"{name}.parquet" for name in SCHEMAS)}
 
@@ -149,14 +149,15 @@ def test_the_index_is_strict_json_and_names_every_other_file(saved):
 
 @pytest.mark.slow
 def test_the_report_is_one_file(audited, tmp_path):
-    path = audited.to_html(tmp_path / "report.html")
+    path = mn.write_report(audited, tmp_path / "report.html")
     text = path.read_text()
     assert audited.verdict in text
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_the_report_of_an_audit_that_found_nothing(tmp_path):
-    assert "None of the 3 training examples" in empty().to_html(tmp_path / "r.html").read_text()
+    page = mn.write_report(empty(), tmp_path / "r.html").read_text()
+    assert "None of the 3 training examples" in page
 
 
 def test_tables_are_polars_frames(audited):

@@ -60,5 +60,5 @@ def test_it_can_be_kept_and_shown(both, tmp_path):
     _, black = both
     again = mn.Audit.load(black.save(tmp_path / "audit"))
     assert again.examples.equals(black.examples)
-    page = again.to_html(tmp_path / "report.html").read_text()
+    page = mn.write_report(again, tmp_path / "report.html").read_text()
     assert "could only be evaluated" in page

@@ -124,7 +124,7 @@ def test_held_out_data_bring_their_own_conditions(tmp_path):
     assert audit.summary["membership"]["scores"]["loss"]["auc"] == 1.0
     assert audit.summary["controls"]["held_out"]["stored"]["total"] == 6
     assert mn.auditing.Audit.load(audit.save(tmp_path / "a")).verdict == audit.verdict
-    assert audit.to_html(tmp_path / "page.html").stat().st_size > 1000
+    assert mn.write_report(audit, tmp_path / "page.html").stat().st_size > 1000
 
 
 def test_ctrl_c_leaves_the_conditions_that_are_finished(tmp_path):

@@ -6,7 +6,7 @@ from mnemoscope.auditing.conditions import (
     parse_condition,
     parse_conditions,
 )
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 
 def score(auc, low, high, tpr_01=None):

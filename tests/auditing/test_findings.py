@@ -11,7 +11,7 @@ import mnemoscope as mn
 from mnemoscope.auditing.audit import Audit
 from mnemoscope.auditing.findings import findings
 from mnemoscope.auditing.tables import SCHEMAS
-from mnemoscope.auditing.wording import listed, percent
+from mnemoscope.base.text import listed, percent
 
 
 def rows(name, *given):

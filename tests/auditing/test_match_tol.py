@@ -24,7 +24,7 @@ def test_one_just_beyond_the_tolerance_is_told_with_its_distance(tmp_path):
     assert "0.0115 units from training example 0, just above match_tol 0.01" in audit.verdict
     told = next(finding for finding in findings(audit) if finding.kind == "spurious")
     assert "0.0115 units from training example 0, just above" in told.headline
-    assert "0.0115 units" in audit.to_html(tmp_path / "page.html").read_text()
+    assert "0.0115 units" in mn.write_report(audit, tmp_path / "page.html").read_text()
     assert report_json(audit)["summary"]["nearest_spurious"] == near
 
 
@@ -40,4 +40,4 @@ def test_a_wider_tolerance_is_recorded_and_judged_by(tmp_path):
     assert audit.summary["nearest_spurious"] is None
     saved = mn.Audit.load(audit.save(tmp_path / "audit"))
     assert saved.summary["match_tol"] == saved.provenance["settings"]["match_tol"] == 0.02
-    assert "within 0.02" in saved.to_html(tmp_path / "page.html").read_text()
+    assert "within 0.02" in mn.write_report(saved, tmp_path / "page.html").read_text()

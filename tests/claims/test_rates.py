@@ -5,8 +5,8 @@ import math
 import polars as pl
 import pytest
 
+from mnemoscope.base.stats import wilson
 from mnemoscope.claims.rates import pooled, share, with_rate
-from mnemoscope.intervals import wilson
 
 FRAME = pl.DataFrame(
     {"kind": ["a", "b", "a", "b"], "hits": [1, None, 3, 0], "of": [2, 2, 4, 0]},

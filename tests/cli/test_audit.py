@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 import mnemoscope as mn
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.cli.audit import _unit
-from mnemoscope.errors import MnemoscopeError
 
 from .conftest import BRIEF, SMALL, TRAIN, pictures, tree
 
@@ -250,13 +250,11 @@ def test_held_out_rows_for_a_network_of_rows(here, run):
 
 
 def test_an_audit_that_fails_late_leaves_the_old_one(audited, here, run, monkeypatch):
-    from mnemoscope.auditing.audit import Audit
-
-    def full(self, path):
+    def full(audit, path):
         raise OSError(28, "No space left on device", str(path))
 
     before = tree(here)
-    monkeypatch.setattr(Audit, "to_html", full)
+    monkeypatch.setattr("mnemoscope.report.write_report", full)
     done = run("audit", "runs/train", *BRIEF, "--seed", "1")
     assert done.code == 2
     assert "No space left on device" in done.err

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from mnemoscope.files import WRITING
+from mnemoscope.base.files import WRITING
 
 from .conftest import BRIEF, SMALL, TRAIN, assert_refused, tree
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.cli.target import byte_count
-from mnemoscope.errors import MnemoscopeError
 from tests.cli.conftest import BRIEF
 
 MINE = """

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data import load_data
-from mnemoscope.errors import MnemoscopeError
 
 
 class Trap:

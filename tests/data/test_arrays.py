@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from sklearn.preprocessing import MinMaxScaler
 from torch import nn
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data import load_data
 from mnemoscope.data.readers import suffixes
 from mnemoscope.data.reading import Reading
-from mnemoscope.errors import MnemoscopeError
 
 X = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(4)

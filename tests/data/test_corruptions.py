@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data import CORRUPTIONS, corrupt
-from mnemoscope.errors import MnemoscopeError
 
 PICTURES = 0.1 + 0.8 * torch.rand(4, 3, 6, 8, generator=torch.Generator().manual_seed(0))
 VECTORS = 0.1 + 0.8 * torch.rand(4, 50, generator=torch.Generator().manual_seed(1))

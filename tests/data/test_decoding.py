@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.decoding import picture_tensor
-from mnemoscope.errors import MnemoscopeError
 
 
 def reopened(image, kind="PNG", **options):

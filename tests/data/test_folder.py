@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from mnemoscope import data
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.reading import Reading
-from mnemoscope.errors import MnemoscopeError
 
 
 def grey(value, width=4, height=4):

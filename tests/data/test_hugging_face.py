@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from mnemoscope import data
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.reading import Reading
-from mnemoscope.errors import MnemoscopeError
 
 datasets = pytest.importorskip("datasets")
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mnemoscope import data
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 
 @pytest.mark.parametrize(

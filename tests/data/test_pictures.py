@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.pictures import as_colour, of_one_kind, shaped, squared
-from mnemoscope.errors import MnemoscopeError
 
 
 def test_a_wide_picture_keeps_its_middle_square():

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.selection import Selection
-from mnemoscope.errors import MnemoscopeError
 
 counts = st.integers(1, 50)
 offsets = st.integers(0, 50)

@@ -3,7 +3,7 @@
 import torch
 
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.ended import bred_blocks, from_blocks, reached_by
+from mnemoscope.dynamics.outcomes import bred_blocks, outcomes_of_blocks, reached_by
 from mnemoscope.dynamics.starts import BLOCK
 from mnemoscope.maps import SelfMap
 
@@ -12,7 +12,7 @@ Z = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [2.0, 3.0], [0.0, 0.0], [-1.0, -1.0]]
 
 
 def test_labels_and_witnesses():
-    atlas, ended = from_blocks(F, Atlas.empty(F), "mine", Z.split(2))
+    atlas, ended = outcomes_of_blocks(F, Atlas.empty(F), "mine", Z.split(2))
     assert ended.kind == "mine"
     a, b, again, none, c = ended.labels.tolist()
     assert (a, none) == (again, -1)

@@ -125,7 +125,7 @@ def test_audits_name_a_quantized_map(tmp_path):
         assert audit.summary["resolution"]["kind"] == "quantized"
         assert audit.summary["resolution"]["entry"] == pytest.approx(step, rel=1e-3)
         assert "quantized" in audit.verdict
-        audit.to_html(tmp_path / "report.html")
+        mn.write_report(audit, tmp_path / "report.html")
         assert "The map is quantized" in (tmp_path / "report.html").read_text()
     smooth = mn.audit(lambda z: z / 2, X, starts=10, trials=1, certificates=0)
     assert "quantized" not in smooth.verdict

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.extraction import extract
 from mnemoscope.extraction.extract import TABLE
 from tests.extraction.maps import memories, remembering

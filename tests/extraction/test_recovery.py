@@ -4,10 +4,10 @@ import pytest
 import torch
 
 import mnemoscope as mn
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.unit import unit_of
 from mnemoscope.dynamics.states import rms
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.extraction.recovery import recover
-from mnemoscope.unit import unit_of
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mnemoscope.base.stats import wilson
 from mnemoscope.extraction.scoring import average_precision, score_table
-from mnemoscope.intervals import wilson
 
 X = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from mnemoscope.base.stats import wilson
 from mnemoscope.dynamics.starts import STARTS, Range
 from mnemoscope.extraction.search import Part, search, since_last_find
-from mnemoscope.intervals import wilson
 from mnemoscope.maps import SelfMap
 from tests.extraction.maps import memories, remembering
 

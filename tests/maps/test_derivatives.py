@@ -216,7 +216,7 @@ def test_an_audit_records_how_derivatives_were_taken(f, way, why, tmp_path):
     assert told["way"] == way
     assert (why in told["why"]) if why else told["why"] == ""
     assert report_json(audit)["summary"]["derivatives"] == told
-    page = audit.to_html(tmp_path / "report.html").read_text()
+    page = mn.write_report(audit, tmp_path / "report.html").read_text()
     assert f"<dt>way</dt><dd><code>{way}</code>" in page
 
 

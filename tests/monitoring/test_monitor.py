@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
+from mnemoscope.base.unit import unit_of
 from mnemoscope.monitoring import Monitor
 from mnemoscope.monitoring.monitor import MONITOR
-from mnemoscope.unit import unit_of
 
 
 class Clock:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import ACTIVATIONS, activation_function, activation_module
 from mnemoscope.nets.activations import activation_into, activation_pullback
 

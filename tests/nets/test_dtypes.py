@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
+from mnemoscope.base.provenance import checksum, weights_checksum
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.untrained import UntrainedError, untrained
 from mnemoscope.maps.weights import load_weights
 from mnemoscope.nets.dtypes import converted, state_dtype
-from mnemoscope.provenance import checksum, weights_checksum
 
 
 class Fourier(nn.Module):

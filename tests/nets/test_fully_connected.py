@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import FullyConnected, activation_function
 
 Z = torch.tensor([[1.0, -2.0], [0.5, 3.0]])

@@ -19,7 +19,7 @@ from torch.func import (
     vmap,
 )
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import FullyConnected, Spec, UNet
 
 

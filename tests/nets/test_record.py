@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import HistoryRow, TrainingRecord
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import ACTIVATIONS, Convolutional, FullyConnected, Spec, UNet
 
 KINDS = [FullyConnected, Convolutional, UNet]

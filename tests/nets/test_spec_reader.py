@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import AnySpec, Convolutional, FullyConnected, Spec, UNet, spec_from_json
 from mnemoscope.nets.spec_reader import KINDS
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mnemoscope.report import write_charts, write_page
+from mnemoscope.report import write_charts, write_report
 
 from .example_audit import edge_audit, full_audit
 from .test_page import HOSTILE
@@ -71,7 +71,7 @@ def opened(browser, path, width, *, dark=False):
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
-    return write_page(full_audit(30, 6), tmp_path_factory.mktemp("page") / "page.html")
+    return write_report(full_audit(30, 6), tmp_path_factory.mktemp("page") / "page.html")
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -133,7 +133,7 @@ def test_dark_and_light_differ_and_text_is_readable(browser, full):
 
 
 def test_the_edge_of_everything_opens(browser, tmp_path):
-    path = write_page(edge_audit(), tmp_path / "page.html")
+    path = write_report(edge_audit(), tmp_path / "page.html")
     requests, complaints = opened(browser, path, PHONE)
     assert complaints == []
     assert requests == [path.as_uri()] or {u.split(":")[0] for u in requests} <= {"file", "data"}
@@ -144,7 +144,7 @@ def test_hostile_strings_do_not_run(browser, tmp_path):
     audit = full_audit(6)
     audit.summary.update(verdict=HOSTILE, name=HOSTILE)
     audit.provenance.update(command=HOSTILE)
-    path = write_page(audit, tmp_path / "page.html")
+    path = write_report(audit, tmp_path / "page.html")
     _, complaints = opened(browser, path, LAPTOP)
     assert complaints == []
     assert browser.execute_script("return document.querySelector('h1').textContent") == HOSTILE

@@ -1,6 +1,6 @@
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.report import write_charts
 
 from .example_audit import edge_audit, full_audit

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from mnemoscope.report import write_page
+from mnemoscope.report import write_report
 from mnemoscope.report.embedding import drawing_code, safe_json
 
 from .example_audit import edge_audit, frame, full_audit
@@ -43,7 +43,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
-    path = write_page(full_audit(), tmp_path_factory.mktemp("page") / "page.html")
+    path = write_report(full_audit(), tmp_path_factory.mktemp("page") / "page.html")
     return path.read_text(encoding="utf-8")
 
 
@@ -100,7 +100,7 @@ def test_membership_controls_and_proofs_are_shown(tmp_path):
             },
         },
     )  # fmt: skip
-    words = " ".join(Page(write_page(audit, tmp_path / "page.html").read_text()).words)
+    words = " ".join(Page(write_report(audit, tmp_path / "page.html").read_text()).words)
     for told in (
         "distance moved largest area 0.875 (0.800 – 0.950)",
         "They differ.",
@@ -118,7 +118,7 @@ def test_what_was_not_measured_is_told(tmp_path):
     audit = full_audit()
     told = {"black_box": True, "certified_why_not": "it is a U-Net", "membership": None}
     audit = dataclasses.replace(audit, summary={**audit.summary, **told})
-    words = " ".join(Page(write_page(audit, tmp_path / "page.html").read_text()).words)
+    words = " ".join(Page(write_report(audit, tmp_path / "page.html").read_text()).words)
     for part in ("could only be evaluated", "it is a U-Net", "no held-out data was given"):
         assert part in words
 
@@ -190,7 +190,7 @@ def test_hostile_strings_stay_strings(tmp_path):
         starts=audit.starts.with_columns(pl.lit(HOSTILE).alias("kind")),
         attractors=audit.attractors.with_columns(pl.lit(HOSTILE).alias("kind")),
     )
-    text = write_page(audit, tmp_path / "page.html").read_text()
+    text = write_report(audit, tmp_path / "page.html").read_text()
     page = Page(text)
     assert "onerror=alert" not in re.sub(r"<script.*?</script>", "", text, flags=re.S).replace(
         "&lt;img src=x onerror=alert", ""
@@ -212,7 +212,7 @@ def test_json_in_scripts_cannot_end_them():
 
 
 def test_the_edge_of_everything(tmp_path):
-    text = write_page(edge_audit(), tmp_path / "page.html").read_text()
+    text = write_report(edge_audit(), tmp_path / "page.html").read_text()
     words = " ".join(Page(text).words)
     assert "The map stores nothing." in words
     assert "carries no training record" in words
@@ -227,14 +227,14 @@ def test_summary_with_nothing_but_a_verdict(tmp_path):
     audit = dataclasses.replace(
         full, summary={"verdict": "Nothing more."}, provenance={}, pictures={}
     )
-    text = write_page(audit, tmp_path / "page.html").read_text()
+    text = write_report(audit, tmp_path / "page.html").read_text()
     assert not Page(text).all("img")
 
 
 def test_many_examples_are_capped_and_the_page_stays_small(tmp_path):
     pictures = torch.rand(500, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     audit = full_audit(500, 5, examples=pictures)
-    path = write_page(audit, tmp_path / "page.html")
+    path = write_report(audit, tmp_path / "page.html")
     text = path.read_text()
     assert path.stat().st_size < 15_000_000
     assert "Showing 100 of 500 examples" in text
@@ -253,7 +253,7 @@ def test_missing_numbers_everywhere(tmp_path):
             pl.lit(None, pl.Float64).alias(column) for column in ("rate", "low", "high")
         )
     blank["spectra"] = frame("spectra", [])
-    text = write_page(dataclasses.replace(audit, **blank), tmp_path / "page.html").read_text()
+    text = write_report(dataclasses.replace(audit, **blank), tmp_path / "page.html").read_text()
     assert not re.search(r"\bnan\b", " ".join(Page(text).words), re.I)
 
 
@@ -263,6 +263,6 @@ def test_a_crash_leaves_the_old_page(tmp_path, monkeypatch):
     audit = full_audit()
     audit.summary.pop("verdict")
     with pytest.raises(Exception, match="verdict"):
-        write_page(audit, path)
+        write_report(audit, path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -6,8 +6,8 @@ import math
 import polars as pl
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.intervals import wilson
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.stats import wilson
 from mnemoscope.report.sweep import sweep_charts, write_sweep_charts
 from mnemoscope.report.sweep.factors import BINS, MOST_LEVELS, read_factors
 from mnemoscope.report.sweep.runs import MOST_RUNS, representatives, with_links

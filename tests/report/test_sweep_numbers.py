@@ -5,7 +5,7 @@ import math
 import polars as pl
 import pytest
 
-from mnemoscope.intervals import wilson
+from mnemoscope.base.stats import wilson
 from mnemoscope.report.sweep import sweep_charts, write_sweep_page, write_sweep_settings
 from mnemoscope.report.sweep.curves import upright
 from mnemoscope.report.sweep.marks import estimated, share_marks

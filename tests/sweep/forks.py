@@ -50,7 +50,7 @@ def forking():
     """Forks what standard input asks for."""
     import torch
 
-    from mnemoscope.provenance import versions
+    from mnemoscope.base.provenance import versions
     from mnemoscope.sweep.code_version import code_version
     from mnemoscope.sweep.fitting import fit
     from mnemoscope.sweep.runs import planned_runs

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep.configuration import Data, examples, held_out
 from mnemoscope.sweep.measure import Measure
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import load, run
 from mnemoscope.sweep.executors import dask_workers
 from mnemoscope.sweep.executors.dask import ASKED_EVERY, _slots, _workers

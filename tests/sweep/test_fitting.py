@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import train_again
 from mnemoscope.sweep.configuration import examples
 from mnemoscope.sweep.fitting import fit

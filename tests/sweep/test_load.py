@@ -7,7 +7,7 @@ import shutil
 import polars as pl
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import load, run, status
 from mnemoscope.sweep import runs as runs_module
 from mnemoscope.sweep import work as work_module

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import Convolutional, FullyConnected, UNet
 from mnemoscope.sweep import needed_memory as module
 from mnemoscope.sweep.configuration import Training

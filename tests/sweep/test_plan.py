@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import plan, run
 from mnemoscope.sweep import plan as plan_function
 from mnemoscope.sweep.executors import in_process

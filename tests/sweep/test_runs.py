@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import configuration as configuration_module
 from mnemoscope.sweep import configured as configured_module
 from mnemoscope.sweep import runs as runs_module

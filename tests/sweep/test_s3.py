@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import load, run, status
 from mnemoscope.sweep.executors import in_process, processes
 from mnemoscope.sweep.store import open_store

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep.sobol import Choices, Range, sobol_points
 
 BOX = (

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import Failure, run, status
 from mnemoscope.sweep.executors import in_process
 from mnemoscope.sweep.status import SILENT

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
+from mnemoscope.base.unit import unit_of
 from mnemoscope.training.running_statistics import CHUNK, called, following, set_exact
 from mnemoscope.training.stall import LOOKS, STEPS, Stall
-from mnemoscope.unit import unit_of
 
 train_module = sys.modules[mn.train.__module__]
 

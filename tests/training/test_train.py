@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
+from mnemoscope.base.unit import unit_of
 from mnemoscope.training import history
 from mnemoscope.training import train as train_module_function
 from mnemoscope.training.optimizers import OPTIMIZERS
-from mnemoscope.unit import unit_of
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -484,7 +484,7 @@ def test_ctrl_c_comes_after_the_checkpoint_was_written(way, tmp_path):
 PROGRAM = """
 import os, signal, sys
 import mnemoscope as mn
-from mnemoscope.unit import unit_of
+from mnemoscope.base.unit import unit_of
 
 X = mn.load_data("digits", n=5)
 spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=64, depth=4, activation="leaky_relu")

@@ -229,17 +229,17 @@ def test_the_result_reads_like_a_list_of_networks():
         replicas[3]
     assert replicas[0].spec == SPEC
     assert "3 converged, 0 diverged" in repr(replicas)
-    radius = replicas.spectral_radius(X)
+    radius = mn.replica_spectral_radius(replicas, X)
     assert radius.shape == (3, 5)
     for r in range(3):
         assert torch.allclose(radius[r], mn.spectral_radius(replicas[r], X), rtol=1e-4)
-    own = replicas.spectral_radius(torch.stack([X, X, X.flip(0)]))
+    own = mn.replica_spectral_radius(replicas, torch.stack([X, X, X.flip(0)]))
     assert torch.allclose(own[2], radius[2].flip(0), rtol=1e-4)
     with pytest.raises(mn.MnemoscopeError, match="states for 2 replicas; expected for 3"):
-        replicas.spectral_radius(torch.stack([X, X]))
+        mn.replica_spectral_radius(replicas, torch.stack([X, X]))
     with pytest.raises(mn.MnemoscopeError, match="states of shape"):
-        replicas.spectral_radius(X.flatten(1))
-    one_by_one = replicas.spectral_radius(X, tol=1e-6)
+        mn.replica_spectral_radius(replicas, X.flatten(1))
+    one_by_one = mn.replica_spectral_radius(replicas, X, tol=1e-6)
     assert torch.allclose(one_by_one, radius, rtol=1e-4)
 
 
@@ -247,7 +247,7 @@ def test_the_result_reads_like_a_list_of_networks():
 def test_all_are_audited():
     X = digits(3)
     replicas = mn.train_replicas(SPEC, X, seeds=2)
-    audits = replicas.audit(X, starts=20, trials=2)
+    audits = mn.audit_replicas(replicas, X, starts=20, trials=2)
     assert len(audits) == 2
     single = mn.audit(replicas[1], X, starts=20, trials=2)
     assert audits[1].examples.equals(single.examples)

@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from mnemoscope.auditing.audit import Audit, audit_files, plain
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import replacing
-from mnemoscope.publishing import finish, publishing
-from mnemoscope.small_files import read_json
+from mnemoscope.auditing.audit import Audit, audit_files
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.files import replacing
+from mnemoscope.base.publishing import finish, publishing
+from mnemoscope.base.small_files import read_json
+from mnemoscope.base.text import plain
 
 FORMAT = "mnemoscope-screen/1"
 """What `screen.json` says of itself."""

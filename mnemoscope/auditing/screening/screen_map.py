@@ -31,10 +31,10 @@ from mnemoscope.auditing.screening.ranking import (
 )
 from mnemoscope.auditing.screening.screen import SAMPLE, SCREEN, SUSPICIOUS, Screen
 from mnemoscope.auditing.whole_set import check_whole_set, parts
+from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.given import given_examples
-from mnemoscope.data.whole_numbers import LARGEST_SEED, whole_number
 from mnemoscope.dynamics.neighbours import nearest_among
-from mnemoscope.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 

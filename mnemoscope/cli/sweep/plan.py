@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.text import duration, size
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.options import Json, OptionalWhole, Place
 from mnemoscope.cli.printing import print_json, print_lines
-from mnemoscope.cli.quantities import duration, size
 from mnemoscope.cli.sweep.arguments import DesignName, stored_at
-from mnemoscope.errors import MnemoscopeError
 
 if TYPE_CHECKING:
     from mnemoscope.sweep.plan import Plan

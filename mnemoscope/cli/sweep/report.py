@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import polars as pl
 from cyclopts import Parameter
 
+from mnemoscope.base.files import replacing
+from mnemoscope.base.publishing import publishing
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import Charts, Format, Json, Place, check_format
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import SweepName
-from mnemoscope.files import replacing
-from mnemoscope.publishing import publishing
 
 
 def report(

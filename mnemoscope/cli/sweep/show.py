@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import polars as pl
 from cyclopts import Parameter
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.files import check_target
+from mnemoscope.base.publishing import publishing
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.options import Json, Place
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import StorePlace
 from mnemoscope.cli.threads import one_thread
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.files import check_target
-from mnemoscope.publishing import publishing
 
 if TYPE_CHECKING:
     from mnemoscope.nets import Network

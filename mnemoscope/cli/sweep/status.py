@@ -3,8 +3,8 @@
 import sys
 from typing import TYPE_CHECKING
 
+from mnemoscope.cli.exit import WRONG_INPUT
 from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.main import WRONG_INPUT
 from mnemoscope.cli.options import Json
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import StorePlace

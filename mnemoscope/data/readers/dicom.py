@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading
 from mnemoscope.data.selection import Selection
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.importing import needed_for
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.readers.sparse import PARTS, SparseMatrix, sparse_matrix
 from mnemoscope.data.reading import Reading
 from mnemoscope.data.scaling import integer_rule
 from mnemoscope.data.selection import Selection
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.importing import needed_for
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 

@@ -12,10 +12,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from mnemoscope.base.memory import free_memory
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading
 from mnemoscope.data.selection import Selection
-from mnemoscope.memory import free_memory
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from mnemoscope.base.importing import needed_for
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.hdf5 import MAGIC, refuse_elsewhere
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading
 from mnemoscope.data.selection import Selection
-from mnemoscope.importing import needed_for
 
 HEADER = 512
 """Bytes that MATLAB puts before the HDF5 part of a file of version 7.3."""

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.stored_tensors import computable
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading
 from mnemoscope.data.selection import Selection
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.stored_tensors import computable
 
 DEEPEST = 20
 """How deep containers may nest."""

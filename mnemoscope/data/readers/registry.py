@@ -1,16 +1,15 @@
 """Which reader reads a file, by its suffix and its first bytes."""
 
-import importlib
 import pickle
-import pkgutil
 from functools import cache
 from pathlib import Path
 
+from mnemoscope.base.discovery import entries, modules_in
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.small_files import check_regular
 from mnemoscope.data.readers.reader import Found, Reader
 from mnemoscope.data.reading import AS_IT_IS, Reading
 from mnemoscope.data.selection import Selection
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.small_files import check_regular
 
 HEAD = 512
 """Bytes that tell a format."""
@@ -20,14 +19,13 @@ ALL = Selection(None)
 
 @cache
 def installed_readers() -> tuple[Reader, ...]:
-    """Returns the reader of each module in this folder."""
-    import mnemoscope.data.readers as package
-
-    modules = (
-        importlib.import_module(f"{package.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(package.__path__)
-    )
-    return tuple(module.READER for module in modules if hasattr(module, "READER"))
+    """Returns the reader of each module in this folder, and those of installed packages."""
+    found = [
+        module.READER
+        for module in modules_in("mnemoscope.data.readers", __file__)
+        if hasattr(module, "READER")
+    ]
+    return (*found, *(one for one in entries("mnemoscope.readers") if isinstance(one, Reader)))
 
 
 def suffixes() -> dict[str, Reader]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.memory import free_memory
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.memory import free_memory
 
 PARTS = ("data", "indices", "indptr")
 

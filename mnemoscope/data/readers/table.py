@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.columns import Columns
 from mnemoscope.data.encoded import encoded_pictures, is_encoded
 from mnemoscope.data.features import feature_columns
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading
 from mnemoscope.data.selection import Selection
-from mnemoscope.errors import MnemoscopeError
 
 SAMPLE = 64 * 2**10
 """Characters of a text from which its separator is found."""

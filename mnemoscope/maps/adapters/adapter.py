@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.denoisers import Predicts
 from mnemoscope.maps.sizes import Sides, Sizes
 from mnemoscope.maps.wrapped import Output

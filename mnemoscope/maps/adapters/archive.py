@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 
 ENTRIES = re.compile(
     r"archive_format|archive_version|byteorder|\.data/\w+|models/model\.json"

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.small_files import read_json
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.small_files import read_json
 
 CONFIG = "config.json"
 

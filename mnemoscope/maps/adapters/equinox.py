@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.factory import ObjectAdapter
 from mnemoscope.maps.adapters.live import is_instance

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.importing import import_name, importing_from_here, is_name
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import import_name, importing_from_here, is_name
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.adapters.live import adapted
 from mnemoscope.maps.adapters.registry import find_object_adapter

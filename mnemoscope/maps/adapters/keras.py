@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.importing import is_name
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import is_name
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.factory import ObjectAdapter
 from mnemoscope.maps.adapters.live import is_instance

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.factory import ObjectAdapter, called
 from mnemoscope.maps.adapters.live import is_subclass

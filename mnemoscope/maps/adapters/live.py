@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.registry import find_object_adapter
 from mnemoscope.maps.weights import load_weights

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.live import adapted, described
 from mnemoscope.maps.adapters.registry import find_adapter, find_object_adapter
@@ -24,7 +24,7 @@ from mnemoscope.maps.trial import layout_taken
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import Output, Wrapped, batch_sizes, refuse_range
 from mnemoscope.nets.dtypes import copied, in_single
-from mnemoscope.nets.network import Network
+from mnemoscope.nets.spec import Network
 
 CHECKED = 3
 """States, uniform in [0, 1], that a map is checked at when it is loaded."""

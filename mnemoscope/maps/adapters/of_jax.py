@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.optional import needed
 from mnemoscope.maps.jax_map import JaxMap

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.adapters.optional import needed
 from mnemoscope.maps.black_box import BlackBox

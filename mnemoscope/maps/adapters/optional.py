@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from types import ModuleType
 
-from mnemoscope.importing import needed_for
+from mnemoscope.base.importing import needed_for
 
 
 def needed(name: str, *, extra: str) -> ModuleType:

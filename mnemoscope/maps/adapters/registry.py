@@ -4,7 +4,7 @@ import difflib
 import os
 from importlib.metadata import EntryPoint, entry_points
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter
 from mnemoscope.maps.adapters.network_file import NetworkFile
 

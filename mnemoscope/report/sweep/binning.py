@@ -9,7 +9,7 @@ from itertools import combinations
 
 import polars as pl
 
-from mnemoscope.report.numbers import MISSING
+from mnemoscope.base.text import MISSING
 from mnemoscope.report.sweep.factors import Factor, apart, edges_of, middles, ranges
 from mnemoscope.report.sweep.nesting import drawn_at_random, monotone
 from mnemoscope.report.sweep.tables import SweepTables, merged, pooled_counts

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from mnemoscope.report.numbers import MISSING, setting
+from mnemoscope.base.text import MISSING, setting
 
 MOST_LEVELS = 30
 """More distinct values than these are put into ranges, or, if they are texts, pooled."""

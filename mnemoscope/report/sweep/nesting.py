@@ -8,7 +8,7 @@ from itertools import combinations
 
 import polars as pl
 
-from mnemoscope.report.numbers import MISSING
+from mnemoscope.base.text import MISSING
 from mnemoscope.report.sweep.factors import Factor, apart
 from mnemoscope.report.sweep.tables import SweepTables, pooled_counts
 

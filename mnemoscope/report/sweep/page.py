@@ -12,9 +12,9 @@ import polars as pl
 from altair.typing import ChartType
 from markupsafe import Markup
 
-from mnemoscope.files import replacing
+from mnemoscope.base.files import replacing
+from mnemoscope.base.text import number, percent, pretty
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
-from mnemoscope.report.numbers import number, percent, pretty
 from mnemoscope.report.page import Figure
 from mnemoscope.report.rates import Rate
 from mnemoscope.report.sweep.binning import binned_tables, in_bins

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from mnemoscope.files import replacing
-from mnemoscope.report.numbers import number
+from mnemoscope.base.files import replacing
+from mnemoscope.base.text import number
 from mnemoscope.report.rates import Rate
 from mnemoscope.report.sweep.factors import Factor
 from mnemoscope.report.sweep.marks import ENOUGH, estimated, labelled

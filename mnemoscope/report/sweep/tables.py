@@ -7,7 +7,7 @@ from itertools import combinations
 import polars as pl
 import torch
 
-from mnemoscope.intervals import wilson
+from mnemoscope.base.stats import wilson
 from mnemoscope.report.sweep.factors import Factor, read_factors
 from mnemoscope.report.sweep.measured import Number, Quantity, measured_quantities
 from mnemoscope.report.sweep.shares import DIVERGED, INTERPOLATED, Share, measured_shares

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.importing import import_name, is_name
-from mnemoscope.nets.checked_model import did_you_mean
+from mnemoscope.base.check import did_you_mean
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import import_name, is_name
 from mnemoscope.sweep.design import Design
 
 FOLDER = Path(__file__).parent

@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep.executors.workers import NoWorkers, WorkerLost, Workers
 
 GRACE = 10.0

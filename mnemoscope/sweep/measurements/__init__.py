@@ -6,16 +6,15 @@ A new one is a file with a `Measurement`, and a line in `MEASUREMENTS`.
 import hashlib
 from functools import lru_cache
 
+from mnemoscope.base.check import did_you_mean
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import is_name
 from mnemoscope.dynamics import STARTS
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.importing import is_name
-from mnemoscope.nets.checked_model import did_you_mean
 from mnemoscope.sweep.configuration import Data, held_out
 from mnemoscope.sweep.measure import Measure
 from mnemoscope.sweep.measurements.audit import AUDIT, check_options
 from mnemoscope.sweep.measurements.columns import TABLE
 from mnemoscope.sweep.measurements.contraction import CONTRACTION
-from mnemoscope.sweep.measurements.endings import ENDINGS
 from mnemoscope.sweep.measurements.generalization import GENERALIZATION
 from mnemoscope.sweep.measurements.imported import (
     column_of,
@@ -24,6 +23,7 @@ from mnemoscope.sweep.measurements.imported import (
 )
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 from mnemoscope.sweep.measurements.operator_norm import OPERATOR_NORM
+from mnemoscope.sweep.measurements.outcomes import OUTCOMES
 from mnemoscope.sweep.measurements.pictures import PICTURES
 from mnemoscope.sweep.measurements.recall import RECALL
 from mnemoscope.sweep.measurements.span import SPAN
@@ -41,7 +41,7 @@ __all__ = [
 MEASUREMENTS: dict[str, Measurement] = {
     measurement.name: measurement
     for measurement in (
-        STORED, CONTRACTION, OPERATOR_NORM, ENDINGS, RECALL, GENERALIZATION, SPAN, AUDIT, PICTURES,
+        STORED, CONTRACTION, OPERATOR_NORM, OUTCOMES, RECALL, GENERALIZATION, SPAN, AUDIT, PICTURES,
     )
 }  # fmt: skip
 """All measurements by name."""

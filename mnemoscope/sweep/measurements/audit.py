@@ -10,11 +10,11 @@ import polars as pl
 from mnemoscope.auditing import audit
 from mnemoscope.auditing.controls import MEASUREMENTS
 from mnemoscope.auditing.tables import SCORES
+from mnemoscope.base.check import did_you_mean, whole_number
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.text import short
 from mnemoscope.data import corrupt
-from mnemoscope.data.whole_numbers import whole_number
 from mnemoscope.dynamics import Starts
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.nets.checked_model import did_you_mean, short
 from mnemoscope.sweep.configuration import Data, examples
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 

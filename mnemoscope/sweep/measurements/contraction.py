@@ -6,11 +6,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
+from mnemoscope.training import replica_spectral_radius
 
 
 def take(trained: Trained) -> dict[str, list]:
     """The spectral radius at the examples: below 1 at how many, its median, the largest."""
-    radius = trained.replicas.spectral_radius(trained.X)
+    radius = replica_spectral_radius(trained.replicas, trained.X)
     below, median, largest = below_one(radius)
     return {"contractive": below, "spectral_radius": median, "spectral_radius_largest": largest}
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep.measurements.images import images
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 from mnemoscope.sweep.measurements.span import distance_to_spans

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.memory import batch_size_within
 from mnemoscope.maps.self_map import as_self_map
-from mnemoscope.memory import batch_size_within
 from mnemoscope.nets.stacking import make_stack
 from mnemoscope.training import Replicas
 

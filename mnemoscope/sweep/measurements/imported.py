@@ -16,9 +16,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from mnemoscope.errors import MnemoscopeError
-from mnemoscope.importing import import_name, importing_from_here, is_name
-from mnemoscope.nets.checked_model import short
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import import_name, importing_from_here, is_name
+from mnemoscope.base.text import short
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 

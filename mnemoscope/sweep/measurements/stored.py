@@ -2,16 +2,16 @@
 
 import polars as pl
 
-from mnemoscope.claims.storage import stored_by_each
+from mnemoscope.measure.replicas import stored_by_replica
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 
 def take(trained: Trained) -> dict[str, list]:
     """The examples whose own orbits end at a fixed point that attracts and matches them.
 
-    See `mnemoscope.claims.storage.stored_by_each`.
+    See `mnemoscope.measure.replicas.stored_by_replica`.
     """
-    return {"stored": stored_by_each(trained.replicas, trained.X).sum(1).tolist()}
+    return {"stored": stored_by_replica(trained.replicas, trained.X).sum(1).tolist()}
 
 
 STORED = Measurement("stored", {"stored": pl.Int64()}, take)

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
 from mnemoscope.nets.activations import activation_module
 from mnemoscope.nets.convolutional import Convolutional
 from mnemoscope.nets.layers import NTKConv2d
-from mnemoscope.nets.network import Network
 from mnemoscope.nets.plain import plain_layers
+from mnemoscope.nets.spec import Network
 from mnemoscope.theory.certificates.rounding import UNIT, UP, frobenius, gamma, proved_norm
 
 MOST_ENTRIES = 2**25

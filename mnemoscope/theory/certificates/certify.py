@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap, check_derivatives
 from mnemoscope.maps.self_map import as_self_map
 from mnemoscope.theory.certificates.affine_layers import affine_layers

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets.activations import activation_function
 from mnemoscope.theory.certificates.affine_layers import AffineLayer
 from mnemoscope.theory.certificates.rounding import (

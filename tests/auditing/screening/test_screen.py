@@ -15,7 +15,7 @@ from mnemoscope.auditing.screening.estimate import whole_set_rate
 from mnemoscope.auditing.screening.plan import plan
 from mnemoscope.auditing.screening.ranking import drawn, first_distinct, order_of, ranks
 from mnemoscope.auditing.screening.screen import SCREEN
-from mnemoscope.unit import unit_of
+from mnemoscope.base.unit import unit_of
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 

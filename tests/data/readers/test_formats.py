@@ -14,9 +14,9 @@ import scipy.sparse
 import torch
 from safetensors.torch import save_file
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data import load_data
 from mnemoscope.data.readers import installed_readers
-from mnemoscope.errors import MnemoscopeError
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.random((6, 4)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""What every layer uses: errors, statistics, text, files, memory, provenance."""

@@ -1,0 +1,90 @@
+"""Training in a run's folder."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.publishing import check_targets, publishing
+from mnemoscope.cli.invocation import command
+from mnemoscope.cli.progress import training_progress
+from mnemoscope.cli.run_folder import INDEX, RunFolder, training_in
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mnemoscope.nets import Spec, TrainingRecord
+    from mnemoscope.training import Fit
+
+
+def fit_in(
+    folder: RunFolder,
+    spec: "Spec",
+    X: "Tensor",
+    options: dict[str, Any],
+    *,
+    device: str,
+) -> "Fit":
+    """Trains in a run's folder: goes on from its checkpoint, leaves the network there.
+
+    Raises:
+        MnemoscopeError: Ctrl-C; the checkpoint is kept, and the message says how to go on.
+    """
+    from mnemoscope.nets import save
+    from mnemoscope.training import train as train_
+
+    network = spec.build(seed=options["seed"], device=device)
+    check_targets(folder.path, [folder.network.name, INDEX])
+    with training_in(folder) as checkpoint:
+        try:
+            with training_progress(options["tol"]) as show:
+                fit = train_(network, X, checkpoint=checkpoint, on_progress=show, **options)
+        except KeyboardInterrupt as error:
+            if not checkpoint.exists():
+                raise
+            raise MnemoscopeError(
+                f"training interrupted; its state is kept in {checkpoint}",
+                expected="training to end",
+                todo=f"to go on, run the same command again: {command()}",
+            ) from error
+        source = folder.settings["data"]
+        network.training_record = fit.record.model_copy(update={"source": source})
+        with publishing(claimed=True) as new:
+            stage = new.folder(folder.path)
+            save(network, stage / folder.network.name)
+            folder.write_settings(stage)
+            old = _audits_of_another(folder, network.training_record)
+            new.remove(folder.path, *folder.left(), *old)
+        if old:
+            # Files that are not ours keep a folder.
+            for emptied in sorted({path.parent for path in old}, reverse=True):
+                with suppress(OSError):
+                    emptied.rmdir()
+    return fit
+
+
+def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
+    """The files of audits of the network that was there before this one."""
+    from mnemoscope.auditing.audit import audit_files
+    from mnemoscope.auditing.screening.screen import SAMPLE
+    from mnemoscope.cli.screening import FOLDER, screening_files
+
+    old: list[Path] = []
+    if _is_of_another(folder.audit, record):
+        old += [*(folder.audit / name for name in audit_files()), folder.report]
+    if _is_of_another(folder.path / FOLDER / SAMPLE, record):
+        old += screening_files(folder)
+    return old
+
+
+def _is_of_another(audit: Path, record: "TrainingRecord") -> bool:
+    """Whether there is an audit, of a network with another training."""
+    from mnemoscope.auditing import Audit
+
+    try:
+        audited = Audit.load(audit).provenance["training"]
+    except (MnemoscopeError, KeyError):
+        return False
+    passing = {"history", "seconds", "versions"}
+    mine = record.model_dump(mode="json", exclude=passing)
+    return {name: value for name, value in (audited or {}).items() if name not in passing} != mine
