@@ -50,13 +50,13 @@ def warm() -> None:
 
     torch.set_num_threads(1)
     import mnemoscope
-    import mnemoscope.auditing
-    import mnemoscope.auditing.comparison
     import mnemoscope.claims.run
     import mnemoscope.cli.app
     import mnemoscope.extraction
+    import mnemoscope.measure
     import mnemoscope.report.comparison
     import mnemoscope.report.sweep
+    import mnemoscope.results.comparison
     import mnemoscope.sweep.designs
     import mnemoscope.training
     from mnemoscope.report import embedding

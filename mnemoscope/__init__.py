@@ -17,23 +17,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnemoscope import auditing as auditing
     from mnemoscope import claims as claims
     from mnemoscope import data as data
     from mnemoscope import dynamics as dynamics
     from mnemoscope import extraction as extraction
     from mnemoscope import linalg as linalg
     from mnemoscope import maps as maps
+    from mnemoscope import measure as measure
     from mnemoscope import monitoring as monitoring
     from mnemoscope import nets as nets
     from mnemoscope import report as report
+    from mnemoscope import results as results
     from mnemoscope import sweep as sweep
     from mnemoscope import theory as theory
     from mnemoscope import training as training
-    from mnemoscope.auditing import Audit as Audit
-    from mnemoscope.auditing import Screen as Screen
-    from mnemoscope.auditing import audit as audit
-    from mnemoscope.auditing import screen as screen
     from mnemoscope.base.errors import DivergenceError as DivergenceError
     from mnemoscope.base.errors import DivergenceWarning as DivergenceWarning
     from mnemoscope.base.errors import MnemoscopeError as MnemoscopeError
@@ -67,9 +64,13 @@ if TYPE_CHECKING:
     from mnemoscope.maps import SelfMap as SelfMap
     from mnemoscope.maps import Wrapped as Wrapped
     from mnemoscope.maps import load_map as load_map
+    from mnemoscope.measure import Screen as Screen
+    from mnemoscope.measure import audit as audit
     from mnemoscope.measure import audit_replicas as audit_replicas
+    from mnemoscope.measure import screen as screen
     from mnemoscope.monitoring import Monitor as Monitor
     from mnemoscope.report import write_report as write_report
+    from mnemoscope.results import Audit as Audit
     from mnemoscope.training import Fit as Fit
     from mnemoscope.training import Replicas as Replicas
     from mnemoscope.training import replica_spectral_radius as replica_spectral_radius
@@ -79,9 +80,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "auditing": ("Audit", "Screen", "audit", "screen"),
     "extraction": ("Extraction", "Recovery", "extract", "recover"),
-    "measure": ("audit_replicas",),
+    "measure": ("Screen", "audit", "audit_replicas", "screen"),
     "monitoring": ("Monitor",),
     "data": ("load_data",),
     "dynamics": (
@@ -97,12 +97,13 @@ _HOMES = {
     ),
     "maps": ("BlackBox", "SelfMap", "Wrapped", "load_map"),
     "report": ("write_report",),
+    "results": ("Audit",),
     "training": ("Fit", "Replicas", "replica_spectral_radius", "train", "train_replicas"),
 }  # fmt: skip
 
 _PACKAGES = (
-    "auditing", "claims", "data", "dynamics", "extraction", "linalg", "maps", "monitoring", "nets",
-    "report", "sweep", "theory", "training",
+    "claims", "data", "dynamics", "extraction", "linalg", "maps", "measure", "monitoring", "nets",
+    "report", "results", "sweep", "theory", "training",
 )  # fmt: skip
 
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

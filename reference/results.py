@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 import mnemoscope as mn
-from mnemoscope.auditing.tables import SCHEMAS
 from mnemoscope.claims import Scale
 from mnemoscope.claims.run import run_claim
+from mnemoscope.results.tables import SCHEMAS
 
 SOME = {"starts": 100, "trials": 2}
 

@@ -50,9 +50,9 @@ from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, Target, open
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mnemoscope.auditing.conditions import Condition
     from mnemoscope.data.reading import Examples
     from mnemoscope.nets import Network
+    from mnemoscope.results.conditions import Condition
 
 
 def audit(
@@ -119,7 +119,7 @@ def audit(
 
     Writes audit/ and report.html into the folder; a screening writes screen/.
     """
-    from mnemoscope.auditing.report_schema import report_json
+    from mnemoscope.results.report_json import report_json
 
     check_device(device)
     conditions = _conditions(fail_on)
@@ -160,7 +160,8 @@ def audit(
                 "starts": starts, "trials": trials, "max_steps": max_steps,
                 "max_products": max_products, "held_out": fresh, "command": command(),
                 "match_tol": match_tol_of(tolerance),
-                "source": source if held_out is None else {**source, HELD_OUT: anchored_place(held_out)},
+                "source": source
+                | ({} if held_out is None else {HELD_OUT: anchored_place(held_out)}),
             }  # fmt: skip
             return screen_in(
                 run, f, X, options, seed=seed, unit=scale,
@@ -220,7 +221,7 @@ def _check_minutes(
     """Refuses, before any work, a time that cannot be planned for."""
     if minutes is None:
         return
-    from mnemoscope.auditing import Effort
+    from mnemoscope.measure import Effort
 
     Effort(minutes)
     if screen or isinstance(unit, str):
@@ -363,7 +364,7 @@ def _same(out: str, path: Path) -> bool:
 
 
 def _conditions(texts: list[str] | None) -> "tuple[Condition, ...]":
-    from mnemoscope.auditing.conditions import parse_conditions
+    from mnemoscope.results.conditions import parse_conditions
 
     return parse_conditions(texts or ())
 
@@ -381,7 +382,7 @@ def _check_measurable(conditions: "tuple[Condition, ...]", held_out: str | None)
 
 def _held_out_before(run: RunFolder) -> str | None:
     """What the audit that is there was held against: another one is not to forget it."""
-    from mnemoscope.auditing.audit import INDEX
+    from mnemoscope.results.audit import INDEX
 
     try:
         told = read_json(run.audit / INDEX)["provenance"]["data"][HELD_OUT]

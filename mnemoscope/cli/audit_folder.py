@@ -20,9 +20,9 @@ from mnemoscope.cli.under_way import end_interrupted, is_whole, measured
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mnemoscope.auditing import Audit
     from mnemoscope.maps import SelfMap
     from mnemoscope.nets import Network
+    from mnemoscope.results import Audit
 
 
 HELD_OUT = "held_out"
@@ -54,11 +54,11 @@ def audit_in(
         KeyboardInterrupt: Ctrl-C; the audit of what was finished is written, unless a whole one is
             there, and the same command goes on.
     """
-    from mnemoscope.auditing import Effort, audit_within
-    from mnemoscope.auditing import audit as audit_
-    from mnemoscope.auditing.audit import INDEX as AUDIT_INDEX
-    from mnemoscope.auditing.audit import audit_files
+    from mnemoscope.measure import Effort, audit_within
+    from mnemoscope.measure import audit as audit_
     from mnemoscope.report import write_report
+    from mnemoscope.results.audit import INDEX as AUDIT_INDEX
+    from mnemoscope.results.audit import audit_files
 
     check_targets(
         folder.path,
@@ -109,4 +109,5 @@ def audit_in(
 
 
 def anchored_place(place: str) -> str:
+    """Returns the absolute path of a place that exists, any other name unchanged."""
     return os.path.abspath(place) if os.path.exists(place) else place

@@ -19,8 +19,8 @@ from mnemoscope.cli.printing import WIDE, print_json, print_lines
 from mnemoscope.cli.run_folder import open_run
 
 if TYPE_CHECKING:
-    from mnemoscope.auditing import Audit
-    from mnemoscope.auditing.comparison import Comparison
+    from mnemoscope.results import Audit
+    from mnemoscope.results.comparison import Comparison
 
 PAGES = (".html", ".htm")
 
@@ -52,8 +52,8 @@ def compare(
     if out is not None:
         check_target(Path(out))
     import_libraries()
-    from mnemoscope.auditing.comparison import compare
     from mnemoscope.report.comparison import write_comparison_page
+    from mnemoscope.results.comparison import compare
 
     audits = _audit_of(before), _audit_of(after)
     with _whole_audits(before, after):
@@ -73,8 +73,8 @@ def compare(
 
 def _audit_of(path: str) -> "Audit":
     """The audit in a folder of its own or in a run's."""
-    from mnemoscope.auditing import Audit
-    from mnemoscope.auditing.audit import INDEX
+    from mnemoscope.results import Audit
+    from mnemoscope.results.audit import INDEX
 
     folder = Path(path)
     finish(folder)
@@ -119,10 +119,10 @@ def _print(comparison: "Comparison") -> None:
     """Prints the verdict, what else differs, and the measures; names are folded, numbers never."""
     import polars as pl
 
-    from mnemoscope.auditing.comparison import CHANGES
-    from mnemoscope.auditing.comparison_measures import RECALLED
     from mnemoscope.base.text import listed
     from mnemoscope.report.comparison import measure_rows
+    from mnemoscope.results.comparison import CHANGES
+    from mnemoscope.results.comparison_measures import RECALLED
 
     console = Console(highlight=False)
     if not console.is_terminal:

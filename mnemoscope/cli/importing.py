@@ -31,7 +31,7 @@ def import_libraries() -> None:
     for number in replaced:
         signal.signal(number, leave)
     try:
-        import mnemoscope.auditing
+        import mnemoscope.measure
         import mnemoscope.nets
         import mnemoscope.training  # noqa: F401
     finally:

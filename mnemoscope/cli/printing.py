@@ -14,7 +14,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mnemoscope.auditing import Audit
+    from mnemoscope.results import Audit
 
 
 WIDE = 120

@@ -23,8 +23,8 @@ def report(
 ) -> int:
     """Write the page of an audit again, and its charts as files."""
     import_libraries()
-    from mnemoscope.auditing import Audit
     from mnemoscope.report import write_charts, write_report
+    from mnemoscope.results import Audit
 
     chosen = check_format(format, charts)
     folder = Path(run)

@@ -19,10 +19,10 @@ from mnemoscope.cli.under_way import end_interrupted, is_whole, measured
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mnemoscope.auditing import Screen
-    from mnemoscope.auditing.conditions import Condition
     from mnemoscope.maps import SelfMap
+    from mnemoscope.measure import Screen
     from mnemoscope.nets import Network
+    from mnemoscope.results.conditions import Condition
 
 FOLDER = "screen"
 """The folder of a screening in that of its run."""
@@ -72,8 +72,8 @@ def screen_in(
         unit: As `--unit` gave it.
         printed: How the result is told.
     """
-    from mnemoscope.auditing import screen
-    from mnemoscope.auditing.screening.screen import INDEX, SAMPLE, SUSPICIOUS, screen_files
+    from mnemoscope.measure import screen
+    from mnemoscope.measure.screening.screen import INDEX, SAMPLE, SUSPICIOUS, screen_files
     from mnemoscope.report import write_report
 
     if isinstance(unit, str):
@@ -143,7 +143,7 @@ def screen_in(
 
 def screening_files(folder: RunFolder) -> list[Path]:
     """The files of a screening in a run's folder, whether they are there or not."""
-    from mnemoscope.auditing.screening.screen import screen_files
+    from mnemoscope.measure.screening.screen import screen_files
 
     return [folder.path / FOLDER / name for name in (*PAGES, *screen_files())]
 

@@ -65,9 +65,9 @@ def fit_in(
 
 def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
     """The files of audits of the network that was there before this one."""
-    from mnemoscope.auditing.audit import audit_files
-    from mnemoscope.auditing.screening.screen import SAMPLE
     from mnemoscope.cli.screening import FOLDER, screening_files
+    from mnemoscope.measure.screening.screen import SAMPLE
+    from mnemoscope.results.audit import audit_files
 
     old: list[Path] = []
     if _is_of_another(folder.audit, record):
@@ -79,7 +79,7 @@ def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path
 
 def _is_of_another(audit: Path, record: "TrainingRecord") -> bool:
     """Whether there is an audit, of a network with another training."""
-    from mnemoscope.auditing import Audit
+    from mnemoscope.results import Audit
 
     try:
         audited = Audit.load(audit).provenance["training"]

@@ -28,7 +28,7 @@ def measured(work: Callable[[Path], T], checkpoints: Path) -> tuple[T, bool]:
     Raises:
         KeyboardInterrupt: Ctrl-C before anything was finished.
     """
-    from mnemoscope.auditing.parts import Interrupted, OtherCheckpointError
+    from mnemoscope.measure.parts import Interrupted, OtherCheckpointError
 
     try:
         return work(checkpoints), True

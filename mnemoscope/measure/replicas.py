@@ -6,11 +6,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mnemoscope.auditing import Audit, audit
 from mnemoscope.base.unit import unit_of
 from mnemoscope.dynamics.orbits import TOL
 from mnemoscope.dynamics.stored import MATCH_TOL, match_radii
+from mnemoscope.measure.auditing import audit
 from mnemoscope.nets.stacking import make_stack
+from mnemoscope.results import Audit
 from mnemoscope.training import Replicas, replica_spectral_radius
 
 LEFT = 10 * MATCH_TOL

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mnemoscope.auditing.audit import Audit
 from mnemoscope.report.examples import basin_rate, pooled_starts
 from mnemoscope.report.pictures import Drawing, Picture, picture
 from mnemoscope.report.rates import Rate
+from mnemoscope.results.audit import Audit
 
 MOST_CARDS = 120
 

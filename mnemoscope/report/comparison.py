@@ -8,16 +8,17 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from mnemoscope.auditing.audit import Audit
-from mnemoscope.auditing.comparison import CHANGES, Comparison
 from mnemoscope.base.files import replacing
 from mnemoscope.base.text import number, pretty
 from mnemoscope.report.charts.comparison import SIDES, recall_change_panels
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
 from mnemoscope.report.page import Figure
-from mnemoscope.report.pictures import Drawing, Picture, drawing, is_picture, picture
+from mnemoscope.report.pictures import Drawing, Picture, drawing, picture
 from mnemoscope.report.rates import Rate, rate_of_columns
 from mnemoscope.report.words import corruption_name
+from mnemoscope.results.audit import Audit
+from mnemoscope.results.comparison import CHANGES, Comparison
+from mnemoscope.results.pictures import drawn_as_picture
 
 MOST_ROWS = 60
 """Changed examples that are shown, of either kind of change."""
@@ -116,7 +117,7 @@ def write_comparison_page(comparison: Comparison, path: str | os.PathLike[str]) 
             for change in CHANGES.values()
             if (count := int((comparison.examples["change"] == change).sum()))
         },
-        pixels=examples is None or is_picture(examples.shape[1:]),
+        pixels=examples is None or drawn_as_picture(examples.shape[1:]),
         changes=comparison.changes,
     )
     with replacing(path) as temporary:

@@ -3,8 +3,8 @@
 import base64
 from dataclasses import dataclass
 
-from mnemoscope.auditing.audit import Audit
-from mnemoscope.auditing.tables import SCHEMAS
+from mnemoscope.results.audit import Audit
+from mnemoscope.results.tables import SCHEMAS
 
 LARGEST = 1_000_000
 """Bytes of CSV: a larger table is named, not carried."""

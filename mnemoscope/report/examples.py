@@ -5,11 +5,11 @@ from typing import Any
 
 import polars as pl
 
-from mnemoscope.auditing.audit import Audit
 from mnemoscope.base.text import finite
 from mnemoscope.report.frames import Frame, orbit_frames
 from mnemoscope.report.pictures import Drawing, Picture, picture
 from mnemoscope.report.rates import Rate, rate_of_columns, rate_of_count
+from mnemoscope.results.audit import Audit
 
 MOST_ROWS = 100
 

@@ -8,12 +8,12 @@ import vl_convert
 from altair.typing import ChartType
 from markupsafe import Markup
 
-from mnemoscope.auditing.audit import Audit
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import make_folder, replacing
 from mnemoscope.report.charts import audit_charts
 from mnemoscope.report.conversion import offline
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
+from mnemoscope.results.audit import Audit
 
 PIXELS_PER_POINT = 2.0
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mnemoscope.auditing.audit import Audit
 from mnemoscope.base.text import number, setting
 from mnemoscope.report.rates import Rate, rate_of_summary
 from mnemoscope.report.threshold import interpolation_threshold
 from mnemoscope.report.words import corruption_name, strength_name
+from mnemoscope.results.audit import Audit
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from typing import Any
 
 import polars as pl
 
-from mnemoscope.auditing.audit import Audit
 from mnemoscope.base.text import number, percent, setting
-from mnemoscope.report.pictures import is_picture
 from mnemoscope.report.words import CORRUPTIONS, START_KINDS, corruption_name, start_name
+from mnemoscope.results.audit import Audit
+from mnemoscope.results.pictures import drawn_as_picture
 
 
 def meanings(audit: Audit) -> list[str]:
@@ -174,7 +174,7 @@ def _rank(rank: dict[str, float]) -> str:
 
 def _clipped(audit: Audit) -> list[str]:
     examples = audit.pictures.get("examples")
-    if examples is None or examples.numel() == 0 or not is_picture(examples.shape[1:]):
+    if examples is None or examples.numel() == 0 or not drawn_as_picture(examples.shape[1:]):
         return []
     outside = float(((examples < 0) | (examples > 1)).float().mean())
     if not outside:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from mnemoscope.auditing.audit import Audit
 from mnemoscope.report.frames import Frame, orbit_frames
 from mnemoscope.report.pictures import Drawing, Picture, picture
 from mnemoscope.report.words import start_name
+from mnemoscope.results.audit import Audit
 
 MOST_ROWS = 24
 

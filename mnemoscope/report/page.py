@@ -9,8 +9,6 @@ import polars as pl
 from altair.typing import ChartType
 from markupsafe import Markup
 
-from mnemoscope.auditing.audit import Audit
-from mnemoscope.auditing.findings import findings
 from mnemoscope.base.files import replacing
 from mnemoscope.base.text import number, percent, pretty, setting
 from mnemoscope.report.attractors import MOST_CARDS, attractor_cards, attractor_counts
@@ -25,11 +23,14 @@ from mnemoscope.report.key_figures import key_figures
 from mnemoscope.report.limits import meanings, untried
 from mnemoscope.report.noise import MOST_ROWS as MOST_NOISE_ROWS
 from mnemoscope.report.noise import noise_rows
-from mnemoscope.report.pictures import Drawing, drawing, is_picture
+from mnemoscope.report.pictures import Drawing, drawing
 from mnemoscope.report.rates import Rate, rate_of_count
 from mnemoscope.report.specificity import control_rows, score_rows
 from mnemoscope.report.threshold import interpolation_threshold
 from mnemoscope.report.words import OUTCOMES, corruption_name, start_name, strength_name
+from mnemoscope.results.audit import Audit
+from mnemoscope.results.findings import findings
+from mnemoscope.results.pictures import drawn_as_picture
 
 UNFOLDED = 24
 """Rows of examples and cards of attractors shown before a fold."""
@@ -142,12 +143,12 @@ def _drawing(audit: Audit) -> Drawing:
 
 def _pictured(audit: Audit) -> bool:
     examples = audit.pictures.get("examples")
-    return examples is None or is_picture(examples.shape[1:])
+    return examples is None or drawn_as_picture(examples.shape[1:])
 
 
 def _scaled_down(audit: Audit, how: Drawing) -> str:
     examples = audit.pictures.get("examples")
-    if examples is None or not is_picture(examples.shape[1:]):
+    if examples is None or not drawn_as_picture(examples.shape[1:]):
         return ""
     height, width = examples.shape[-2:]
     if max(height, width) <= how.side:

@@ -3,13 +3,14 @@
 import base64
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
+
+from mnemoscope.results.pictures import drawn_as_picture
 
 BUDGET = 6_000_000
 """Bytes of pixels that all pictures of a page may hold; larger pictures are scaled down to fit."""
@@ -58,14 +59,6 @@ class Drawing:
     white: float = 1.0
 
 
-def is_picture(shape: Sequence[int]) -> bool:
-    """Whether states of this shape are drawn as pictures: `(h, w)`, `(1, h, w)` or `(3, h, w)`."""
-    sides = shape[-2:]
-    return min(sides, default=0) >= 4 and (
-        len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
-    )
-
-
 def drawing(examples: Tensor | None, count: int) -> Drawing:
     """The drawing that fits `count` states like the examples into the page.
 
@@ -95,8 +88,8 @@ def picture(state: Tensor, how: Drawing) -> Picture:
     drawn as 0.
     """
     values = torch.nan_to_num(state.detach().to("cpu", torch.float32), nan=0.0)
-    image = _image(values, how) if is_picture(state.shape) else _strip(values.flatten(), how)
-    if max(image.size) > how.side and is_picture(state.shape):
+    image = _image(values, how) if drawn_as_picture(state.shape) else _strip(values.flatten(), how)
+    if max(image.size) > how.side and drawn_as_picture(state.shape):
         shrink = how.side / max(image.size)
         image = image.resize(
             (max(1, round(image.width * shrink)), max(1, round(image.height * shrink))),

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mnemoscope.auditing.audit import Audit
 from mnemoscope.base.text import number
 from mnemoscope.report.charts.membership import SCORES
 from mnemoscope.report.rates import Rate, rate_of_summary
+from mnemoscope.results.audit import Audit
 
 MEASUREMENTS = {
     "stored": "stored",

@@ -1,7 +1,7 @@
 """The training loss that counted as interpolation."""
 
-from mnemoscope.auditing.audit import Audit
 from mnemoscope.base.text import finite
+from mnemoscope.results.audit import Audit
 
 
 def interpolation_threshold(audit: Audit) -> float | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 DECIDING = (
-    "auditing", "base/importing.py", "base/stats.py", "base/stored_tensors.py", "base/unit.py",
-    "data", "dynamics", "linalg", "maps", "measure", "nets", "sweep/configuration.py",
+    "base/importing.py", "base/stats.py", "base/stored_tensors.py", "base/unit.py",
+    "data", "dynamics", "linalg", "maps", "measure", "nets", "results", "sweep/configuration.py",
     "sweep/configured.py", "sweep/fitting.py", "sweep/measurements", "theory", "training",
 )  # fmt: skip
 """What is read: every module on which a number of a row depends."""

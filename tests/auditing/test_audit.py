@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing.tables import SCHEMAS
 from mnemoscope.base.text import plain
+from mnemoscope.results.tables import SCHEMAS
 
 FILES = {"audit.json", "pictures.safetensors", *(f"{name}.parquet" for name in SCHEMAS)}
 

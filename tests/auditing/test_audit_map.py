@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing.tables import SCHEMAS
 from mnemoscope.data import corrupt
+from mnemoscope.results.tables import SCHEMAS
 from tests.known_maps import KNOWN_MAPS
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")

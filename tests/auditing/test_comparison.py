@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing.comparison import compare
-from mnemoscope.auditing.comparison_measures import (
+from mnemoscope.results.comparison import compare
+from mnemoscope.results.comparison_measures import (
     AREA,
     CERTIFIED,
     FROM_NOISE,

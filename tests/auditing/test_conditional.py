@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.auditing.parts import Interrupted
+from mnemoscope.measure.parts import Interrupted
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.rand(9, 4, generator=GENERATOR)
@@ -123,7 +123,7 @@ def test_held_out_data_bring_their_own_conditions(tmp_path):
     assert told == pytest.approx((loss / audit.summary["unit"]).tolist(), rel=1e-4)
     assert audit.summary["membership"]["scores"]["loss"]["auc"] == 1.0
     assert audit.summary["controls"]["held_out"]["stored"]["total"] == 6
-    assert mn.auditing.Audit.load(audit.save(tmp_path / "a")).verdict == audit.verdict
+    assert mn.results.Audit.load(audit.save(tmp_path / "a")).verdict == audit.verdict
     assert mn.write_report(audit, tmp_path / "page.html").stat().st_size > 1000
 
 

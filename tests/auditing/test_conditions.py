@@ -1,12 +1,12 @@
 import pytest
 
-from mnemoscope.auditing.conditions import (
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.results.conditions import (
     NAMES,
     Condition,
     parse_condition,
     parse_conditions,
 )
-from mnemoscope.base.errors import MnemoscopeError
 
 
 def score(auc, low, high, tpr_01=None):

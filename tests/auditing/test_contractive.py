@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing.conditions import parse_condition
+from mnemoscope.results.conditions import parse_condition
 
 BRIEF = {
     "starts": 5,

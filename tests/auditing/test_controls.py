@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.auditing.controls import MEASUREMENTS, Controls, Measured, _lights_up, controls
-from mnemoscope.auditing.summary import rate
+from mnemoscope.measure.controls import MEASUREMENTS, Controls, Measured, _lights_up, controls
+from mnemoscope.measure.summary import rate
 
-controls_module = importlib.import_module("mnemoscope.auditing.controls")
+controls_module = importlib.import_module("mnemoscope.measure.controls")
 
 
 def measured(**counts):

@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import mnemoscope as mn
-from mnemoscope.auditing import Effort, audit_within, controls, membership
+from mnemoscope.measure import Effort, audit_within, controls, membership
 
 GENERATOR = torch.Generator().manual_seed(0)
 X, HELD_OUT = torch.rand(2, 12, 4, generator=GENERATOR)
@@ -52,7 +52,7 @@ def given_rows(given, n):
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("given", [dataset, loader])
-@pytest.mark.filterwarnings("ignore::mnemoscope.auditing.DistributionWarning")
+@pytest.mark.filterwarnings("ignore::mnemoscope.measure.DistributionWarning")
 def test_it_is_as_the_tensor(call, given):
     plain = CALLS[call](X, HELD_OUT)
     found = CALLS[call](given(X), given(HELD_OUT))

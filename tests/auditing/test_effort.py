@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing import Effort, audit_within, report_json
-from mnemoscope.auditing.effort import (
+from mnemoscope.measure import Effort, audit_within
+from mnemoscope.measure.effort import (
     FEWEST,
     UNITS,
     Amounts,
@@ -20,6 +20,7 @@ from mnemoscope.auditing.effort import (
     optional,
     share_of,
 )
+from mnemoscope.results import report_json
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing.audit import Audit
-from mnemoscope.auditing.findings import findings
-from mnemoscope.auditing.tables import SCHEMAS
 from mnemoscope.base.text import listed, percent
+from mnemoscope.results.audit import Audit
+from mnemoscope.results.findings import findings
+from mnemoscope.results.tables import SCHEMAS
 
 
 def rows(name, *given):

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing import audit_map
-from mnemoscope.auditing.parts import Interrupted, OtherCheckpointError, Parts
-from mnemoscope.auditing.screening import screen_map
-from mnemoscope.auditing.tables import SCHEMAS
+from mnemoscope.measure import auditing
+from mnemoscope.measure.parts import Interrupted, OtherCheckpointError, Parts
+from mnemoscope.measure.screening import screen_map
+from mnemoscope.results.tables import SCHEMAS
 
 X = torch.rand(12, 5, generator=torch.Generator().manual_seed(0))
 
@@ -90,7 +90,7 @@ def test_the_same_audit_goes_on_to_the_same_result(part, tmp_path, whole):
         assert partial.examples[column].equals(whole.examples[column]), column
     assert partial.summary["stored"] == whole.summary["stored"]
     assert partial.save(tmp_path / "audit").exists()
-    assert mn.auditing.Audit.load(tmp_path / "audit").summary["partial"] == missing
+    assert mn.results.Audit.load(tmp_path / "audit").summary["partial"] == missing
     assert mn.write_report(partial, tmp_path / "report.html").stat().st_size > 1000
 
     result = mn.audit(network(), X, held_out=HELD_OUT, checkpoint=checkpoint, **SOME)
@@ -125,7 +125,7 @@ def test_between_two_parts_what_is_finished_is_kept(tmp_path, monkeypatch):
     def disclose(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audit_map, "disclose", disclose)
+    monkeypatch.setattr(auditing, "disclose", disclose)
     with pytest.raises(KeyboardInterrupt):
         mn.audit(network(), X, checkpoint=checkpoint, **SOME)
     monkeypatch.undo()
@@ -142,7 +142,7 @@ def test_without_a_checkpoint_the_partial_result_is_there_too():
 
 
 def test_of_many_examples_those_measured_are_reported(tmp_path, monkeypatch, whole):
-    monkeypatch.setattr(audit_map, "BLOCK", 5)
+    monkeypatch.setattr(auditing, "BLOCK", 5)
     blocks = []
 
     f, told = stopping("third")
@@ -205,7 +205,7 @@ def test_a_checkpoint_of_a_training_is_no_checkpoint_of_an_audit(tmp_path):
 
 
 def test_a_part_is_written_when_a_checkpoint_is_due(tmp_path, monkeypatch):
-    monkeypatch.setattr("mnemoscope.auditing.parts.EVERY", -1.0)
+    monkeypatch.setattr("mnemoscope.measure.parts.EVERY", -1.0)
     path = tmp_path / "p.safetensors"
     parts = Parts(path, {}, torch.zeros(1, 2))
     assert parts.part("a", lambda: (1, "b", None), None) == (1, "b", None)
@@ -233,7 +233,7 @@ def test_results_come_back_as_they_were(tmp_path):
 
 def test_an_audit_planned_for_a_time_goes_on_with_its_plan(tmp_path):
     checkpoint = tmp_path / "audit.safetensors"
-    effort = mn.auditing.Effort(minutes=5, starts=20, trials=1)
+    effort = mn.measure.Effort(minutes=5, starts=20, trials=1)
     f, told = stopping("controls")
     pilots = []
 
@@ -243,12 +243,12 @@ def test_an_audit_planned_for_a_time_goes_on_with_its_plan(tmp_path):
         told(part)
 
     with pytest.raises(Interrupted) as caught:
-        mn.auditing.audit_within(f, X, effort, checkpoint=checkpoint, on_progress=last)
+        mn.measure.audit_within(f, X, effort, checkpoint=checkpoint, on_progress=last)
     planned = caught.value.result.summary["planned"]
     assert planned["left_out"] == []
     assert "controls" in caught.value.result.summary["partial"]
     again: list[str] = []
-    result = mn.auditing.audit_within(
+    result = mn.measure.audit_within(
         network(), X, effort, checkpoint=checkpoint, on_progress=again.append
     )
     assert "a timed pilot" in pilots
@@ -282,7 +282,7 @@ def test_a_screening_goes_on(audit, part, tmp_path):
     assert (partial.sample is None) == (first and part == "the examples")
     assert (partial.suspicious is None) == (first or part == "the examples")
     assert len(missing) == (2 if first else 1)
-    back = mn.auditing.Screen.load(partial.save(tmp_path / "screen"))
+    back = mn.measure.Screen.load(partial.save(tmp_path / "screen"))
     assert back.lines() == partial.lines()
     result = mn.screen(network(), X, **some, checkpoints=tmp_path / "c")
     assert result.summary["partial"] is None

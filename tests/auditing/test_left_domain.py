@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing.controls import controls
-from mnemoscope.auditing.report_schema import report_json
+from mnemoscope.measure.controls import controls
+from mnemoscope.results.report_json import report_json
 from mnemoscope.theory import certify
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 import mnemoscope as mn
-from mnemoscope.auditing.findings import findings
-from mnemoscope.auditing.report_schema import report_json
+from mnemoscope.results.findings import findings
+from mnemoscope.results.report_json import report_json
 
 X = mn.load_data("digits", n=1)
 

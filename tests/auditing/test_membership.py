@@ -7,16 +7,16 @@ import torch
 from polars.testing import assert_frame_equal
 
 import mnemoscope as mn
-from mnemoscope.auditing.examples import examine
-from mnemoscope.auditing.membership import (
+from mnemoscope.dynamics import Atlas
+from mnemoscope.measure.examples import examine
+from mnemoscope.measure.membership import (
     MOST_POINTS,
     RATES,
     DistributionWarning,
     _corners,
     membership,
 )
-from mnemoscope.auditing.tables import MEMBERSHIP, ROC, SCORES
-from mnemoscope.dynamics import Atlas
+from mnemoscope.results.tables import MEMBERSHIP, ROC, SCORES
 
 
 def unseen(n):

@@ -8,12 +8,12 @@ import jsonschema
 import polars as pl
 import pytest
 
-from mnemoscope.auditing.report_schema import SCHEMA, report_json, report_schema
-from mnemoscope.auditing.tables import ATTRACTORS, EXAMPLES
+from mnemoscope.results.report_json import SCHEMA, report_json, report_schema
+from mnemoscope.results.tables import ATTRACTORS, EXAMPLES
 
 FILE = Path(__file__).parents[2] / "docs" / "audit-report.schema.json"
 WRITE = (
-    'python -c "import json; from mnemoscope.auditing.report_schema import report_schema; '
+    'python -c "import json; from mnemoscope.results.report_json import report_schema; '
     'print(json.dumps(report_schema(), indent=2))" > docs/audit-report.schema.json'
 )
 

@@ -6,7 +6,7 @@ from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
 import mnemoscope as mn
-from mnemoscope.auditing.roc import Curve, Ranked, resolvable, separations
+from mnemoscope.measure.roc import Curve, Ranked, resolvable, separations
 
 VALUES = st.lists(
     st.one_of(st.integers(0, 4), st.floats(0, 1), st.just(float("inf"))), min_size=1, max_size=12
@@ -117,5 +117,5 @@ def test_gain_is_told_on_the_same_resamples():
 
 def test_numbers_do_not_depend_on_how_many_resamples_are_worked_on_at_once(monkeypatch):
     whole = separated([1, 2, 4], [2, 3], resamples=64)
-    monkeypatch.setattr("mnemoscope.auditing.roc.MEMORY", 5 * 64)
+    monkeypatch.setattr("mnemoscope.measure.roc.MEMORY", 5 * 64)
     assert separated([1, 2, 4], [2, 3], resamples=64) == whole

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnemoscope.auditing.tables import SCHEMAS
+from mnemoscope.results.tables import SCHEMAS
 
 PROMISED = {
     "examples": "index, residual, loss, spectral_radius, operator_norm, fixed_point_distance, "

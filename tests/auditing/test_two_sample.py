@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing.two_sample import LEVEL, TwoSample, _interval, two_sample
+from mnemoscope.measure.two_sample import LEVEL, TwoSample, _interval, two_sample
 
 
 def drawn(n, d=6, seed=0, **law):

@@ -1,6 +1,6 @@
 import pytest
 
-from mnemoscope.auditing.verdict import verdict
+from mnemoscope.results.verdict import verdict
 
 
 def summary(

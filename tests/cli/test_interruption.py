@@ -172,8 +172,8 @@ AT_CONTROLS = """
 import pathlib
 import sys
 import time
-import mnemoscope.auditing.audit_map
-module = sys.modules["mnemoscope.auditing.audit_map"]
+import mnemoscope.measure.auditing
+module = sys.modules["mnemoscope.measure.auditing"]
 def waiting(*arguments, **options):
     pathlib.Path("begun").touch()
     while True:

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.auditing.controls import controls
-from mnemoscope.auditing.membership import membership
 from mnemoscope.dynamics.contraction import contraction
 from mnemoscope.maps import SelfMap, check_growth, check_map
 from mnemoscope.maps.check import AT_ONCE
+from mnemoscope.measure.controls import controls
+from mnemoscope.measure.membership import membership
 from mnemoscope.theory import certify
 
 Z = torch.linspace(0, 1, 12).reshape(3, 4)

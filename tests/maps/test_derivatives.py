@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.auditing.report_schema import report_json
 from mnemoscope.maps import SelfMap
+from mnemoscope.results.report_json import report_json
 
 X6 = torch.rand(3, 6, generator=torch.Generator().manual_seed(1))
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.auditing.examples import examine
 from mnemoscope.dynamics import Atlas
 from mnemoscope.dynamics.stored import match_radii
+from mnemoscope.measure.examples import examine
 from mnemoscope.monitoring.look import look
 
 

@@ -10,9 +10,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from mnemoscope.auditing.audit import Audit
-from mnemoscope.auditing.tables import SCHEMAS
 from mnemoscope.report.rates import rate_of_count
+from mnemoscope.results.audit import Audit
+from mnemoscope.results.tables import SCHEMAS
 
 STEPS = [0, 1, 2, 4, 8, 16, 57]
 CORRUPTIONS = {

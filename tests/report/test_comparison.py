@@ -6,9 +6,9 @@ import re
 import polars as pl
 import pytest
 
-from mnemoscope.auditing.comparison import compare
 from mnemoscope.report.charts.comparison import recall_change_panels
 from mnemoscope.report.comparison import measure_rows, write_comparison_page
+from mnemoscope.results.comparison import compare
 
 from .example_audit import edge_audit, full_audit
 from .test_page import HOSTILE, Page

@@ -3,9 +3,9 @@ import json
 import polars as pl
 import pytest
 
-from mnemoscope.auditing.tables import ROC, SCORES
 from mnemoscope.report.charts.membership import SCORES as NAMES
 from mnemoscope.report.charts.membership import roc_chart
+from mnemoscope.results.tables import ROC, SCORES
 
 
 def roc(curves):

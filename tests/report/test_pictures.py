@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mnemoscope.report.pictures import Drawing, drawing, is_picture, picture, spread
+from mnemoscope.report.pictures import Drawing, drawing, picture, spread
+from mnemoscope.results.pictures import drawn_as_picture
 
 HOW = Drawing(side=64, low=0.0, high=1.0)
 
@@ -52,7 +53,7 @@ def test_large_pictures_are_scaled_down():
 
 @pytest.mark.parametrize("shape", [(4,), (300,), (2, 5, 5), (1, 1, 9), (), (1, 2, 3, 4)])
 def test_other_states_are_strips_of_bars(shape):
-    assert not is_picture(shape)
+    assert not drawn_as_picture(shape)
     image = decoded(torch.ones(shape))
     assert image.mode == "RGBA"
     assert image.getbbox() is not None

@@ -3,7 +3,6 @@
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.auditing.audit import Audit
 from mnemoscope.report.charts.basins import basins_chart
 from mnemoscope.report.charts.membership import roc_chart
 from mnemoscope.report.charts.plane import plane_chart
@@ -12,6 +11,7 @@ from mnemoscope.report.charts.rows import known
 from mnemoscope.report.charts.spectrum import spectrum_chart
 from mnemoscope.report.charts.training import loss_points, training_chart
 from mnemoscope.report.threshold import interpolation_threshold
+from mnemoscope.results.audit import Audit
 
 __all__ = [
     "audit_charts",

@@ -7,14 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from mnemoscope.auditing import audit
-from mnemoscope.auditing.controls import MEASUREMENTS
-from mnemoscope.auditing.tables import SCORES
 from mnemoscope.base.check import did_you_mean, whole_number
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.text import short
 from mnemoscope.data import corrupt
 from mnemoscope.dynamics import Starts
+from mnemoscope.measure import audit
+from mnemoscope.measure.controls import MEASUREMENTS
+from mnemoscope.results.tables import SCORES
 from mnemoscope.sweep.configuration import Data, examples
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 

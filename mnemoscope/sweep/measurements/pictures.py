@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mnemoscope.dynamics import Starts, iterate
 from mnemoscope.dynamics.starts import Range
-from mnemoscope.report.pictures import is_picture
+from mnemoscope.results.pictures import drawn_as_picture
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 STARTS = 6
@@ -22,7 +22,7 @@ def take(trained: Trained) -> dict[str, list]:
 
     Starts are uniform in the examples' range, drawn by the run's seed.
     """
-    if not is_picture(trained.replicas.spec.shape):
+    if not drawn_as_picture(trained.replicas.spec.shape):
         return {"picture": [None] * len(trained.seeds)}
     return {
         "picture": [

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.auditing.report_schema import report_json
-from mnemoscope.auditing.screening.drift import EVALUATIONS, Drift, drift
-from mnemoscope.auditing.screening.estimate import whole_set_rate
-from mnemoscope.auditing.screening.plan import plan
-from mnemoscope.auditing.screening.ranking import drawn, first_distinct, order_of, ranks
-from mnemoscope.auditing.screening.screen import SCREEN
 from mnemoscope.base.unit import unit_of
+from mnemoscope.measure.screening.drift import EVALUATIONS, Drift, drift
+from mnemoscope.measure.screening.estimate import whole_set_rate
+from mnemoscope.measure.screening.plan import plan
+from mnemoscope.measure.screening.ranking import drawn, first_distinct, order_of, ranks
+from mnemoscope.measure.screening.screen import SCREEN
+from mnemoscope.results.report_json import report_json
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -223,8 +223,8 @@ def test_no_copy_of_the_examples_is_made(monkeypatch):
         return batch(self, Z)
 
     monkeypatch.setattr(mn.SelfMap, "batch", watched)
-    monkeypatch.setattr("mnemoscope.auditing.whole_set.PART", 40)
-    monkeypatch.setattr("mnemoscope.auditing.screening.plan.BATCH_ENTRIES", 80)
+    monkeypatch.setattr("mnemoscope.measure.whole_set.PART", 40)
+    monkeypatch.setattr("mnemoscope.measure.screening.plan.BATCH_ENTRIES", 80)
     f = mn.SelfMap(lambda z: z / 2, (4,))
     result = mn.screen(f, X, sample=5, suspicious=5, options=BRIEF | {"starts": 5})
     # Whole batches of 20, and single examples.
@@ -328,7 +328,7 @@ def test_bad_options_are_refused_in_one_line(change, message):
 
 
 def test_bad_examples_and_maps_are_refused_in_one_line(monkeypatch):
-    monkeypatch.setattr("mnemoscope.auditing.whole_set.PART", 9)
+    monkeypatch.setattr("mnemoscope.measure.whole_set.PART", 9)
     X = uniform(20, 3)
     broken = X.clone()
     broken[17, 2] = math.nan

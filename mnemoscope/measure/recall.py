@@ -1,0 +1,114 @@
+"""Recall: does an orbit from a corrupted example end at the attractor of that very example?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mnemoscope.base.stats import wilson
+from mnemoscope.data import corrupt
+from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.orbits import OrbitOptions
+from mnemoscope.dynamics.outcomes import Outcomes, outcomes_of_blocks
+from mnemoscope.dynamics.starts import block_size
+from mnemoscope.dynamics.stored import recalled
+from mnemoscope.maps import SelfMap
+from mnemoscope.measure.examples import Examined
+from mnemoscope.results.tables import CURVES, RECALL
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What became of every corrupted example.
+
+    Attributes:
+        table: Rows for each example, corruption and strength: `RECALL`.
+        ended: Where all the corrupted copies ended; None if there were none.
+    """
+
+    table: pl.DataFrame
+    ended: Outcomes | None
+
+
+def measure_recall(
+    f: SelfMap,
+    X: Float[Tensor, "n *shape"],
+    atlas: Atlas,
+    examined: Examined,
+    corruptions: Mapping[str, Sequence[float]],
+    *,
+    trials: int,
+    seed: int,
+    **options: Unpack[OrbitOptions],
+) -> tuple[Atlas, Recalled]:
+    """Corrupts every example `trials` times in every way and iterates.
+
+    Corrupted copies are made and iterated in blocks, whatever their number; the witness of an
+    attractor is the first copy that ended there.
+    """
+    conditions = [(kind, s) for kind, strengths in corruptions.items() for s in strengths]
+    if not conditions:
+        return atlas, Recalled(pl.DataFrame(schema=RECALL), None)
+    copies = _copies(X, conditions, trials, f.unit, torch.Generator(X.device).manual_seed(seed))
+    atlas, ended = outcomes_of_blocks(f, atlas, "corrupted", copies, **options)
+    labels = ended.labels.reshape(len(conditions), trials, len(X))
+    count = recalled(labels, atlas, examined.radii, X).sum(1).cpu()
+    low, high = wilson(count, trials)
+    n = len(X)
+    table = pl.DataFrame(
+        {
+            "example": list(range(n)) * len(conditions),
+            "corruption": [kind for kind, _ in conditions for _ in range(n)],
+            "strength": [float(strength) for _, strength in conditions for _ in range(n)],
+            "trials": [trials] * (n * len(conditions)),
+            "recalled": count.flatten().tolist(),
+            "rate": (count.double() / trials).flatten().tolist(),
+            "low": low.flatten().tolist(),
+            "high": high.flatten().tolist(),
+        },
+        schema=RECALL,
+    )
+    return atlas, Recalled(table, ended)
+
+
+def _copies(
+    X: Tensor,
+    conditions: Sequence[tuple[str, float]],
+    trials: int,
+    unit: float,
+    generator: torch.Generator,
+) -> Iterator[Tensor]:
+    """Corrupted copies by condition, then trial, then example, at least a block of them at once."""
+    waiting: list[Tensor] = []
+    block = block_size(X.shape[1:].numel())
+    each = max(1, block // len(X))
+    for kind, strength in conditions:
+        for done in range(0, trials, each):
+            batch = corrupt(
+                X, kind, strength, generator=generator, trials=min(each, trials - done), unit=unit
+            )
+            waiting.append(batch.flatten(0, 1))
+            if sum(map(len, waiting)) >= block:
+                yield torch.cat(waiting)
+                waiting.clear()
+    if waiting:
+        yield torch.cat(waiting)
+
+
+def recall_curves(table: pl.DataFrame) -> pl.DataFrame:
+    """Recall over all examples: a row for each corruption and strength, `CURVES`."""
+    totals = table.group_by("corruption", "strength", maintain_order=True).agg(
+        pl.col("trials").sum(), pl.col("recalled").sum()
+    )
+    counts = torch.tensor(totals["recalled"].to_list(), dtype=torch.int64)
+    trials = torch.tensor(totals["trials"].to_list(), dtype=torch.int64)
+    low, high = wilson(counts, trials)
+    return totals.with_columns(
+        rate=pl.col("recalled") / pl.col("trials"),
+        low=pl.Series(low.tolist(), dtype=pl.Float64),
+        high=pl.Series(high.tolist(), dtype=pl.Float64),
+    ).cast(CURVES)  # pyright: ignore[reportArgumentType]

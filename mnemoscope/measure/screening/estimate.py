@@ -1,0 +1,30 @@
+"""What a random sample says about all examples."""
+
+from typing import Any
+
+from mnemoscope.measure.summary import rate
+
+
+def whole_set_rate(count: int, sample: int, total: int) -> dict[str, Any]:
+    """The rate in a sample, and the 95% interval of the rate in the whole set.
+
+    Wilson's interval, which is that of draws with replacement; draws without replacement from a
+    finite set vary less, by `(total - sample) / (total - 1)`, so it is conservative. It is cut to
+    what is certain: of the whole set at least `count` have the property, and at least
+    `sample - count` have not. Of a sample that is the whole set the interval is the rate itself.
+
+    Args:
+        count: Examples of the sample that have the property.
+        sample: The size of the sample.
+        total: The size of the whole set.
+
+    Returns:
+        `count`, `total` (the size of the sample), `low`, `high` and `of` (that of the whole set).
+    """
+    found = rate(count, sample)
+    return {
+        **found,
+        "low": max(found["low"], count / total),
+        "high": min(found["high"], (total - (sample - count)) / total),
+        "of": total,
+    }

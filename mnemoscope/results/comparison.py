@@ -1,0 +1,246 @@
+"""Two audits side by side: before and after a mitigation.
+
+Rates are over all examples of each audit; an example is held against itself where both audits have
+it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from mnemoscope.results.comparison_measures import CERTIFIED, DISCLOSED, STORED, measures_table
+
+if TYPE_CHECKING:
+    from mnemoscope.results.audit import Audit
+
+EXAMPLES: dict[str, pl.DataType] = {
+    "index": pl.Int64(),
+    "index_after": pl.Int64(),
+    "change": pl.String(),
+    "stored_before": pl.Boolean(),
+    "stored_after": pl.Boolean(),
+    "recall_before": pl.Float64(),
+    "recall_after": pl.Float64(),
+    "spectral_radius_before": pl.Float64(),
+    "spectral_radius_after": pl.Float64(),
+    "attractor_before": pl.Int64(),
+    "attractor_after": pl.Int64(),
+}
+"""A row for each example that both audits are of; `change` is one of `CHANGES`."""
+
+WHEN = ("before", "after")
+
+CHANGES = {
+    (True, False): "no longer stored",
+    (False, True): "newly stored",
+    (True, True): "stored in both",
+    (False, False): "stored in neither",
+}
+"""What became of an example, by whether it was stored before and after."""
+
+PASSING = ("seconds", "history", "versions", "loss", "steps", "converged", "data_checksum")
+"""Entries of a training record that tell how it went, not what was asked for."""
+
+ALIKE = ("mnemoscope", "torch", "python", "platform")
+"""Versions whose difference is told."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two audits side by side.
+
+    Attributes:
+        before: The first audit.
+        after: The second.
+        table: A row for each measure that both have: `MEASURES`.
+        examples: A row for each example that both are of: `EXAMPLES`.
+        same_data: Whether both are of the same training examples in the same order.
+        warnings: What else differs, in a sentence each: differences may come from that.
+        changes: What was asked of the network and its training, where it differs: before, after.
+    """
+
+    before: "Audit"
+    after: "Audit"
+    table: pl.DataFrame
+    examples: pl.DataFrame
+    same_data: bool
+    warnings: tuple[str, ...]
+    changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def worse(self) -> tuple[str, ...]:
+        """The main measures that rose: clearly, or at all where the same examples are counted."""
+        rows = self.table.filter(
+            pl.col("main")
+            & (
+                (pl.col("clear") & (pl.col("difference") > 0))
+                | (
+                    pl.lit(self.same_data)
+                    & pl.col("measure").is_in([STORED, DISCLOSED, CERTIFIED])
+                    & (pl.col("difference") > 0)
+                )
+            )
+        )
+        return tuple(rows["measure"])
+
+    @cached_property
+    def verdict(self) -> str:
+        """What became of the stored examples, in one sentence."""
+        rows = self.table.filter(pl.col("measure") == STORED).to_dicts()
+        if not rows:
+            return "The audits do not both tell how many examples are stored."
+        (row,) = rows
+        ratios = [f"{row[f'{when}_count']:,} of {row[f'{when}_total']:,}" for when in WHEN]
+        if row["difference"] == 0:
+            text = f"As many training examples are stored after as before: {ratios[1]}"
+        else:
+            fewer = row["difference"] < 0
+            if row["before_total"] == row["after_total"]:
+                text = f"{'Fewer' if fewer else 'More'} training examples are stored"
+            else:
+                text = f"A {'smaller' if fewer else 'larger'} share of training examples is stored"
+            text += f" after ({ratios[1]}) than before ({ratios[0]})"
+            if not row["clear"]:
+                text += ", a difference that chance could make"
+        new = self.examples.filter(pl.col("change") == CHANGES[False, True]).height
+        if new and row["difference"] <= 0:
+            text += f"; {new:,} that {'was' if new == 1 else 'were'} not stored before "
+            text += "is now" if new == 1 else "are now"
+        return text + "."
+
+
+def compare(before: "Audit", after: "Audit") -> Comparison:
+    """Sets two audits side by side.
+
+    Examples are matched by their index where both audits are of the same data, else by their very
+    entries; an example that is in one of them only is left out, and a warning tells how many are.
+
+    Example:
+        >>> import torch, mnemoscope as mn
+        >>> X = torch.tensor([[0.2, 0.8]])
+        >>> a = mn.audit(lambda z: 0.5 * (z + X), X, starts=20, trials=2)
+        >>> b = mn.audit(lambda z: z, X, starts=20, trials=2)
+        >>> compare(a, b).examples["change"].to_list()
+        ['no longer stored']
+    """
+    checksums = [audit.provenance.get("data_checksum") for audit in (before, after)]
+    by_index = [(index, index) for index in range(before.examples.height)]
+    known = checksums[0] is not None and checksums[0] == checksums[1]
+    pairs = by_index if known else _same_entries(before, after)
+    # They may be the same and of another dtype, or of an audit that tells no checksum.
+    same = pairs == by_index and before.examples.height == after.examples.height
+    warnings = [] if same else [_told_data(before, after, len(pairs))]
+    return Comparison(
+        before=before,
+        after=after,
+        table=measures_table(before, after),
+        examples=_examples(before, after, pairs),
+        same_data=same,
+        warnings=(*warnings, *_told_settings(before, after)),
+        changes=_changes(before, after),
+    )
+
+
+def _same_entries(before: "Audit", after: "Audit") -> list[tuple[int, int]]:
+    """Pairs of indices whose examples have the very same entries, each index once."""
+    waiting: dict[bytes, list[int]] = {}
+    for index, state in enumerate(_states(after)):
+        waiting.setdefault(_entries(state), []).append(index)
+    pairs = []
+    for index, state in enumerate(_states(before)):
+        candidates = waiting.get(_entries(state))
+        if candidates:
+            pairs.append((index, candidates.pop(0)))
+    return pairs
+
+
+def _states(audit: "Audit") -> Tensor:
+    states = audit.pictures.get("examples")
+    return torch.empty(0) if states is None else states[: audit.examples.height]
+
+
+def _entries(state: Tensor) -> bytes:
+    return str(tuple(state.shape)).encode() + state.float().contiguous().numpy().tobytes()
+
+
+def _examples(before: "Audit", after: "Audit", pairs: list[tuple[int, int]]) -> pl.DataFrame:
+    if not pairs:
+        return pl.DataFrame(schema=EXAMPLES)
+    columns = ("stored", "recall_rate", "spectral_radius", "attractor")
+    sides = [
+        audit.examples.select(columns)[[pair[side] for pair in pairs]].rename(
+            {name: f"{name.removesuffix('_rate')}_{WHEN[side]}" for name in columns}
+        )
+        for side, audit in enumerate((before, after))
+    ]
+    told = pl.concat(sides, how="horizontal").with_columns(
+        index=pl.Series([a for a, _ in pairs]), index_after=pl.Series([b for _, b in pairs])
+    )
+    change = [
+        CHANGES[a, b] for a, b in zip(told["stored_before"], told["stored_after"], strict=True)
+    ]
+    return told.with_columns(change=pl.Series(change)).select(list(EXAMPLES)).cast(EXAMPLES)  # pyright: ignore[reportArgumentType]
+
+
+def _told_data(before: "Audit", after: "Audit", common: int) -> str:
+    totals = " and ".join(f"{audit.examples.height:,}" for audit in (before, after))
+    return (
+        f"The audits are of different training examples: {totals}, {common:,} of them in both. "
+        "Rates are over all examples of each; one by one only those in both are compared."
+    )
+
+
+def _told_settings(before: "Audit", after: "Audit") -> list[str]:
+    sides = [
+        {
+            **(audit.provenance.get("settings") or {}),
+            "seed": audit.provenance.get("seed"),
+            "black box": bool(audit.summary.get("black_box")),
+            **{name: (audit.provenance.get("versions") or {}).get(name) for name in ALIKE},
+        }
+        for audit in (before, after)
+    ]
+    names = _differing(*sides)
+    if not names:
+        return []
+    told = ", ".join(_told_change(name, *values) for name, values in names.items())
+    return [f"The audits were made differently, and differences may come from that: {told}."]
+
+
+def _told_change(name: str, before: Any, after: Any) -> str:
+    words = name.replace("_", " ")
+    # A list of corruptions and strengths is no reading; that it differs is enough.
+    if any(isinstance(value, Mapping | list) for value in (before, after)):
+        return words
+    return f"{words} ({_brief(before)} before, {_brief(after)} after)"
+
+
+def _changes(before: "Audit", after: "Audit") -> dict[str, tuple[Any, Any]]:
+    sides = [
+        {
+            **{f"spec: {name}": v for name, v in (audit.provenance.get("spec") or {}).items()},
+            **{
+                f"training: {name}": v
+                for name, v in (audit.provenance.get("training") or {}).items()
+                if name not in PASSING
+            },
+        }
+        for audit in (before, after)
+    ]
+    return _differing(*sides)
+
+
+def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = [*a, *(name for name in b if name not in a)]
+    return {name: (a.get(name), b.get(name)) for name in names if a.get(name) != b.get(name)}
+
+
+def _brief(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,177 @@
+"""What is set side by side of two audits: each measure, and the interval of its difference.
+
+The interval of a difference of two rates is made of the two rates' own Wilson intervals (R. G.
+Newcombe, *Interval estimation for the difference between independent proportions*, Statistics in
+Medicine 17, 873–890, 1998, method 10). It takes the two as independent. Two audits of the same
+examples, or from the same starts, tend to go up and down together; the interval is then wider than
+need be. Copies of one example tend to come back together; for `recalled` it is narrower than it
+should be, as the Wilson intervals are that it is made of.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from mnemoscope.base.stats import wilson
+from mnemoscope.results.finding_facts import WITH_DATA
+from mnemoscope.results.tables import NOISE
+from mnemoscope.results.wording import damage
+
+if TYPE_CHECKING:
+    from mnemoscope.results.audit import Audit
+
+MEASURES: dict[str, pl.DataType] = {
+    "measure": pl.String(),
+    "kind": pl.String(),
+    "main": pl.Boolean(),
+    "before": pl.Float64(),
+    "after": pl.Float64(),
+    "difference": pl.Float64(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+    "clear": pl.Boolean(),
+    "before_count": pl.Int64(),
+    "before_total": pl.Int64(),
+    "before_low": pl.Float64(),
+    "before_high": pl.Float64(),
+    "after_count": pl.Int64(),
+    "after_total": pl.Int64(),
+    "after_low": pl.Float64(),
+    "after_high": pl.Float64(),
+}
+"""A row for each measure. `kind` is `rate`, `area` (under a curve), `count` or `number`; the `main`
+ones tell how much is memorized, and decide what is worse. `low` and `high` are of the difference,
+after minus before; it is `clear` if 0 lies outside of them."""
+
+STORED = "examples stored"
+DISCLOSED = "examples disclosed"
+CERTIFIED = "examples certified"
+RECALLED = "recalled: "
+FROM_NOISE = "starts from noise that end at an example"
+AREA = "membership: area under the curve, best score"
+
+
+def difference_interval(
+    before: tuple[float, float, float], after: tuple[float, float, float]
+) -> tuple[float, float]:
+    """The 95% interval of a difference, after minus before, from the two values' own intervals.
+
+    `d - √((p₂ - l₂)² + (u₁ - p₁)²)` to `d + √((u₂ - p₂)² + (p₁ - l₁)²)` with `d = p₂ - p₁`: for
+    proportions with Wilson's intervals this is Newcombe's method 10; for any two independent
+    estimates, G. Y. Zou & A. Donner, Statistics in Medicine 27, 1693–1702, 2008.
+
+    Args:
+        before: The value `p₁` and its interval, `l₁` and `u₁`.
+        after: The value `p₂` and its interval.
+
+    Example:
+        >>> low, high = difference_interval((0.0, 0.0, 0.5), (1.0, 0.5, 1.0))
+        >>> round(low, 4), high
+        (0.2929, 1.0)
+    """
+    (p1, l1, u1), (p2, l2, u2) = before, after
+    d = p2 - p1
+    return d - math.hypot(p2 - l2, u1 - p1), d + math.hypot(u2 - p2, p1 - l1)
+
+
+@dataclass(frozen=True)
+class _Value:
+    value: float
+    low: float | None = None
+    high: float | None = None
+    count: int | None = None
+    total: int | None = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+def measures_table(before: "Audit", after: "Audit") -> pl.DataFrame:
+    """A row for each measure that both audits have: `MEASURES`."""
+    first, second = (dict(_measured(audit)) for audit in (before, after))
+    main = {STORED, DISCLOSED, CERTIFIED, FROM_NOISE, recalled_from(*NOISE), AREA}
+    rows = []
+    for name in first:
+        if name not in second:
+            continue
+        (kind, a), (_, b) = first[name], second[name]
+        low = high = None
+        if a.interval and b.interval:
+            low, high = difference_interval((a.value, *a.interval), (b.value, *b.interval))
+        rows.append(
+            {
+                "measure": name,
+                "kind": kind,
+                "main": name in main,
+                "difference": b.value - a.value,
+                "low": low,
+                "high": high,
+                "clear": None if low is None or high is None else low > 0 or high < 0,
+                "before": a.value,
+                "after": b.value,
+                **{f"before_{key}": value for key, value in vars(a).items() if key != "value"},
+                **{f"after_{key}": value for key, value in vars(b).items() if key != "value"},
+            }
+        )
+    return pl.DataFrame(rows, schema=MEASURES)
+
+
+def recalled_from(corruption: str, strength: float) -> str:
+    """The name of the measure: copies that came back from a corruption."""
+    return f"{RECALLED}{damage(corruption, strength)}"
+
+
+def _measured(audit: "Audit") -> Iterator[tuple[str, tuple[str, _Value]]]:
+    summary = audit.summary
+    for name, key in ((STORED, "stored"), (DISCLOSED, "disclosed"), (CERTIFIED, "certified")):
+        yield from _rate(name, summary.get(key))
+    noise = audit.starts.filter(~pl.col("kind").is_in(WITH_DATA))
+    total = int(noise["starts"].sum())
+    ended = {"count": int(noise["at_examples"].sum()), "total": total}
+    yield from _rate(FROM_NOISE, ended)
+    reached = summary.get("reached_from_noise")
+    if reached:
+        yield "distinct examples reached from noise", ("count", _Value(reached["count"]))
+    for row in audit.curves.iter_rows(named=True):
+        rate = {"count": row["recalled"], "total": row["trials"]}
+        yield from _rate(recalled_from(row["corruption"], row["strength"]), rate)
+    yield from _scores((summary.get("membership") or {}).get("scores") or {})
+    for name, key in (
+        ("contractive: spectral radius < 1", "contractive"),
+        ("contractive: operator norm < 1", "contractive_in_norm"),
+        ("starts that never settled", "unsettled"),
+        ("starts that left the domain", "left_domain"),
+    ):
+        yield from _rate(name, summary.get(key))
+    for name, key in (
+        ("undecided whether contractive", "undecided"),
+        ("spurious attractors", "spurious"),
+        ("limit cycles", "cycles"),
+    ):
+        if summary.get(key) is not None:
+            yield name, ("count", _Value(summary[key]))
+    if summary.get("training_loss") is not None:
+        yield "training loss", ("number", _Value(summary["training_loss"]))
+
+
+def _rate(name: str, entry: Mapping[str, Any] | None) -> Iterator[tuple[str, tuple[str, _Value]]]:
+    if entry and entry.get("total"):
+        count, total = int(entry["count"]), int(entry["total"])
+        low, high = wilson(count, total)
+        yield name, ("rate", _Value(count / total, float(low), float(high), count, total))
+
+
+def _scores(scores: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, _Value]]]:
+    areas = {
+        name: _Value(score["auc"], score["auc_low"], score["auc_high"])
+        for name, score in scores.items()
+        if score.get("auc") is not None
+    }
+    if areas:
+        yield AREA, ("area", max(areas.values(), key=lambda area: area.value))
+    for name, area in areas.items():
+        yield f"membership: area under the curve, {name.replace('_', ' ')}", ("area", area)

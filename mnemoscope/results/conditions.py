@@ -1,0 +1,306 @@
+"""Conditions on an audit, `stored>0` or `auc>0.6`: what a pipeline is to fail on.
+
+A condition is `NAME OP NUMBER`, or a name alone, which means that it is above 0. A rate, such as
+`stored`, is compared by its count; with a percent sign after the number, by its share. To ask about
+what was not measured is an error: a pipeline must not pass because nobody looked.
+"""
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.results.tables import SCORES
+
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+"""Longer ones first: that is how the pattern tells `>=` from `>`."""
+
+RATES: dict[str, str] = {
+    "stored": "stored",
+    "disclosed": "disclosed",
+    "certified": "certified",
+    "contractive": "contractive",
+    "contractive_in_norm": "contractive_in_norm",
+    "recalled": "recalled",
+    "reached": "reached_from_noise",
+    "unsettled": "unsettled",
+    "left_domain": "left_domain",
+}
+"""What has a count and a total, and its entry in the summary."""
+
+NUMBERS: dict[str, str] = {
+    name: name for name in (
+        "spurious", "cycles", "attractors", "examples", "indistinguishable", "undecided",
+        "loss", "training_loss",
+    )
+}  # fmt: skip
+"""What is a number of its own."""
+
+MEMBERSHIP = ("auc", "tpr_1", "tpr_01")
+"""What every score of the membership test is told by: the area under its curve, and the share of
+members found where 1% (0.1%) of the data not trained on are mistaken for members."""
+
+ENDS = ("low", "high")
+"""The ends of a 95% interval."""
+
+WHOLE = (
+    *RATES, "spurious", "cycles", "attractors", "examples", "indistinguishable", "undecided",
+)  # fmt: skip
+"""What is counted."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A value found in a summary.
+
+    Attributes:
+        value: What is compared.
+        told: The value in words.
+    """
+
+    value: float
+    told: str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A comparison of one number of a summary with a number.
+
+    Attributes:
+        name: One of `NAMES`.
+        op: One of `OPERATORS`.
+        number: What it is compared with; a share between 0 and 1 where `percent` is true.
+        percent: Whether the number was given in percent.
+    """
+
+    name: str
+    op: str
+    number: float
+    percent: bool = False
+
+    def __str__(self) -> str:
+        number = f"{100 * self.number:.12g}%" if self.percent else f"{self.number:.12g}"
+        return f"{self.name} {self.op} {number}"
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether it can be told only of an audit that was given data not trained on."""
+        return self.name.startswith(MEMBERSHIP)
+
+    def holds(self, summary: Mapping[str, Any]) -> bool:
+        """Whether the condition is true of an audit's summary.
+
+        Raises:
+            MnemoscopeError: the audit did not measure this.
+        """
+        return OPERATORS[self.op](_look_up(self, summary).value, self.number)
+
+    def explain(self, summary: Mapping[str, Any]) -> str:
+        """The condition and what was measured: `stored > 0: 24 of 24`.
+
+        Raises:
+            MnemoscopeError: the audit did not measure this.
+        """
+        return f"{self}: {_look_up(self, summary).told}"
+
+
+def _names() -> dict[str, Literal["count", "share", "number"]]:
+    names: dict[str, Literal["count", "share", "number"]] = {}
+    for name in (*RATES, *NUMBERS):
+        names[name] = "count" if name in WHOLE else "number"
+    for name in RATES:
+        # How many examples noise reaches depends on the starts; no interval is told of it.
+        if name != "reached":
+            names.update({f"{name}_{end}": "share" for end in ENDS})
+    for name in MEMBERSHIP:
+        for score in ("", *(f"_{score}" for score in SCORES)):
+            for end in ("", *(f"_{end}" for end in ENDS)):
+                names[f"{name}{score}{end}"] = "share"
+    return names
+
+
+NAMES = _names()
+"""Every name a condition may have, and what it is: `count`, `share` (0 to 1) or `number`.
+
+`RATE_low` and `RATE_high` are the ends of a rate's 95% interval. `auc` is the largest of all scores
+(the baseline among them: whoever attacks takes the best), `auc_SCORE` that of one. `auc_low` is the
+largest lower end of an interval: a small sample seldom lifts it above 1/2 by chance. `tpr_1` and
+`tpr_01` likewise.
+"""
+
+_PATTERN = re.compile(
+    rf"(?P<name>[A-Za-z]\w*)\s*(?:(?P<op>{'|'.join(OPERATORS)})\s*"
+    r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(?P<percent>%?))?"
+)
+_EXPECTED = 'NAME OP NUMBER, such as "stored>0", "stored>5%" or "auc>0.6"'
+
+
+def parse_condition(text: str) -> Condition:
+    """Reads a condition.
+
+    Args:
+        text: `NAME OP NUMBER` with one of `> >= < <= == !=`, spaces at will; a percent sign after
+            the number makes a rate's share of it. A name alone means `NAME > 0`.
+
+    Raises:
+        MnemoscopeError: it is none, there is no such name, or the number does not fit it.
+
+    Example:
+        >>> str(parse_condition("stored>=5%"))
+        'stored >= 5%'
+        >>> parse_condition("stored").holds({"stored": {"count": 3, "total": 24}})
+        True
+    """
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None:
+        raise MnemoscopeError(
+            f'the condition "{text}"',
+            expected=_EXPECTED,
+            todo=f"use one of the operators {' '.join(OPERATORS)} and a plain number",
+        )
+    name = match["name"].lower()
+    if name not in NAMES:
+        meant = get_close_matches(name, NAMES, n=1)
+        raise MnemoscopeError(
+            f'the condition "{text}", whose {match["name"]} is not measured',
+            expected=f"one of {', '.join((*RATES, *NUMBERS, *MEMBERSHIP))}",
+            todo=f"did you mean {meant[0]}?" if meant else "choose one of them",
+        )
+    condition = Condition(name, match["op"] or ">", float(match["number"] or 0))
+    if match["percent"]:
+        condition = Condition(name, condition.op, condition.number / 100, percent=True)
+    _check_number(condition, text)
+    return condition
+
+
+def parse_conditions(texts: Iterable[str]) -> tuple[Condition, ...]:
+    """Reads conditions, each text one of them or several with commas between.
+
+    Raises:
+        MnemoscopeError: one of them is none.
+
+    Example:
+        >>> [str(condition) for condition in parse_conditions(["stored,spurious", "auc>0.6"])]
+        ['stored > 0', 'spurious > 0', 'auc > 0.6']
+    """
+    return tuple(parse_condition(part) for text in texts for part in text.split(","))
+
+
+def _check_number(condition: Condition, text: str) -> None:
+    kind, number = NAMES[condition.name], condition.number
+    if not math.isfinite(number):
+        raise MnemoscopeError(
+            f'the condition "{text}"', expected="a finite number", todo="choose a smaller one"
+        )
+    if condition.percent and kind != "share" and condition.name not in RATES:
+        raise MnemoscopeError(
+            f'the condition "{text}", in percent',
+            expected=f"a plain number: {condition.name} is no share of a total",
+            todo="leave out the percent sign",
+        )
+    if kind == "count" and not condition.percent and not number.is_integer():
+        # Whoever writes stored>0.5 means half of them, and would get one of them.
+        raise MnemoscopeError(
+            f'the condition "{text}", with a fraction',
+            expected=f"a whole number: {condition.name} is a count",
+            todo=f'write "{condition.name}{condition.op}{100 * number:.12g}%" for a share'
+            if condition.name in RATES
+            else "round it",
+        )
+    if (kind == "share" or condition.percent) and not 0 <= number <= 1:
+        raise MnemoscopeError(
+            f'the condition "{text}", which nothing or everything satisfies',
+            expected="a share between 0 and 1, or 0% and 100%",
+            todo="choose one between",
+        )
+
+
+def _look_up(condition: Condition, summary: Mapping[str, Any]) -> _Measured:
+    name = condition.name
+    base, end = _parts(name)
+    if condition.needs_held_out:
+        found = _membership(base, end, summary)
+    elif base in RATES:
+        found = _rate(base, end, summary, in_percent=condition.percent)
+    else:
+        found = _number(base, summary)
+    if found is None or not math.isfinite(found.value):
+        raise MnemoscopeError(
+            f'the condition "{condition}" on what this audit did not measure',
+            expected=f"an audit that tells {name}",
+            todo=_how_to_measure(name, summary),
+        )
+    return found
+
+
+def _parts(name: str) -> tuple[str, str | None]:
+    """A name without the end of an interval that it asks for, and that end."""
+    base, _, last = name.rpartition("_")
+    return (base, last) if last in ENDS else (name, None)
+
+
+def _rate(
+    base: str, end: str | None, summary: Mapping[str, Any], *, in_percent: bool
+) -> _Measured | None:
+    entry = summary.get(RATES[base])
+    if not isinstance(entry, Mapping) or not entry.get("total"):
+        return None
+    count, total = entry["count"], entry["total"]
+    told = f"{count:,} of {total:,}"
+    if end is None and not in_percent:
+        return _Measured(count, told)
+    share = count / total if end is None else entry.get(end)
+    return None if share is None else _Measured(share, f"{100 * share:.1f}% ({told})")
+
+
+def _number(name: str, summary: Mapping[str, Any]) -> _Measured | None:
+    value = summary.get(NUMBERS[name])
+    return (
+        None
+        if value is None
+        else _Measured(value, f"{value:,}" if name in WHOLE else f"{value:.3g}")
+    )
+
+
+def _membership(base: str, end: str | None, summary: Mapping[str, Any]) -> _Measured | None:
+    told = summary.get("membership") or {}
+    scores = told.get("scores") or {}
+    # `tpr_1` begins no other name: `tpr_01` differs in its fifth letter.
+    measure = next(name for name in MEMBERSHIP if base.startswith(name))
+    asked = base.removeprefix(measure).removeprefix("_")
+    # A rate of false positives that the held-out data are too few for was not measured.
+    if (told.get("resolvable") or {}).get(measure) is False:
+        return None
+    key = measure if end is None else f"{measure}_{end}"
+    values = {
+        score: entry[key]
+        for score, entry in scores.items()
+        if asked in ("", score) and entry.get(key) is not None
+    }
+    if not values:
+        return None
+    best = max(values, key=lambda score: values[score])
+    return _Measured(values[best], f"{values[best]:.3f} ({best.replace('_', ' ')})")
+
+
+def _how_to_measure(name: str, summary: Mapping[str, Any]) -> str:
+    if name.startswith(MEMBERSHIP):
+        if not summary.get("membership"):
+            return "pass --held-out DATA (held_out= in Python): examples that were not trained on"
+        return "pass more held-out examples, or choose another measure: these are too few for it"
+    if name.startswith("recalled"):
+        return "audit with the corruption gaussian at strength 0.1"
+    if name.startswith("certified"):
+        return "audit weights rather than a black box, with a version that certifies"
+    return "audit again, or leave the condition out"
