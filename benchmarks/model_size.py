@@ -54,7 +54,7 @@ def one(side: int, budget: int) -> dict[str, object]:
     before = _peak()
     begun = time.perf_counter()
     corruptions = {"gaussian": [0.1], "mask_pixels": [0.25]}
-    audit = mn.audit(f, X, corruptions=corruptions, start_kinds=["uniform", "pink"], **BRIEF)
+    audit = mn.audit(f, X, mn.AuditOptions.of(corruptions=corruptions, start_kinds=["uniform", "pink"]), **BRIEF)
     return {
         "d": f.size,
         "seconds": time.perf_counter() - begun,
@@ -62,7 +62,7 @@ def one(side: int, budget: int) -> dict[str, object]:
         "state_mib": f.size * 4 / 2**20,
         "reverse": f.reversible,
         "evaluate_mib": f.footprint.evaluate / 2**20,
-        "norm": audit.summary["contractive_in_norm"] is not None,
+        "norm": audit.summary.contractive_in_norm is not None,
     }
 
 

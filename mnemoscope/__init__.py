@@ -64,13 +64,19 @@ if TYPE_CHECKING:
     from mnemoscope.maps import SelfMap as SelfMap
     from mnemoscope.maps import Wrapped as Wrapped
     from mnemoscope.maps import load_map as load_map
-    from mnemoscope.measure import Screen as Screen
+    from mnemoscope.measure import AuditOptions as AuditOptions
+    from mnemoscope.measure import AuditRun as AuditRun
+    from mnemoscope.measure import ScreenOptions as ScreenOptions
+    from mnemoscope.measure import Tolerances as Tolerances
     from mnemoscope.measure import audit as audit
+    from mnemoscope.measure import audit_conditional as audit_conditional
     from mnemoscope.measure import audit_replicas as audit_replicas
     from mnemoscope.measure import screen as screen
+    from mnemoscope.measure import screen_conditional as screen_conditional
     from mnemoscope.monitoring import Monitor as Monitor
     from mnemoscope.report import write_report as write_report
     from mnemoscope.results import Audit as Audit
+    from mnemoscope.results import Screen as Screen
     from mnemoscope.training import Fit as Fit
     from mnemoscope.training import Replicas as Replicas
     from mnemoscope.training import replica_spectral_radius as replica_spectral_radius
@@ -81,7 +87,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "extraction": ("Extraction", "Recovery", "extract", "recover"),
-    "measure": ("Screen", "audit", "audit_replicas", "screen"),
+    "measure": (
+        "AuditOptions", "AuditRun", "ScreenOptions", "Tolerances", "audit", "audit_conditional",
+        "audit_replicas", "screen", "screen_conditional",
+    ),
     "monitoring": ("Monitor",),
     "data": ("load_data",),
     "dynamics": (
@@ -97,7 +106,7 @@ _HOMES = {
     ),
     "maps": ("BlackBox", "SelfMap", "Wrapped", "load_map"),
     "report": ("write_report",),
-    "results": ("Audit",),
+    "results": ("Audit", "Screen"),
     "training": ("Fit", "Replicas", "replica_spectral_radius", "train", "train_replicas"),
 }  # fmt: skip
 

@@ -48,7 +48,7 @@ def audited(audit: Any) -> dict[str, Any]:
     tables = {name: getattr(audit, name) for name in SCHEMAS}
     # Times are no results.
     tables["history"] = tables["history"].drop("seconds")
-    summary = {name: value for name, value in audit.summary.items() if name != "seconds"}
+    summary = audit.summary.model_dump(mode="json", exclude={"seconds"})
     return {**tables, "summary": summary, "pictures": audit.pictures}
 
 

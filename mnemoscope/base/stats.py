@@ -1,8 +1,9 @@
 """Rates with their intervals, and means with theirs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Num
@@ -42,12 +43,67 @@ def wilson(
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A rate: `count` of `total`, with its 95% interval.
+class Estimate:
+    """A share that was estimated, such as an area under a curve, with its 95% interval.
 
     Attributes:
-        count: Number of trials that came out so.
-        total: Number of trials.
+        rate: The value.
+        low: Lower end of the interval; None if it is not known.
+        high: Its upper end.
+    """
+
+    rate: float
+    low: float | None = None
+    high: float | None = None
+
+    fraction = ""
+
+    @property
+    def text(self) -> str:
+        """The value in percent."""
+        return percent(self.rate)
+
+    @property
+    def interval(self) -> str:
+        """The interval in percent; empty if it is not known."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{percent(self.low)} to {percent(self.high)}"
+
+
+@dataclass(frozen=True)
+class Share:
+    """A count out of a total.
+
+    Attributes:
+        count: Number of those that are so.
+        total: Number of all.
+    """
+
+    count: int
+    total: int
+
+    @property
+    def rate(self) -> float:
+        """`count / total`; NaN where the total is 0."""
+        return self.count / self.total if self.total else math.nan
+
+    @property
+    def text(self) -> str:
+        """The share in percent."""
+        return percent(self.rate)
+
+    @property
+    def fraction(self) -> str:
+        """`count of total`."""
+        return f"{self.count:,} of {self.total:,}"
+
+
+@dataclass(frozen=True)
+class Rate(Share):
+    """A rate: `count` of `total` trials, with its 95% interval.
+
+    Attributes:
         low: Lower end of the 95% Wilson interval; 0 without trials.
         high: Its upper end; 1 without trials.
 
@@ -58,16 +114,19 @@ class Rate:
         '90%'
     """
 
-    count: int
-    total: int
     low: float
     high: float
 
     @classmethod
-    def of(cls, count: int, total: int) -> "Rate":
-        """Computes the interval of `count` of `total`."""
+    def of(cls, count: int, total: int, **more: Any) -> Self:
+        """Computes the interval of `count` of `total`; `more` are fields of a subclass."""
         low, high = wilson(count, total)
-        return cls(int(count), int(total), float(low), float(high))
+        return cls(int(count), int(total), float(low), float(high), **more)
+
+    @classmethod
+    def sum(cls, rates: "Sequence[Rate]") -> "Rate":
+        """Adds up counts and totals."""
+        return Rate.of(sum(rate.count for rate in rates), sum(rate.total for rate in rates))
 
     def __repr__(self) -> str:
         return (
@@ -76,24 +135,9 @@ class Rate:
         )
 
     @property
-    def rate(self) -> float:
-        """`count / total`; NaN without trials."""
-        return self.count / self.total if self.total else math.nan
-
-    @property
-    def text(self) -> str:
-        """The rate in percent."""
-        return percent(self.rate)
-
-    @property
     def interval(self) -> str:
         """The interval in percent."""
         return f"{percent(self.low)} to {percent(self.high)}"
-
-    @property
-    def fraction(self) -> str:
-        """`count of total`."""
-        return f"{self.count:,} of {self.total:,}"
 
 
 def rate_columns(

@@ -13,7 +13,6 @@ from mnemoscope.base.publishing import check_name
 from mnemoscope.base.small_files import read_json
 from mnemoscope.cli.audit_folder import HELD_OUT, anchored_place, audit_in
 from mnemoscope.cli.exit import FOUND
-from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import (
     Count,
     Device,
@@ -119,12 +118,17 @@ def audit(
 
     Writes audit/ and report.html into the folder; a screening writes screen/.
     """
+    from mnemoscope.measure import AuditOptions
     from mnemoscope.results.report_json import report_json
 
     check_device(device)
     conditions = _conditions(fail_on)
-    scale, tolerance = _unit(unit), match_tol_of(match_tol)
+    scale = _unit(unit)
     _check_minutes(minutes, screen=screen, unit=scale)
+    options = AuditOptions.of(
+        starts=starts, trials=trials, max_steps=max_steps, max_products=max_products, unit=scale,
+        match_tol=match_tol_of(match_tol),
+    )  # fmt: skip
     found = open_target(target, model, device=device)
     run, network = found.run, found.network
     version = () if run is None else run.version
@@ -155,26 +159,17 @@ def audit(
         else:
             stack.enter_context(claimed_again(run))
             refuse_changed(run, version)
+        recorded = {**source, **({} if held_out is None else {HELD_OUT: anchored_place(held_out)})}
         if screen:
-            options = {
-                "starts": starts, "trials": trials, "max_steps": max_steps,
-                "max_products": max_products, "held_out": fresh, "command": command(),
-                "match_tol": match_tol_of(tolerance),
-                "source": source
-                | ({} if held_out is None else {HELD_OUT: anchored_place(held_out)}),
-            }  # fmt: skip
             return screen_in(
-                run, f, X, options, seed=seed, unit=scale,
+                run, f, X, options, source=recorded, held_out=fresh, seed=seed,
                 printed=Printed(taken, json=json, conditions=conditions),
             )  # fmt: skip
         result = audit_in(
-            run, f, X, source, starts=starts, trials=trials, max_steps=max_steps,
-            max_products=max_products, seed=seed, fresh=fresh, held_out=held_out, unit=scale,
-            match_tol=tolerance,
-            minutes=minutes,
-        )  # fmt: skip
+            run, f, X, options, source=recorded, held_out=fresh, seed=seed, minutes=minutes
+        )
     if json:
-        told = {**result.summary, **report_json(result)}
+        told = {**result.summary.model_dump(mode="json"), **report_json(result)}
         print_json(
             {
                 **told,

@@ -4,14 +4,12 @@ import os
 import shutil
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mnemoscope.base.publishing import check_targets, publishing
 from mnemoscope.cli.invocation import command
-from mnemoscope.cli.options import (
-    match_tol_of,
-)
 from mnemoscope.cli.progress import audit_progress
 from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
 from mnemoscope.cli.run_folder import RunFolder
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mnemoscope.maps import SelfMap
+    from mnemoscope.measure import AuditOptions
     from mnemoscope.nets import Network
     from mnemoscope.results import Audit
 
@@ -33,17 +32,11 @@ def audit_in(
     folder: RunFolder,
     f: "Network | SelfMap",
     X: "Tensor",
-    source: dict[str, Any],
+    options: "AuditOptions",
     *,
-    starts: int,
-    trials: int,
+    source: dict[str, Any],
+    held_out: "Tensor | None" = None,
     seed: int,
-    fresh: "Tensor | None" = None,
-    held_out: str | None = None,
-    max_steps: int = 10_000,
-    max_products: int = 2_000,
-    unit: float | Literal["per_feature"] | None = None,
-    match_tol: float | None = None,
     minutes: float | None = None,
 ) -> "Audit":
     """Audits into a run's folder: the tables and the page.
@@ -54,7 +47,7 @@ def audit_in(
         KeyboardInterrupt: Ctrl-C; the audit of what was finished is written, unless a whole one is
             there, and the same command goes on.
     """
-    from mnemoscope.measure import Effort, audit_within
+    from mnemoscope.measure import AuditRun, Effort, audit_within
     from mnemoscope.measure import audit as audit_
     from mnemoscope.report import write_report
     from mnemoscope.results.audit import INDEX as AUDIT_INDEX
@@ -75,25 +68,18 @@ def audit_in(
         redirect_stdout(sys.stderr),
     ):
         stage = new.folder(folder.path)
-        options: dict[str, Any] = {
-            "held_out": fresh,
-            "name": folder.name,
-            "source": source
-            if held_out is None
-            else {**source, HELD_OUT: anchored_place(held_out)},
-            "command": command(),
-            "max_steps": max_steps,
-            "max_products": max_products,
-            "match_tol": match_tol_of(match_tol),
-        }
-        told: dict[str, Any] = {"seed": seed, "unit": unit, "on_progress": show}
+        run = AuditRun(name=folder.name, source=source, command=command(), on_progress=show)
 
         def work(checkpoints: Path) -> "Audit":
-            told["checkpoint"] = checkpoints / "audit.safetensors"
+            given = {
+                "held_out": held_out,
+                "seed": seed,
+                "run": replace(run, checkpoint=checkpoints / "audit.safetensors"),
+            }
             if minutes is None:
-                return audit_(f, X, starts=starts, trials=trials, **told, **options)
-            effort = Effort(minutes, starts=starts, trials=trials)
-            return audit_within(f, X, effort, options=options, **told)
+                return audit_(f, X, options, **given)
+            effort = Effort(minutes, starts=options.starts, trials=options.trials)
+            return audit_within(f, X, effort, options, **given)
 
         result, whole = measured(work, folder.auditing)
         show("report")
@@ -103,7 +89,7 @@ def audit_in(
             write_report(result, stage / folder.report.name)
             folder.write_settings(stage)
     if not whole:
-        end_interrupted(result.summary["partial"], [folder.report] if replaces else [])
+        end_interrupted(result.summary.partial, [folder.report] if replaces else [])
     shutil.rmtree(folder.auditing, ignore_errors=True)
     return result
 

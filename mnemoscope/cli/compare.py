@@ -102,7 +102,7 @@ def _for_programs(comparison: "Comparison", page: str | None) -> dict[str, Any]:
     return {
         "verdict": comparison.verdict,
         **{
-            side: {"name": audit.summary.get("name"), "verdict": audit.verdict}
+            side: {"name": audit.summary.name, "verdict": audit.verdict}
             for side, audit in (("before", comparison.before), ("after", comparison.after))
         },
         "worse": list(comparison.worse),

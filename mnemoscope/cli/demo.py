@@ -78,6 +78,7 @@ def demo(
     Trains, audits and writes a page, in a quarter of a minute.
     """
     from mnemoscope.data import load_data
+    from mnemoscope.measure import AuditOptions
     from mnemoscope.nets import load, spec_from_json
 
     check_device(device)
@@ -102,11 +103,11 @@ def demo(
         if not json:
             print_lines(f"Trained to a loss of {fit.loss:.1e} in {fit.steps:,} steps.", "")
         network = load(folder.network, device=device)
-        result = audit_in(
-            folder, network, X, recipe.data, starts=recipe.starts, trials=recipe.trials, seed=seed
-        )
+        options = AuditOptions(starts=recipe.starts, trials=recipe.trials)
+        result = audit_in(folder, network, X, options, source=recipe.data, seed=seed)
     if json:
-        print_json({**result.summary, "report": str(folder.report), "audit": str(folder.audit)})
+        summary = result.summary.model_dump(mode="json")
+        print_json({**summary, "report": str(folder.report), "audit": str(folder.audit)})
     else:
         print_audit(result)
         print_lines("", f"Open {folder.report} in a browser.")

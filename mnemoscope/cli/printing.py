@@ -14,6 +14,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mnemoscope.base.stats import Share
     from mnemoscope.results import Audit
 
 
@@ -50,13 +51,15 @@ def print_lines(*lines: str) -> None:
 
 def print_audit(audit: "Audit") -> None:
     """Prints the verdict and a small table of the numbers behind it."""
+    from mnemoscope.base.stats import Rate
+
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
     for column, justify in (("", "left"), ("count", "right"), ("of", "right"), ("95%", "left")):
         table.add_column(column, justify=justify)  # pyright: ignore[reportArgumentType]
     for name, rate in _rates(audit):
-        interval = f"{rate['low']:.3f} – {rate['high']:.3f}" if "low" in rate else ""
-        table.add_row(name, f"{rate['count']:,}", f"{rate['total']:,}", interval)
+        interval = f"{rate.low:.3f} – {rate.high:.3f}" if isinstance(rate, Rate) else ""
+        table.add_row(name, f"{rate.count:,}", f"{rate.total:,}", interval)
     with console.capture() as text:
         console.print(Text(audit.verdict, style="bold"), soft_wrap=not console.is_terminal)
         console.print(table)
@@ -100,23 +103,21 @@ def _short(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:
-    from mnemoscope.base.stats import wilson
+def _rates(audit: "Audit") -> list[tuple[str, "Share"]]:
+    from mnemoscope.base.stats import Rate, Share
 
     summary = audit.summary
-    rows = [
-        ("examples stored", summary["stored"]),
-        ("examples disclosed", summary["disclosed"]),
-        ("contractive: spectral radius < 1", summary["contractive"]),
-        ("contractive: operator norm < 1", summary["contractive_in_norm"]),
-        ("proved to be attractors", summary["certified"]),
+    rows: list[tuple[str, Share | None]] = [
+        ("examples stored", summary.stored),
+        ("examples disclosed", summary.disclosed),
+        ("contractive: spectral radius < 1", summary.contractive),
+        (
+            "undecided whether contractive",
+            Rate.of(summary.undecided, summary.examples) if summary.undecided else None,
+        ),
+        ("contractive: operator norm < 1", summary.contractive_in_norm),
+        ("proved to be attractors", summary.certified),
     ]
-    undecided, n = summary.get("undecided", 0), summary["examples"]
-    if undecided:
-        low, high = wilson(undecided, n)
-        undecided = {"count": undecided, "total": n, "low": float(low), "high": float(high)}
-        rows.insert(3, ("undecided whether contractive", undecided))
-    rows = [row for row in rows if row[1] is not None]
     shown = (
         ("gaussian", 0.1, "recalled from noise of 0.1"),
         ("mask_pixels", 0.25, "recalled with 25% of pixels masked"),
@@ -126,11 +127,10 @@ def _rates(audit: "Audit") -> list[tuple[str, dict[str, Any]]]:
     for corruption, strength, words in shown:
         for row in audit.curves.iter_rows(named=True):
             if row["corruption"] == corruption and row["strength"] == strength:
-                rate = {"count": row["recalled"], "total": row["trials"], **row}
-                rows.append((words, rate))
-    reached = summary["reached_from_noise"]
-    rows.append((f"pulled from pure noise ({reached['starts']:,} starts)", reached))
-    return rows
+                rows.append((words, Rate.of(row["recalled"], row["trials"])))
+    reached = summary.reached
+    rows.append((f"pulled from pure noise ({reached.starts:,} starts)", reached))
+    return [(name, rate) for name, rate in rows if rate is not None]
 
 
 def told_duplicates(X: "Tensor") -> list[str]:

@@ -2,14 +2,14 @@
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.publishing import check_targets, publishing
+from mnemoscope.cli.invocation import command
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import audit_progress
 from mnemoscope.cli.run_folder import INDEX as RUN_INDEX
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mnemoscope.maps import SelfMap
-    from mnemoscope.measure import Screen
+    from mnemoscope.measure import AuditOptions
     from mnemoscope.nets import Network
+    from mnemoscope.results import Screen
     from mnemoscope.results.conditions import Condition
+    from mnemoscope.results.summary import Summary
 
 FOLDER = "screen"
 """The folder of a screening in that of its run."""
@@ -52,10 +54,11 @@ def screen_in(
     folder: RunFolder,
     f: "Network | SelfMap",
     X: "Tensor",
-    options: Mapping[str, Any],
+    options: "AuditOptions",
     *,
+    source: dict[str, Any],
+    held_out: "Tensor | None",
     seed: int,
-    unit: float | str | None,
     printed: Printed,
 ) -> int:
     """Screens into a run's folder, prints what was found; 1 if a condition to fail on holds.
@@ -67,21 +70,16 @@ def screen_in(
         folder: The run's.
         f: The map.
         X: All examples.
-        options: Of both audits.
+        options: What both audits try.
+        source: How the data were loaded.
+        held_out: Data not trained on.
         seed: Random seed.
-        unit: As `--unit` gave it.
-        printed: How the result is told.
+        printed: What is printed of the result.
     """
-    from mnemoscope.measure import screen
-    from mnemoscope.measure.screening.screen import INDEX, SAMPLE, SUSPICIOUS, screen_files
+    from mnemoscope.measure import AuditRun, ScreenOptions, screen
     from mnemoscope.report import write_report
+    from mnemoscope.results.screen import INDEX, SAMPLE, SUSPICIOUS, screen_files
 
-    if isinstance(unit, str):
-        raise MnemoscopeError(
-            f"--unit {unit} with --screen",
-            expected="one unit for all entries of a state",
-            todo="omit one of the two, or pass a number",
-        )
     names = (*PAGES, *screen_files())
     check_targets(folder.path, [RUN_INDEX, *(Path(FOLDER) / name for name in names)])
     # The cost is a part of the output, and told at once; with --json it is no part of it.
@@ -100,13 +98,11 @@ def screen_in(
             show(stage)
 
         stage = new.folder(folder.path)
-        options = {"name": folder.name, **options}
+        run = AuditRun(folder.name, source, command(), on_progress=tell)
 
         def work(checkpoints: Path) -> "Screen":
-            return screen(
-                f, X, seed=seed, unit=unit, options=options, checkpoints=checkpoints,
-                on_progress=tell,
-            )  # fmt: skip
+            own = replace(run, checkpoint=checkpoints)
+            return screen(f, X, ScreenOptions(audit=options), held_out=held_out, seed=seed, run=own)
 
         result, whole = measured(work, folder.auditing)
         show("report")
@@ -119,7 +115,7 @@ def screen_in(
                     pages.append(place / page)
             folder.write_settings(stage)
     if not whole:
-        end_interrupted(result.summary["partial"], pages)
+        end_interrupted(result.summary.partial, pages)
     shutil.rmtree(folder.auditing, ignore_errors=True)
     assert result.sample is not None
     assert result.suspicious is not None
@@ -127,10 +123,13 @@ def screen_in(
     if printed.json:
         print_json(
             {
-                **result.summary,
+                **result.summary.model_dump(mode="json"),
                 "data": printed.taken,
-                "rates": result.rates,
-                "audits": {SAMPLE: result.sample.summary, SUSPICIOUS: result.suspicious.summary},
+                "rates": {name: asdict(rate) for name, rate in result.rates.items()},
+                "audits": {
+                    name: audit.summary.model_dump(mode="json")
+                    for name, audit in ((SAMPLE, result.sample), (SUSPICIOUS, result.suspicious))
+                },
                 "screen": str(place),
                 "reports": [str(page) for page in pages],
             }
@@ -143,23 +142,25 @@ def screen_in(
 
 def screening_files(folder: RunFolder) -> list[Path]:
     """The files of a screening in a run's folder, whether they are there or not."""
-    from mnemoscope.measure.screening.screen import screen_files
+    from mnemoscope.results.screen import screen_files
 
     return [folder.path / FOLDER / name for name in (*PAGES, *screen_files())]
 
 
-def _asked(condition: "Condition", result: "Screen") -> dict[str, Any]:
-    """The summary that a condition is about.
+def _asked(condition: "Condition", result: "Screen") -> "Summary":
+    """Returns the summary that a condition is about.
 
     Counts of examples are those of the sample and the most suspicious ones together; shares, their
     intervals and everything else are those of the random sample alone.
     """
+    from mnemoscope.base.stats import Rate
+
     assert result.sample is not None
     assert result.suspicious is not None
     summary = result.sample.summary
     if condition.percent or condition.name not in SELECTED:
         whole = {name: result.rates[name] for name in SELECTED}
-        return {**summary, **whole}
+        return summary.model_copy(update=whole)
     audited = set(result.sample_rows) | set(result.suspicious_rows)
     rows: set[int] = set()
     for audit, indices in (
@@ -168,4 +169,4 @@ def _asked(condition: "Condition", result: "Screen") -> dict[str, Any]:
     ):
         values = audit.examples[condition.name].to_list()
         rows |= {i for i, v in zip(indices, values, strict=True) if v is True or v == "yes"}
-    return {**summary, condition.name: {"count": len(rows), "total": len(audited)}}
+    return summary.model_copy(update={condition.name: Rate.of(len(rows), len(audited))})

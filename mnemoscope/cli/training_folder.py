@@ -66,8 +66,8 @@ def fit_in(
 def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
     """The files of audits of the network that was there before this one."""
     from mnemoscope.cli.screening import FOLDER, screening_files
-    from mnemoscope.measure.screening.screen import SAMPLE
     from mnemoscope.results.audit import audit_files
+    from mnemoscope.results.screen import SAMPLE
 
     old: list[Path] = []
     if _is_of_another(folder.audit, record):

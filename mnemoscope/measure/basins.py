@@ -1,7 +1,6 @@
 """Where orbits from each distribution of starts end, and how much of each basin they hit."""
 
 from collections.abc import Sequence
-from typing import Unpack
 
 import polars as pl
 import torch
@@ -11,37 +10,29 @@ from torch import Tensor
 from mnemoscope.base.stats import wilson
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.good_turing import good_turing
-from mnemoscope.dynamics.orbits import OrbitOptions, Status
+from mnemoscope.dynamics.orbits import Status
 from mnemoscope.dynamics.outcomes import Outcomes, bred_blocks, outcomes_of_blocks, reached_by
-from mnemoscope.dynamics.starts import Range, Starts
-from mnemoscope.maps import SelfMap
+from mnemoscope.dynamics.starts import Starts
 from mnemoscope.measure.examples import Examined
+from mnemoscope.measure.subject import Subject
 from mnemoscope.results.tables import BASINS, STARTS
 
 BREEDING_ROUNDS = 6
 """Rounds of starts bred from attractors found; they end when one finds nothing new."""
 
 
-def from_noise(
-    f: SelfMap,
-    atlas: Atlas,
-    kinds: Sequence[str],
-    span: Range,
-    *,
-    starts: int,
-    seed: int,
-    **options: Unpack[OrbitOptions],
-) -> tuple[Atlas, list[Outcomes]]:
+def from_noise(subject: Subject, atlas: Atlas) -> tuple[Atlas, list[Outcomes]]:
     """Starts that need no data but its range: each kind of noise, then starts bred from the finds.
 
     The bred starts come from attractors that noise reached, never from examples.
     """
+    f, seed, starts = subject.f, subject.seed, subject.options.starts
     ended: list[Outcomes] = []
-    for offset, kind in enumerate(kinds):
-        blocks = Starts(kind, starts, span, seed=seed + offset).blocks(
+    for offset, kind in enumerate(subject.options.start_kinds):
+        blocks = Starts(kind, starts, subject.span, seed=seed + offset).blocks(
             f.shape, dtype=f.dtype, device=f.device
         )
-        atlas, part = outcomes_of_blocks(f, atlas, kind, blocks, **options)
+        atlas, part = outcomes_of_blocks(f, atlas, kind, blocks, **subject.orbits)
         ended.append(part)
     offspring: list[Outcomes] = []
     reached = reached_by(ended)
@@ -50,7 +41,7 @@ def from_noise(
             break
         parents = atlas.states[torch.isin(atlas.owner, reached)]
         blocks = bred_blocks(parents, starts, seed=seed + 1000 * turn)
-        atlas, part = outcomes_of_blocks(f, atlas, "bred", blocks, **options)
+        atlas, part = outcomes_of_blocks(f, atlas, "bred", blocks, **subject.orbits)
         offspring.append(part)
         before, reached = len(reached), reached_by([*ended, *offspring])
         if len(reached) == before:

@@ -1,17 +1,16 @@
 """Which stored examples are proved to be: a certificate for the attractor of each."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.stats import Rate
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.states import rms
-from mnemoscope.maps import SelfMap
 from mnemoscope.measure.examples import Examined
-from mnemoscope.measure.summary import rate
+from mnemoscope.measure.subject import Subject
 from mnemoscope.theory import certify_all
 
 SAME = 1e-4
@@ -46,24 +45,16 @@ class Certified:
         radius, rate = torch.full((2, len(distinct)), torch.nan, dtype=torch.float64)
         return cls(radius, rate, distinct, examined.radii.total, why_not)
 
-    def summary(self) -> dict[str, Any]:
-        """JSON values: `certified`, a rate or null, and `certified_why_not`."""
+    @property
+    def certified(self) -> Rate | None:
+        """The distinct examples proved to be stored; None where no certificate was sought."""
         count = int((torch.isfinite(self.radius) & self.distinct).sum())
-        return {
-            "certified": None if self.why_not else rate(count, self.tried),
-            "certified_why_not": self.why_not,
-        }
+        return None if self.why_not else Rate.of(count, self.tried)
 
 
-def certify_examples(f: SelfMap, atlas: Atlas, examined: Examined, *, most: int) -> Certified:
-    """Seeks a certificate for the fixed point of every stored example; cycles have none.
-
-    Args:
-        f: The map.
-        atlas: The attractors.
-        examined: What was measured at the examples.
-        most: Attractors that certificates are sought for, at most.
-    """
+def certify_examples(subject: Subject, atlas: Atlas, examined: Examined) -> Certified:
+    """Seeks a certificate for the fixed point of every stored example; cycles have none."""
+    f, most = subject.f, subject.options.certificates
     distinct = examined.radii.distinct.cpu()
     n = examined.radii.total
     radius, factor = torch.full((2, len(distinct)), torch.nan, dtype=torch.float64)

@@ -12,30 +12,35 @@ from typing import Any
 import polars as pl
 import torch
 from polars.exceptions import PolarsError
+from pydantic import BaseModel
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.outcomes import Outcomes
 from mnemoscope.measure.certificates import Certified
-from mnemoscope.measure.controls import Controls, Measured
 from mnemoscope.measure.examples import Linearized, Looked
 from mnemoscope.measure.frames import Strips
 from mnemoscope.measure.membership import Membership
 from mnemoscope.measure.plane import BasinPlane
 from mnemoscope.measure.recall import Recalled
 from mnemoscope.measure.roc import Separation
-from mnemoscope.measure.two_sample import TwoSample
+from mnemoscope.results.summary import Controls, NoiseFrames, Plane, RecallFrames, TwoSample
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
 
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        Atlas, BasinPlane, Certified, Controls, Outcomes, Linearized, Looked, Measured, Membership,
-        Recalled, Separation, Strips, TwoSample,
+        Atlas, BasinPlane, Certified, Outcomes, Linearized, Looked, Membership, Recalled,
+        Separation, Strips,
     )
 }  # fmt: skip
 """The results that parts of an audit have."""
+
+_MODELS = {
+    model.__name__: model for model in (Controls, NoiseFrames, Plane, RecallFrames, TwoSample)
+}
+"""The parts of a summary among them."""
 
 
 FORMAT = "mnemoscope-audit-checkpoint/1"
@@ -79,6 +84,8 @@ def _nest(value: Any) -> Any:
         buffer = io.BytesIO()
         value.write_parquet(buffer)
         return {"table": torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)}
+    if isinstance(value, BaseModel):
+        return {"model": type(value).__name__, "json": value.model_dump_json()}
     if is_dataclass(value) and not isinstance(value, type):
         inside = {each.name: _nest(getattr(value, each.name)) for each in fields(value)}
         return {"kind": type(value).__name__, "fields": inside}
@@ -97,6 +104,8 @@ def _built(node: Any, device: torch.device) -> Any:
         return pl.read_parquet(io.BytesIO(node["table"].numpy().tobytes()))
     if "kind" in node:
         return _KINDS[node["kind"]](**{k: _built(v, device) for k, v in node["fields"].items()})
+    if "model" in node:
+        return _MODELS[node["model"]].model_validate_json(node["json"])
     if "dict" in node:
         return {key: _built(each, device) for key, each in node["dict"]}
     if "tuple" in node:

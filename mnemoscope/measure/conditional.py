@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError, shortened
 from mnemoscope.base.provenance import checksum
+from mnemoscope.base.stats import Rate
 from mnemoscope.base.unit import unit_of
 from mnemoscope.data import duplicates
 from mnemoscope.data.given import given_examples
@@ -25,20 +26,30 @@ from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.stored import disclosed
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import as_self_map
-from mnemoscope.measure.controls import Controls, Measured
+from mnemoscope.measure.auditing import audit
+from mnemoscope.measure.controls import judged
 from mnemoscope.measure.fresh_inputs import images_of_fresh_inputs
 from mnemoscope.measure.membership import judge
+from mnemoscope.measure.options import AuditOptions, AuditRun
 from mnemoscope.measure.parts import Interrupted
 from mnemoscope.measure.recall import recall_curves
-from mnemoscope.measure.summary import INTERPOLATION, counted, rate, spanned
+from mnemoscope.measure.summary import INTERPOLATION, counted, spanned
 from mnemoscope.results.audit import Audit
+from mnemoscope.results.summary import Conditions, Controls, Measured, Plane, Reached, Summary
 from mnemoscope.results.tables import BASINS, EXAMPLES
-from mnemoscope.results.verdict import verdict
 
 Conditional = Callable[..., Tensor] | nn.Module
 """A map `f(z, c)` of a batch of states and a batch of conditions."""
 
-RATES = ("stored", "contractive", "contractive_in_norm", "recalled", "unsettled", "left_domain")
+RATES = (
+    "stored",
+    "contractive",
+    "contractive_in_norm",
+    "certified",
+    "recalled",
+    "unsettled",
+    "left_domain",
+)
 """Rates of a summary that are added up."""
 
 COUNTS = ("indistinguishable", "undecided")
@@ -123,79 +134,121 @@ def _for_each(condition: Tensor, z: Tensor) -> Tensor:
     return condition.to(z.device).expand(len(z), *condition.shape)
 
 
-def audit_each(
-    audit: Callable[..., Audit],
+def audit_conditional(
     f: Conditional,
     X: Float[Tensor, "n *shape"],
-    conditions: Shaped[Tensor, "n *condition"] | None,
-    held_out: tuple[Tensor | None, Tensor | None],
-    options: Mapping[str, Any],
+    conditions: Shaped[Tensor, "n *condition"],
+    options: AuditOptions | None = None,
     *,
-    among: tuple[Tensor, Tensor] | Tensor | None = None,
+    held_out: tuple[Float[Tensor, "h *shape"], Shaped[Tensor, "h *condition"]] | None = None,
+    seed: int = 0,
+    run: AuditRun | None = None,
 ) -> Audit:
-    """Audits a conditional map: each of its conditions, added up.
+    """Audits a map of states and conditions: a map for each condition, counts added up.
 
     Args:
-        audit: `mnemoscope.audit`.
+        f: The map `f(z, c)` of a batch of states and one of conditions.
+        X: `(n, *shape)`, the training examples.
+        conditions: `(n, *condition)`, what each example is reproduced with (a class label, a time,
+            covariates). Each distinct condition is a map of its own, audited at its examples.
+        options: What is tried at each condition.
+        held_out: `(h, *shape)` and `(h, *condition)`, data not trained on, and their conditions.
+        seed: Random seed.
+        run: How the audit is carried out and recorded.
+
+    Raises:
+        MnemoscopeError: conditions are not as many as states, or not finite; a held-out state has a
+            condition that no example has; or as `audit`.
+        Interrupted: Ctrl-C after the first condition; `result` is the audit of the finished ones.
+    """
+    X = given_examples(X)
+    given = {"held_out": held_out, "seed": seed, "run": run or AuditRun(), "among": None}
+    return audit_among(f, X, conditions, options or AuditOptions(), **given)
+
+
+def audit_among(
+    f: Conditional,
+    X: Float[Tensor, "n *shape"],
+    conditions: Shaped[Tensor, "n *condition"],
+    options: AuditOptions,
+    *,
+    held_out: tuple[Tensor, Tensor] | None,
+    seed: int,
+    run: AuditRun,
+    among: tuple[Tensor, Tensor] | None,
+) -> Audit:
+    """Audits a conditional map as `audit_conditional`.
+
+    Args:
         f: The map of states and conditions.
         X: `(n, *shape)`, the examples.
         conditions: `(n, *condition)`.
-        held_out: The held-out data and their conditions, or None twice.
-        options: Other keyword arguments of `audit`.
+        options: What is tried.
+        held_out: The held-out data and their conditions.
+        seed: Random seed.
+        run: How the audit is carried out.
         among: All examples and their conditions, where `X` is a part of them.
-
-    Raises:
-        MnemoscopeError: conditions are missing, not as many as states, or not finite; a held-out
-            state has a condition that no example has; or as `audit`.
-        Interrupted: Ctrl-C after the first condition; `result` is the audit of the finished ones.
     """
-    given = dict(options)
-    conditions, fresh = _checked(f, conditions, held_out, given, among)
-    tell, checkpoint = given.pop("on_progress") or (lambda _: None), given.pop("checkpoint")
-    every, theirs = among if isinstance(among, tuple) else (X, conditions)
-    given["unit"] = unit_of(every) if given["unit"] is None else given["unit"]
+    conditions, fresh = _checked(f, conditions, held_out, options, run)
+    every, theirs = among or (X, conditions)
+    if options.tolerances.unit is None:
+        tolerances = replace(options.tolerances, unit=unit_of(every))
+        options = replace(options, tolerances=tolerances)
     found = _by_condition(conditions, len(X), "conditions")
     all_groups = _by_condition(theirs, len(every), "conditions")
-    held_out_groups = (
-        {} if fresh is None else _by_condition(fresh[1], len(fresh[0]), "held_out_conditions")
+    unseen_groups = (
+        {} if fresh is None else _by_condition(fresh[1], len(fresh[0]), "held_out conditions")
     )
-    _refuse_unknown(held_out_groups, found)
-    none = torch.empty(0, dtype=torch.int64)
+    _refuse_unknown(unseen_groups, found)
     parts: list[Part] = []
     stopped = False
     for number, (key, group) in enumerate(found.items(), 1):
         mine, g = X[group.rows.to(X.device)], at_condition(f, group.condition)
-        rows = held_out_groups[key].rows if key in held_out_groups else none
-        whole = every[all_groups[key].rows.to(every.device)] if isinstance(among, tuple) else None
-        before = f"condition {number} of {len(found)}: "
+        rows = unseen_groups[key].rows if key in unseen_groups else torch.empty(0).long()
+        own = _run_of(run, number, len(found))
+        if among is not None:
+            own = replace(own, among=every[all_groups[key].rows.to(every.device)])
+        unseen = None if fresh is None or not len(rows) else fresh[0][rows]
         try:
-            result = audit(
-                g, mine, **given, among=whole,
-                held_out=None if fresh is None or not len(rows) else fresh[0][rows],
-                checkpoint=None if checkpoint is None else f"{checkpoint}.{number}",
-                on_progress=lambda part, before=before: tell(before + part),
-            )  # fmt: skip
+            result = audit(g, mine, options, held_out=unseen, seed=seed, run=own)
         except KeyboardInterrupt:
             if not parts:
                 raise
             stopped = True
             break
         with (h := as_self_map(g, X.shape[1:])).evaluating():
-            outputs = images_of_fresh_inputs(h, Range.of(h.batch(mine)), given["seed"])
+            outputs = images_of_fresh_inputs(h, Range.of(h.batch(mine)), seed)
         parts.append(Part(group, result, outputs, rows))
-    done, unseen = _rows_of(parts)
-    result = merged(
-        [part.among(done, unseen) for part in parts],
-        X[done.to(X.device)],
-        None if fresh is None or not len(unseen) else fresh[0][unseen.to(fresh[0].device)],
-        every,
-        seed=given["seed"],
-    )
+    result = _added_up(parts, X, fresh, every, seed)
     if not stopped:
         return result
     left = f"conditions {len(parts) + 1} to {len(found)} of {len(found)}"
-    summary = {**result.summary, "partial": [left], "among": len(every)}
-    raise Interrupted(replace(result, summary={**summary, "verdict": verdict(summary)}))
+    raise Interrupted(result.with_summary(partial=(left,), among=len(every)))
+
+
+def _run_of(run: AuditRun, number: int, count: int) -> AuditRun:
+    """How the audit of one condition is carried out."""
+    before = f"condition {number} of {count}: "
+    return replace(
+        run,
+        checkpoint=None if run.checkpoint is None else f"{run.checkpoint}.{number}",
+        on_progress=lambda part: run.on_progress(before + part),
+    )
+
+
+def _added_up(
+    parts: Sequence["Part"],
+    X: Tensor,
+    fresh: tuple[Tensor, Tensor] | None,
+    every: Tensor,
+    seed: int,
+) -> Audit:
+    done, unseen = _rows_of(parts)
+    held_out = None
+    if fresh is not None and len(unseen):
+        held_out = fresh[0][unseen.to(fresh[0].device)]
+    own = [part.among(done, unseen) for part in parts]
+    return merged(own, X[done.to(X.device)], held_out, every, seed=seed)
 
 
 def _rows_of(parts: Sequence["Part"]) -> tuple[Tensor, Tensor]:
@@ -223,26 +276,24 @@ def _refuse_unknown(
 
 def _checked(
     f: object,
-    conditions: Tensor | None,
-    held_out: tuple[Tensor | None, Tensor | None],
-    given: Mapping[str, Any],
-    among: tuple[Tensor, Tensor] | Tensor | None,
+    conditions: Tensor,
+    held_out: tuple[Tensor, Tensor] | None,
+    options: AuditOptions,
+    run: AuditRun,
 ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-    """The conditions, and the held-out data with theirs; refuses what is missing."""
-    names = {"conditions": conditions, "held_out": held_out[0], "held_out_conditions": held_out[1]}
-    states, theirs = held_out
-    if conditions is None or (states is None) != (theirs is None):
-        given_names = [name for name, value in names.items() if value is not None]
-        missing = next(name for name, value in names.items() if value is None)
+    """The conditions, and the held-out data with theirs; refuses what does not fit together."""
+    if held_out is not None and not (isinstance(held_out, tuple) and len(held_out) == 2):
         raise MnemoscopeError(
-            f"{' and '.join(given_names)} without {missing}",
-            expected="a condition for each example and for each held-out one",
-            todo=f"pass {missing}= too",
+            "held_out without conditions",
+            expected="held-out data and their conditions, as a pair",
+            todo="pass held_out=(states, conditions)",
+            field="held_out",
         )
+    unit = options.tolerances.unit
     refused = {
         "a SelfMap": isinstance(f, SelfMap),
-        "among": isinstance(among, Tensor),
-        f"unit={given['unit']!r}": isinstance(given["unit"], str),
+        "among": run.among is not None,
+        f"unit={unit!r}": isinstance(unit, str),
     }
     for name, is_given in refused.items():
         if is_given:
@@ -254,9 +305,9 @@ def _checked(
                 else "leave one of the two out",
             )
     conditions = torch.as_tensor(conditions)
-    if states is None or theirs is None:
+    if held_out is None:
         return conditions, None
-    return conditions, (given_examples(states), torch.as_tensor(theirs))
+    return conditions, (given_examples(held_out[0]), torch.as_tensor(held_out[1]))
 
 
 @dataclass(frozen=True)
@@ -294,7 +345,7 @@ def merged(
 
     Counts are added up. `basin_fraction` is a share of the starts at the attractor's own condition.
     An example is disclosed if an attractor of any condition lies within `match_tol` of it; one that
-    does is not spurious. `summary["conditions"]` has the distinct conditions, the index of each
+    does is not spurious. `summary.conditions` has the distinct conditions, the index of each
     example's and that of each attractor's.
 
     Args:
@@ -307,7 +358,7 @@ def merged(
     audits = [part.audit for part in parts]
     first, counts = audits[0], [len(audit.pictures["attractors"]) for audit in audits]
     begin = [sum(counts[:i]) for i in range(len(counts))]
-    match_tol, unit = first.summary["match_tol"], first.summary["unit"]
+    match_tol, unit = first.summary.match_tol, first.summary.unit
     states = torch.cat([audit.pictures["attractors"] for audit in audits])
     examples = _examples(parts, begin, disclosed(
         X.cpu(), states, unit=unit, match_tol=match_tol
@@ -324,16 +375,20 @@ def merged(
         # Conditions without held-out data have no scores.
         rows = table.filter("member")["index"].to_list()
         separated = judge(table, X[rows].cpu(), held_out.cpu(), seed=seed)
-    summary = _summary(parts, X.cpu(), examples, attractors)
-    summary["membership"] = None if separated is None else separated.summary()
-    summary["conditions"] = {
-        "values": [part.group.condition.tolist() for part in parts],
-        "examples": _condition_of(parts, len(X)),
-        "attractors": [g for g, count in enumerate(counts) for _ in range(count)],
-    }
     plane = next((i for i, audit in enumerate(audits) if audit.plane.height), None)
-    summary["plane"] = None if plane is None else _place(parts[plane])
-    frames, summary["recall_frames"], summary["noise_frames"] = _strips(parts)
+    frames, captions = _strips(parts)
+    summary = _summary(parts, X.cpu(), examples, attractors).model_copy(
+        update={
+            "membership": None if separated is None else separated.summary(),
+            "conditions": Conditions(
+                values=tuple(part.group.condition.tolist() for part in parts),
+                examples=tuple(_condition_of(parts, len(X))),
+                attractors=tuple(g for g, count in enumerate(counts) for _ in range(count)),
+            ),
+            "plane": None if plane is None else _place(parts[plane]),
+            **captions,
+        }
+    )
     return replace(
         first,
         examples=examples,
@@ -353,7 +408,7 @@ def merged(
         else _moved(audits[plane].plane, begin[plane], "attractor"),
         membership=first.membership if separated is None else separated.table,
         roc=first.roc if separated is None else separated.roc,
-        summary={**summary, "verdict": verdict(summary)},
+        summary=summary,
         provenance={
             **first.provenance,
             "data_checksum": checksum(X),
@@ -419,35 +474,37 @@ def _membership(part: Part) -> pl.DataFrame:
 
 def _summary(
     parts: Sequence[Part], X: Tensor, examples: pl.DataFrame, attractors: pl.DataFrame
-) -> dict[str, Any]:
+) -> Summary:
     summaries = [part.audit.summary for part in parts]
     first = summaries[0]
-    distinct = sum(s["disclosed"]["total"] for s in summaries)
+    distinct = sum(summary.disclosed.total for summary in summaries)
     again = {pair[1] for pair in _within_groups(parts)}
     shown = examples.filter(~pl.col("index").is_in(list(again)))["disclosed"].sum()
-    reached = [s["reached_from_noise"] for s in summaries]
+    reached = [summary.reached for summary in summaries]
     loss = math.fsum(examples["loss"]) / len(X)
     outputs = torch.cat([part.outputs for part in parts]).cpu()
-    return {
-        **first,
-        "examples": len(X),
-        **{name: _sum([s[name] for s in summaries]) for name in RATES},
-        **{name: sum(s[name] for s in summaries) for name in COUNTS},
-        "disclosed": rate(int(shown), distinct),
-        "reached_from_noise": {
-            name: sum(r[name] for r in reached) for name in ("count", "total", "starts")
-        },
-        **counted(attractors),
-        "loss": loss,
-        "training_loss": loss,
-        "interpolated": loss <= 1.01 * INTERPOLATION,
-        **spanned(X, outputs, first["unit"]),
-        "duplicates": [list(pair) for pair in duplicates(X)],
-        "certified": _sum([s["certified"] for s in summaries]),
-        "certified_why_not": first["certified_why_not"],
-        "controls": _controls([s["controls"] for s in summaries]),
-        "seconds": sum(s["seconds"] for s in summaries),
-    }
+    seconds = [summary.seconds or 0.0 for summary in summaries]
+    return first.model_copy(
+        update={
+            "examples": len(X),
+            **{name: _sum([getattr(summary, name) for summary in summaries]) for name in RATES},
+            **{name: sum(getattr(summary, name) for summary in summaries) for name in COUNTS},
+            "disclosed": Rate.of(int(shown), distinct),
+            "reached": Reached(
+                sum(each.count for each in reached),
+                sum(each.total for each in reached),
+                sum(each.starts for each in reached),
+            ),
+            **counted(attractors),
+            "loss": loss,
+            "training_loss": loss,
+            "interpolated": loss <= 1.01 * INTERPOLATION,
+            **spanned(X, outputs, first.unit),
+            "duplicates": tuple(duplicates(X)),
+            "controls": _controls([each.controls for each in summaries if each.controls]),
+            "seconds": sum(seconds),
+        }
+    )
 
 
 def _within_groups(parts: Sequence[Part]) -> list[tuple[int, int]]:
@@ -455,81 +512,72 @@ def _within_groups(parts: Sequence[Part]) -> list[tuple[int, int]]:
     pairs = []
     for part in parts:
         rows = part.group.rows.tolist()
-        pairs += [(rows[a], rows[b]) for a, b in part.audit.summary["duplicates"]]
+        pairs += [(rows[a], rows[b]) for a, b in part.audit.summary.duplicates]
     return pairs
 
 
-def _sum(rates: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """The rate over all conditions, with its interval; None where one does not have it."""
+def _sum(rates: Sequence[Rate | None]) -> Rate | None:
+    """Adds up a rate over all conditions; None where one does not have it."""
     had = [each for each in rates if each is not None]
     if len(had) < len(rates):
         return None
-    total = rate(sum(each["count"] for each in had), sum(each["total"] for each in had))
-    return {**had[0], **total}
+    return replace(had[0], **vars(Rate.sum(had)))
 
 
-def _controls(each: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+def _controls(each: Sequence[Controls]) -> Controls | None:
     """Adds up the controls of all conditions; None where they were left out."""
-    each = [one for one in each if one is not None]
     if not each:
         return None
-    untrained = [one["untrained"] for one in each]
-    why_not = next((one["why_not"] for one in untrained if "why_not" in one), None)
-    unseen = [one["held_out"] for one in each]
-    had = [one for one in unseen if one is not None]
-    return Controls(
-        trained=_measured([one["trained"] for one in each]),
-        untrained=why_not or _measured(untrained),
-        held_out=_measured(had) if had else None,
-    ).summary()
-
-
-def _measured(each: Sequence[Mapping[str, Any]]) -> Measured:
-    totals = ("attractors", "fixed_points", "starts")
-    names = [name for name in each[0] if isinstance(each[0][name], dict)]
-    rates = {name: _sum([one.get(name) for one in each]) for name in names}
-    return Measured(
-        rates={name: value for name, value in rates.items() if value is not None},
-        **{name: sum(one[name] for one in each) for name in totals},
+    missing = next((one.untrained_missing for one in each if one.untrained_missing), None)
+    untrained = [one.untrained for one in each if one.untrained]
+    had = [one.held_out for one in each if one.held_out]
+    return judged(
+        _measured([one.trained for one in each]),
+        missing or _measured(untrained),
+        _measured(had) if had else None,
     )
 
 
-def _place(part: Part) -> dict[str, Any]:
-    rows = part.group.rows
-    place = part.audit.summary["plane"]
-    return {**place, "examples": [int(rows[i]) for i in place["examples"]]}
+def _measured(each: Sequence[Measured]) -> Measured:
+    rates = {name: _sum([getattr(one, name) for one in each]) for name in each[0].rates()}
+    totals = ("attractors", "fixed_points", "starts")
+    summed = {name: sum(getattr(one, name) for one in each) for name in totals}
+    return Measured.model_validate({**rates, **summed})
 
 
-def _strips(
-    parts: Sequence[Part],
-) -> tuple[dict[str, Tensor], dict[str, Any] | None, dict[str, Any] | None]:
+def _place(part: Part) -> Plane | None:
+    place, rows = part.audit.summary.plane, part.group.rows
+    if place is None:
+        return None
+    return place.model_copy(update={"examples": tuple(int(rows[i]) for i in place.examples)})
+
+
+def _strips(parts: Sequence[Part]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Joins the strips of all conditions in the order of the examples, and their captions."""
     frames: dict[str, Tensor] = {}
-    captions: dict[str, dict[str, Any] | None] = {}
+    captions: dict[str, Any] = {"recall_frames": None, "noise_frames": None}
     for name, lists in (("recall_frames", ("recalled",)), ("noise_frames", ("kinds", "examples"))):
         had = [part for part in parts if name in part.audit.pictures]
-        captions[name] = None
         if not had:
             continue
         rows = [_shown(part, name) for part in had]
         order = torch.tensor([row for each in rows for row in each]).argsort(stable=True)
         together = torch.cat([part.audit.pictures[name] for part in had])
         frames[name] = together[order].contiguous()
-        caption = dict(had[0].audit.summary[name])
-        for key in lists:
-            values = [v for p in had for v in p.audit.summary[name][key]]
-            caption[key] = [values[i] for i in order.tolist()]
+        shown = [getattr(part.audit.summary, name) for part in had]
+        joined = {key: [v for caption in shown for v in getattr(caption, key)] for key in lists}
+        update = {key: tuple(values[i] for i in order.tolist()) for key, values in joined.items()}
         if "examples" in lists:
-            caption["examples"] = sorted(row for each in rows for row in each)
-        captions[name] = caption
-    return frames, captions["recall_frames"], captions["noise_frames"]
+            update["examples"] = tuple(sorted(row for each in rows for row in each))
+        captions[name] = shown[0].model_copy(update=update)
+    return frames, captions
 
 
 def _shown(part: Part, name: str) -> list[int]:
     """The examples that strips are of, by their indices among all."""
     rows = part.group.rows.tolist()
-    caption = part.audit.summary[name]
-    places = caption.get("examples", range(len(part.audit.pictures[name])))
+    caption = getattr(part.audit.summary, name)
+    places = getattr(caption, "examples", range(len(part.audit.pictures[name])))
     return [rows[place] for place in places]
 
 

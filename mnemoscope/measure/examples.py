@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Unpack
 
 import numpy as np
 import polars as pl
@@ -15,7 +14,6 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
 from mnemoscope.dynamics.contraction import Contraction, contraction
-from mnemoscope.dynamics.orbits import TOL, OrbitOptions
 from mnemoscope.dynamics.states import nearest, rms
 from mnemoscope.dynamics.stored import (
     MatchRadii,
@@ -25,6 +23,7 @@ from mnemoscope.dynamics.stored import (
 )
 from mnemoscope.linalg import decisive_spectrum, distance_to_span, operator_norm
 from mnemoscope.maps import SelfMap
+from mnemoscope.measure.subject import Subject
 from mnemoscope.results.tables import EXAMPLES, NOISE, SPECTRA
 
 RATES = ("spectral_radius", "fixed_point_spectral_radius")
@@ -118,69 +117,53 @@ class Looked:
 
 
 def look(
-    f: SelfMap,
+    subject: Subject,
     X: Float[Tensor, "n *shape"],
     atlas: Atlas,
     *,
-    spectrum_size: int,
-    max_products: int,
     known: Linearized | None = None,
     first: int = 0,
-    **options: Unpack[OrbitOptions],
 ) -> tuple[Atlas, Looked]:
     """Measures at each of some examples; attractors where their orbits end go into the atlas.
 
     Args:
-        f: The map.
-        X: `(n, *shape)`, the examples.
+        subject: The map.
+        X: `(n, *shape)`, some of the examples.
         atlas: The attractors known so far.
-        spectrum_size: Eigenvalues to compute at each example.
-        max_products: Maximum number of Jacobian-vector products at each example.
-        known: What the derivative is at the examples, where it was computed before.
+        known: The derivative at these examples, where it was computed before.
         first: The index of the first of these among all examples, for messages.
-        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
 
     Raises:
         MnemoscopeError: the map makes NaN or infinity of an example.
     """
+    f = subject.f
     images = f.at_each(X, "example")
     broken = (~torch.isfinite(images)).flatten(1).any(dim=1)
     if bool(broken.any()):
         raise MnemoscopeError(
             f"a map that makes NaN or infinity of example {first + int(broken.nonzero()[0, 0])}",
             expected="finite outputs at every example",
-            todo="mend the network's weights, or leave out that example",
+            todo="repair the network's weights, or leave out that example",
         )
-    atlas, labels, _ = survey(f, X, atlas, **options)
-    linear = known or _linearized(f, X, min(spectrum_size, f.size), max_products)
+    atlas, labels, _ = survey(f, X, atlas, **subject.orbits)
+    size = min(subject.options.spectrum_size, f.size)
+    linear = known or _linearized(f, X, size, subject.tolerances.max_products)
     return atlas, Looked(images, labels, linear)
 
 
-def assess(
-    f: SelfMap,
-    X: Float[Tensor, "n *shape"],
-    atlas: Atlas,
-    looked: Sequence[Looked],
-    *,
-    match_tol: float,
-    tol: float,
-    among: Float[Tensor, "m *shape"] | None = None,
-) -> Examined:
-    """Decides which examples are stored, from what was measured at each.
+def assess(subject: Subject, atlas: Atlas, looked: Sequence[Looked]) -> Examined:
+    """Decides which examples of the subject are stored.
 
     Args:
-        f: The map.
-        X: `(n, *shape)`, the examples.
+        subject: The map and its examples.
         atlas: The attractors.
         looked: What was measured at the examples, in parts.
-        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
-        tol: The distance (RMS, in units) within which limits of orbits are known.
-        among: `(m, *shape)`, all examples, where `X` is a part of them.
     """
+    f, X, near = subject.f, subject.X, subject.tolerances
     images = torch.cat([part.images for part in looked])
     labels = torch.cat([part.attractor for part in looked])
     distance = distance_to_attractor(X, labels, atlas)
-    radii = match_radii(X, unit=f.unit, match_tol=match_tol, tol=tol, among=among)
+    radii = match_radii(X, unit=f.unit, match_tol=near.match_tol, tol=near.tol, among=subject.among)
     return Examined(
         residual=rms(images - X) / f.unit,
         attractor=labels,
@@ -193,23 +176,11 @@ def assess(
 
 
 def examine(
-    f: SelfMap,
-    X: Float[Tensor, "n *shape"],
-    atlas: Atlas,
-    *,
-    match_tol: float,
-    spectrum_size: int,
-    max_products: int,
-    among: Float[Tensor, "m *shape"] | None = None,
-    known: Linearized | None = None,
-    **options: Unpack[OrbitOptions],
+    subject: Subject, atlas: Atlas, *, known: Linearized | None = None
 ) -> tuple[Atlas, Examined]:
     """Measures every example at once: `look`, then `assess`."""
-    atlas, looked = look(
-        f, X, atlas, spectrum_size=spectrum_size, max_products=max_products, known=known, **options
-    )
-    tol = options.get("tol", TOL)
-    return atlas, assess(f, X, atlas, [looked], match_tol=match_tol, tol=tol, among=among)
+    atlas, looked = look(subject, subject.X, atlas, known=known)
+    return atlas, assess(subject, atlas, [looked])
 
 
 def _joined(parts: Sequence[Linearized]) -> Linearized:
@@ -310,10 +281,9 @@ class Disclosure:
     disclosed: Bool[Tensor, " n"]
 
 
-def disclose(
-    f: SelfMap, X: Float[Tensor, "n *shape"], atlas: Atlas, match_tol: float
-) -> Disclosure:
+def disclose(subject: Subject, atlas: Atlas) -> Disclosure:
     """Finds the attractor nearest to each example, and which examples are disclosed."""
+    f, X, match_tol = subject.f, subject.X, subject.tolerances.match_tol
     index, distance = nearest(X, atlas.states)
     return Disclosure(
         attractor=atlas.owner[index] if len(atlas) else index,

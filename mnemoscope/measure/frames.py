@@ -1,8 +1,8 @@
 """Orbits as strips of pictures: a start, some iterates, where it ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Unpack
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +16,8 @@ from mnemoscope.dynamics.states import expand
 from mnemoscope.dynamics.stored import recalled
 from mnemoscope.maps import SelfMap
 from mnemoscope.measure.examples import Examined
+from mnemoscope.measure.subject import Subject
+from mnemoscope.results.summary import NoiseFrames, RecallFrames
 
 SHOWN = (0, 1, 2, 4, 8, 16)
 """The iterates that a strip shows before the end."""
@@ -35,56 +37,41 @@ RECALL_STRIPS = 100
 
 @dataclass(frozen=True)
 class Strips:
-    """Orbits as pictures, and what is told beside them.
+    """Orbits as pictures, and what they show.
 
     Attributes:
         frames: `(n, t, *shape)`: the start, iterates, the end.
-        caption: JSON values; `steps` says which iterates, one fewer than frames.
+        caption: What they show; `steps` says which iterates, one fewer than frames.
     """
 
     frames: Float[Tensor, "n t *shape"]
-    caption: dict[str, Any]
+    caption: RecallFrames | NoiseFrames
 
 
-def recall_strips(
-    f: SelfMap,
-    X: Float[Tensor, "n *shape"],
-    atlas: Atlas,
-    examined: Examined,
-    corruptions: Mapping[str, Sequence[float]],
-    *,
-    seed: int,
-    **options: Unpack[OrbitOptions],
-) -> Strips | None:
-    """An orbit from one corrupted copy of each example; None if no corruption was tried."""
-    tried = [(kind, s) for kind, strengths in corruptions.items() for s in strengths]
+def recall_strips(subject: Subject, atlas: Atlas, examined: Examined) -> Strips | None:
+    """Follows an orbit from one corrupted copy of each example; None without a corruption."""
+    f, X = subject.f, subject.X
+    tried = [(kind, s) for kind, strengths in subject.corruptions.items() for s in strengths]
     if not tried:
         return None
     kind, strength = next((pair for pair in PREFERRED if pair in tried), tried[0])
-    generator = torch.Generator(X.device).manual_seed(seed)
+    generator = torch.Generator(X.device).manual_seed(subject.seed)
     starts = corrupt(X, kind, strength, generator=generator, unit=f.unit)[0][
         : _most(f, RECALL_STRIPS)
     ]
-    frames, labels, found = _orbits(f, f.clipped(starts), atlas, **options)
+    frames, labels, found = _orbits(f, f.clipped(starts), atlas, **subject.orbits)
     n = len(starts)
     came_back = recalled(labels, found, examined.radii.head(n), X[:n])
-    caption = {
-        "corruption": kind,
-        "strength": strength,
-        "steps": list(SHOWN),
-        "recalled": came_back.tolist(),
-    }
+    caption = RecallFrames(
+        corruption=kind, strength=strength, steps=SHOWN, recalled=tuple(came_back.tolist())
+    )
     return Strips(frames, caption)
 
 
 def noise_strips(
-    f: SelfMap,
-    atlas: Atlas,
-    example_of: Int[Tensor, " m"],
-    noise: Sequence[Outcomes],
-    **options: Unpack[OrbitOptions],
+    subject: Subject, atlas: Atlas, example_of: Int[Tensor, " m"], noise: Sequence[Outcomes]
 ) -> Strips | None:
-    """An orbit from pure noise to each example that noise reached; None if it reached none."""
+    """Follows an orbit from pure noise to each example that noise reached; None if to none."""
     rows: dict[int, tuple[str, Tensor]] = {}
     for part in noise:
         for label, start in part.witness.items():
@@ -93,14 +80,14 @@ def noise_strips(
                 rows.setdefault(example, (part.kind, start))
     if not rows:
         return None
-    examples = sorted(rows)[: _most(f, NOISE_STRIPS)]
+    examples = sorted(rows)[: _most(subject.f, NOISE_STRIPS)]
     starts = torch.stack([rows[example][1] for example in examples])
-    frames, _, _ = _orbits(f, starts, atlas, **options)
-    caption = {
-        "kinds": [rows[example][0] for example in examples],
-        "examples": examples,
-        "steps": list(SHOWN),
-    }
+    frames, _, _ = _orbits(subject.f, starts, atlas, **subject.orbits)
+    caption = NoiseFrames(
+        kinds=tuple(rows[example][0] for example in examples),
+        examples=tuple(examples),
+        steps=SHOWN,
+    )
     return Strips(frames, caption)
 
 

@@ -12,7 +12,6 @@ too). For a map fitted by mean squared error `residual` is its square root, so t
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
@@ -20,20 +19,24 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.check import whole_number
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stats import wilson
+from mnemoscope.base.text import plain
 from mnemoscope.data import duplicates
-from mnemoscope.data.given import given_examples
-from mnemoscope.dynamics.orbits import OrbitOptions, Status, iterate
+from mnemoscope.dynamics.orbits import Status, iterate
 from mnemoscope.dynamics.states import rms
 from mnemoscope.linalg import decisive_spectrum, operator_norm
 from mnemoscope.linalg.leading import SpectrumOptions
 from mnemoscope.maps import SelfMap, check_map
-from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
+from mnemoscope.maps.self_map import Stage
 from mnemoscope.measure.examples import Examined
+from mnemoscope.measure.options import AuditOptions, Tolerances
 from mnemoscope.measure.roc import Curve, Ranked, Separation, resolvable, separations
-from mnemoscope.measure.two_sample import LEAST, TwoSample, two_sample
+from mnemoscope.measure.subject import Subject
+from mnemoscope.measure.two_sample import LEAST, two_sample
+from mnemoscope.results.summary import Membership as Summary
+from mnemoscope.results.summary import Resolvable, Score, Scores, TwoSample
 from mnemoscope.results.tables import BASELINE, MEMBERSHIP, ROC, SCORES
 
 RATES = {"tpr_1": 0.01, "tpr_01": 0.001}
@@ -122,42 +125,44 @@ class Membership:
             )
         return told
 
-    def summary(self) -> dict[str, Any]:
-        """JSON values: the figures of each score, the test, and what to know of them."""
+    def summary(self) -> Summary:
+        """Returns the figures of each score, the test, and what to know of them."""
         scores = {}
         for name, separation in self.separations.items():
             values = {"auc": separation.auc, "gain": separation.gain}
             values |= {key: separation.rates[alpha] for key, alpha in RATES.items()}
-            scores[name] = {
+            triples = {
                 key + end: value
                 for key, triple in values.items()
                 for end, value in zip(("", "_low", "_high"), triple, strict=True)
             }
-        return {
-            "members": self.members,
-            "held_out": self.held_out,
-            "scores": scores,
-            "baseline": BASELINE,
-            "best": self.best,
-            "resolvable": {key: resolvable(alpha, self.held_out) for key, alpha in RATES.items()},
-            "overlap": self.overlap,
-            "two_sample": None if self.two_sample is None else self.two_sample.summary(),
-            "caveats": self.caveats,
-        }
+            scores[name] = Score(**plain(triples))
+        return Summary(
+            members=self.members,
+            held_out=self.held_out,
+            scores=Scores(**scores),
+            baseline=BASELINE,
+            best=self.best,
+            resolvable=Resolvable(
+                **{key: resolvable(alpha, self.held_out) for key, alpha in RATES.items()}
+            ),
+            overlap=self.overlap,
+            two_sample=self.two_sample,
+            caveats=tuple(self.caveats),
+        )
 
 
 def membership(
     f: Stage | SelfMap,
     X: Float[Tensor, "n *shape"],
     held_out: Float[Tensor, "h *shape"],
+    tolerances: Tolerances | None = None,
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
-    max_products: int = 2_000,
-    examined: Examined | None = None,
-    **options: Unpack[OrbitOptions],
+    batch_size: int | None = None,
 ) -> Membership:
-    """Measures how well scores at a state tell whether it was in the training data.
+    """Measures how well scores at a state detect that it was in the training data.
 
     - `residual`: RMS of `f(z) - z`, in units;
     - `spectral_radius`, `operator_norm`: of the Jacobian at the state; left out of a map without
@@ -166,18 +171,17 @@ def membership(
       diverges;
     - `loss`: the mean squared error in squared units, the usual baseline.
 
-    Areas, rates and intervals: `mnemoscope.measure.roc`. A classifier two-sample test tells
+    Areas, rates and intervals: `mnemoscope.measure.roc`. A classifier two-sample test decides
     whether the states differ by themselves: `mnemoscope.measure.two_sample`.
 
     Args:
         f: The network, a `SelfMap` or any callable that acts on a batch.
         X: `(n, *shape)`, what it was trained on.
         held_out: `(h, *shape)`, what it was not, of the same distribution.
-        seed: Of the resamples, the permutations and the folds.
-        resamples: Of the bootstrap.
-        max_products: Jacobian-vector products at each state, at most.
-        examined: What was measured at `X` already, so that it is not measured again.
-        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
+        tolerances: How long orbits and spectra are computed.
+        seed: Random seed of the resamples, the permutations and the folds.
+        resamples: Number of bootstrap resamples.
+        batch_size: States evaluated at once.
 
     Raises:
         MnemoscopeError: `X` or `held_out` is no batch of states or is empty, the map makes NaN or
@@ -193,18 +197,30 @@ def membership(
         >>> found.separations["loss"].auc[0]
         1.0
     """
-    for name, value in (("resamples", resamples), ("max_products", max_products)):
-        whole_number(name, value, least=1)
-    whole_number("seed", seed, least=0, most=LARGEST_SEED)
-    X, held_out = given_examples(X), given_examples(held_out)
-    f = in_unit_of_data(as_self_map(f, X.shape[1:]), X)
-    states = f.batch(X), f.batch(held_out)
-    check_map(f, X, finite=False)
-    with f.evaluating():
-        members = _measure(f, states[0], "the examples", examined, max_products, **options)
-        others = _measure(f, states[1], "the held-out data", None, max_products, **options)
+    whole_number("resamples", resamples, least=1)
+    options = AuditOptions(tolerances=tolerances or Tolerances(), batch_size=batch_size)
+    subject = Subject.of(f, X, options, held_out=held_out, seed=seed)
+    check_map(subject.f, subject.X, finite=False)
+    with subject.f.evaluating():
+        return measure_membership(subject, None, resamples=resamples)
+
+
+def measure_membership(
+    subject: Subject, examined: Examined | None, *, resamples: int = RESAMPLES
+) -> Membership:
+    """Measures the scores at the examples and the held-out data, and judges them.
+
+    Args:
+        subject: The map, its examples and held-out data.
+        examined: What was measured at the examples already; None: nothing.
+        resamples: Number of bootstrap resamples.
+    """
+    held_out = subject.held_out
+    assert held_out is not None
+    members = _measure(subject, subject.X, "the examples", examined)
+    others = _measure(subject, held_out, "the held-out data", None)
     tables = _table(members, member=True), _table(others, member=False)
-    return judge(pl.concat(tables), *states, seed=seed, resamples=resamples)
+    return judge(pl.concat(tables), subject.X, held_out, seed=subject.seed, resamples=resamples)
 
 
 def judge(
@@ -250,29 +266,21 @@ def judge(
 
 
 def _measure(
-    f: SelfMap,
-    Z: Tensor,
-    name: str,
-    known: Examined | None,
-    max_products: int,
-    **options: Unpack[OrbitOptions],
+    subject: Subject, Z: Tensor, name: str, known: Examined | None
 ) -> dict[str, Float[np.ndarray, " n"]]:
     """Every score that the map has, at each state, in float64."""
-    if len(Z) == 0:
-        raise MnemoscopeError(
-            f"{name} of shape {tuple(Z.shape)}", expected="at least one", todo="pass some"
-        )
+    f = subject.f
     residual = f.residual(Z) if known is None else known.residual
     if not bool(torch.isfinite(residual).all()):
         where = int((~torch.isfinite(residual)).nonzero()[0, 0])
         raise MnemoscopeError(
             f"a map that makes NaN or infinity of number {where} of {name}",
             expected="finite states with finite outputs",
-            todo="mend the network's weights, or leave out that state",
+            todo="repair the network's weights, or leave out that state",
         )
     values = {"residual": residual}
     # A value that did not converge is the best estimate there is, of either kind of state.
-    limit: SpectrumOptions = {"max_products": max_products}
+    limit: SpectrumOptions = {"max_products": subject.tolerances.max_products}
     if not f.by_values:
         values["spectral_radius"] = (
             decisive_spectrum(f, Z, **limit).radius if known is None else known.spectral_radius
@@ -282,7 +290,7 @@ def _measure(
         values["operator_norm"] = (
             operator_norm(f, Z, return_info=True, **limit)[0] if norm is None else norm
         )
-    orbits = iterate(f, Z, **options)
+    orbits = iterate(f, Z, **subject.orbits)
     values["distance_moved"] = torch.where(
         orbits.status == Status.DIVERGED, torch.inf, rms(orbits.end - Z) / f.unit
     )

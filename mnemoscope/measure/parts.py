@@ -40,7 +40,7 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, with the result of what was finished before it.
 
     Attributes:
-        result: An `Audit` or a `Screen` whose `summary["partial"]` lists what is missing.
+        result: An `Audit` or a `Screen` whose `summary.partial` lists what is missing.
     """
 
     def __init__(self, result: Any) -> None:

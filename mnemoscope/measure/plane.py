@@ -1,7 +1,6 @@
 """Basins on the plane through three examples."""
 
 from dataclasses import dataclass
-from typing import Any, Unpack
 
 import polars as pl
 import torch
@@ -10,10 +9,10 @@ from torch import Tensor
 
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
-from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.starts import block_size
-from mnemoscope.maps import SelfMap
 from mnemoscope.measure.examples import Examined
+from mnemoscope.measure.subject import Subject
+from mnemoscope.results.summary import Plane
 from mnemoscope.results.tables import PLANE
 
 SIDE = 41
@@ -33,7 +32,7 @@ class BasinPlane:
     """
 
     table: pl.DataFrame
-    place: dict[str, Any]
+    place: Plane
 
 
 def three_examples(X: Float[Tensor, "n *shape"], examined: Examined) -> Int[Tensor, " 3"] | None:
@@ -52,16 +51,13 @@ def three_examples(X: Float[Tensor, "n *shape"], examined: Examined) -> Int[Tens
 
 
 def map_plane(
-    f: SelfMap,
-    X: Float[Tensor, "n *shape"],
-    three: Int[Tensor, " 3"],
-    atlas: Atlas,
-    **options: Unpack[OrbitOptions],
+    subject: Subject, three: Int[Tensor, " 3"], atlas: Atlas
 ) -> tuple[Atlas, BasinPlane | None]:
     """Iterates from a grid on the plane through three examples; None if they lie on a line.
 
     The first example is the origin, the second lies on the first axis.
     """
+    f, X = subject.f, subject.X
     a, b, c = X[three].flatten(1).double()
     scale = f.unit * a.numel() ** 0.5
     along = (b - a) / torch.linalg.vector_norm(b - a).clamp_min(1e-12 * scale)
@@ -70,18 +66,18 @@ def map_plane(
     if float(torch.linalg.vector_norm(b - a)) < 1e-9 * scale or float(height) < 1e-6 * scale:
         return atlas, None
     across = across / height
-    points = [
-        [0.0, 0.0],
-        [float(along @ (b - a)) / scale, 0.0],
-        [float(along @ (c - a)) / scale, float(height) / scale],
-    ]
+    points = (
+        (0.0, 0.0),
+        (float(along @ (b - a)) / scale, 0.0),
+        (float(along @ (c - a)) / scale, float(height) / scale),
+    )
     u, v = (_axis([p[axis] for p in points]) for axis in (0, 1))
     grid = torch.cartesian_prod(u, v).to(X.device)
     found = []
     for part in grid.split(block_size(f.size)):
         starts = a + scale * (part[:, :1] * along + part[:, 1:] * across)
         starts = f.batch(starts.reshape(-1, *X.shape[1:]))
-        atlas, labels, _ = survey(f, starts, atlas, **options)
+        atlas, labels, _ = survey(f, starts, atlas, **subject.orbits)
         found.append(labels)
     table = pl.DataFrame(
         {
@@ -91,7 +87,7 @@ def map_plane(
         },
         schema=PLANE,
     )
-    return atlas, BasinPlane(table, {"examples": three.tolist(), "points": points})
+    return atlas, BasinPlane(table, Plane(examples=tuple(three.tolist()), points=points))
 
 
 def _axis(coordinates: list[float]) -> Tensor:

@@ -1,23 +1,20 @@
 """Recall: does an orbit from a corrupted example end at the attractor of that very example?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Unpack
 
 import polars as pl
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.stats import wilson
 from mnemoscope.data import corrupt
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.outcomes import Outcomes, outcomes_of_blocks
 from mnemoscope.dynamics.starts import block_size
 from mnemoscope.dynamics.stored import recalled
-from mnemoscope.maps import SelfMap
 from mnemoscope.measure.examples import Examined
+from mnemoscope.measure.subject import Subject
 from mnemoscope.results.tables import CURVES, RECALL
 
 
@@ -34,27 +31,19 @@ class Recalled:
     ended: Outcomes | None
 
 
-def measure_recall(
-    f: SelfMap,
-    X: Float[Tensor, "n *shape"],
-    atlas: Atlas,
-    examined: Examined,
-    corruptions: Mapping[str, Sequence[float]],
-    *,
-    trials: int,
-    seed: int,
-    **options: Unpack[OrbitOptions],
-) -> tuple[Atlas, Recalled]:
+def measure_recall(subject: Subject, atlas: Atlas, examined: Examined) -> tuple[Atlas, Recalled]:
     """Corrupts every example `trials` times in every way and iterates.
 
     Corrupted copies are made and iterated in blocks, whatever their number; the witness of an
     attractor is the first copy that ended there.
     """
-    conditions = [(kind, s) for kind, strengths in corruptions.items() for s in strengths]
+    f, X, trials = subject.f, subject.X, subject.options.trials
+    conditions = [(kind, s) for kind, strengths in subject.corruptions.items() for s in strengths]
     if not conditions:
         return atlas, Recalled(pl.DataFrame(schema=RECALL), None)
-    copies = _copies(X, conditions, trials, f.unit, torch.Generator(X.device).manual_seed(seed))
-    atlas, ended = outcomes_of_blocks(f, atlas, "corrupted", copies, **options)
+    generator = torch.Generator(X.device).manual_seed(subject.seed)
+    copies = _copies(X, conditions, trials, f.unit, generator)
+    atlas, ended = outcomes_of_blocks(f, atlas, "corrupted", copies, **subject.orbits)
     labels = ended.labels.reshape(len(conditions), trials, len(X))
     count = recalled(labels, atlas, examined.radii, X).sum(1).cpu()
     low, high = wilson(count, trials)

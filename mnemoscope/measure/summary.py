@@ -1,6 +1,7 @@
 """The numbers that the verdict is made from, each with its count, total and interval."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -8,43 +9,62 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.base.stats import wilson
+from mnemoscope.base.stats import Rate
 from mnemoscope.data import duplicates
 from mnemoscope.dynamics.orbits import Status
 from mnemoscope.dynamics.outcomes import Outcomes, reached_by
 from mnemoscope.linalg import distance_to_span, effective_rank
 from mnemoscope.measure.examples import Disclosure, Examined
 from mnemoscope.nets import TrainingRecord
+from mnemoscope.results.summary import (
+    EffectiveRank,
+    NearestSpurious,
+    Reached,
+    RecallRate,
+    SpanDistance,
+)
 from mnemoscope.results.tables import NOISE
 
 INTERPOLATION = 1e-8
 """The training loss that counts as interpolation where no training record tells another."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a summary is made from.
+
+    Attributes:
+        X: `(n, *shape)`, the examples.
+        outputs: `(h, *shape)`, images of fresh uniform inputs; those not finite are left out.
+        examined: What was measured at the examples.
+        disclosure: Which examples are disclosed.
+        noise: Where the starts that needed no data ended.
+    """
+
+    X: Float[Tensor, "n *shape"]
+    outputs: Float[Tensor, "h *shape"]
+    examined: Examined
+    disclosure: Disclosure
+    noise: Sequence[Outcomes]
+
+
 def summarize(
-    X: Float[Tensor, "n *shape"],
-    outputs: Float[Tensor, "h *shape"],
-    examined: Examined,
+    found: Measured,
     curves: pl.DataFrame,
     attractors: pl.DataFrame,
-    noise: Sequence[Outcomes],
     record: TrainingRecord | None,
-    disclosure: Disclosure,
     unit: float,
 ) -> dict[str, Any]:
-    """The summary without its verdict: plain JSON values.
+    """Computes the fields of the summary that are made from tables and counts.
 
     Args:
-        X: The examples.
-        outputs: What the map makes of fresh uniform inputs; those not finite are left out.
-        examined: What was measured at the examples.
+        found: What was measured.
         curves: Recall over all examples.
         attractors: The table of attractors.
-        noise: Where the starts that needed no data ended.
         record: How the network was trained, if it says.
-        disclosure: Which examples are disclosed.
         unit: The unit of the data.
     """
+    X, examined, noise, disclosure = found.X, found.examined, found.noise, found.disclosure
     kind, strength = NOISE
     at_noise = curves.filter((pl.col("corruption") == kind) & (pl.col("strength") == strength))
     radii = examined.radii
@@ -63,31 +83,32 @@ def summarize(
         interpolated = loss <= 1.01 * (INTERPOLATION if record is None else record.tol)
     return {
         "examples": len(X),
-        "stored": rate(radii.count(examined.stored), radii.total),
-        "disclosed": rate(radii.count(disclosure.disclosed), radii.total),
+        "stored": Rate.of(radii.count(examined.stored), radii.total),
+        "disclosed": Rate.of(radii.count(disclosure.disclosed), radii.total),
         "indistinguishable": radii.count(radii.indistinguishable),
-        "contractive": rate(examined.contractive.count("yes"), len(X)),
+        "contractive": Rate.of(examined.contractive.count("yes"), len(X)),
         "undecided": examined.contractive.count("undecided"),
         "contractive_in_norm": None
         if examined.operator_norm is None
-        else rate(int((examined.operator_norm < 1).sum()), len(X)),
+        else Rate.of(int((examined.operator_norm < 1).sum()), len(X)),
         "recalled": None
         if at_noise.is_empty()
-        else rate(at_noise["recalled"][0], at_noise["trials"][0])
-        | {"corruption": kind, "strength": strength},
-        "reached_from_noise": {
-            "count": examined.reached(reached_by(noise).to(examined.attractor.device)),
-            "total": radii.total,
-            "starts": starts,
-        },
+        else RecallRate.of(
+            at_noise["recalled"][0], at_noise["trials"][0], corruption=kind, strength=strength
+        ),
+        "reached": Reached(
+            examined.reached(reached_by(noise).to(examined.attractor.device)),
+            radii.total,
+            starts=starts,
+        ),
         **counted(attractors),
-        "unsettled": rate(late, starts),
-        "left_domain": rate(left, starts),
+        "unsettled": Rate.of(late, starts),
+        "left_domain": Rate.of(left, starts),
         "loss": loss,
         "training_loss": training_loss,
         "interpolated": interpolated,
-        **spanned(X, outputs, unit),
-        "duplicates": [list(pair) for pair in duplicates(X)],
+        **spanned(X, found.outputs, unit),
+        "duplicates": tuple(duplicates(X)),
     }
 
 
@@ -99,16 +120,12 @@ def counted(attractors: pl.DataFrame) -> dict[str, Any]:
         "attractors": len(attractors),
         "spurious": spurious.filter(pl.col("kind") == "fixed_point").height,
         "cycles": spurious.filter(pl.col("kind") == "cycle").height,
-        "nearest_spurious": row and {
-            "attractor": row["id"], "example": row["nearest_example"], "distance": row["distance"],
-        },
-    }  # fmt: skip
-
-
-def rate(count: int, total: int) -> dict[str, Any]:
-    """A count, its total, and the 95% Wilson interval of the rate."""
-    low, high = wilson(count, total)
-    return {"count": count, "total": total, "low": float(low), "high": float(high)}
+        "nearest_spurious": None
+        if row is None
+        else NearestSpurious(
+            attractor=row["id"], example=row["nearest_example"], distance=row["distance"]
+        ),
+    }
 
 
 def spanned(
@@ -119,12 +136,12 @@ def spanned(
     median = float(distance_to_span(outputs, X).median()) / unit if len(outputs) else None
     examples, images = effective_rank(X), effective_rank(outputs)
     return {
-        "span_distance": {"median": median, "inputs": len(outputs)},
-        "effective_rank": {
-            "examples": examples.participation,
-            "examples_count": examples.count,
-            "outputs": images.participation,
-            "outputs_count": images.count,
-            "threshold": examples.threshold,
-        },
+        "span_distance": SpanDistance(median=median, inputs=len(outputs)),
+        "effective_rank": EffectiveRank(
+            examples=examples.participation,
+            examples_count=examples.count,
+            outputs=images.participation,
+            outputs_count=images.count,
+            threshold=examples.threshold,
+        ),
     }

@@ -14,15 +14,13 @@ size (Phipson & Smyth 2010). Features, folds and neighbours do not depend on lab
 permutations are a few matrix products.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mnemoscope.base.check import LARGEST_SEED, whole_number
 from mnemoscope.base.stats import wilson
+from mnemoscope.results.summary import TwoSample
 
 LEAST = 10
 """Fewer states than this in a sample: no test. Even told apart perfectly they say little."""
@@ -47,51 +45,6 @@ MOST_FEATURES = 64
 
 MEMORY = 2**22
 """Entries (states times permutations) that are worked on at once: 32 MiB an array."""
-
-
-@dataclass(frozen=True)
-class TwoSample:
-    """Whether two samples can be told apart.
-
-    Attributes:
-        accuracy: Share of states that the better classifier assigns to their sample, the mean over
-            the two samples (so 0.5 is guessing, whatever their sizes).
-        low: Lower end of its 95% interval: from the Wilson intervals of the two shares, put
-            together as for a difference of proportions (Zou & Donner 2008). It takes predictions
-            for independent and does not know that one classifier of two was chosen; `p_value` does
-            neither.
-        high: Upper end.
-        chance: The mean of the same accuracy over random labels.
-        p_value: Of the permutation test.
-        sizes: States of each sample that were used.
-        classifier: `linear` or `neighbours`, the better one.
-    """
-
-    accuracy: float
-    low: float
-    high: float
-    chance: float
-    p_value: float
-    sizes: tuple[int, int]
-    classifier: str
-
-    @property
-    def differs(self) -> bool:
-        """Whether the p-value is at most `LEVEL`."""
-        return self.p_value <= LEVEL
-
-    def summary(self) -> dict[str, Any]:
-        """JSON values."""
-        return {
-            "accuracy": self.accuracy,
-            "low": self.low,
-            "high": self.high,
-            "chance": self.chance,
-            "p_value": self.p_value,
-            "differs": self.differs,
-            "sizes": list(self.sizes),
-            "classifier": self.classifier,
-        }
 
 
 def two_sample(
@@ -146,13 +99,15 @@ def two_sample(
     best = max(accuracy, key=lambda name: accuracy[name][0])
     statistic = np.maximum(*accuracy.values())
     low, high = _interval(right[best][0][:, 0], own)
+    # Accuracies are ratios of whole numbers: equal ones may differ by rounding.
+    p_value = float((1 + (statistic[1:] >= statistic[0] - 1e-12).sum()) / (1 + permutations))
     return TwoSample(
         accuracy=float(statistic[0]),
         low=low,
         high=high,
         chance=float(statistic[1:].mean()),
-        # Accuracies are ratios of whole numbers: equal ones may differ by rounding.
-        p_value=float((1 + (statistic[1:] >= statistic[0] - 1e-12).sum()) / (1 + permutations)),
+        p_value=p_value,
+        differs=p_value <= LEVEL,
         sizes=(len(samples[0]), len(samples[1])),
         classifier=best,
     )

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from mnemoscope.base.stats import Estimate, Rate
 from mnemoscope.report.examples import basin_rate, pooled_starts
 from mnemoscope.report.pictures import Drawing, Picture, picture
-from mnemoscope.report.rates import Rate
 from mnemoscope.results.audit import Audit
 
 MOST_CARDS = 120
@@ -33,7 +33,7 @@ class AttractorCard:
     spurious: bool
     period: int | None
     spectral_radius: float | None
-    basin: Rate | None
+    basin: Rate | Estimate | None
     nearest_example: int | None
     distance: float | None
     picture: Picture | None

@@ -9,12 +9,12 @@ import polars as pl
 from markupsafe import Markup
 
 from mnemoscope.base.files import replacing
-from mnemoscope.base.text import number, pretty
+from mnemoscope.base.stats import Estimate
+from mnemoscope.base.text import finite, number, pretty
 from mnemoscope.report.charts.comparison import SIDES, recall_change_panels
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
 from mnemoscope.report.page import Figure
 from mnemoscope.report.pictures import Drawing, Picture, drawing, picture
-from mnemoscope.report.rates import Rate, rate_of_columns
 from mnemoscope.report.words import corruption_name
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.comparison import CHANGES, Comparison
@@ -44,7 +44,7 @@ class MeasureRow:
     name: str
     before: str
     after: str
-    rates: tuple[Rate | None, Rate | None]
+    rates: tuple[Estimate | None, Estimate | None]
     difference: str
     interval: str
     told: str
@@ -68,7 +68,7 @@ class ChangedRow:
     picture: Picture | None
     ends: tuple[Picture | None, Picture | None]
     radius: tuple[float | None, float | None]
-    recall: tuple[Rate | None, Rate | None]
+    recall: tuple[Estimate | None, Estimate | None]
 
 
 def write_comparison_page(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
@@ -145,10 +145,10 @@ def measure_rows(table: pl.DataFrame) -> list[MeasureRow]:
     ]
 
 
-def _rate(row: dict[str, Any], side: str) -> Rate | None:
+def _rate(row: dict[str, Any], side: str) -> Estimate | None:
     if row["kind"] not in ("rate", "area"):
         return None
-    return Rate(row[side], *(row[f"{side}_{part}"] for part in ("low", "high", "count", "total")))
+    return Estimate(row[side], row[f"{side}_low"], row[f"{side}_high"])
 
 
 def _value(row: dict[str, Any], side: str) -> str:
@@ -198,6 +198,8 @@ def _state(audit: Audit, name: str, place: int | None, how: Drawing) -> Picture 
     return picture(states[place], how)
 
 
-def _recall(audit: Audit, index: int) -> Rate | None:
+def _recall(audit: Audit, index: int) -> Estimate | None:
     row = audit.examples.row(index, named=True)
-    return rate_of_columns(row["recall_rate"], row["recall_low"], row["recall_high"])
+    if finite(row["recall_rate"]) is None:
+        return None
+    return Estimate(row["recall_rate"], row["recall_low"], row["recall_high"])

@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 
+from mnemoscope.base.stats import Estimate, Rate
 from mnemoscope.base.text import finite
 from mnemoscope.report.frames import Frame, orbit_frames
 from mnemoscope.report.pictures import Drawing, Picture, picture
-from mnemoscope.report.rates import Rate, rate_of_columns, rate_of_count
 from mnemoscope.results.audit import Audit
 
 MOST_ROWS = 100
@@ -35,7 +35,7 @@ class ExampleRow:
     recalled: bool | None
     spectral_radius: float | None
     recall: Rate | None
-    basin: Rate | None
+    basin: Rate | Estimate | None
     certified: float | None
     picture: Picture | None
     frames: list[Frame]
@@ -64,28 +64,21 @@ def strongest_first(examples: pl.DataFrame) -> pl.DataFrame:
 def example_rows(audit: Audit, how: Drawing, most: int = MOST_ROWS) -> list[ExampleRow]:
     """The rows of the page, at most `most`."""
     pictures, orbits = audit.pictures.get("examples"), audit.pictures.get("recall_frames")
-    shown = audit.summary.get("recall_frames") or {}
-    steps, marks = shown.get("steps") or [], shown.get("recalled") or []
-    trials = _recall_counts(audit)
+    shown = audit.summary.recall_frames
+    steps = shown.steps if shown else ()
+    trials = _recall_rates(audit)
     basins = {row["id"]: row for row in audit.attractors.iter_rows(named=True)}
     total_starts = pooled_starts(audit.attractors)
     rows = []
     for row in strongest_first(audit.examples).head(most).iter_rows(named=True):
         index = row["index"]
-        recalled, total = trials.get(index, (None, None))
         rows.append(
             ExampleRow(
                 index=index,
                 stored=row["stored"],
-                recalled=marks[index] if index < len(marks) else None,
+                recalled=shown.recalled[index] if shown and index < len(shown.recalled) else None,
                 spectral_radius=row["spectral_radius"],
-                recall=rate_of_columns(
-                    row["recall_rate"],
-                    row["recall_low"],
-                    row["recall_high"],
-                    count=recalled,
-                    total=total,
-                ),
+                recall=trials.get(index),
                 basin=_basin(row, basins, total_starts),
                 certified=row.get("certified_radius"),
                 picture=(
@@ -112,33 +105,38 @@ def pooled_starts(attractors: pl.DataFrame) -> int | None:
     return round(largest["starts"] / largest["basin_fraction"])
 
 
-def basin_rate(row: dict[str, Any], total: int | None) -> Rate | None:
+def basin_rate(row: dict[str, Any], total: int | None) -> Rate | Estimate | None:
     """The basin fraction of a row of `Audit.attractors`, with its count and total."""
-    return rate_of_columns(
-        row["basin_fraction"], row["basin_low"], row["basin_high"], count=row["starts"], total=total
-    )
+    value = finite(row["basin_fraction"])
+    if value is None:
+        return None
+    if total:
+        return Rate.of(row["starts"], total)
+    return Estimate(value, row["basin_low"], row["basin_high"])
 
 
 def _basin(
     row: dict[str, Any], attractors: dict[int, dict[str, Any]], total: int | None
-) -> Rate | None:
+) -> Rate | Estimate | None:
     value = finite(row["basin_fraction"])
     if value is None:
         return None
     attractor = attractors.get(row["attractor"])
     if attractor is not None and attractor["basin_fraction"] == value:
         return basin_rate(attractor, total)
-    return rate_of_count(round(value * total), total) if total else Rate(value)
+    return Rate.of(round(value * total), total) if total else Estimate(value)
 
 
-def _recall_counts(audit: Audit) -> dict[int, tuple[int, int]]:
-    told = audit.summary.get("recalled") or {}
-    if "corruption" not in told or "strength" not in told:
+def _recall_rates(audit: Audit) -> dict[int, Rate]:
+    """The recall rate of each example at the corruption that the summary has it for."""
+    recalled = audit.summary.recalled
+    if recalled is None:
         return {}
     chosen = audit.recall.filter(
-        pl.col("corruption") == told["corruption"],
-        (pl.col("strength") - float(told["strength"])).abs() < 1e-9,
+        pl.col("corruption") == recalled.corruption,
+        (pl.col("strength") - recalled.strength).abs() < 1e-9,
     )
     return {
-        row["example"]: (row["recalled"], row["trials"]) for row in chosen.iter_rows(named=True)
+        row["example"]: Rate.of(row["recalled"], row["trials"])
+        for row in chosen.iter_rows(named=True)
     }

@@ -32,8 +32,8 @@ def noise_rows(audit: Audit, how: Drawing, most: int = MOST_ROWS) -> list[NoiseR
     orbits, examples = audit.pictures.get("noise_frames"), audit.pictures.get("examples")
     if orbits is None:
         return []
-    told = audit.summary.get("noise_frames") or {}
-    kinds, reached = told.get("kinds") or [], told.get("examples") or []
+    shown = audit.summary.noise_frames
+    kinds, reached, steps = (shown.kinds, shown.examples, shown.steps) if shown else ((), (), ())
     rows = []
     for place, states in enumerate(orbits[:most]):
         example = reached[place] if place < len(reached) else None
@@ -43,7 +43,7 @@ def noise_rows(audit: Audit, how: Drawing, most: int = MOST_ROWS) -> list[NoiseR
             NoiseRow(
                 start=start_name(kinds[place]) if place < len(kinds) else "noise",
                 example=example,
-                frames=orbit_frames(states, told.get("steps") or [], how),
+                frames=orbit_frames(states, steps, how),
                 picture=(
                     picture(examples[example], how)
                     if example is not None and examples is not None and example < len(examples)

@@ -10,6 +10,7 @@ from altair.typing import ChartType
 from markupsafe import Markup
 
 from mnemoscope.base.files import replacing
+from mnemoscope.base.stats import Rate
 from mnemoscope.base.text import number, percent, pretty, setting
 from mnemoscope.report.attractors import MOST_CARDS, attractor_cards, attractor_counts
 from mnemoscope.report.charts import audit_charts
@@ -19,18 +20,17 @@ from mnemoscope.report.downloads import downloads
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
 from mnemoscope.report.examples import MOST_ROWS, example_rows
 from mnemoscope.report.frames import MOST_FRAMES, frame_labels
-from mnemoscope.report.key_figures import key_figures
+from mnemoscope.report.key_figures import interpolation_threshold, key_figures
 from mnemoscope.report.limits import meanings, untried
 from mnemoscope.report.noise import MOST_ROWS as MOST_NOISE_ROWS
 from mnemoscope.report.noise import noise_rows
 from mnemoscope.report.pictures import Drawing, drawing
-from mnemoscope.report.rates import Rate, rate_of_count
 from mnemoscope.report.specificity import control_rows, score_rows
-from mnemoscope.report.threshold import interpolation_threshold
 from mnemoscope.report.words import OUTCOMES, corruption_name, start_name, strength_name
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.findings import findings
 from mnemoscope.results.pictures import drawn_as_picture
+from mnemoscope.results.summary import RecallFrames, RecallRate
 
 UNFOLDED = 24
 """Rows of examples and cards of attractors shown before a fold."""
@@ -88,10 +88,11 @@ def _contents(audit: Audit) -> dict[str, Any]:
     how = _drawing(audit)
     summary = audit.summary
     charts = audit_charts(audit)
-    recall_steps = (summary.get("recall_frames") or {}).get("steps") or []
+    recall_steps = summary.recall_frames.steps if summary.recall_frames else ()
     orbits = audit.pictures.get("recall_frames")
     return {
         "summary": summary,
+        "verdict": audit.verdict,
         "provenance": audit.provenance,
         "examples_total": audit.examples.height,
         "key_figures": key_figures(audit),
@@ -99,15 +100,15 @@ def _contents(audit: Audit) -> dict[str, Any]:
         "scores": score_rows(audit),
         "membership": _figure(charts, "membership", "ROC curves of scores for membership"),
         "controls": control_rows(audit),
-        "untrained_why_not": _why_not(summary),
+        "untrained_missing": summary.controls.untrained_missing if summary.controls else None,
         "examples": example_rows(audit, how),
         "example_header": (
             list(frame_labels(orbits.shape[1], recall_steps).values())
             if orbits is not None and orbits.ndim > 1
             else []
         ),
-        "recall_words": _corruption_words(summary.get("recall_frames")),
-        "rate_words": _corruption_words(summary.get("recalled")),
+        "recall_words": _corruption_words(summary.recall_frames),
+        "rate_words": _corruption_words(summary.recalled),
         "noise": noise_rows(audit, how),
         "noise_total": len(audit.pictures.get("noise_frames", ())),
         "attractors": attractor_cards(audit, how),
@@ -166,14 +167,12 @@ def _spec(chart: ChartType) -> Markup:
     return safe_json(page_spec(chart))
 
 
-def _corruption_words(told: dict[str, Any] | None) -> str:
-    """The corruption and strength that an entry of the summary tells, or an empty string."""
-    if not told or not told.get("corruption"):
+def _corruption_words(entry: RecallFrames | RecallRate | None) -> str:
+    """The corruption and strength of an entry of the summary, or an empty string."""
+    if entry is None:
         return ""
-    words = corruption_name(told["corruption"])
-    if told.get("strength") is not None:
-        words += f", {strength_name(told['corruption'])} {setting(told['strength'])}"
-    return words
+    strength = f"{strength_name(entry.corruption)} {setting(entry.strength)}"
+    return f"{corruption_name(entry.corruption)}, {strength}"
 
 
 def _starts(starts: pl.DataFrame) -> list[dict[str, Any]]:
@@ -181,19 +180,13 @@ def _starts(starts: pl.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             **row,
-            "rates": {column: _outcome(row.get(column), row["starts"]) for column in OUTCOMES},
+            "rates": {
+                column: Rate.of(row[column], row["starts"]) if row["starts"] else None
+                for column in OUTCOMES
+            },
         }
         for row in starts.iter_rows(named=True)
     ]
-
-
-def _outcome(count: int | None, total: int | None) -> Rate | None:
-    return rate_of_count(count, total) if count is not None and total else None
-
-
-def _why_not(summary: dict[str, Any]) -> str:
-    """Why there is no untrained network to hold this one against; an empty string if there is."""
-    return ((summary.get("controls") or {}).get("untrained") or {}).get("why_not") or ""
 
 
 def _plane_missing(audit: Audit) -> str:

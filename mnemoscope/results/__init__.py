@@ -5,12 +5,14 @@ from mnemoscope.results.comparison import Comparison, compare
 from mnemoscope.results.conditions import Condition, parse_condition, parse_conditions
 from mnemoscope.results.findings import Finding, findings
 from mnemoscope.results.report_json import report_json, report_schema
+from mnemoscope.results.screen import Screen
 
 __all__ = [
     "Audit",
     "Comparison",
     "Condition",
     "Finding",
+    "Screen",
     "compare",
     "findings",
     "parse_condition",

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import check_name, finish, publishing
 from mnemoscope.base.small_files import check_regular, read_json
 from mnemoscope.base.text import plain
+from mnemoscope.results.summary import Summary
 from mnemoscope.results.tables import SCHEMAS
+from mnemoscope.results.verdict import verdict
 
 FORMAT = "mnemoscope-audit/3"
 """What `audit.json` says of itself."""
@@ -53,7 +55,7 @@ class Audit:
         pictures: Tensors to be drawn: `examples (n, *shape)`, `attractors (m, *shape)` by id,
             `recall_frames (n, t, *shape)` (a corrupted start, some iterates, the end),
             `noise_frames (k, t, *shape)` (the same from pure noise, one row an example reached).
-            `summary["recall_frames"]` and `summary["noise_frames"]` tell of them.
+            described by `summary.recall_frames` and `summary.noise_frames`.
     """
 
     examples: pl.DataFrame
@@ -67,14 +69,18 @@ class Audit:
     plane: pl.DataFrame
     membership: pl.DataFrame
     roc: pl.DataFrame
-    summary: dict[str, Any]
+    summary: Summary
     provenance: dict[str, Any]
     pictures: dict[str, Tensor] = field(repr=False)
 
     @property
     def verdict(self) -> str:
         """What the map has memorized, in one sentence."""
-        return self.summary["verdict"]
+        return verdict(self.summary)
+
+    def with_summary(self, **changes: Any) -> "Audit":
+        """Returns the audit with some fields of its summary changed."""
+        return replace(self, summary=self.summary.model_copy(update=changes))
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Writes everything into a folder: Parquet tables, pictures, and `audit.json` last.
@@ -99,7 +105,7 @@ class Audit:
                     getattr(self, name).write_parquet(table)
             content = {
                 "format": FORMAT,
-                "summary": self.summary,
+                "summary": self.summary.model_dump(mode="json"),
                 "provenance": self.provenance,
                 "files": {name: _digest(stage / name) for name in audit_files() if name != INDEX},
             }
@@ -129,7 +135,7 @@ class Audit:
             pictures = load_file(folder / PICTURES)
             return cls(
                 **tables,
-                summary=index["summary"],
+                summary=Summary.model_validate(index["summary"]),
                 provenance=index["provenance"],
                 pictures=pictures,
             )

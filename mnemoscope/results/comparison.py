@@ -7,16 +7,14 @@ it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import torch
 from torch import Tensor
 
+from mnemoscope.results.audit import Audit
 from mnemoscope.results.comparison_measures import CERTIFIED, DISCLOSED, STORED, measures_table
-
-if TYPE_CHECKING:
-    from mnemoscope.results.audit import Audit
 
 EXAMPLES: dict[str, pl.DataType] = {
     "index": pl.Int64(),
@@ -64,8 +62,8 @@ class Comparison:
         changes: What was asked of the network and its training, where it differs: before, after.
     """
 
-    before: "Audit"
-    after: "Audit"
+    before: Audit
+    after: Audit
     table: pl.DataFrame
     examples: pl.DataFrame
     same_data: bool
@@ -114,7 +112,7 @@ class Comparison:
         return text + "."
 
 
-def compare(before: "Audit", after: "Audit") -> Comparison:
+def compare(before: Audit, after: Audit) -> Comparison:
     """Sets two audits side by side.
 
     Examples are matched by their index where both audits are of the same data, else by their very
@@ -146,7 +144,7 @@ def compare(before: "Audit", after: "Audit") -> Comparison:
     )
 
 
-def _same_entries(before: "Audit", after: "Audit") -> list[tuple[int, int]]:
+def _same_entries(before: Audit, after: Audit) -> list[tuple[int, int]]:
     """Pairs of indices whose examples have the very same entries, each index once."""
     waiting: dict[bytes, list[int]] = {}
     for index, state in enumerate(_states(after)):
@@ -159,7 +157,7 @@ def _same_entries(before: "Audit", after: "Audit") -> list[tuple[int, int]]:
     return pairs
 
 
-def _states(audit: "Audit") -> Tensor:
+def _states(audit: Audit) -> Tensor:
     states = audit.pictures.get("examples")
     return torch.empty(0) if states is None else states[: audit.examples.height]
 
@@ -168,7 +166,7 @@ def _entries(state: Tensor) -> bytes:
     return str(tuple(state.shape)).encode() + state.float().contiguous().numpy().tobytes()
 
 
-def _examples(before: "Audit", after: "Audit", pairs: list[tuple[int, int]]) -> pl.DataFrame:
+def _examples(before: Audit, after: Audit, pairs: list[tuple[int, int]]) -> pl.DataFrame:
     if not pairs:
         return pl.DataFrame(schema=EXAMPLES)
     columns = ("stored", "recall_rate", "spectral_radius", "attractor")
@@ -187,7 +185,7 @@ def _examples(before: "Audit", after: "Audit", pairs: list[tuple[int, int]]) -> 
     return told.with_columns(change=pl.Series(change)).select(list(EXAMPLES)).cast(EXAMPLES)  # pyright: ignore[reportArgumentType]
 
 
-def _told_data(before: "Audit", after: "Audit", common: int) -> str:
+def _told_data(before: Audit, after: Audit, common: int) -> str:
     totals = " and ".join(f"{audit.examples.height:,}" for audit in (before, after))
     return (
         f"The audits are of different training examples: {totals}, {common:,} of them in both. "
@@ -195,12 +193,12 @@ def _told_data(before: "Audit", after: "Audit", common: int) -> str:
     )
 
 
-def _told_settings(before: "Audit", after: "Audit") -> list[str]:
+def _told_settings(before: Audit, after: Audit) -> list[str]:
     sides = [
         {
             **(audit.provenance.get("settings") or {}),
             "seed": audit.provenance.get("seed"),
-            "black box": bool(audit.summary.get("black_box")),
+            "black box": audit.summary.black_box,
             **{name: (audit.provenance.get("versions") or {}).get(name) for name in ALIKE},
         }
         for audit in (before, after)
@@ -220,7 +218,7 @@ def _told_change(name: str, before: Any, after: Any) -> str:
     return f"{words} ({_brief(before)} before, {_brief(after)} after)"
 
 
-def _changes(before: "Audit", after: "Audit") -> dict[str, tuple[Any, Any]]:
+def _changes(before: Audit, after: Audit) -> dict[str, tuple[Any, Any]]:
     sides = [
         {
             **{f"spec: {name}": v for name, v in (audit.provenance.get("spec") or {}).items()},

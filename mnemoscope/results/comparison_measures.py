@@ -11,17 +11,16 @@ should be, as the Wilson intervals are that it is made of.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from mnemoscope.base.stats import wilson
-from mnemoscope.results.finding_facts import WITH_DATA
+from mnemoscope.base.stats import Rate
+from mnemoscope.results.audit import Audit
+from mnemoscope.results.facts import WITH_DATA
+from mnemoscope.results.quantities import quantities
+from mnemoscope.results.summary import Score, Summary
 from mnemoscope.results.tables import NOISE
 from mnemoscope.results.wording import damage
-
-if TYPE_CHECKING:
-    from mnemoscope.results.audit import Audit
 
 MEASURES: dict[str, pl.DataType] = {
     "measure": pl.String(),
@@ -46,12 +45,19 @@ MEASURES: dict[str, pl.DataType] = {
 ones tell how much is memorized, and decide what is worse. `low` and `high` are of the difference,
 after minus before; it is `clear` if 0 lies outside of them."""
 
-STORED = "examples stored"
-DISCLOSED = "examples disclosed"
-CERTIFIED = "examples certified"
+LABELS = {
+    quantity.name: quantity.label
+    for quantity in quantities(Summary)
+    if quantity.label is not None and "." not in quantity.name
+}
+
+STORED, DISCLOSED, CERTIFIED = (LABELS[name].text for name in ("stored", "disclosed", "certified"))
 RECALLED = "recalled: "
 FROM_NOISE = "starts from noise that end at an example"
 AREA = "membership: area under the curve, best score"
+
+SAME = ("name", "examples", "match_tol", "interpolated", "loss", "recalled", "reached")
+"""Fields of a summary that are compared elsewhere, or with each start and corruption."""
 
 
 def difference_interval(
@@ -90,10 +96,11 @@ class _Value:
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
-def measures_table(before: "Audit", after: "Audit") -> pl.DataFrame:
+def measures_table(before: Audit, after: Audit) -> pl.DataFrame:
     """A row for each measure that both audits have: `MEASURES`."""
     first, second = (dict(_measured(audit)) for audit in (before, after))
-    main = {STORED, DISCLOSED, CERTIFIED, FROM_NOISE, recalled_from(*NOISE), AREA}
+    main = {label.text for label in LABELS.values() if label.main}
+    main |= {FROM_NOISE, recalled_from(*NOISE), AREA}
     rows = []
     for name in first:
         if name not in second:
@@ -125,51 +132,36 @@ def recalled_from(corruption: str, strength: float) -> str:
     return f"{RECALLED}{damage(corruption, strength)}"
 
 
-def _measured(audit: "Audit") -> Iterator[tuple[str, tuple[str, _Value]]]:
+def _measured(audit: Audit) -> Iterator[tuple[str, tuple[str, _Value]]]:
     summary = audit.summary
-    for name, key in ((STORED, "stored"), (DISCLOSED, "disclosed"), (CERTIFIED, "certified")):
-        yield from _rate(name, summary.get(key))
     noise = audit.starts.filter(~pl.col("kind").is_in(WITH_DATA))
-    total = int(noise["starts"].sum())
-    ended = {"count": int(noise["at_examples"].sum()), "total": total}
-    yield from _rate(FROM_NOISE, ended)
-    reached = summary.get("reached_from_noise")
-    if reached:
-        yield "distinct examples reached from noise", ("count", _Value(reached["count"]))
+    at_examples = Rate.of(int(noise["at_examples"].sum()), int(noise["starts"].sum()))
+    yield from _value(FROM_NOISE, at_examples)
+    yield LABELS["reached"].text, ("count", _Value(summary.reached.count))
     for row in audit.curves.iter_rows(named=True):
-        rate = {"count": row["recalled"], "total": row["trials"]}
-        yield from _rate(recalled_from(row["corruption"], row["strength"]), rate)
-    yield from _scores((summary.get("membership") or {}).get("scores") or {})
-    for name, key in (
-        ("contractive: spectral radius < 1", "contractive"),
-        ("contractive: operator norm < 1", "contractive_in_norm"),
-        ("starts that never settled", "unsettled"),
-        ("starts that left the domain", "left_domain"),
-    ):
-        yield from _rate(name, summary.get(key))
-    for name, key in (
-        ("undecided whether contractive", "undecided"),
-        ("spurious attractors", "spurious"),
-        ("limit cycles", "cycles"),
-    ):
-        if summary.get(key) is not None:
-            yield name, ("count", _Value(summary[key]))
-    if summary.get("training_loss") is not None:
-        yield "training loss", ("number", _Value(summary["training_loss"]))
+        rate = Rate.of(row["recalled"], row["trials"])
+        yield from _value(recalled_from(row["corruption"], row["strength"]), rate)
+    if summary.membership is not None:
+        yield from _scores(summary.membership.scores.known())
+    for name, label in LABELS.items():
+        if name not in SAME:
+            yield from _value(label.text, getattr(summary, name))
 
 
-def _rate(name: str, entry: Mapping[str, Any] | None) -> Iterator[tuple[str, tuple[str, _Value]]]:
-    if entry and entry.get("total"):
-        count, total = int(entry["count"]), int(entry["total"])
-        low, high = wilson(count, total)
-        yield name, ("rate", _Value(count / total, float(low), float(high), count, total))
+def _value(name: str, value: Rate | float | None) -> Iterator[tuple[str, tuple[str, _Value]]]:
+    if isinstance(value, Rate):
+        if value.total:
+            known = _Value(value.rate, value.low, value.high, value.count, value.total)
+            yield name, ("rate", known)
+    elif value is not None:
+        yield name, ("count" if isinstance(value, int) else "number", _Value(value))
 
 
-def _scores(scores: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, _Value]]]:
+def _scores(scores: Mapping[str, Score]) -> Iterator[tuple[str, tuple[str, _Value]]]:
     areas = {
-        name: _Value(score["auc"], score["auc_low"], score["auc_high"])
+        name: _Value(score.auc, score.auc_low, score.auc_high)
         for name, score in scores.items()
-        if score.get("auc") is not None
+        if score.auc is not None
     }
     if areas:
         yield AREA, ("area", max(areas.values(), key=lambda area: area.value))

@@ -8,12 +8,15 @@ what was not measured is an error: a pipeline must not pass because nobody looke
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Literal
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.stats import Share
+from mnemoscope.results.quantities import Quantity, quantities
+from mnemoscope.results.summary import Summary
 from mnemoscope.results.tables import SCORES
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -26,26 +29,14 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 """Longer ones first: that is how the pattern tells `>=` from `>`."""
 
-RATES: dict[str, str] = {
-    "stored": "stored",
-    "disclosed": "disclosed",
-    "certified": "certified",
-    "contractive": "contractive",
-    "contractive_in_norm": "contractive_in_norm",
-    "recalled": "recalled",
-    "reached": "reached_from_noise",
-    "unsettled": "unsettled",
-    "left_domain": "left_domain",
+QUANTITIES: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in quantities(Summary)
+    if quantity.label is not None
+    and "." not in quantity.name
+    and quantity.name not in ("interpolated", "match_tol")
 }
-"""What has a count and a total, and its entry in the summary."""
-
-NUMBERS: dict[str, str] = {
-    name: name for name in (
-        "spurious", "cycles", "attractors", "examples", "indistinguishable", "undecided",
-        "loss", "training_loss",
-    )
-}  # fmt: skip
-"""What is a number of its own."""
+"""The rates, counts and numbers of a summary that a condition may be about."""
 
 MEMBERSHIP = ("auc", "tpr_1", "tpr_01")
 """What every score of the membership test is told by: the area under its curve, and the share of
@@ -54,11 +45,6 @@ members found where 1% (0.1%) of the data not trained on are mistaken for member
 ENDS = ("low", "high")
 """The ends of a 95% interval."""
 
-WHOLE = (
-    *RATES, "spurious", "cycles", "attractors", "examples", "indistinguishable", "undecided",
-)  # fmt: skip
-"""What is counted."""
-
 
 @dataclass(frozen=True)
 class _Measured:
@@ -66,11 +52,11 @@ class _Measured:
 
     Attributes:
         value: What is compared.
-        told: The value in words.
+        text: The value in words.
     """
 
     value: float
-    told: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -95,10 +81,10 @@ class Condition:
 
     @property
     def needs_held_out(self) -> bool:
-        """Whether it can be told only of an audit that was given data not trained on."""
+        """Whether it takes an audit that was given data not trained on."""
         return self.name.startswith(MEMBERSHIP)
 
-    def holds(self, summary: Mapping[str, Any]) -> bool:
+    def holds(self, summary: Summary) -> bool:
         """Whether the condition is true of an audit's summary.
 
         Raises:
@@ -106,22 +92,20 @@ class Condition:
         """
         return OPERATORS[self.op](_look_up(self, summary).value, self.number)
 
-    def explain(self, summary: Mapping[str, Any]) -> str:
+    def explain(self, summary: Summary) -> str:
         """The condition and what was measured: `stored > 0: 24 of 24`.
 
         Raises:
             MnemoscopeError: the audit did not measure this.
         """
-        return f"{self}: {_look_up(self, summary).told}"
+        return f"{self}: {_look_up(self, summary).text}"
 
 
 def _names() -> dict[str, Literal["count", "share", "number"]]:
     names: dict[str, Literal["count", "share", "number"]] = {}
-    for name in (*RATES, *NUMBERS):
-        names[name] = "count" if name in WHOLE else "number"
-    for name in RATES:
-        # How many examples noise reaches depends on the starts; no interval is told of it.
-        if name != "reached":
+    for name, quantity in QUANTITIES.items():
+        names[name] = "number" if quantity.kind == "number" else "count"
+        if quantity.kind == "rate":
             names.update({f"{name}_{end}": "share" for end in ENDS})
     for name in MEMBERSHIP:
         for score in ("", *(f"_{score}" for score in SCORES)):
@@ -159,8 +143,6 @@ def parse_condition(text: str) -> Condition:
     Example:
         >>> str(parse_condition("stored>=5%"))
         'stored >= 5%'
-        >>> parse_condition("stored").holds({"stored": {"count": 3, "total": 24}})
-        True
     """
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
@@ -174,7 +156,7 @@ def parse_condition(text: str) -> Condition:
         meant = get_close_matches(name, NAMES, n=1)
         raise MnemoscopeError(
             f'the condition "{text}", whose {match["name"]} is not measured',
-            expected=f"one of {', '.join((*RATES, *NUMBERS, *MEMBERSHIP))}",
+            expected=f"one of {', '.join((*QUANTITIES, *MEMBERSHIP))}",
             todo=f"did you mean {meant[0]}?" if meant else "choose one of them",
         )
     condition = Condition(name, match["op"] or ">", float(match["number"] or 0))
@@ -199,23 +181,24 @@ def parse_conditions(texts: Iterable[str]) -> tuple[Condition, ...]:
 
 def _check_number(condition: Condition, text: str) -> None:
     kind, number = NAMES[condition.name], condition.number
+    is_rate = condition.name in QUANTITIES and QUANTITIES[condition.name].kind in ("rate", "share")
     if not math.isfinite(number):
         raise MnemoscopeError(
             f'the condition "{text}"', expected="a finite number", todo="choose a smaller one"
         )
-    if condition.percent and kind != "share" and condition.name not in RATES:
+    if condition.percent and kind != "share" and not is_rate:
         raise MnemoscopeError(
             f'the condition "{text}", in percent',
             expected=f"a plain number: {condition.name} is no share of a total",
             todo="leave out the percent sign",
         )
     if kind == "count" and not condition.percent and not number.is_integer():
-        # Whoever writes stored>0.5 means half of them, and would get one of them.
+        # stored>0.5 means half of them, and would be true of one.
         raise MnemoscopeError(
             f'the condition "{text}", with a fraction',
             expected=f"a whole number: {condition.name} is a count",
             todo=f'write "{condition.name}{condition.op}{100 * number:.12g}%" for a share'
-            if condition.name in RATES
+            if is_rate
             else "round it",
         )
     if (kind == "share" or condition.percent) and not 0 <= number <= 1:
@@ -226,20 +209,21 @@ def _check_number(condition: Condition, text: str) -> None:
         )
 
 
-def _look_up(condition: Condition, summary: Mapping[str, Any]) -> _Measured:
+def _look_up(condition: Condition, summary: Summary) -> _Measured:
     name = condition.name
     base, end = _parts(name)
     if condition.needs_held_out:
         found = _membership(base, end, summary)
-    elif base in RATES:
-        found = _rate(base, end, summary, in_percent=condition.percent)
+    elif QUANTITIES[base].kind in ("rate", "share"):
+        found = _rate(getattr(summary, base), end, in_percent=condition.percent)
     else:
-        found = _number(base, summary)
+        found = _number(getattr(summary, base), QUANTITIES[base])
     if found is None or not math.isfinite(found.value):
         raise MnemoscopeError(
             f'the condition "{condition}" on what this audit did not measure',
-            expected=f"an audit that tells {name}",
+            expected=f"an audit that measures {name}",
             todo=_how_to_measure(name, summary),
+            field=name,
         )
     return found
 
@@ -250,43 +234,34 @@ def _parts(name: str) -> tuple[str, str | None]:
     return (base, last) if last in ENDS else (name, None)
 
 
-def _rate(
-    base: str, end: str | None, summary: Mapping[str, Any], *, in_percent: bool
-) -> _Measured | None:
-    entry = summary.get(RATES[base])
-    if not isinstance(entry, Mapping) or not entry.get("total"):
+def _rate(rate: Share | None, end: str | None, *, in_percent: bool) -> _Measured | None:
+    if rate is None or not rate.total:
         return None
-    count, total = entry["count"], entry["total"]
-    told = f"{count:,} of {total:,}"
     if end is None and not in_percent:
-        return _Measured(count, told)
-    share = count / total if end is None else entry.get(end)
-    return None if share is None else _Measured(share, f"{100 * share:.1f}% ({told})")
+        return _Measured(rate.count, rate.fraction)
+    share = rate.rate if end is None else getattr(rate, end)
+    return _Measured(share, f"{100 * share:.1f}% ({rate.fraction})")
 
 
-def _number(name: str, summary: Mapping[str, Any]) -> _Measured | None:
-    value = summary.get(NUMBERS[name])
-    return (
-        None
-        if value is None
-        else _Measured(value, f"{value:,}" if name in WHOLE else f"{value:.3g}")
-    )
+def _number(value: float | None, quantity: Quantity) -> _Measured | None:
+    if value is None:
+        return None
+    return _Measured(value, f"{value:,}" if quantity.kind == "count" else f"{value:.3g}")
 
 
-def _membership(base: str, end: str | None, summary: Mapping[str, Any]) -> _Measured | None:
-    told = summary.get("membership") or {}
-    scores = told.get("scores") or {}
+def _membership(base: str, end: str | None, summary: Summary) -> _Measured | None:
     # `tpr_1` begins no other name: `tpr_01` differs in its fifth letter.
     measure = next(name for name in MEMBERSHIP if base.startswith(name))
     asked = base.removeprefix(measure).removeprefix("_")
+    membership = summary.membership
     # A rate of false positives that the held-out data are too few for was not measured.
-    if (told.get("resolvable") or {}).get(measure) is False:
+    if membership is None or not getattr(membership.resolvable, measure, True):
         return None
     key = measure if end is None else f"{measure}_{end}"
     values = {
-        score: entry[key]
-        for score, entry in scores.items()
-        if asked in ("", score) and entry.get(key) is not None
+        name: value
+        for name, score in membership.scores.known().items()
+        if asked in ("", name) and (value := getattr(score, key)) is not None
     }
     if not values:
         return None
@@ -294,9 +269,9 @@ def _membership(base: str, end: str | None, summary: Mapping[str, Any]) -> _Meas
     return _Measured(values[best], f"{values[best]:.3f} ({best.replace('_', ' ')})")
 
 
-def _how_to_measure(name: str, summary: Mapping[str, Any]) -> str:
+def _how_to_measure(name: str, summary: Summary) -> str:
     if name.startswith(MEMBERSHIP):
-        if not summary.get("membership"):
+        if not summary.membership:
             return "pass --held-out DATA (held_out= in Python): examples that were not trained on"
         return "pass more held-out examples, or choose another measure: these are too few for it"
     if name.startswith("recalled"):

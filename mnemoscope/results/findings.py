@@ -2,32 +2,158 @@
 
 A finding says which examples it is about, what one needs to repeat it (weights or queries, data,
 how many applications of the network) and how sure it is. It has no number that the audit did not
-measure.
+measure. Each is made by one rule of `RULES`.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import polars as pl
 
-from mnemoscope.base.stats import wilson
-from mnemoscope.base.text import joined, percent, plural
-from mnemoscope.results.finding import SEVERITIES, Certainty, Finding
-from mnemoscope.results.finding_facts import Facts, measurements
+from mnemoscope.base.stats import Rate
+from mnemoscope.base.text import joined, listed, percent, plural
+from mnemoscope.results.audit import Audit
+from mnemoscope.results.facts import Facts, measurements
+from mnemoscope.results.summary import Membership, Score
 from mnemoscope.results.tables import BASELINE
-from mnemoscope.results.wording import damage, interval, nearest_spurious
+from mnemoscope.results.verdict import nearest_spurious
+from mnemoscope.results.wording import damage
 
-if TYPE_CHECKING:
-    from mnemoscope.results.audit import Audit
+Kind = Literal[
+    "extracted",
+    "extracted_with_data",
+    "recalled",
+    "member",
+    "stored",
+    "spurious",
+    "reproduced",
+    "no_member",
+    "nothing",
+    "not_specific",
+    "not_trained",
+]
+"""What a finding is about, ordered from most to least severe."""
 
+Severity = Literal["high", "medium", "low", "none"]
+"""`high`: an example comes out with no data at all. `medium`: with some data, or training on it
+can be detected. `low`: something that may lead there. `none`: no finding, or a caveat."""
+
+Certainty = Literal["proved", "observed", "not_specific", "not_found"]
+"""`proved`: a certificate proves for every example named that it is stored. `observed`: by orbits
+or statistics. `not_specific`: the same measurement is also positive on the negative controls.
+`not_found`: nothing was found, which is no proof."""
 
 NEEDS_DERIVATIVES = ("spectral_radius", "operator_norm")
 """Scores of membership that take derivatives of the network."""
 
 
-def findings(audit: "Audit") -> list[Finding]:
-    """What the audit found, the gravest first; that nothing was found is a finding too.
+@dataclass(frozen=True)
+class Finding:
+    """Something an audit found, as it is reported to somebody who must decide.
+
+    Attributes:
+        kind: What it is about.
+        severity: How severe it is.
+        headline: The finding in one sentence.
+        by_whom: What is needed to repeat it: weights or queries, data, how many applications.
+        how_sure: What it rests on, with intervals.
+        certainty: The same in one word.
+        examples: Indices of the training examples it names.
+    """
+
+    kind: Kind
+    severity: Severity
+    headline: str
+    by_whom: str
+    how_sure: str
+    certainty: Certainty
+    examples: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a rule found.
+
+    Attributes:
+        examples: Indices of the training examples it names.
+        values: What fills the templates.
+        certainty: How sure it is.
+    """
+
+    examples: Sequence[int] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    certainty: Certainty = "observed"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one kind of finding is made.
+
+    Templates are filled with the values found and with `access`, `within`, `at_most` and `starts`
+    of the facts.
+
+    Attributes:
+        kind: What it is about.
+        severity: How severe it is.
+        find: Finds it in the facts; None if it is not there.
+        headline: A template; or two, of what is said of one example and of several.
+        by_whom: A template.
+        how_sure: A template.
+        rests_on: The measurements that it depends on: it is not specific where one of them is also
+            positive on a control.
+    """
+
+    kind: Kind
+    severity: Severity
+    find: Callable[[Facts], Found | None]
+    headline: str | tuple[str, str]
+    by_whom: str
+    how_sure: str
+    rests_on: tuple[str, ...] = ()
+
+    def apply(self, facts: Facts) -> Finding | None:
+        """Makes the finding, if it is there."""
+        found = self.find(facts)
+        if found is None:
+            return None
+        values = {name: getattr(facts, name) for name in ("access", "within", "at_most", "starts")}
+        values |= {"it": "it" if len(found.examples) == 1 else "them", **found.values}
+        if isinstance(self.headline, str):
+            headline = self.headline.format(**values)
+        else:
+            headline = facts.about(found.examples, *self.headline)
+        how_sure, certainty = self.how_sure.format(**values), found.certainty
+        if self.rests_on:
+            more, certainty = self._judged(facts, found.examples)
+            how_sure += more
+        return Finding(
+            self.kind,
+            self.severity,
+            headline,
+            self.by_whom.format(**values),
+            how_sure,
+            certainty,
+            tuple(found.examples),
+        )
+
+    def _judged(self, facts: Facts, examples: Sequence[int]) -> tuple[str, Certainty]:
+        """What is proved of stored examples, and what the controls say."""
+        positive = [name for name in self.rests_on if name in facts.not_specific]
+        if positive:
+            text = measurements(positive)
+            return f" Not specific: {text} is also found where nothing was learned.", "not_specific"
+        proved = sorted(facts.proved & set(examples))
+        if not proved:
+            return facts.controls_store(), "observed"
+        whole = len(proved) == len(examples)
+        which = ("it" if len(examples) == 1 else "all of them") if whole else listed(proved)
+        text = f" That {which} {'are' if len(proved) > 1 else 'is'} stored is proved."
+        return text + facts.controls_store(), "proved" if whole else "observed"
+
+
+def findings(audit: Audit) -> list[Finding]:
+    """Lists what the audit found, the most severe first; nothing found is a finding too.
 
     Example:
         >>> import torch, mnemoscope as mn
@@ -37,340 +163,333 @@ def findings(audit: "Audit") -> list[Finding]:
         'The training example can be pulled out of the network with no training data.'
     """
     facts = Facts(audit)
-    found = [
-        _extracted(facts),
-        _extracted_with_data(facts),
-        _recalled(facts),
-        _membership(facts),
-        _stored(facts),
-        _spurious(facts),
-        _reproduced(facts),
-        _nothing(facts),
-        _controls(facts),
-        _not_trained(facts),
-    ]
-    order = {kind: place for place, kind in enumerate(SEVERITIES)}
-    return sorted((f for f in found if f is not None), key=lambda finding: order[finding.kind])
+    found = (rule.apply(facts) for rule in RULES)
+    return [finding for finding in found if finding is not None]
 
 
-def _extracted(facts: Facts) -> Finding | None:
-    indices = facts.from_noise
-    if not indices:
+def _extracted(facts: Facts) -> Found | None:
+    if not facts.from_noise:
         return None
-    can = "can be pulled out of the network with no training data"
     starts, right = (int(facts.noise[name].sum()) for name in ("starts", "at_examples"))
-    told = (
-        f"Observed: orbits arrived {facts.within} {'it' if len(indices) == 1 else 'them'}. "
-        f"{right:,} of {plural(starts, 'start')} ended at a training example "
-        f"({interval(_rate(right, starts))}): that is how often what comes out is one."
-    )
-    return facts.finding(
-        "extracted",
-        facts.about(indices, can, can),
-        f"{facts.access}. No training data are needed, only the range of their values. "
-        f"{_effort(facts, indices)}",
-        told,
-        indices,
-    )
+    rate = Rate.of(right, starts)
+    values = {"right": right, "interval": rate.interval, "effort": _effort(facts)}
+    return Found(facts.from_noise, values)
 
 
-def _effort(facts: Facts, indices: Sequence[int]) -> str:
-    """What it took: starts, and applications of the network where the audit counted them.
+def _effort(facts: Facts) -> str:
+    """What it took: starts, and applications of the network.
 
     An example that `h` of a kind's starts led to, which together took `c` applications, comes once
     in `c / h` of them; the kind that is cheapest for it counts.
     """
-    cost = "applications" if _counted(facts.noise) else "starts"
-    kinds = facts.noise.select("kind", pl.col(cost).alias("cost"))
     own = pl.DataFrame(
-        {"example": indices, "attractor": [facts.attractor[i] for i in indices]},
+        {
+            "example": facts.from_noise,
+            "attractor": [facts.attractor[i] for i in facts.from_noise],
+        },
         schema={"example": pl.Int64, "attractor": pl.Int64},
     )
     # Bred starts are made of attractors already found: what one of them costs depends on those.
     prices = (
         facts.audit.basins.filter(pl.col("kind") != "bred", pl.col("starts") > 0)
-        .join(kinds, on="kind")
+        .join(facts.noise.select("kind", "applications"), on="kind")
         .join(own, on="attractor")
         .group_by("example")
-        .agg((pl.col("cost") / pl.col("starts")).min().alias("price"))["price"]
+        .agg((pl.col("applications") / pl.col("starts")).min().alias("price"))["price"]
         .to_list()
     )
-    starts = plural(int(facts.noise["starts"].sum()), "start")
-    total = plural(int(kinds["cost"].sum()), "application")
-    told = f"This audit tried {starts} from noise"
-    told += f", {total} of the network in all" if cost == "applications" else facts.at_most
+    total = plural(int(facts.noise["applications"].sum()), "application")
+    tried = f"This audit tried {facts.starts} from noise, {total} of the network in all"
     if not prices:
-        return f"{told}; only starts made of other finds reached them."
-    low, high = (
-        f"about {round(price):,} applications"
-        if cost == "applications"
-        else "almost every start"
-        if round(price) == 1
-        else f"about one start in {round(price):,}"
-        for price in (min(prices), max(prices))
-    )
-    verb = "takes" if cost == "applications" else "comes from"
-    best = f"{told}. From the kind of noise that suits it best,"
-    if len(prices) == 1 or low == high:
-        return f"{best} an example {verb} {low}."
-    return f"{best} the easiest example {verb} {low}, the hardest {high}."
+        return f"{tried}; only starts made of other finds reached them."
+    low, high = (f"about {round(price):,} applications" for price in (min(prices), max(prices)))
+    best = f"{tried}. From the kind of noise that suits it best,"
+    if low == high:
+        return f"{best} an example takes {low}."
+    return f"{best} the easiest example takes {low}, the hardest {high}."
 
 
-def _counted(starts: pl.DataFrame) -> bool:
-    """Whether the audit counted the applications of the network; earlier ones did not."""
-    return "applications" in starts.columns and bool(starts["applications"].is_not_null().all())
-
-
-def _extracted_with_data(facts: Facts) -> Finding | None:
-    indices = facts.from_data
-    if not indices:
+def _extracted_with_data(facts: Facts) -> Found | None:
+    if not facts.from_data:
         return None
-    row = facts.audit.starts.filter(pl.col("kind") == "held_out").row(0, named=True)
-    return facts.finding(
-        "extracted_with_data",
-        facts.about(
-            indices,
-            "comes out when data that were not trained on are iterated",
-            "come out when data that were not trained on are iterated",
-        ),
-        f"{facts.access}. Also needed: other data of the same kind. This audit used "
-        f"{plural(row['starts'], 'example')} that were not trained on{facts.at_most}.",
-        f"Observed: {row['at_examples']:,} of {row['starts']:,} orbits ended at a training example "
-        f"({interval(_rate(row['at_examples'], row['starts']))}).",
-        indices,
-    )
+    row = facts.audit.starts.row(by_predicate=pl.col("kind") == "held_out", named=True)
+    rate = Rate.of(row["at_examples"], row["starts"])
+    used = plural(row["starts"], "example")
+    return Found(facts.from_data, {"used": used, "rate": rate})
 
 
-def _recalled(facts: Facts) -> Finding | None:
-    indices = facts.came_back
-    if not indices:
+def _recalled(facts: Facts) -> Found | None:
+    if not facts.came_back:
         return None
     half = facts.audit.curves.filter(pl.col("rate") >= 0.5).sort("strength")
     worst = half.group_by("corruption", maintain_order=True).last()
     kinds = [damage(row["corruption"], row["strength"]) for row in worst.iter_rows(named=True)]
-    told = (
+    text = (
         f"At least half of the copies came back from damage as heavy as: {'; '.join(kinds)}."
         if kinds
-        else "Of no kind of damage that was tried did half of the copies come back."
+        else "From no kind of damage that was tried did half of the copies come back."
     )
-    rate = facts.summary.get("recalled")
-    if rate and rate.get("total"):
-        told = (
-            f"With {damage(rate['corruption'], rate['strength'])}, {rate['count']:,} of "
-            f"{rate['total']:,} copies came back ({interval(rate)}). {told}"
+    rate = facts.audit.summary.recalled
+    if rate is not None and rate.total:
+        text = (
+            f"With {damage(rate.corruption, rate.strength)}, {rate.fraction} copies came back "
+            f"(95% interval {rate.interval}). {text}"
         )
-    return facts.finding(
-        "recalled",
-        facts.about(
-            indices, "can be restored from a damaged copy", "can be restored from damaged copies"
-        ),
-        f"{facts.access}. Also needed: a damaged copy of the example. Each copy takes one orbit"
-        f"{_per_copy(facts)}.",
-        f"Observed. {told} An example counts here if any of its copies came back.",
-        indices,
-    )
+    return Found(facts.came_back, {"text": text, "per_copy": _per_copy(facts)})
 
 
 def _per_copy(facts: Facts) -> str:
-    row = facts.audit.starts.filter(pl.col("kind") == "corrupted")
-    if row.is_empty() or not _counted(row):
-        return facts.at_most.replace(", each", "")
+    row = facts.audit.starts.filter(pl.col("kind") == "corrupted", pl.col("starts") > 0)
+    if row.is_empty():
+        return ""
     mean = row["applications"][0] / row["starts"][0]
     return f", on average {mean:,.0f} applications of the network"
 
 
-def _stored(facts: Facts) -> Finding | None:
-    known = {*facts.from_noise, *facts.from_data, *facts.came_back}
-    indices = [index for index in facts.stored if index not in known]
-    if not indices:
+def _member(facts: Facts) -> Found | None:
+    membership = facts.audit.summary.membership
+    scores = _areas(membership)
+    above = {name: score for name, score in scores.items() if (score.auc_low or 0) > 0.5}
+    if membership is None or not above:
         return None
-    starts = int(facts.noise["starts"].sum())
-    return facts.finding(
-        "stored",
-        facts.about(
-            indices,
-            "is stored as an attractor, but nothing that was tried pulled it out",
-            "are stored as attractors, but nothing that was tried pulled them out",
-        ),
-        f"{facts.access}. Also needed, as far as was tried: the example itself, so that this only "
-        f"confirms it. {plural(starts, 'start')} from noise did not lead there; others may.",
-        f"Observed: the example's own orbit ends {facts.within} it, at a state that attracts.",
-        indices,
-    )
-
-
-def _membership(facts: Facts) -> Finding | None:
-    told = facts.summary.get("membership")
-    scores = {k: v for k, v in ((told or {}).get("scores") or {}).items() if _is_number(v["auc"])}
-    if not told or not scores:
-        return None
-    people = (
-        f"{plural(told['members'], 'training example')} and {plural(told['held_out'], 'example')} "
-        "that were not trained on"
-    )
-    telling = {name: s for name, s in scores.items() if s["auc_low"] > 0.5}
-    if not telling:
-        best = max(scores.values(), key=lambda s: s["auc"])
-        return Finding(
-            "no_member",
-            "Whether an example was in the training data could not be told.",
-            "Nobody, by the scores that were tried: "
-            f"{joined([name.replace('_', ' ') for name in scores])}.",
-            f"Not proof. The best of {plural(len(scores), 'score')} over {people}: area under the "
-            f"curve {best['auc']:.2f} ({_area(best)}); 0.5 is guessing.",
-            "not_found",
-        )
     # Where the loss is as good, nothing more than the loss is needed.
-    best = max(telling, key=lambda name: (telling[name]["auc"], name == BASELINE))
-    score = telling[best]
-    needs = "one application of the network"
+    best = max(above, key=lambda name: (above[name].auc, name == BASELINE))
+    score, needs = above[best], "one application of the network"
     if best in NEEDS_DERIVATIVES:
         needs = "derivatives of the network, so its weights"
     elif best == "distance_moved":
         needs = f"one orbit{facts.at_most.replace(', each', '')}"
-    sure = (
-        f"Observed over {people}: area under the curve {score['auc']:.2f} ({_area(score)}; 0.5 is "
+    text = (
+        f"Observed over {_people(membership)}: area under the curve {_area(score)}; 0.5 is "
         f"guessing), the best of {plural(len(scores), 'score')}."
     )
-    resolved = (told.get("resolvable") or {}).get("tpr_1", True)
-    if resolved and score.get("tpr_1") is not None:
-        ends = {"low": score["tpr_1_low"], "high": score["tpr_1_high"]}
-        sure += (
-            f" Where 1% of those not trained on are mistaken, {percent(score['tpr_1'])} of the "
-            f"training examples are found ({interval(ends)})."
+    if membership.resolvable.tpr_1 and score.tpr_1 is not None:
+        text += (
+            f" Where 1% of those not trained on are mistaken, {percent(score.tpr_1)} of the "
+            f"training examples are found (95% interval {percent(score.tpr_1_low)} to "
+            f"{percent(score.tpr_1_high)})."
         )
     if best != BASELINE and BASELINE in scores:
-        loss = scores[BASELINE]
-        sure += f" The loss alone: {loss['auc']:.2f} ({_area(loss)})."
-    certainty: Certainty = "observed"
-    apart = told.get("two_sample")
+        text += f" The loss alone: {_area(scores[BASELINE])})."
+    apart = membership.two_sample
     if apart is None:
-        sure += " Whether the two sets differ by themselves was not tested."
-    elif apart["differs"]:
-        certainty = "not_specific"
-        sure += (
+        text += " Whether the two sets differ by themselves was not tested."
+    elif apart.differs:
+        text += (
             " Not specific: the two sets differ by themselves; a classifier that never saw the "
-            f"network tells them apart with accuracy {apart['accuracy']:.2f} (p = "
-            f"{apart['p_value']:.2g}), so this may not come from training."
+            f"network tells them apart with accuracy {apart.accuracy:.2f} (p = "
+            f"{apart.p_value:.2g}), so this may not come from training."
         )
-    return Finding(
-        "member",
-        "Whether an example was in the training data can be told from the network.",
-        f"{facts.access}. Also needed: the example in question. The score is its "
-        f"{best.replace('_', ' ')}; it takes {needs}.",
-        sure,
-        certainty,
+    certainty = "not_specific" if apart is not None and apart.differs else "observed"
+    return Found((), {"score": best.replace("_", " "), "needs": needs, "text": text}, certainty)
+
+
+def _no_member(facts: Facts) -> Found | None:
+    membership = facts.audit.summary.membership
+    scores = _areas(membership)
+    if membership is None or not scores or _member(facts) is not None:
+        return None
+    best = max(scores.values(), key=lambda score: score.auc or 0)
+    values = {
+        "tried": joined([name.replace("_", " ") for name in scores]),
+        "number": plural(len(scores), "score"),
+        "people": _people(membership),
+        "area": _area(best),
+    }
+    return Found((), values, "not_found")
+
+
+def _areas(membership: Membership | None) -> dict[str, Score]:
+    known = membership.scores.known() if membership else {}
+    return {name: score for name, score in known.items() if score.auc is not None}
+
+
+def _people(membership: Membership) -> str:
+    return (
+        f"{plural(membership.members, 'training example')} and "
+        f"{plural(membership.held_out, 'example')} that were not trained on"
     )
 
 
-def _spurious(facts: Facts) -> Finding | None:
-    counts = [
-        plural(count, noun)
-        for count, noun in (
-            (facts.summary.get("spurious") or 0, "attractor"),
-            (facts.summary.get("cycles") or 0, "limit cycle"),
-        )
-        if count
-    ]
-    if not counts:
-        return None
-    one = (facts.summary.get("spurious") or 0) + (facts.summary.get("cycles") or 0) == 1
-    return Finding(
-        "spurious",
-        f"{joined(counts)} {'matches' if one else 'match'} no training example that this audit "
-        f"was given{nearest_spurious(facts.summary)}.",
-        f"{facts.access}.",
-        "Observed. They may be mixtures of examples; if the network was trained on more than this "
-        "audit was given, they may be others of its training examples.",
-        "observed",
-    )
+def _area(score: Score) -> str:
+    """An area with its interval; the bracket is left open."""
+    return f"{score.auc:.2f} (95% interval {score.auc_low:.2f} to {score.auc_high:.2f}"
 
 
-def _reproduced(facts: Facts) -> Finding | None:
-    match_tol = facts.summary.get("match_tol")
-    if match_tol is None:
+def _stored(facts: Facts) -> Found | None:
+    known = {*facts.from_noise, *facts.from_data, *facts.came_back}
+    indices = [index for index in facts.stored if index not in known]
+    return Found(indices) if indices else None
+
+
+def _spurious(facts: Facts) -> Found | None:
+    summary = facts.audit.summary
+    counts = ((summary.spurious, "attractor"), (summary.cycles, "limit cycle"))
+    found = [plural(count, noun) for count, noun in counts if count]
+    if not found:
         return None
+    verb = "matches" if summary.spurious + summary.cycles == 1 else "match"
+    return Found((), {"counts": joined(found), "verb": verb, "nearest": nearest_spurious(summary)})
+
+
+def _reproduced(facts: Facts) -> Found | None:
+    match_tol = facts.audit.summary.match_tol
     rows = facts.audit.examples.filter(~pl.col("stored"), pl.col("residual") <= match_tol)
-    indices = rows["index"].to_list()
-    if not indices:
-        return None
-    return Finding(
-        "reproduced",
-        facts.about(
-            indices, "is reproduced, but not stored", "are reproduced, but not stored as attractors"
-        ),
-        "Nobody gets one by iterating, as far as was tried: there is no attractor at it.",
-        f"Observed: the network's output is {facts.within} its input. "
-        "That alone does not tell an example that was memorized from a map close to the identity.",
-        "observed",
-        tuple(indices),
-    )
+    return Found(rows["index"].to_list()) if rows.height else None
 
 
-def _nothing(facts: Facts) -> Finding | None:
+def _nothing(facts: Facts) -> Found | None:
     if facts.attractor or not facts.total:
         return None
-    starts = int(facts.noise["starts"].sum())
     copies = int(facts.audit.recall["trials"].sum())
-    tried = [plural(starts, "start") + f" of {plural(facts.noise.height, 'kind')} from noise"]
+    tried = [f"{facts.starts} of {plural(facts.noise.height, 'kind')} from noise"]
     if copies:
-        tried.append(plural(copies, "damaged copy").replace("copys", "copies"))
-    stored = facts.summary.get("stored")
-    rate = (
-        f" Stored: {stored['count']} of {stored['total']:,} ({interval(stored)})." if stored else ""
-    )
-    return Finding(
-        "nothing",
-        "No training example could be pulled out of the network by iterating it.",
-        f"Nobody, by what was tried: {joined(tried)}{facts.at_most}.",
-        f"Not proof: other starts or other attacks may succeed.{rate}",
-        "not_found",
-    )
+        tried.append(f"{copies:,} corrupted {'copy' if copies == 1 else 'copies'}")
+    stored = facts.audit.summary.stored
+    return Found((), {"tried": joined(tried), "stored": stored}, "not_found")
 
 
-def _controls(facts: Facts) -> Finding | None:
-    if not facts.not_specific:
+def _not_specific(facts: Facts) -> Found | None:
+    controls = facts.audit.summary.controls
+    if controls is None or not controls.not_specific:
         return None
     looked_at = [
         words
-        for name, words in (
-            ("untrained", "an untrained network of the same architecture"),
-            ("held_out", "examples that were not trained on"),
+        for control, words in (
+            (controls.untrained, "an untrained network of the same architecture"),
+            (controls.held_out, "examples that were not trained on"),
         )
-        if facts.control(name)
+        if control
     ]
-    return Finding(
-        "not_specific",
-        f"Found where nothing was learned, too: {measurements(facts.not_specific)}.",
-        "By themselves these say nothing about memory, here or elsewhere.",
-        f"Observed on {joined(looked_at)}.",
-        "not_specific",
-    )
+    values = {"names": measurements(controls.not_specific), "looked_at": joined(looked_at)}
+    return Found((), values, "not_specific")
 
 
-def _not_trained(facts: Facts) -> Finding | None:
-    summary = facts.summary
+def _not_trained(facts: Facts) -> Found | None:
+    summary = facts.audit.summary
     # Where all are stored, more training could not store more.
-    if summary.get("interpolated") is not False or len(facts.stored) == facts.total:
+    if summary.interpolated or len(facts.stored) == facts.total:
         return None
-    return Finding(
+    return Found((), {"loss": summary.training_loss})
+
+
+_PULLED = "can be pulled out of the network with no training data"
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "extracted",
+        "high",
+        _extracted,
+        headline=(_PULLED, _PULLED),
+        by_whom="{access}. No training data are needed, only the range of their values. {effort}",
+        how_sure="Observed: orbits arrived {within} {it}. {right:,} of {starts} ended at a "
+        "training example (95% interval {interval}): that is how often what comes out is one.",
+        rests_on=("stored", "reached"),
+    ),
+    Rule(
+        "extracted_with_data",
+        "medium",
+        _extracted_with_data,
+        headline=(
+            "comes out when data that were not trained on are iterated",
+            "come out when data that were not trained on are iterated",
+        ),
+        by_whom="{access}. Also needed: other data of the same kind. This audit used {used} that "
+        "were not trained on{at_most}.",
+        how_sure="Observed: {rate.fraction} orbits ended at a training example "
+        "(95% interval {rate.interval}).",
+        rests_on=("stored",),
+    ),
+    Rule(
+        "recalled",
+        "medium",
+        _recalled,
+        headline=(
+            "can be restored from a corrupted copy",
+            "can be restored from corrupted copies",
+        ),
+        by_whom="{access}. Also needed: a corrupted copy of the example. Each copy takes one orbit"
+        "{per_copy}.",
+        how_sure="Observed. {text} An example counts here if any of its copies came back.",
+        rests_on=("stored", "recalled"),
+    ),
+    Rule(
+        "member",
+        "medium",
+        _member,
+        headline="Training on an example can be detected from the network.",
+        by_whom="{access}. Also needed: the example in question. The score is its {score}; it "
+        "takes {needs}.",
+        how_sure="{text}",
+    ),
+    Rule(
+        "stored",
+        "medium",
+        _stored,
+        headline=(
+            "is stored as an attractor, but nothing that was tried pulled it out",
+            "are stored as attractors, but nothing that was tried pulled them out",
+        ),
+        by_whom="{access}. Also needed, as far as was tried: the example itself, so that this only "
+        "confirms it. {starts} from noise did not lead there; others may.",
+        how_sure="Observed: the example's own orbit ends {within} it, at a state that attracts.",
+        rests_on=("stored",),
+    ),
+    Rule(
+        "spurious",
+        "low",
+        _spurious,
+        headline="{counts} {verb} no training example that this audit was given{nearest}.",
+        by_whom="{access}.",
+        how_sure="Observed. They may be mixtures of examples; if the network was trained on more "
+        "than this audit was given, they may be others of its training examples.",
+    ),
+    Rule(
+        "reproduced",
+        "low",
+        _reproduced,
+        headline=(
+            "is reproduced, but not stored",
+            "are reproduced, but not stored as attractors",
+        ),
+        by_whom="No one gets one by iterating, as far as was tried: there is no attractor at it.",
+        how_sure="Observed: the network's output is {within} its input. That alone does not "
+        "distinguish a memorized example from a map close to the identity.",
+    ),
+    Rule(
+        "no_member",
+        "none",
+        _no_member,
+        headline="Training on an example could not be detected.",
+        by_whom="No one, by the scores that were tried: {tried}.",
+        how_sure="Not proof. The best of {number} over {people}: area under the curve {area}); "
+        "0.5 is guessing.",
+    ),
+    Rule(
+        "nothing",
+        "none",
+        _nothing,
+        headline="No training example could be pulled out of the network by iterating it.",
+        by_whom="No one, by what was tried: {tried}{at_most}.",
+        how_sure="Not proof: other starts or other attacks may succeed. Stored: {stored.fraction} "
+        "(95% interval {stored.interval}).",
+    ),
+    Rule(
+        "not_specific",
+        "none",
+        _not_specific,
+        headline="Also found where nothing was learned: {names}.",
+        by_whom="By themselves these say nothing about memory, here or elsewhere.",
+        how_sure="Observed on {looked_at}.",
+    ),
+    Rule(
         "not_trained",
-        "The network does not fit its training examples, so this audit says nothing about what it "
-        "could memorize if trained further.",
-        "This concerns whoever trains it further: audit again then.",
-        f"Observed: training loss {summary['training_loss']:.1e}.",
-        "observed",
-    )
-
-
-def _rate(count: int, total: int) -> dict[str, float]:
-    low, high = wilson(count, total)
-    return {"low": float(low), "high": float(high)}
-
-
-def _area(score: Mapping[str, Any]) -> str:
-    return f"95% interval {score['auc_low']:.2f} to {score['auc_high']:.2f}"
-
-
-def _is_number(value: Any) -> bool:
-    return value is not None and math.isfinite(value)
+        "none",
+        _not_trained,
+        headline="The network does not fit its training examples, so this audit says nothing about "
+        "what it could memorize if trained further.",
+        by_whom="This concerns anyone who trains it further: audit again then.",
+        how_sure="Observed: training loss {loss:.1e}.",
+    ),
+)
+"""The rules, from the most to the least severe kind."""

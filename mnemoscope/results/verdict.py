@@ -1,98 +1,77 @@
 """The verdict: one sentence made from the numbers, with no number that was not measured."""
 
-from typing import Any
+from mnemoscope.base.stats import Rate
+from mnemoscope.base.text import joined, plural
+from mnemoscope.results.summary import Reached, Summary
 
-from mnemoscope.results.wording import nearest_spurious
+NEAR_MISS = 2
+"""An attractor within this multiple of `match_tol` is just above it: another choice of the
+tolerance, of the same order, would have made it a training example."""
 
 
-def verdict(summary: dict[str, Any]) -> str:
-    """What the map has memorized, in one sentence.
-
-    Args:
-        summary: `stored`, `disclosed`, `indistinguishable`, `match_tol`, `recalled`,
-            `reached_from_noise`, `spurious`, `nearest_spurious`, `cycles`, `unsettled`,
-            `left_domain`, `interpolated`, `training_loss`, `examples`, `among`, `planned`,
-            `partial`, as `Audit.summary` has them.
-    """
-    n, stored = summary["stored"]["total"], summary["stored"]["count"]
+def verdict(summary: Summary) -> str:
+    """Says in one sentence what the map has memorized."""
+    n, stored = summary.stored.total, summary.stored.count
     parts = [_stored(stored, n), *_near(summary)]
     if stored:
-        recalled = summary.get("recalled")
+        recalled = summary.recalled
         if recalled is not None:
             parts.append(
                 f"{_share(recalled)} of the copies with noise of standard deviation "
-                f"{recalled['strength']:g} lead back to their example"
+                f"{recalled.strength:g} lead back to their example"
             )
-        reached = _reached(summary["reached_from_noise"], stored)
-        if reached:
-            parts.append(reached)
-    others = _others(summary)
-    if others:
-        parts.append(others)
-    sentence = "; ".join(parts) + "."
+        parts.append(_reached(summary.reached, stored))
+    parts.append(_others(summary))
+    sentence = "; ".join(filter(None, parts)) + "."
     # Where all are stored, more training could not store more.
-    if summary.get("interpolated") is False and stored < n:
+    if not summary.interpolated and stored < n:
         sentence = (
-            f"Not trained to interpolation (loss {summary['training_loss']:.1e}), so this says "
+            f"Not trained to interpolation (loss {summary.training_loss:.1e}), so this says "
             f"nothing about what it could memorize: {sentence[0].lower()}{sentence[1:]}"
         )
-    return (
-        _partial(summary)
-        + sentence
-        + _part(summary)
-        + _planned(summary)
-        + _steps(summary.get("resolution"))
-    )
+    before = f"Partial audit, interrupted before: {', '.join(summary.partial)}. "
+    return f"{before if summary.partial else ''}{sentence}{_limits(summary)}"
 
 
-def _partial(summary: dict[str, Any]) -> str:
-    """Says which parts an audit that was interrupted lacks."""
-    missing = summary.get("partial")
-    return f"Partial audit, interrupted before: {', '.join(missing)}. " if missing else ""
+def nearest_spurious(summary: Summary) -> str:
+    """Says how near spurious attractors come to the data, to be put after their number.
 
-
-def _part(summary: dict[str, Any]) -> str:
-    """Says that the examples are a part of those that the map was trained on."""
-    among = summary.get("among")
-    if among is None:
+    Example:
+        ', the nearest at 0.5 units from training example 3'
+    """
+    nearest = summary.nearest_spurious
+    if nearest is None or nearest.distance is None:
         return ""
-    n = summary["examples"]
-    be = "This is" if n == 1 else "These are"
-    return f" {be} {n:,} of {among:,} training examples; the others were not audited."
+    place = f"{nearest.distance:.3g} units from training example {nearest.example}"
+    if nearest.distance <= NEAR_MISS * summary.match_tol:
+        place += f", just above match_tol {summary.match_tol:g}"
+    one = summary.spurious + summary.cycles == 1
+    return f", {place}" if one else f", the nearest at {place}"
 
 
-def _planned(summary: dict[str, Any]) -> str:
-    """Says what was left out of an audit that was planned for a time, and whether it kept to it."""
-    planned = summary.get("planned")
-    if not planned:
-        return ""
-    told, minutes = "", planned["minutes"]
-    if planned["left_out"]:
-        *first, last = planned["left_out"]
-        every = f"{', '.join(first)} and {last}" if first else last
-        told = f" Left out, to keep to {minutes:g} minutes: {every}."
-    if planned["seconds"] > 60 * minutes:
-        told += f" It took {planned['seconds'] / 60:.2g} minutes, more than planned."
-    return told
-
-
-def _steps(resolution: dict[str, Any] | None) -> str:
-    """Says that a map is quantized, which is what its numbers are to be read by."""
-    if not resolution or resolution["kind"] != "quantized":
-        return ""
-    return (
-        f" The map is quantized: its values come in steps of {resolution['entry']:.2g}, and growth "
-        f"was measured over differences of {resolution['length']:.2g}."
-    )
+def _limits(summary: Summary) -> str:
+    """What the numbers are limited to: a part of the examples, a time, a quantized map."""
+    text, n = "", summary.examples
+    if summary.among is not None:
+        be = "This is" if n == 1 else "These are"
+        text += f" {be} {n:,} of {summary.among:,} training examples; the others were not audited."
+    planned = summary.planned
+    if planned and planned.left_out:
+        text += f" Left out, to keep to {planned.minutes:g} minutes: {joined(planned.left_out)}."
+    if planned and planned.seconds > 60 * planned.minutes:
+        text += f" It took {planned.seconds / 60:.2g} minutes, more than planned."
+    steps = summary.resolution
+    if steps and steps.kind == "quantized":
+        text += (
+            f" The map is quantized: its values come in steps of {steps.entry:.2g}, and growth "
+            f"was measured over differences of {steps.length:.2g}."
+        )
+    return text
 
 
 def _stored(stored: int, n: int) -> str:
     if n == 1:
-        return (
-            "The training example is "
-            + ("stored" if stored else "not stored")
-            + (" as an attractor")
-        )
+        return f"The training example is {'stored' if stored else 'not stored'} as an attractor"
     if stored == n:
         return f"All {n} training examples are stored as attractors"
     if stored == 0:
@@ -101,63 +80,52 @@ def _stored(stored: int, n: int) -> str:
     return f"{stored} of {n} training examples {how}"
 
 
-def _near(summary: dict[str, Any]) -> list[str]:
+def _near(summary: Summary) -> list[str]:
     """Examples that are disclosed without being stored, and those that cannot be told apart."""
     parts = []
-    count, stored = summary["disclosed"]["count"], summary["stored"]["count"]
-    if count > stored:
-        within = f"an attractor lies within {summary['match_tol']:g} units of"
+    count, alike = summary.disclosed.count, summary.indistinguishable
+    if count > summary.stored.count:
         be, each = ("is", "it") if count == 1 else ("are", "each")
+        within = f"an attractor lies within {summary.match_tol:g} units of"
         parts.append(f"{count} {be} disclosed ({within} {each})")
-    alike = summary["indistinguishable"]
     if alike:
         be = "is" if alike == 1 else "are"
         parts.append(f"{alike} {be} too close to another example to be distinguished")
     return parts
 
 
-def _share(rate: dict[str, Any]) -> str:
-    count, total = rate["count"], rate["total"]
-    if count in (0, total):
-        return "all" if count else "none"
-    share = f"{100 * count / total:.1f}%"
+def _share(rate: Rate) -> str:
+    if rate.count in (0, rate.total):
+        return "all" if rate.count else "none"
+    share = f"{100 * rate.rate:.1f}%"
     # Not "100.0%" of what is not all, nor "0.0%" of what is not none.
-    return f"{count} of {total}" if share in ("0.0%", "100.0%") else share
+    return f"{rate.count} of {rate.total}" if share in ("0.0%", "100.0%") else share
 
 
-def _reached(reached: dict[str, Any], stored: int) -> str:
-    if not reached["starts"]:
+def _reached(reached: Reached, stored: int) -> str:
+    if not reached.starts:
         return ""
-    told = "out of the weights from pure noise, with no data"
+    out = "out of the weights from pure noise, with no data"
     if stored == 1:
-        return f"it comes {told}" if reached["count"] else "it was not reached from pure noise"
-    if reached["count"] == stored:
-        return f"all {stored} come {told}"
-    if reached["count"] == 0:
+        return f"it comes {out}" if reached.count else "it was not reached from pure noise"
+    if reached.count == stored:
+        return f"all {stored} come {out}"
+    if reached.count == 0:
         return "none of them was reached from pure noise"
-    return f"{reached['count']} of them {'comes' if reached['count'] == 1 else 'come'} {told}"
+    return f"{reached.count} of them {'comes' if reached.count == 1 else 'come'} {out}"
 
 
-def _others(summary: dict[str, Any]) -> str:
-    counted = [
-        (summary["spurious"], "spurious attractor"),
-        (summary["cycles"], "limit cycle"),
-    ]
-    found = [f"{count} {noun}{'s' * (count > 1)}" for count, noun in counted if count]
-    told = ""
+def _others(summary: Summary) -> str:
+    counted = ((summary.spurious, "spurious attractor"), (summary.cycles, "limit cycle"))
+    found = [plural(count, noun) for count, noun in counted if count]
+    parts = []
     if found:
-        be = "was" if summary["spurious"] + summary["cycles"] == 1 else "were"
-        told = f"{' and '.join(found)} {be} found"
-        stored = summary["stored"]["count"]
-        if stored:
-            told += " beside it" if stored == 1 else " beside them"
-        told += nearest_spurious(summary)
-    unsettled = summary["unsettled"]
-    if unsettled["count"]:
-        late = f"{unsettled['count']} of {unsettled['total']} starts never settled"
-        told = f"{told}, and {late}" if told else late
-    left = summary.get("left_domain")
-    if left and left["count"]:
-        gone = f"{left['count']} of {left['total']} starts left the map's domain"
-        told = f"{told}, and {gone}" if told else gone
-    return told
+        be = "was" if summary.spurious + summary.cycles == 1 else "were"
+        besides = "" if not summary.stored.count else " as well"
+        parts.append(f"{joined(found)} {be} found{besides}{nearest_spurious(summary)}")
+    unsettled, left = summary.unsettled, summary.left_domain
+    if unsettled.count:
+        parts.append(f"{unsettled.count} of {unsettled.total} starts never settled")
+    if left.count:
+        parts.append(f"{left.count} of {left.total} starts left the map's domain")
+    return ", and ".join(parts)

@@ -151,6 +151,6 @@ def test_through_a_factory_and_audited(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     f = open_model("of_flax:make").self_map((D,))
-    audit = mn.audit(f, states(3), starts=10, trials=1, certificates=0)
+    audit = mn.audit(f, states(3), mn.AuditOptions.of(certificates=0), starts=10, trials=1)
     assert audit.examples["spectral_radius"].is_not_nan().all()
     assert audit.examples["operator_norm"].is_not_nan().all()

@@ -187,7 +187,11 @@ def test_a_memorizing_regressor_is_audited():
     )  # fmt: skip
     model.fit(data, data)
     audit = mn.audit(
-        mn.load_map(model), torch.from_numpy(data), starts=20, trials=1, certificates=0
+        mn.load_map(model),
+        torch.from_numpy(data),
+        mn.AuditOptions.of(certificates=0),
+        starts=20,
+        trials=1,
     )
     assert audit.examples["loss"].max() < 1e-8
     radii = [

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 import mnemoscope as mn
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.stats import Rate
 from mnemoscope.cli.audit import _unit
 
 from .conftest import BRIEF, SMALL, TRAIN, pictures, tree
@@ -57,29 +58,20 @@ def test_its_summary_as_json(trained, run):
 @pytest.mark.parametrize(
     ("finding", "value", "code"),
     [
-        ("stored", {"count": 2}, 1),
-        ("stored", {"count": 0}, 0),
+        ("stored", Rate.of(2, 4), 1),
+        ("stored", Rate.of(0, 4), 0),
         ("spurious", 1, 1),
         ("spurious", 0, 0),
         ("cycles", 3, 1),
         ("cycles", 0, 0),
-        ("unsettled", {"count": 1}, 1),
-        ("unsettled", {"count": 0}, 0),
+        ("unsettled", Rate.of(1, 100), 1),
+        ("unsettled", Rate.of(0, 100), 0),
     ],
 )
 def test_it_fails_on_a_finding_only_if_there_is_one(
     trained, audited_once, run, monkeypatch, finding, value, code
 ):
-    found = mn.Audit.load(audited_once / "audit")
-    found.summary[finding] = (
-        {**found.summary[finding], **value}
-        if finding
-        in (
-            "stored",
-            "unsettled",
-        )
-        else value
-    )
+    found = mn.Audit.load(audited_once / "audit").with_summary(**{finding: value})
     monkeypatch.setattr(mn, "audit", lambda *_, **__: found, raising=False)
     assert run("audit", "runs/train", "--fail-on", finding).code == code
     assert run("audit", "runs/train").code == 0
@@ -92,7 +84,7 @@ def test_it_fails_on_what_is_stored_as_a_process(trained, process):
 
 def test_a_network_alone(trained, run):
     audit(run, "runs/train/network.safetensors", "--out", "elsewhere")
-    assert mn.Audit.load("elsewhere/audit").summary["stored"]["count"] == 4
+    assert mn.Audit.load("elsewhere/audit").summary.stored.count == 4
     audit(run, "elsewhere")
 
 

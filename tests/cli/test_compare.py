@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import mnemoscope as mn
+from mnemoscope.base.stats import Rate
 
 
 @pytest.fixture
@@ -15,10 +16,9 @@ def two(audited):
     """A run, and the same with an audit in which two of four examples are no longer stored."""
     other = shutil.copytree(audited, audited.parent / "other")
     audit = mn.Audit.load(other / "audit")
-    stored = {**audit.summary["stored"], "count": audit.summary["stored"]["count"] - 2}
+    stored = audit.summary.stored
     dataclasses.replace(
-        audit,
-        summary={**audit.summary, "stored": stored},
+        audit.with_summary(stored=Rate.of(stored.count - 2, stored.total)),
         examples=audit.examples.with_columns(stored=pl.col("stored") & (pl.col("index") > 1)),
     ).save(other / "audit")
     return audited, other

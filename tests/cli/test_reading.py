@@ -239,7 +239,8 @@ def test_data_outside_of_the_range_of_a_scale_that_is_only_known_for_0_to_1():
         mn.audit(known, outside, starts=5, trials=1)
     named = Wrapped(torch.nn.Tanh(), scale=(0, 1))
     # Orbits of tanh creep to 0: they are cut short.
-    assert mn.audit(named, outside, starts=5, trials=1, max_steps=20).examples.height == 3
+    brief = mn.AuditOptions.of(starts=5, trials=1, max_steps=20)
+    assert mn.audit(named, outside, brief).examples.height == 3
 
 
 def test_what_is_taken_of_a_file_of_several_arrays_is_printed_and_recorded(here, run):

@@ -7,7 +7,7 @@ import polars as pl
 import torch
 
 import mnemoscope as mn
-from mnemoscope.measure.screening.screen import screen_files
+from mnemoscope.results.screen import screen_files
 
 from .conftest import BRIEF, SMALL, tree
 

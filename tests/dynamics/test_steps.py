@@ -118,25 +118,25 @@ def test_fixed_points_that_do_not_attract_are_none():
 def test_audits_name_a_quantized_map(tmp_path):
     X = drawn(3, 16)
     for f, step in ((lambda z: torch.round(6 * z) / 3, 1 / 3), (lambda z: torch.round(510 * z) / 255, 1 / 255)):  # fmt: skip  # noqa: E501
-        audit = mn.audit(f, X, starts=10, trials=1, certificates=0)
-        assert audit.summary["contractive"]["count"] == 0
-        assert audit.summary["contractive_in_norm"]["count"] == 0
+        audit = mn.audit(f, X, mn.AuditOptions.of(certificates=0), starts=10, trials=1)
+        assert audit.summary.contractive.count == 0
+        assert audit.summary.contractive_in_norm.count == 0
         assert audit.examples["spectral_radius"].to_list() == pytest.approx([2] * 3, rel=0.05)
-        assert audit.summary["resolution"]["kind"] == "quantized"
-        assert audit.summary["resolution"]["entry"] == pytest.approx(step, rel=1e-3)
+        assert audit.summary.resolution.kind == "quantized"
+        assert audit.summary.resolution.entry == pytest.approx(step, rel=1e-3)
         assert "quantized" in audit.verdict
         mn.write_report(audit, tmp_path / "report.html")
         assert "The map is quantized" in (tmp_path / "report.html").read_text()
-    smooth = mn.audit(lambda z: z / 2, X, starts=10, trials=1, certificates=0)
+    smooth = mn.audit(lambda z: z / 2, X, mn.AuditOptions.of(certificates=0), starts=10, trials=1)
     assert "quantized" not in smooth.verdict
-    assert smooth.summary["resolution"]["kind"] == "smooth"
+    assert smooth.summary.resolution.kind == "smooth"
 
 
 def test_a_rate_that_is_missing_in_an_audit():
     f = lambda z: torch.round(0.01 * 255 * z) / 255  # noqa: E731
-    audit = mn.audit(f, drawn(3, 16), starts=10, trials=1, certificates=0)
+    audit = mn.audit(f, drawn(3, 16), mn.AuditOptions.of(certificates=0), starts=10, trials=1)
     assert audit.examples["spectral_radius"].to_list() == [None] * 3
-    assert audit.summary["contractive"]["count"] == 3
+    assert audit.summary.contractive.count == 3
 
 
 def test_an_autoencoder_that_rounds_its_code_is_audited_by_its_values():
@@ -156,7 +156,7 @@ def test_an_autoencoder_that_rounds_its_code_is_audited_by_its_values():
             optimizer.step()
     net.eval().requires_grad_(False)
     f = mn.Wrapped(net, output="sample")
-    audit = mn.audit(f, X, starts=30, trials=1, certificates=0)
+    audit = mn.audit(f, X, mn.AuditOptions.of(certificates=0), starts=30, trials=1)
     assert "quantized" in audit.verdict
     smooth = mn.spectral_radius(lambda z: net.decode(net.encode(z).latents).sample, X)
     low, high = (

@@ -162,9 +162,13 @@ def test_slowly_drifting_frames_at_one_attractor():
     change = torch.randn(1, 1, 8, 8, generator=generator)
     frames = still + torch.arange(10).view(-1, 1, 1, 1) * 0.0015 * change
     audit = mn.audit(
-        lambda z: frames[5:6] + 0.5 * (z - frames[5:6]), frames, starts=20, trials=1, certificates=0
+        lambda z: frames[5:6] + 0.5 * (z - frames[5:6]),
+        frames,
+        mn.AuditOptions.of(certificates=0),
+        starts=20,
+        trials=1,
     )
-    assert audit.summary["stored"]["count"] == 1
-    assert audit.summary["disclosed"]["count"] == 7
+    assert audit.summary.stored.count == 1
+    assert audit.summary.disclosed.count == 7
     assert "7 are disclosed" in audit.verdict
     assert int(audit.recall.filter(audit.recall["recalled"] > 0)["example"].n_unique()) == 1

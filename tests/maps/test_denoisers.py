@@ -51,7 +51,7 @@ def test_the_state_is_estimated_from_what_is_predicted(X, kind, given):
 @KINDS
 def test_an_audit_of_each_kind_finds_the_same(X, kind):
     f = Wrapped(Optimal(X, kind), noise_level=100, predicts=kind, alpha_bar=SCHEDULE)
-    audit = mn.audit(f, X, starts=20, trials=1, certificates=0)
+    audit = mn.audit(f, X, mn.AuditOptions.of(certificates=0), starts=20, trials=1)
     stored = [row["stored"] for row in audit.examples.to_dicts()]
     assert stored == [True] * 10
 
@@ -61,7 +61,7 @@ def test_an_audit_of_each_kind_finds_the_same(X, kind):
 def test_what_is_no_state_is_asked_for(X, kind, level):
     f = Wrapped(Optimal(X, kind), noise_level=level)
     with pytest.raises(mn.MnemoscopeError, match="--predicts noise"):
-        mn.audit(f, X, starts=4, trials=1, certificates=0)
+        mn.audit(f, X, mn.AuditOptions.of(certificates=0), starts=4, trials=1)
 
 
 @pytest.mark.parametrize("level", [1, 10, 100, 300, 500, 999])

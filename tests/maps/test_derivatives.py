@@ -199,6 +199,8 @@ def test_a_map_that_nobody_can_differentiate_is_named_with_its_operation():
         mn.spectral_radius(Broken.apply, X6)
 
 
+OPTIONS = mn.AuditOptions.of(starts=5, trials=1, certificates=0, max_steps=50)
+
 RECORDED = [
     (layer(), "reverse mode", ""),
     (Halve.apply, "recorded graph", "setup_context"),
@@ -211,11 +213,11 @@ RECORDED = [
 
 @pytest.mark.parametrize(("f", "way", "why"), RECORDED)
 def test_an_audit_records_how_derivatives_were_taken(f, way, why, tmp_path):
-    audit = mn.audit(SelfMap(f, (6,)), X6, starts=5, trials=1, certificates=0, max_steps=50)
-    told = audit.summary["derivatives"]
-    assert told["way"] == way
-    assert (why in told["why"]) if why else told["why"] == ""
-    assert report_json(audit)["summary"]["derivatives"] == told
+    audit = mn.audit(SelfMap(f, (6,)), X6, OPTIONS)
+    told = audit.summary.derivatives
+    assert told.way == way
+    assert (why in told.why) if why else told.why == ""
+    assert report_json(audit)["summary"]["derivatives"] == told.model_dump()
     page = mn.write_report(audit, tmp_path / "report.html").read_text()
     assert f"<dt>way</dt><dd><code>{way}</code>" in page
 

@@ -84,7 +84,10 @@ def test_it_watches_a_network_memorize():
     monitor.record(net)
     before, after = monitor.history["stored"]
     assert before == 0
-    assert after == mn.audit(net, X, starts=10, corruptions={}).summary["stored"]["count"]
+    assert (
+        after
+        == mn.audit(net, X, mn.AuditOptions.of(corruptions={}), starts=10).summary.stored.count
+    )
     assert after >= 3
 
 

@@ -130,7 +130,9 @@ def test_an_index_as_a_first_parameter():
 def test_an_audit_of_complex_parameters_has_a_checksum_and_changes_nothing():
     net = nn.Sequential(Fourier()).eval()
     before = net[0].w.detach().clone()
-    audit = mn.audit(net, torch.rand(2, 1, 8, 8), starts=4, trials=1, certificates=0)
+    audit = mn.audit(
+        net, torch.rand(2, 1, 8, 8), mn.AuditOptions.of(certificates=0), starts=4, trials=1
+    )
     assert torch.equal(net[0].w.detach(), before)
     assert audit.provenance["weights_checksum"] == weights_checksum([net])
 

@@ -10,11 +10,20 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from mnemoscope.report.rates import rate_of_count
+from mnemoscope.base.stats import Rate
 from mnemoscope.results.audit import Audit
+from mnemoscope.results.summary import (
+    EffectiveRank,
+    NoiseFrames,
+    Plane,
+    Reached,
+    RecallFrames,
+    SpanDistance,
+)
 from mnemoscope.results.tables import SCHEMAS
+from tests.summaries import made_summary
 
-STEPS = [0, 1, 2, 4, 8, 16, 57]
+STEPS = (0, 1, 2, 4, 8, 16, 57)
 CORRUPTIONS = {
     "gaussian": [0.05, 0.1, 0.2, 0.4, 0.8],
     "salt_and_pepper": [0.05, 0.1, 0.2, 0.4],
@@ -59,7 +68,7 @@ def full_audit(n: int = 20, spurious: int = 2, *, examples: Tensor | None = None
     attractors = []
     for k in range(len(ends)):
         count = chance.randrange(20, 300) if k < sum(stored) else chance.randrange(1, 40)
-        low, high = wilson(count, 7000)
+        low, high = interval(count, 7000)
         attractors.append(
             {
                 "id": k,
@@ -92,15 +101,22 @@ def full_audit(n: int = 20, spurious: int = 2, *, examples: Tensor | None = None
             "basin_fraction": attractors[i]["basin_fraction"] if stored[i] else 0.0,
             "span_distance": 0.01,
             "attractor": i if stored[i] else -1,
+            "spectral_radius_low": None,
+            "spectral_radius_high": None,
+            "certified_radius": None,
+            "certified_rate": None,
+            "upper": radius[i] + 1e-6,
+            "error_bound": 1e-6,
+            "contractive": "yes" if stored[i] else "no",
+            "disclosed": stored[i],
+            "indistinguishable": False,
+            "nearest_attractor": i if stored[i] else 0,
+            "nearest_attractor_distance": 1e-4 if stored[i] else 0.2,
         }
         for i in range(n)
     ]
     recovered = sum(row["recalled"] for row in tenth)
     trials = sum(row["trials"] for row in tenth)
-    rates = {
-        "stored": _rate(sum(stored), n),
-        "recalled": {**_rate(recovered, trials), "corruption": "gaussian", "strength": 0.1},
-    }
     noise_rows = min(8, n)
     return Audit(
         examples=frame("examples", rows),
@@ -125,47 +141,34 @@ def full_audit(n: int = 20, spurious: int = 2, *, examples: Tensor | None = None
         plane=frame("plane", _plane()) if n >= 3 else frame("plane", []),
         membership=frame("membership", []),
         roc=frame("roc", []),
-        summary={
-            "verdict": (
-                f"{sum(stored)} of {n} training examples are stored as attractors; 88.8% of the "
-                "copies with noise of standard deviation 0.1 lead back to their example; "
-                f"{sum(stored) - 1} of them come out of the weights from pure noise, with no data; "
-                f"{spurious} spurious attractors and 1 limit cycle were found beside them."
+        summary=made_summary(
+            name="digits, fully connected, 8 layers of 256",
+            stored=(sum(stored), n),
+            contractive=(sum(stored), n),
+            recalled=(recovered, trials),
+            reached=Reached(sum(stored) - 1, n, starts=5000),
+            attractors=len(ends),
+            spurious=spurious,
+            cycles=1,
+            unsettled=(31, 7000),
+            left_domain=(0, 7000),
+            training_loss=8.7e-9,
+            span_distance=SpanDistance(median=0.031, inputs=256),
+            effective_rank=EffectiveRank(
+                examples=12.1, examples_count=18, outputs=11.4, outputs_count=17, threshold=0.01
             ),
-            "name": "digits, fully connected, 8 layers of 256",
-            "examples": n,
-            **rates,
-            "reached_from_noise": {"count": sum(stored) - 1, "total": n, "starts": 5000},
-            "spurious": spurious,
-            "cycles": 1,
-            "unsettled": _rate(31, 7000),
-            "training_loss": 8.7e-9,
-            "interpolated": True,
-            "span_distance": {"median": 0.031, "inputs": 256},
-            "effective_rank": {
-                "examples": 12.1,
-                "examples_count": 18,
-                "outputs": 11.4,
-                "outputs_count": 17,
-                "threshold": 0.01,
-            },
-            "duplicates": [[0, 10]],
-            "match_tol": 1e-2,
-            "tol": 1e-6,
-            "recall_frames": {
-                "corruption": "mask_pixels",
-                "strength": 0.25,
-                "steps": STEPS,
-                "recalled": recalled,
-            },
-            "noise_frames": {
-                "kinds": [KINDS[k % 5] for k in range(noise_rows)],
-                "examples": list(range(noise_rows)),
-                "steps": STEPS[:-1],
-            },
-            "plane": {"examples": [0, 1, 2], "points": [[0.0, 0.0], [1.0, 0.0], [0.4, 0.9]]},
-            "seconds": 41.7,
-        },
+            duplicates=((0, 10),),
+            recall_frames=RecallFrames(
+                corruption="mask_pixels", strength=0.25, steps=STEPS, recalled=tuple(recalled)
+            ),
+            noise_frames=NoiseFrames(
+                kinds=tuple(KINDS[k % 5] for k in range(noise_rows)),
+                examples=tuple(range(noise_rows)),
+                steps=STEPS[:-1],
+            ),
+            plane=Plane(examples=(0, 1, 2), points=((0.0, 0.0), (1.0, 0.0), (0.4, 0.9))),
+            seconds=41.7,
+        ),
         provenance={
             "versions": {"mnemoscope": "0.1.0", "torch": "2.13.0", "python": "3.11.9"},
             "spec": {"kind": "fully_connected", "width": 256, "depth": 8},
@@ -218,6 +221,10 @@ def edge_audit() -> Audit:
                     "basin_fraction": nan,
                     "span_distance": nan,
                     "attractor": -1,
+                    "contractive": "undecided",
+                    "disclosed": False,
+                    "indistinguishable": False,
+                    "nearest_attractor": -1,
                 }
             ],
         ),
@@ -240,6 +247,7 @@ def edge_audit() -> Audit:
                     "examples_reached": 0,
                     "attractors_reached": 0,
                     "unseen": nan,
+                    "applications": 0,
                 }
             ],
         ),
@@ -252,7 +260,14 @@ def edge_audit() -> Audit:
         plane=frame("plane", []),
         membership=frame("membership", []),
         roc=frame("roc", []),
-        summary={"verdict": "The map stores nothing."},
+        summary=made_summary(
+            starts=10,
+            stored=(0, 1),
+            unsettled=(10, 10),
+            loss=nan,
+            training_loss=nan,
+            interpolated=False,
+        ),
         provenance={},
         pictures={
             "examples": torch.tensor([[0.5, -1.0, nan, 2.0]]),
@@ -262,15 +277,9 @@ def edge_audit() -> Audit:
     )
 
 
-def wilson(count: int, total: int) -> tuple[float, float]:
-    rate = rate_of_count(count, total)
-    assert rate is not None
+def interval(count: int, total: int) -> tuple[float, float]:
+    rate = Rate.of(count, total)
     return rate.low, rate.high
-
-
-def _rate(count: int, total: int) -> dict[str, Any]:
-    low, high = wilson(count, total)
-    return {"count": count, "total": total, "low": low, "high": high}
 
 
 def _recall(chance: random.Random, stored: list[bool]) -> list[dict[str, Any]]:
@@ -280,7 +289,7 @@ def _recall(chance: random.Random, stored: list[bool]) -> list[dict[str, Any]]:
             for i, is_stored in enumerate(stored):
                 fall = math.exp(-((strength * (1 + i % 5) / 2.2) ** 2)) if is_stored else 0.0
                 count = sum(chance.random() < fall for _ in range(20))
-                low, high = wilson(count, 20)
+                low, high = interval(count, 20)
                 rows.append(
                     {
                         "example": i,
@@ -303,7 +312,7 @@ def _curves(recall: list[dict[str, Any]]) -> pl.DataFrame:
             tried = (corruption, strength)
             chosen = [row for row in recall if (row["corruption"], row["strength"]) == tried]
             count, total = sum(r["recalled"] for r in chosen), sum(r["trials"] for r in chosen)
-            low, high = wilson(count, total)
+            low, high = interval(count, total)
             rows.append(
                 {
                     "corruption": corruption,
@@ -335,6 +344,7 @@ def _starts(kind: str, place: int, n: int) -> dict[str, Any]:
         "examples_reached": min(n, 8 + 2 * place),
         "attractors_reached": min(n, 8 + 2 * place) + 1,
         "unseen": 0.004 * place,
+        "applications": 40_000 + 1_000 * place,
     }
 
 

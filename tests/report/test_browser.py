@@ -142,7 +142,7 @@ def test_the_edge_of_everything_opens(browser, tmp_path):
 
 def test_hostile_strings_do_not_run(browser, tmp_path):
     audit = full_audit(6)
-    audit.summary.update(verdict=HOSTILE, name=HOSTILE)
+    audit = audit.with_summary(name=HOSTILE)
     audit.provenance.update(command=HOSTILE)
     path = write_report(audit, tmp_path / "page.html")
     _, complaints = opened(browser, path, LAPTOP)

@@ -50,7 +50,7 @@ def test_a_huge_eigenvalue_does_not_shrink_the_unit_circle():
 
 def test_the_plane_is_drawn_whole():
     audit = full_audit()
-    spec = plane_chart(audit.plane, audit.attractors, audit.summary["plane"]).to_dict()
+    spec = plane_chart(audit.plane, audit.attractors, audit.summary.plane).to_dict()
     text = next(value for value in spec["datasets"].values() if isinstance(value, str))
     pieces = pl.read_csv(text.encode())
     area = ((pieces["w"] - pieces["u"]) * (pieces["z"] - pieces["v"])).sum()

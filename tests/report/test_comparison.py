@@ -6,6 +6,7 @@ import re
 import polars as pl
 import pytest
 
+from mnemoscope.base.stats import Rate
 from mnemoscope.report.charts.comparison import recall_change_panels
 from mnemoscope.report.comparison import measure_rows, write_comparison_page
 from mnemoscope.results.comparison import compare
@@ -21,15 +22,10 @@ def mitigated(audit, lost=(0, 1, 2), gained=(), **summary):
     attractor = pl.when(index.is_in(lost)).then(-1).otherwise("attractor")
     examples = audit.examples.with_columns(stored=stored.otherwise("stored"), attractor=attractor)
     count = int(examples["stored"].sum())
+    stored = Rate.of(count, examples.height)
     return dataclasses.replace(
-        audit,
+        audit.with_summary(stored=stored, **summary),
         examples=examples,
-        summary={
-            **audit.summary,
-            "stored": {**audit.summary["stored"], "count": count},
-            "verdict": "Less is memorized.",
-            **summary,
-        },
         provenance={**audit.provenance, "training": {"optimizer": "adam", "weight_decay": 0.1}},
     )
 
@@ -49,10 +45,10 @@ def page(text):
 
 def test_the_verdicts_come_first(page):
     words = " ".join(page.words)
-    first = words.index(
-        "Fewer training examples are stored after (16 of 20) than before (18 of 20)"
-    )
-    both = [words.index(full_audit().verdict), words.index("Less is memorized.")]
+    before = full_audit()
+    after = mitigated(before, gained=[19])
+    first = words.index(compare(before, after).verdict)
+    both = [words.index(before.verdict), words.index(after.verdict)]
     assert first < both[0] < both[1] < words.index("How much is memorized")
     assert "1 that was not stored before is now" in words
 
@@ -88,7 +84,7 @@ def test_it_fetches_nothing(page, text):
 
 def test_nothing_of_it_is_run_as_code(tmp_path):
     before = full_audit()
-    after = mitigated(before, name=HOSTILE, verdict=HOSTILE)
+    after = mitigated(before, name=HOSTILE, certified_missing=HOSTILE)
     after = dataclasses.replace(after, provenance={"data": HOSTILE, "spec": {HOSTILE: HOSTILE}})
     path = write_comparison_page(compare(before, after), tmp_path / "page.html")
     text = path.read_text()

@@ -38,11 +38,11 @@ def test_rates_come_with_count_total_and_interval():
     for row in example_rows(audit, how):
         assert row.recall is not None
         assert row.recall.total == 20
-        assert row.recall.count == round(20 * row.recall.value)
-        assert row.recall.low <= row.recall.value <= row.recall.high
+        assert row.recall.rate == row.recall.count / 20
+        assert row.recall.low <= row.recall.rate <= row.recall.high
         if row.stored:
             assert row.basin.total == 7000
-            assert row.basin.low <= row.basin.value <= row.basin.high
+            assert row.basin.low <= row.basin.rate <= row.basin.high
 
 
 def test_most_rows():

@@ -8,8 +8,17 @@ import polars as pl
 import pytest
 import torch
 
+from mnemoscope.base.stats import Rate
 from mnemoscope.report import write_report
 from mnemoscope.report.embedding import drawing_code, safe_json
+from mnemoscope.results.summary import Resolvable
+from tests.summaries import (
+    made_controls,
+    made_measured,
+    made_membership,
+    made_score,
+    made_summary,
+)
 
 from .example_audit import edge_audit, frame, full_audit
 
@@ -53,7 +62,7 @@ def page(text):
 
 
 def test_the_verdict_comes_first(page):
-    verdict = page.words.index(full_audit().summary["verdict"])
+    verdict = page.words.index(full_audit().verdict)
     headings = [
         place for place, word in enumerate(page.words) if word == "training examples stored"
     ]
@@ -70,12 +79,7 @@ def test_the_sections_stand_in_order(page):
 
 
 def test_membership_controls_and_proofs_are_shown(tmp_path):
-    def rate(count, total):
-        return {"count": count, "total": total, "low": 0.1, "high": 0.9}
-
-    auc = {"auc": 0.875, "auc_low": 0.8, "auc_high": 0.95}
-    tpr = {f"tpr_{a}{end}": 0.5 for a in ("1", "01") for end in ("", "_low", "_high")}
-    measured = {"stored": rate(18, 20), "contractive": rate(17, 20)}
+    score = made_score(0.875, 0.8, 0.95, tpr_1=0.5, tpr_01=0.5)
     audit = full_audit()
     audit = dataclasses.replace(
         audit,
@@ -85,20 +89,23 @@ def test_membership_controls_and_proofs_are_shown(tmp_path):
         roc=frame(
             "roc", [{"score": "distance_moved", "fpr": x, "tpr": y} for x, y in ((0, 0), (1, 1))]
         ),
-        summary={
-            **audit.summary,
-            "certified": rate(1, 20),
-            "membership": {
-                "members": 20, "held_out": 40, "scores": {"distance_moved": {**auc, **tpr}},
-                "best": "distance_moved", "resolvable": {"tpr_1": False, "tpr_01": False},
-                "caveats": ["They differ."],
-            },
-            "controls": {
-                "trained": measured, "untrained": {"why_not": "no such weights"},
-                "held_out": {"stored": rate(0, 40), "contractive": rate(30, 40)},
-                "not_specific": ["contractive"],
-            },
-        },
+        summary=audit.summary.model_copy(
+            update={
+                "certified": Rate.of(1, 20),
+                "membership": made_membership(
+                    {"distance_moved": score},
+                    held_out=40,
+                    resolvable=Resolvable(tpr_1=False, tpr_01=False),
+                    caveats=("They differ.",),
+                ),
+                "controls": made_controls(
+                    trained=made_measured(stored=(18, 20), contractive=(17, 20)),
+                    untrained_missing="no such weights",
+                    held_out=made_measured(stored=(0, 40), contractive=(30, 40)),
+                    not_specific=("contractive",),
+                ),
+            }
+        ),
     )  # fmt: skip
     words = " ".join(Page(write_report(audit, tmp_path / "page.html").read_text()).words)
     for told in (
@@ -116,8 +123,7 @@ def test_membership_controls_and_proofs_are_shown(tmp_path):
 
 def test_what_was_not_measured_is_told(tmp_path):
     audit = full_audit()
-    told = {"black_box": True, "certified_why_not": "it is a U-Net", "membership": None}
-    audit = dataclasses.replace(audit, summary={**audit.summary, **told})
+    audit = audit.with_summary(black_box=True, certified_missing="it is a U-Net", membership=None)
     words = " ".join(Page(write_report(audit, tmp_path / "page.html").read_text()).words)
     for part in ("could only be evaluated", "it is a U-Net", "no held-out data was given"):
         assert part in words
@@ -175,11 +181,15 @@ def test_charts_are_json(text):
 
 def test_hostile_strings_stay_strings(tmp_path):
     audit = full_audit()
-    audit.summary.update(verdict=HOSTILE, name=HOSTILE)
-    audit.summary["recalled"]["corruption"] = HOSTILE
-    audit.summary["recall_frames"]["corruption"] = HOSTILE
-    audit.summary["recall_frames"]["steps"] = [HOSTILE] * 7
-    audit.summary["noise_frames"]["kinds"] = [HOSTILE] * 8
+    known = audit.summary
+    audit = audit.with_summary(
+        name=HOSTILE,
+        certified_missing=HOSTILE,
+        recalled=dataclasses.replace(known.recalled, corruption=HOSTILE),
+        recall_frames=known.recall_frames.model_copy(update={"corruption": HOSTILE}),
+        noise_frames=known.noise_frames.model_copy(update={"kinds": (HOSTILE,) * 8}),
+        partial=(HOSTILE,),
+    )
     audit.provenance.update(
         command=HOSTILE, date=HOSTILE, settings={HOSTILE: [HOSTILE], "a": {HOSTILE: HOSTILE}}
     )
@@ -214,7 +224,7 @@ def test_json_in_scripts_cannot_end_them():
 def test_the_edge_of_everything(tmp_path):
     text = write_report(edge_audit(), tmp_path / "page.html").read_text()
     words = " ".join(Page(text).words)
-    assert "The map stores nothing." in words
+    assert edge_audit().verdict in words
     assert "carries no training record" in words
     assert "A plane needs three examples" in words
     assert "No attractor was found." in words
@@ -222,10 +232,9 @@ def test_the_edge_of_everything(tmp_path):
     assert not re.search(r"\b(nan|None|NaN)\b", words)
 
 
-def test_summary_with_nothing_but_a_verdict(tmp_path):
-    full = full_audit()
+def test_nothing_optional_is_known(tmp_path):
     audit = dataclasses.replace(
-        full, summary={"verdict": "Nothing more."}, provenance={}, pictures={}
+        full_audit(), summary=made_summary(stored=(18, 20)), provenance={}, pictures={}
     )
     text = write_report(audit, tmp_path / "page.html").read_text()
     assert not Page(text).all("img")
@@ -260,9 +269,8 @@ def test_missing_numbers_everywhere(tmp_path):
 def test_a_crash_leaves_the_old_page(tmp_path, monkeypatch):
     path = tmp_path / "page.html"
     path.write_text("old")
-    audit = full_audit()
-    audit.summary.pop("verdict")
-    with pytest.raises(Exception, match="verdict"):
+    audit = dataclasses.replace(full_audit(), summary=None)
+    with pytest.raises(AttributeError):
         write_report(audit, path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

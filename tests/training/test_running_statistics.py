@@ -99,7 +99,9 @@ def test_polishing_goes_on_with_the_statistics_that_it_found():
 def test_the_audit_of_such_a_network():
     net, X = normalized(), examples()
     assert mn.train(net, X).converged
-    audit = mn.audit(net.eval(), X, starts=20, trials=1, certificates=0, max_steps=500)
+    audit = mn.audit(
+        net.eval(), X, mn.AuditOptions.of(certificates=0, max_steps=500), starts=20, trials=1
+    )
     # The residual is what training left: of a loss of 1e-8 no example has more than all.
     assert max(audit.examples["residual"]) <= math.sqrt(1e-8 * len(X))
 

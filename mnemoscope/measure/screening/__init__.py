@@ -1,6 +1,5 @@
 """Training sets that are too large to be audited whole: one pass over all, audits of some."""
 
-from mnemoscope.measure.screening.screen import Screen
-from mnemoscope.measure.screening.screen_map import screen
+from mnemoscope.measure.screening.screen_map import ScreenOptions, screen, screen_conditional
 
-__all__ = ["Screen", "screen"]
+__all__ = ["ScreenOptions", "screen", "screen_conditional"]

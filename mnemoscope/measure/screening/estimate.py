@@ -1,11 +1,10 @@
 """What a random sample says about all examples."""
 
-from typing import Any
+from mnemoscope.base.stats import Rate
+from mnemoscope.results.screen import SampleRate
 
-from mnemoscope.measure.summary import rate
 
-
-def whole_set_rate(count: int, sample: int, total: int) -> dict[str, Any]:
+def whole_set_rate(count: int, sample: int, total: int) -> SampleRate:
     """The rate in a sample, and the 95% interval of the rate in the whole set.
 
     Wilson's interval, which is that of draws with replacement; draws without replacement from a
@@ -17,14 +16,12 @@ def whole_set_rate(count: int, sample: int, total: int) -> dict[str, Any]:
         count: Examples of the sample that have the property.
         sample: The size of the sample.
         total: The size of the whole set.
-
-    Returns:
-        `count`, `total` (the size of the sample), `low`, `high` and `of` (that of the whole set).
     """
-    found = rate(count, sample)
-    return {
-        **found,
-        "low": max(found["low"], count / total),
-        "high": min(found["high"], (total - (sample - count)) / total),
-        "of": total,
-    }
+    found = Rate.of(count, sample)
+    return SampleRate(
+        count,
+        sample,
+        low=max(found.low, count / total),
+        high=min(found.high, (total - (sample - count)) / total),
+        whole=total,
+    )

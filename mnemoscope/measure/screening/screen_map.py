@@ -1,11 +1,10 @@
 """`screen`: a large training set, all of it in one pass, some of it audited."""
 
 import logging
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,16 @@ import torch
 from jaxtyping import Bool, Int, Num, Shaped
 from torch import Tensor
 
-from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.check import seed as checked_seed
+from mnemoscope.base.check import whole_number
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.measure.auditing import audit
-from mnemoscope.measure.conditional import Conditional, at_condition, audit_each, groups
+from mnemoscope.measure.conditional import Conditional, at_condition, audit_among, groups
+from mnemoscope.measure.options import AuditOptions, AuditRun
 from mnemoscope.measure.parts import Interrupted, Parts
 from mnemoscope.measure.screening.drift import Drift, drift
 from mnemoscope.measure.screening.estimate import whole_set_rate
@@ -34,9 +35,16 @@ from mnemoscope.measure.screening.ranking import (
     order_of,
     ranks,
 )
-from mnemoscope.measure.screening.screen import SAMPLE, SCREEN, SUSPICIOUS, Screen
 from mnemoscope.measure.whole_set import check_whole_set, parts
 from mnemoscope.results.audit import Audit
+from mnemoscope.results.screen import (
+    SAMPLE,
+    SCREEN,
+    SUSPICIOUS,
+    Screen,
+    ScreenSummary,
+    Selected,
+)
 
 BLOCK = 2**14
 """Examples of the pass that are measured at once: what Ctrl-C can cost."""
@@ -44,24 +52,39 @@ BLOCK = 2**14
 SOME = 100
 """Examples audited of the sample, and of the most suspicious ones."""
 
-OWN = ("X", "among", "conditions", "seed", "unit", "checkpoint", "on_progress")
-"""Options of `audit` that a screening sets itself."""
-
 _log = logging.getLogger("mnemoscope")
 
 
+@dataclass(frozen=True)
+class ScreenOptions:
+    """What a screening audits.
+
+    Attributes:
+        sample: Examples in the random sample; all of them where there are no more.
+        suspicious: The number of most suspicious examples to audit, of exact duplicates only one.
+        audit: What is tried in both audits.
+
+    Raises:
+        MnemoscopeError: a field is out of range.
+    """
+
+    sample: int = SOME
+    suspicious: int = SOME
+    audit: AuditOptions = field(default_factory=AuditOptions)
+
+    def __post_init__(self) -> None:
+        whole_number("sample", self.sample, least=1)
+        whole_number("suspicious", self.suspicious, least=1)
+
+
 def screen(
-    f: Stage | SelfMap | Conditional,
+    f: Stage | SelfMap,
     X: Num[Tensor, "n *shape"],
+    options: ScreenOptions | None = None,
     *,
-    conditions: Shaped[Tensor, "n *condition"] | None = None,
-    sample: int = SOME,
-    suspicious: int = SOME,
+    held_out: Num[Tensor, "h *shape"] | None = None,
     seed: int = 0,
-    unit: float | None = None,
-    options: Mapping[str, Any] | None = None,
-    checkpoints: str | os.PathLike[str] | None = None,
-    on_progress: Callable[[str], object] | None = None,
+    run: AuditRun | None = None,
 ) -> Screen:
     """Finds out what a map has memorized of a training set that is too large to be audited whole.
 
@@ -79,16 +102,12 @@ def screen(
     Args:
         f: The network, a `SelfMap` or any callable that acts on a batch.
         X: `(n, *shape)`, all training examples, of any dtype.
-        conditions: `(n, *condition)`, what each example is reproduced with, as `audit` takes them.
-        sample: Examples in the random sample; all of them where there are no more.
-        suspicious: The number of most suspicious examples to audit, of exact duplicates only one.
+        options: How many examples are audited, and what is tried.
+        held_out: `(h, *shape)`, data not trained on, used in the audit of the sample only.
         seed: Random seed of the sample and of both audits.
-        unit: The scale of the data (default: the map's, else that of all of `X`).
-        options: Keyword arguments of both audits, such as `starts` and `trials`; `held_out` is used
-            in that of the sample only.
-        checkpoints: A folder. What is finished is written to files in it on Ctrl-C and about every
-            minute; where they exist, this very screening goes on from them.
-        on_progress: Called with a few words before each part of the work.
+        run: How the screening is carried out. Its checkpoint is a folder: what is finished is
+            written to files in it on Ctrl-C and about every minute; where they exist, this very
+            screening continues from them.
 
     Raises:
         MnemoscopeError: `X` is no batch of states of the map or has NaN or infinity, the map makes
@@ -99,74 +118,114 @@ def screen(
     Example:
         >>> import torch, mnemoscope as mn
         >>> X = torch.rand(300, 4, generator=torch.Generator().manual_seed(0))
-        >>> some = {"starts": 20, "trials": 1}
-        >>> found = mn.screen(lambda z: z / 2, X, sample=10, suspicious=5, options=some)
-        >>> found.rates["stored"]["count"], len(found.table)
+        >>> some = mn.ScreenOptions(10, 5, mn.AuditOptions(starts=20, trials=1))
+        >>> found = mn.screen(lambda z: z / 2, X, some)
+        >>> found.rates["stored"].count, len(found.table)
         (0, 300)
     """
     begun = time.perf_counter()
-    tell = on_progress or (lambda _: None)
-    X = torch.as_tensor(given_examples(X)).detach()
-    given = _checked_options(sample, suspicious, seed, options)
-    asked = f
-    every, f = _maps(f, X, conditions, unit)
+    options, X = options or ScreenOptions(), torch.as_tensor(given_examples(X)).detach()
+    f = as_self_map(f, X.shape[1:])
+    check_whole_set(f, X)
+    f = _in_unit(f, X, options)
+
+    def audit_rows(rows: Tensor, fresh: bool, own: AuditRun) -> Audit:
+        part = X[rows.to(X.device)]
+        return audit(
+            f,
+            part,
+            options.audit,
+            held_out=held_out if fresh else None,
+            seed=seed,
+            run=replace(own, among=X),
+        )
+
+    every = [(f, torch.arange(len(X)))]
+    return _screen(_Screening(every, X, options, seed, run or AuditRun(), audit_rows), begun)
+
+
+def screen_conditional(
+    f: Conditional,
+    X: Num[Tensor, "n *shape"],
+    conditions: Shaped[Tensor, "n *condition"],
+    options: ScreenOptions | None = None,
+    *,
+    held_out: tuple[Tensor, Tensor] | None = None,
+    seed: int = 0,
+    run: AuditRun | None = None,
+) -> Screen:
+    """Screens a map of states and conditions, as `screen`.
+
+    Args:
+        f: The map `f(z, c)`.
+        X: `(n, *shape)`, all training examples.
+        conditions: `(n, *condition)`, what each is reproduced with, as `audit_conditional` takes.
+        options: How many examples are audited, and what is tried.
+        held_out: Data not trained on, and their conditions.
+        seed: Random seed.
+        run: How the screening is carried out.
+
+    Raises:
+        MnemoscopeError: as `screen` and `audit_conditional`.
+        Interrupted: as `screen`.
+    """
+    begun = time.perf_counter()
+    options, X = options or ScreenOptions(), torch.as_tensor(given_examples(X)).detach()
+    conditions = torch.as_tensor(conditions)
+    every = _maps(f, X, conditions, options)
+    unit = every[0][0].unit
+    audited = replace(options.audit, tolerances=replace(options.audit.tolerances, unit=unit))
+
+    def audit_rows(rows: Tensor, fresh: bool, own: AuditRun) -> Audit:
+        return audit_among(
+            f,
+            X[rows.to(X.device)],
+            conditions[rows.to(conditions.device)],
+            audited,
+            held_out=held_out if fresh else None,
+            seed=seed,
+            run=own,
+            among=(X, conditions),
+        )
+
+    return _screen(_Screening(every, X, options, seed, run or AuditRun(), audit_rows), begun)
+
+
+@dataclass(frozen=True)
+class _Screening:
+    """What is screened, and how some of its examples are audited."""
+
+    maps: list[tuple[SelfMap, Tensor]]
+    X: Tensor
+    options: ScreenOptions
+    seed: int
+    run: AuditRun
+    audit: Callable[[Tensor, bool, AuditRun], Audit]
+
+    def checkpoint(self, name: str) -> Path | None:
+        """The file of a part's checkpoint."""
+        folder = self.run.checkpoint
+        return None if folder is None else Path(folder) / f"{name}.safetensors"
+
+
+def _screen(work: _Screening, begun: float) -> Screen:
+    X, options, f = work.X, work.options, work.maps[0][0]
+    checked_seed(work.seed)
     with ExitStack() as stack:
-        for g, rows in every:
+        for g, rows in work.maps:
             stack.enter_context(g.evaluating())
             ends = rows[[0, len(rows) // 2, len(rows) - 1]]
             check_map(g, X[ends.to(X.device)], finite=False)
         cost = plan(f, X)
         _log.info("%s", cost)
-        tell(str(cost))
-        kept_in = None if checkpoints is None else Path(checkpoints) / "pass.safetensors"
-        passed = Parts.of_map(kept_in, f, X, {})
-        found, taken = _pass_over(every, X, cost.batch_size, passed)
+        work.run.on_progress(str(cost))
+        passed = Parts.of_map(work.checkpoint("pass"), f, X, {})
+        found, taken = _pass_over(work.maps, X, cost.batch_size, passed)
     order = order_of(found)
-    some = drawn(len(X), sample, seed)
-    most = first_distinct(f, X, order, suspicious)
-    name = given.pop("name", None)
-    held_out = given.pop("held_out", None)
-    fresh_conditions = given.pop("held_out_conditions", None)
-    words = "a random sample of", "the most suspicious, selected:"
-    audits: list[Audit] = []
-    missing: list[str] = []
-    for rows, what, fresh, folder in zip(
-        (some, most), words, (held_out, None), (SAMPLE, SUSPICIOUS), strict=True
-    ):
-        what = f"{what} {len(rows):,} of {len(X):,} examples"
-        if missing:
-            missing.append(f"audit of {what}")
-            continue
-        tell(f"audit: {what}")
-        source = {**(given.get("source") or {}), "rows": rows.tolist(), "of": len(X)}
-        try:
-            options = {
-                **given, "source": source, "seed": seed, "on_progress": on_progress,
-                "checkpoint": None
-                if checkpoints is None
-                else Path(checkpoints) / f"{folder}.safetensors",
-                "name": f"{name or _name(f)}: {what}",
-            }  # fmt: skip
-            part = X[rows.to(X.device)]
-            if conditions is None:
-                audits.append(audit(f, part, among=X, held_out=fresh, **options))
-                continue
-            audits.append(
-                audit_each(
-                    audit, asked, part, conditions[rows.to(conditions.device)],
-                    (fresh, fresh_conditions if fresh is not None else None),
-                    {**options, "unit": f.unit}, among=(X, conditions),
-                )
-            )  # fmt: skip
-        except Interrupted as stop:
-            audits.append(stop.result)
-            missing += [f"{part} ({folder})" for part in stop.result.summary["partial"]]
-        except KeyboardInterrupt:
-            passed.save()
-            missing.append(f"audit of {what}")
-    table = _table(found, order, (some, most), audits)
-    table = _with_disclosed(f, X, table, audits)
-    selected = {"examples": len(most), **(_counts(audits[1]) if audits[1:] else {})}
+    some = drawn(len(X), options.sample, work.seed)
+    most = first_distinct(f, X, order, options.suspicious)
+    audits, missing = _audits(work, (some, most), passed)
+    table = _with_disclosed(f, X, _table(found, order, (some, most), audits), audits)
     result = Screen(
         table=table,
         sample=audits[0] if audits else None,
@@ -175,44 +234,82 @@ def screen(
             key: whole_set_rate(count, len(audits[0].examples), len(X))
             for key, count in (_counts(audits[0]) if audits else {}).items()
         },
-        summary={
-            "examples": len(X),
-            "sample": len(some),
-            "suspicious": selected,
-            "disclosed": table["index"].filter(table["disclosed"].fill_null(value=False)).to_list(),
-            "unit": f.unit,
-            "seed": seed,
-            "plan": asdict(cost),
-            "partial": missing or None,
-            "pass_seconds": taken,
-            "seconds": passed.seconds + time.perf_counter() - begun,
-        },
+        summary=ScreenSummary(
+            examples=len(X),
+            sample=len(some),
+            suspicious=Selected(examples=len(most), **(_counts(audits[1]) if audits[1:] else {})),
+            disclosed=tuple(table["index"].filter(table["disclosed"].fill_null(value=False))),
+            unit=f.unit,
+            seed=work.seed,
+            plan=asdict(cost),
+            partial=tuple(missing),
+            pass_seconds=taken,
+            seconds=passed.seconds + time.perf_counter() - begun,
+        ),
     )
     if missing:
         raise Interrupted(result)
     return result
 
 
-def _maps(
-    f: Any, X: Tensor, conditions: Tensor | None, unit: float | None
-) -> tuple[list[tuple[SelfMap, Tensor]], SelfMap]:
-    """The map of each condition with the indices of its examples, and the first of these maps.
+def _audits(
+    work: _Screening, chosen: tuple[Tensor, Tensor], passed: Parts
+) -> tuple[list[Audit], list[str]]:
+    """The audits of the sample and of the most suspicious examples, and what Ctrl-C left out."""
+    n, run = len(work.X), work.run
+    name = run.name or _name(work.maps[0][0])
+    audits: list[Audit] = []
+    missing: list[str] = []
+    for rows, words, folder in (
+        (chosen[0], "a random sample of", SAMPLE),
+        (chosen[1], "the most suspicious, selected:", SUSPICIOUS),
+    ):
+        what = f"{words} {len(rows):,} of {n:,} examples"
+        if missing:
+            missing.append(f"audit of {what}")
+            continue
+        run.on_progress(f"audit: {what}")
+        own = replace(
+            run,
+            source={**(run.source or {}), "rows": rows.tolist(), "of": n},
+            checkpoint=work.checkpoint(folder),
+            name=f"{name}: {what}",
+        )
+        try:
+            audits.append(work.audit(rows, folder == SAMPLE, own))
+        except Interrupted as stop:
+            audits.append(stop.result)
+            missing += [f"{part} ({folder})" for part in stop.result.summary.partial]
+        except KeyboardInterrupt:
+            passed.save()
+            missing.append(f"audit of {what}")
+    return audits, missing
 
-    Without conditions it is one map, of all examples.
-    """
-    if conditions is None:
-        f = as_self_map(f, X.shape[1:])
-        check_whole_set(f, X)
-        f = in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
-        return [(f, torch.arange(len(X)))], f
-    scale, maps = unit, []
-    for group in groups(torch.as_tensor(conditions), len(X), "conditions"):
+
+def _in_unit(f: SelfMap, X: Tensor, options: ScreenOptions) -> SelfMap:
+    unit = options.audit.tolerances.unit
+    if isinstance(unit, str):
+        raise MnemoscopeError(
+            f"unit={unit!r} in a screening",
+            expected="one unit for all entries of a state",
+            todo="pass a number",
+            field="unit",
+        )
+    return in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
+
+
+def _maps(
+    f: Conditional, X: Tensor, conditions: Tensor, options: ScreenOptions
+) -> list[tuple[SelfMap, Tensor]]:
+    """The map of each condition with the indices of its examples."""
+    maps: list[tuple[SelfMap, Tensor]] = []
+    for group in groups(conditions, len(X), "conditions"):
         g = as_self_map(at_condition(f, group.condition), X.shape[1:])
-        if scale is None:
+        if not maps:
             check_whole_set(g, X)
-            scale = in_unit_of_data(g, X).unit
+        scale = maps[0][0].unit if maps else _in_unit(g, X, options).unit
         maps.append((g.with_unit(scale), group.rows))
-    return maps, maps[0][0]
+    return maps
 
 
 def _pass_over(
@@ -240,7 +337,7 @@ def _pass_over(
         raise MnemoscopeError(
             f"a map that makes NaN or infinity of example {broken}",
             expected="finite outputs at every example",
-            todo="mend the network's weights, or leave out that example",
+            todo="repair the network's weights, or leave out that example",
         )
     return whole, kept.seconds + time.perf_counter() - begun
 
@@ -294,7 +391,7 @@ def _with_disclosed(
         return table
     states = torch.cat([f.batch(result.pictures["attractors"]) for result in audits])
     index, distance = nearest_among(states, X)
-    within = audits[0].summary["match_tol"] * f.unit
+    within = audits[0].summary.match_tol * f.unit
     reached = _mask(len(X), index[distance <= within].cpu()).tolist()
     shown = pl.Series("reached", reached, dtype=pl.Boolean)
     return table.with_columns(
@@ -320,25 +417,3 @@ def _mask(n: int, rows: Int[Tensor, " r"]) -> Bool[Tensor, " n"]:
 
 def _name(f: SelfMap) -> str:
     return type(f.modules[0]).__name__ if f.modules else "a map"
-
-
-def _checked_options(
-    sample: int, suspicious: int, seed: int, options: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The options of both audits.
-
-    Raises:
-        MnemoscopeError: a number is out of range, or an option is one that a screening sets itself.
-    """
-    whole_number("sample", sample, least=1)
-    whole_number("suspicious", suspicious, least=1)
-    whole_number("seed", seed, least=0, most=LARGEST_SEED)
-    given = dict(options or {})
-    for name in OWN:
-        if name in given:
-            raise MnemoscopeError(
-                f"options={{{name!r}: ...}}",
-                expected="options of mn.audit that a screening does not set itself",
-                todo=f"pass {name}= to mn.screen" if name in ("seed", "unit") else "omit it",
-            )
-    return given

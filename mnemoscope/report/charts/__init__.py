@@ -10,7 +10,7 @@ from mnemoscope.report.charts.recall import recall_chart, recall_panels
 from mnemoscope.report.charts.rows import known
 from mnemoscope.report.charts.spectrum import spectrum_chart
 from mnemoscope.report.charts.training import loss_points, training_chart
-from mnemoscope.report.threshold import interpolation_threshold
+from mnemoscope.report.key_figures import interpolation_threshold
 from mnemoscope.results.audit import Audit
 
 __all__ = [
@@ -34,8 +34,8 @@ def audit_charts(audit: Audit) -> dict[str, ChartType]:
         charts["recall"] = recall_chart(audit.curves)
     if audit.starts.filter(pl.col("starts") > 0).height:
         charts["basins"] = basins_chart(audit.starts)
-    if known(audit.plane, "u", "v").height and audit.summary.get("plane"):
-        charts["plane"] = plane_chart(audit.plane, audit.attractors, audit.summary["plane"])
+    if known(audit.plane, "u", "v").height and audit.summary.plane:
+        charts["plane"] = plane_chart(audit.plane, audit.attractors, audit.summary.plane)
     if audit.roc.height:
         charts["membership"] = roc_chart(audit.roc)
     if loss_points(audit.history).height:

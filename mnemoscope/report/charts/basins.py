@@ -4,9 +4,9 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
+from mnemoscope.base.stats import Rate
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
-from mnemoscope.report.rates import rate_of_count
 from mnemoscope.report.words import OUTCOMES, start_name
 
 OUTCOME_COLOURS: dict[str, str] = {
@@ -32,10 +32,9 @@ def basins_chart(starts: pl.DataFrame, *, width: int = 620) -> ChartType:
     for row in tried.iter_rows(named=True):
         begin = 0
         for place, (column, label) in enumerate(OUTCOMES.items()):
-            # Audits of earlier versions lack some.
-            count = row.get(column) or 0
-            rate = rate_of_count(count, row["starts"])
-            if count and rate is not None:
+            count = row[column]
+            rate = Rate.of(count, row["starts"])
+            if count:
                 pieces.append(
                     {
                         "kind": start_name(row["kind"]),
@@ -45,14 +44,13 @@ def basins_chart(starts: pl.DataFrame, *, width: int = 620) -> ChartType:
                         "starts": row["starts"],
                         "begin": begin / row["starts"],
                         "end": (begin + count) / row["starts"],
-                        "share": rate.value,
+                        "share": rate.rate,
                         "low": rate.low,
                         "high": rate.high,
                     }
                 )
             begin += count
-    there = [column for column in OUTCOMES if column in tried.columns]
-    seen = [column for column in there if tried[column].fill_null(0).sum() > 0]
+    seen = [column for column in OUTCOMES if tried[column].sum() > 0]
     chart = (
         alt.Chart(chart_data(pl.DataFrame(pieces, infer_schema_length=None), 5))
         .mark_bar(height=20)

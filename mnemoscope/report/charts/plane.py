@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
 
 import altair as alt
 import polars as pl
@@ -19,6 +18,7 @@ from mnemoscope.report.charts.theme import (
     SPURIOUS_SHADES,
     theme,
 )
+from mnemoscope.results.summary import Plane
 
 NOWHERE = "no attractor"
 MOST_PIECES = 12_000
@@ -28,7 +28,7 @@ MOST_PIECES = 12_000
 def plane_chart(
     plane: pl.DataFrame,
     attractors: pl.DataFrame,
-    corners: dict[str, Any],
+    corners: Plane,
     *,
     width: int = 500,
 ) -> ChartType:
@@ -37,10 +37,10 @@ def plane_chart(
     Args:
         plane: `Audit.plane`, a row for each point of a grid.
         attractors: `Audit.attractors`, which tells whose attractor an id is.
-        corners: `Audit.summary["plane"]`: `examples` (three indices) and their `points`.
+        corners: `Audit.summary.plane`.
         width: In pixels; the height keeps both coordinates to one scale.
     """
-    labels = basin_labels(plane, attractors, corners["examples"])
+    labels = basin_labels(plane, attractors, corners.examples)
     grid = known(plane, "u", "v")
     pieces = _pieces(grid, labels)
     left, right = _ends(pieces, "u", "w")
@@ -83,7 +83,7 @@ def plane_chart(
     marks = pl.DataFrame(
         [
             {"u": float(u), "v": float(v), "example": f"example {index}"}
-            for index, (u, v) in zip(corners["examples"], corners["points"], strict=True)
+            for index, (u, v) in zip(corners.examples, corners.points, strict=True)
         ]
     )
     base = alt.Chart(chart_data(marks)).encode(x=x, y=y)

@@ -13,10 +13,10 @@ from altair.typing import ChartType
 from markupsafe import Markup
 
 from mnemoscope.base.files import replacing
+from mnemoscope.base.stats import Estimate
 from mnemoscope.base.text import number, percent, pretty
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
 from mnemoscope.report.page import Figure
-from mnemoscope.report.rates import Rate
 from mnemoscope.report.sweep.binning import binned_tables, in_bins
 from mnemoscope.report.sweep.charts import curve_name, fit, has_charts, pair_name
 from mnemoscope.report.sweep.curves import MOST_BANDS, curves
@@ -235,7 +235,7 @@ def _overall(tables: SweepTables) -> list[dict[str, Any]]:
     for name, share in tables.shares.items():
         row = rated(tables.overall, name).row(0, named=True)
         if row["runs"]:
-            rate = Rate(row["rate"], row["low"], row["high"])
+            rate = Estimate(row["rate"], row["low"], row["high"])
             told.append({"name": name, "words": share.words, "rate": rate, "runs": row["runs"],
                          "colour": share.colour})  # fmt: skip
     return told

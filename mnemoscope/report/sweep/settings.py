@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from mnemoscope.base.files import replacing
+from mnemoscope.base.stats import Estimate
 from mnemoscope.base.text import number
-from mnemoscope.report.rates import Rate
 from mnemoscope.report.sweep.factors import Factor
 from mnemoscope.report.sweep.marks import ENOUGH, estimated, labelled
 from mnemoscope.report.sweep.measured import Number, Quantity
@@ -193,5 +193,5 @@ def _cell(row: Mapping[str, Any], one: Quantity) -> Cell | None:
         known = row["low"] is not None
         interval = f"{number(row['low'])} to {number(row['high'])}" if known else ""
         return Cell(number(row["rate"]), interval, row["runs"], few)
-    rate = Rate(row["rate"], row["low"], row["high"])
+    rate = Estimate(row["rate"], row["low"], row["high"])
     return Cell(rate.text, rate.interval, row["runs"], few)

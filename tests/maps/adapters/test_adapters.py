@@ -77,8 +77,10 @@ def test_batches_keep_within_the_bounds_of_an_exported_program(
     assert str(f.stages[0].fixed_batch) == sizes
     for n in (1, 2, 6, 20, 70):
         assert torch.allclose(f(states(n, (6,))), net(states(n, (6,))), atol=1e-6)
-    audit = mn.audit(f, states(3, (6,)), starts=10, trials=1, max_steps=20, certificates=0)
-    assert audit.summary["examples"] == 3
+    audit = mn.audit(
+        f, states(3, (6,)), mn.AuditOptions.of(max_steps=20, certificates=0), starts=10, trials=1
+    )
+    assert audit.summary.examples == 3
     with pytest.raises(mn.MnemoscopeError, match=f"exported for: {sizes}"):
         load_map(tmp_path / "m.pt2", fixed_batch=other)
     g = load_map(tmp_path / "m.pt2", fixed_batch=example)

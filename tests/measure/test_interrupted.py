@@ -72,7 +72,7 @@ HELD_OUT = torch.rand(12, 5, generator=torch.Generator().manual_seed(1))
 
 @pytest.fixture(scope="module")
 def whole():
-    return mn.audit(network(), X, held_out=HELD_OUT, **SOME)
+    return mn.audit(network(), X, mn.AuditOptions.of(**SOME), held_out=HELD_OUT)
 
 
 @pytest.mark.parametrize("part", PARTS[1:])
@@ -80,33 +80,51 @@ def test_the_same_audit_goes_on_to_the_same_result(part, tmp_path, whole):
     checkpoint = tmp_path / "audit.safetensors"
     f, told = stopping(part)
     with pytest.raises(Interrupted) as caught:
-        mn.audit(f, X, held_out=HELD_OUT, checkpoint=checkpoint, on_progress=told, **SOME)
+        mn.audit(
+            f,
+            X,
+            mn.AuditOptions.of(**SOME),
+            held_out=HELD_OUT,
+            run=mn.AuditRun(checkpoint=checkpoint, on_progress=told),
+        )
     partial = caught.value.result
-    missing = partial.summary["partial"]
+    missing = partial.summary.partial
     assert missing[-1] == "controls"
     assert partial.verdict.startswith(f"Partial audit, interrupted before: {', '.join(missing)}. ")
     # What was measured before is in it.
     for column in ("residual", "spectral_radius", "stored", "upper"):
         assert partial.examples[column].equals(whole.examples[column]), column
-    assert partial.summary["stored"] == whole.summary["stored"]
+    assert partial.summary.stored == whole.summary.stored
     assert partial.save(tmp_path / "audit").exists()
-    assert mn.results.Audit.load(tmp_path / "audit").summary["partial"] == missing
+    assert mn.results.Audit.load(tmp_path / "audit").summary.partial == missing
     assert mn.write_report(partial, tmp_path / "report.html").stat().st_size > 1000
 
-    result = mn.audit(network(), X, held_out=HELD_OUT, checkpoint=checkpoint, **SOME)
+    result = mn.audit(
+        network(),
+        X,
+        mn.AuditOptions.of(**SOME),
+        held_out=HELD_OUT,
+        run=mn.AuditRun(checkpoint=checkpoint),
+    )
     same(result, whole)
-    assert result.summary["partial"] is None
+    assert result.summary.partial == ()
 
 
 def test_finished_parts_are_not_measured_again(tmp_path):
     checkpoint = tmp_path / "audit.safetensors"
     f, told = stopping("controls")
     with pytest.raises(Interrupted):
-        mn.audit(f, X, checkpoint=checkpoint, on_progress=told, **SOME)
+        mn.audit(
+            f,
+            X,
+            mn.AuditOptions.of(**SOME),
+            run=mn.AuditRun(checkpoint=checkpoint, on_progress=told),
+        )
     evaluated = {}
-    for name, options in (("again", {"checkpoint": checkpoint}), ("anew", {})):
+    for name, kept in (("again", checkpoint), ("anew", None)):
         counted = Attention()
-        mn.audit(mn.SelfMap(counted, shape=(5,)), X, **options, **SOME)
+        f = mn.SelfMap(counted, shape=(5,))
+        mn.audit(f, X, mn.AuditOptions.of(**SOME), run=mn.AuditRun(checkpoint=kept))
         evaluated[name] = counted.states
     assert evaluated["again"] < evaluated["anew"] / 2, evaluated
 
@@ -114,7 +132,12 @@ def test_finished_parts_are_not_measured_again(tmp_path):
 def test_before_anything_is_finished_there_is_no_result(tmp_path):
     f, told = stopping("the examples")
     with pytest.raises(KeyboardInterrupt) as caught:
-        mn.audit(f, X, checkpoint=tmp_path / "a.safetensors", on_progress=told, **SOME)
+        mn.audit(
+            f,
+            X,
+            mn.AuditOptions.of(**SOME),
+            run=mn.AuditRun(checkpoint=tmp_path / "a.safetensors", on_progress=told),
+        )
     assert not isinstance(caught.value, Interrupted)
     assert not list(tmp_path.iterdir())
 
@@ -127,18 +150,23 @@ def test_between_two_parts_what_is_finished_is_kept(tmp_path, monkeypatch):
 
     monkeypatch.setattr(auditing, "disclose", disclose)
     with pytest.raises(KeyboardInterrupt):
-        mn.audit(network(), X, checkpoint=checkpoint, **SOME)
+        mn.audit(network(), X, mn.AuditOptions.of(**SOME), run=mn.AuditRun(checkpoint=checkpoint))
     monkeypatch.undo()
     begun: list[str] = []
-    mn.audit(network(), X, checkpoint=checkpoint, on_progress=begun.append, **SOME)
+    mn.audit(
+        network(),
+        X,
+        mn.AuditOptions.of(**SOME),
+        run=mn.AuditRun(checkpoint=checkpoint, on_progress=begun.append),
+    )
     assert begun[0] == "pictures of orbits"
 
 
 def test_without_a_checkpoint_the_partial_result_is_there_too():
     f, told = stopping("orbits from noise")
     with pytest.raises(Interrupted) as caught:
-        mn.audit(f, X, on_progress=told, **SOME)
-    assert caught.value.result.summary["unsettled"]["total"] == 0
+        mn.audit(f, X, mn.AuditOptions.of(**SOME), run=mn.AuditRun(on_progress=told))
+    assert caught.value.result.summary.unsettled.total == 0
 
 
 def test_of_many_examples_those_measured_are_reported(tmp_path, monkeypatch, whole):
@@ -154,14 +182,26 @@ def test_of_many_examples_those_measured_are_reported(tmp_path, monkeypatch, who
 
     checkpoint = tmp_path / "audit.safetensors"
     with pytest.raises(Interrupted) as caught:
-        mn.audit(f, X, held_out=HELD_OUT, checkpoint=checkpoint, on_progress=at_third, **SOME)
+        mn.audit(
+            f,
+            X,
+            mn.AuditOptions.of(**SOME),
+            held_out=HELD_OUT,
+            run=mn.AuditRun(checkpoint=checkpoint, on_progress=at_third),
+        )
     partial = caught.value.result
     assert len(partial.examples) == 10
-    assert partial.summary["among"] == 12
-    assert partial.summary["partial"][0] == "some of the examples"
+    assert partial.summary.among == 12
+    assert partial.summary.partial[0] == "some of the examples"
     assert "These are 10 of 12 training examples" in partial.verdict
     # In blocks or at once: the same.
-    result = mn.audit(network(), X, held_out=HELD_OUT, checkpoint=checkpoint, **SOME)
+    result = mn.audit(
+        network(),
+        X,
+        mn.AuditOptions.of(**SOME),
+        held_out=HELD_OUT,
+        run=mn.AuditRun(checkpoint=checkpoint),
+    )
     for column in ("stored", "attractor", "disclosed", "contractive"):
         assert result.examples[column].equals(whole.examples[column]), column
     assert result.spectra["example"].to_list() == whole.spectra["example"].to_list()
@@ -180,10 +220,15 @@ def test_a_checkpoint_of_another_audit_is_refused(changed, told, tmp_path):
     checkpoint = tmp_path / "audit.safetensors"
     f, stop = stopping("controls")
     with pytest.raises(Interrupted):
-        mn.audit(f, X, checkpoint=checkpoint, on_progress=stop, **SOME)
-    given = {"f": network(), "X": X, **SOME, **changed}
+        mn.audit(
+            f,
+            X,
+            mn.AuditOptions.of(**SOME),
+            run=mn.AuditRun(checkpoint=checkpoint, on_progress=stop),
+        )
+    given = {"f": network(), "X": X, "options": mn.AuditOptions.of(**SOME), **changed}
     with pytest.raises(OtherCheckpointError, match=told):
-        mn.audit(**given, checkpoint=checkpoint)
+        mn.audit(**given, run=mn.AuditRun(checkpoint=checkpoint))
     assert checkpoint.exists()
 
 
@@ -192,7 +237,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(content, tmp_path):
     checkpoint = tmp_path / "audit.safetensors"
     checkpoint.write_bytes(content)
     with pytest.raises(mn.MnemoscopeError, match="cannot be read as a checkpoint"):
-        mn.audit(network(), X, checkpoint=checkpoint, **SOME)
+        mn.audit(network(), X, mn.AuditOptions.of(**SOME), run=mn.AuditRun(checkpoint=checkpoint))
     assert checkpoint.read_bytes() == content
 
 
@@ -201,7 +246,12 @@ def test_a_checkpoint_of_a_training_is_no_checkpoint_of_an_audit(tmp_path):
 
     write_checkpoint(tmp_path / "c.safetensors", {"identity": {}})
     with pytest.raises(mn.MnemoscopeError, match="its format is 'mnemoscope-checkpoint"):
-        mn.audit(network(), X, checkpoint=tmp_path / "c.safetensors", **SOME)
+        mn.audit(
+            network(),
+            X,
+            mn.AuditOptions.of(**SOME),
+            run=mn.AuditRun(checkpoint=tmp_path / "c.safetensors"),
+        )
 
 
 def test_a_part_is_written_when_a_checkpoint_is_due(tmp_path, monkeypatch):
@@ -243,25 +293,27 @@ def test_an_audit_planned_for_a_time_goes_on_with_its_plan(tmp_path):
         told(part)
 
     with pytest.raises(Interrupted) as caught:
-        mn.measure.audit_within(f, X, effort, checkpoint=checkpoint, on_progress=last)
-    planned = caught.value.result.summary["planned"]
-    assert planned["left_out"] == []
-    assert "controls" in caught.value.result.summary["partial"]
+        mn.measure.audit_within(
+            f, X, effort, run=mn.AuditRun(checkpoint=checkpoint, on_progress=last)
+        )
+    planned = caught.value.result.summary.planned
+    assert planned.left_out == ()
+    assert "controls" in caught.value.result.summary.partial
     again: list[str] = []
     result = mn.measure.audit_within(
-        network(), X, effort, checkpoint=checkpoint, on_progress=again.append
+        network(), X, effort, run=mn.AuditRun(checkpoint=checkpoint, on_progress=again.append)
     )
     assert "a timed pilot" in pilots
     assert "a timed pilot" not in again
-    assert result.summary["planned"]["predicted_seconds"] == planned["predicted_seconds"]
-    assert result.summary["planned"]["seconds"] > planned["seconds"]
-    assert result.summary["partial"] is None
+    assert result.summary.planned.predicted_seconds == planned.predicted_seconds
+    assert result.summary.planned.seconds > planned.seconds
+    assert result.summary.partial == ()
 
 
 @pytest.mark.parametrize("audit", ["a random sample", "the most suspicious"])
 @pytest.mark.parametrize("part", ["the examples", "controls"])
 def test_a_screening_goes_on(audit, part, tmp_path):
-    some = {"sample": 6, "suspicious": 4, "options": SOME}
+    some = mn.ScreenOptions(sample=6, suspicious=4, audit=mn.AuditOptions.of(**SOME))
     whole = mn.screen(network(), X, **some)
     f, told = stopping("now")
     here = []
@@ -273,9 +325,9 @@ def test_a_screening_goes_on(audit, part, tmp_path):
             told("now")
 
     with pytest.raises(Interrupted) as caught:
-        mn.screen(f, X, **some, checkpoints=tmp_path / "c", on_progress=at)
+        mn.screen(f, X, some, run=mn.AuditRun(checkpoint=tmp_path / "c", on_progress=at))
     partial = caught.value.result
-    missing = partial.summary["partial"]
+    missing = partial.summary.partial
     assert partial.lines()[0].startswith("partial, interrupted before: ")
     assert partial.table["drift"].equals(whole.table["drift"])
     first = audit == "a random sample"
@@ -284,8 +336,8 @@ def test_a_screening_goes_on(audit, part, tmp_path):
     assert len(missing) == (2 if first else 1)
     back = mn.measure.Screen.load(partial.save(tmp_path / "screen"))
     assert back.lines() == partial.lines()
-    result = mn.screen(network(), X, **some, checkpoints=tmp_path / "c")
-    assert result.summary["partial"] is None
+    result = mn.screen(network(), X, some, run=mn.AuditRun(checkpoint=tmp_path / "c"))
+    assert result.summary.partial == ()
     assert result.table.equals(whole.table)
     assert result.rates == whole.rates
     assert result.lines() == whole.lines()
@@ -302,10 +354,13 @@ def test_a_pass_goes_on_where_it_was(tmp_path, monkeypatch):
         return drift(f, part, size)
 
     monkeypatch.setattr(screen_map, "_drift", third)
-    some = {"sample": 3, "suspicious": 3, "options": SOME, "checkpoints": tmp_path}
+    some = {
+        "options": mn.ScreenOptions(sample=3, suspicious=3, audit=mn.AuditOptions.of(**SOME)),
+        "run": mn.AuditRun(checkpoint=tmp_path),
+    }
     with pytest.raises(KeyboardInterrupt):
         mn.screen(network(), X, **some)
     seen.append(0)
     result = mn.screen(network(), X, **some)
     assert seen == [4, 4, 4, 0, 4]
-    assert result.summary["partial"] is None
+    assert result.summary.partial == ()

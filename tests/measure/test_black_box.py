@@ -16,13 +16,15 @@ def both(trained, digits):
             return trained(torch.from_numpy(z)).numpy()
 
     black = mn.SelfMap(mn.BlackBox(evaluate), shape=(1, 8, 8))
-    return mn.audit(trained, digits, **BRIEF), mn.audit(black, digits, **BRIEF)
+    return mn.audit(trained, digits, mn.AuditOptions.of(**BRIEF)), mn.audit(
+        black, digits, mn.AuditOptions.of(**BRIEF)
+    )
 
 
 def test_the_verdict_is_the_same(both):
     white, black = both
     assert white.verdict == black.verdict
-    assert (white.summary["black_box"], black.summary["black_box"]) == (False, True)
+    assert (white.summary.black_box, black.summary.black_box) == (False, True)
 
 
 def test_what_is_stored_and_recalled_is_the_same(both):
@@ -50,9 +52,9 @@ def test_what_needs_derivatives_is_told_to_be_missing(both):
     _, black = both
     assert black.examples["operator_norm"].null_count() == black.examples.height
     assert black.examples["certified_radius"].null_count() == black.examples.height
-    assert black.summary["contractive_in_norm"] is None
-    assert black.summary["certified"] is None
-    assert black.summary["controls"]["untrained"]["why_not"]
+    assert black.summary.contractive_in_norm is None
+    assert black.summary.certified is None
+    assert black.summary.controls.untrained_missing
     assert black.spectra["real"].null_count() == black.spectra.height
 
 

@@ -1,4 +1,3 @@
-import json
 import warnings
 
 import numpy as np
@@ -14,8 +13,11 @@ from mnemoscope.measure.membership import (
     RATES,
     DistributionWarning,
     _corners,
+    measure_membership,
     membership,
 )
+from mnemoscope.measure.subject import Subject
+from mnemoscope.results.summary import Membership, Resolvable
 from mnemoscope.results.tables import MEMBERSHIP, ROC, SCORES
 
 
@@ -68,13 +70,15 @@ def test_the_baseline_is_best_where_no_other_is_better(found):
 
 
 def test_the_summary_is_json_with_every_figure(found):
-    summary = json.loads(json.dumps(found.summary(), allow_nan=False))
-    assert (summary["members"], summary["held_out"]) == (5, 40)
-    assert list(summary["scores"]) == list(found.separations)
-    for figures in summary["scores"].values():
+    summary = found.summary()
+    assert Membership.model_validate_json(summary.model_dump_json()) == summary
+    assert (summary.members, summary.held_out) == (5, 40)
+    assert list(summary.scores.known()) == list(found.separations)
+    for figures in summary.scores.known().values():
         for key in ("auc", *RATES):
-            assert figures[f"{key}_low"] <= figures[key] <= figures[f"{key}_high"]
-    assert summary["resolvable"] == {"tpr_1": False, "tpr_01": False}
+            assert getattr(figures, f"{key}_low") <= getattr(figures, key)
+            assert getattr(figures, key) <= getattr(figures, f"{key}_high")
+    assert summary.resolvable == Resolvable(tpr_1=False, tpr_01=False)
 
 
 def test_what_few_states_cannot_tell_is_told(found):
@@ -121,7 +125,7 @@ def test_held_out_data_of_another_distribution_are_told(trained, digits):
     with pytest.warns(DistributionWarning, match="differ in distribution"):
         found = membership(trained, unseen(40), dark, resamples=20)
     assert found.two_sample is not None
-    assert found.summary()["two_sample"]["differs"]
+    assert found.summary().two_sample.differs
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # At random: the file has the ten digits in turn, so every other one is even.
@@ -137,11 +141,10 @@ def test_held_out_states_that_are_examples_are_counted(trained, digits):
 
 
 def test_what_was_measured_at_the_examples_is_not_measured_again(trained, digits, found):
-    f = mn.SelfMap(trained)
-    _, examined = examine(
-        f, digits, Atlas.empty(f), match_tol=1e-2, spectrum_size=1, max_products=2000
-    )
-    again = membership(trained, digits, unseen(40), resamples=200, examined=examined)
+    options = mn.AuditOptions(spectrum_size=1)
+    subject = Subject.of(trained, digits, options, held_out=unseen(40), seed=0)
+    _, examined = examine(subject, Atlas.empty(subject.f))
+    again = measure_membership(subject, examined, resamples=200)
     assert again.separations == found.separations
 
 

@@ -15,7 +15,7 @@ BRIEF = {
 
 
 def audit(f, X):
-    return mn.audit(f, X, **BRIEF)
+    return mn.audit(f, X, mn.AuditOptions.of(**BRIEF))
 
 
 def test_contractive_is_decided_by_the_bound():
@@ -26,9 +26,9 @@ def test_contractive_is_decided_by_the_bound():
     assert found.examples["contractive"].to_list() == ["yes", "no", "undecided"]
     assert found.examples["upper"].to_list() == pytest.approx([0.5, 1.5, 1.0], abs=1e-9)
     assert max(found.examples["error_bound"]) < 1e-12
-    assert found.summary["contractive"]["count"] == 1
-    assert found.summary["contractive"]["total"] == 3
-    assert found.summary["undecided"] == 1
+    assert found.summary.contractive.count == 1
+    assert found.summary.contractive.total == 3
+    assert found.summary.undecided == 1
     assert parse_condition("undecided>0").holds(found.summary)
 
 
@@ -41,7 +41,7 @@ def test_what_is_nilpotent_contracts_however_long_it_takes(size):
     found = audit(f, torch.zeros(1, size, dtype=torch.float64))
     assert found.examples["contractive"].to_list() == ["yes"]
     assert found.examples["upper"][0] == pytest.approx(0, abs=1e-12)
-    assert found.summary["stored"]["count"] == 1
+    assert found.summary.stored.count == 1
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_a_map_without_derivatives_is_judged_by_its_interval(factor, decided):
     assert row["contractive"] == decided
     assert row["upper"] == row["spectral_radius_high"]
     assert row["error_bound"] is None
-    assert found.summary["undecided"] == int(decided == "undecided")
+    assert found.summary.undecided == int(decided == "undecided")

@@ -23,9 +23,9 @@ def numbers(audit):
     """All counts and rates of a summary."""
     summary = audit.summary
     names = ("stored", "disclosed", "contractive", "contractive_in_norm", "recalled", "unsettled")
-    counts = {name: (summary[name]["count"], summary[name]["total"]) for name in names}
+    counts = {name: (getattr(summary, name).count, getattr(summary, name).total) for name in names}
     whole = ("spurious", "cycles", "attractors", "indistinguishable")
-    return counts | {name: summary[name] for name in whole}
+    return counts | {name: getattr(summary, name) for name in whole}
 
 
 def moved(net, factor, shift):
@@ -37,11 +37,11 @@ def test_scale_and_shift_change_no_verdict_count_or_rate(trained, factor, shift)
     net, X = trained
     f = mn.SelfMap(lambda z: net(z), X.shape[1:], dtype=torch.float64)
     g = mn.SelfMap(moved(net, factor, shift), X.shape[1:], dtype=torch.float64)
-    plain = mn.audit(f, X, **OPTIONS)
-    other = mn.audit(g, factor * (X + shift), **OPTIONS)
+    plain = mn.audit(f, X, mn.AuditOptions.of(**OPTIONS))
+    other = mn.audit(g, factor * (X + shift), mn.AuditOptions.of(**OPTIONS))
     assert numbers(other) == numbers(plain)
     assert other.verdict == plain.verdict
-    assert other.summary["unit"] == pytest.approx(factor * plain.summary["unit"])
+    assert other.summary.unit == pytest.approx(factor * plain.summary.unit)
     for column in ("residual", "loss", "spectral_radius", "fixed_point_distance"):
         assert other.examples[column].to_list() == pytest.approx(
             plain.examples[column].to_list(), rel=1e-4, abs=1e-7
@@ -59,10 +59,10 @@ def test_networks_trained_by_another_loss_are_judged_by_their_residual():
         optimizer.zero_grad()
         torch.nn.functional.binary_cross_entropy(net(X), X).backward()
         optimizer.step()
-    audit = mn.audit(net, X, **OPTIONS)
+    audit = mn.audit(net, X, mn.AuditOptions.of(**OPTIONS))
     loss = float((net(X) - X).square().mean())
-    assert audit.summary["loss"] == pytest.approx(loss, rel=1e-3)
-    assert audit.summary["interpolated"] == (loss <= 1.01e-8)
+    assert audit.summary.loss == pytest.approx(loss, rel=1e-3)
+    assert audit.summary.interpolated == (loss <= 1.01e-8)
 
 
 def test_uneven_features_are_reported_and_may_have_units_of_their_own(caplog):
@@ -76,22 +76,22 @@ def test_uneven_features_are_reported_and_may_have_units_of_their_own(caplog):
 
     X = points * units
     with caplog.at_level(logging.WARNING, logger="mnemoscope"):
-        mn.audit(f, X, **OPTIONS)
+        mn.audit(f, X, mn.AuditOptions.of(**OPTIONS))
     assert "per-feature" in caplog.text
-    audit = mn.audit(f, X, unit="per_feature", **OPTIONS)
-    assert audit.summary["unit"] == 1.0
-    assert audit.summary["stored"]["count"] == 5
+    audit = mn.audit(f, X, mn.AuditOptions.of(**OPTIONS, unit="per_feature"))
+    assert audit.summary.unit == 1.0
+    assert audit.summary.stored.count == 5
     ranges = (X.amax(0) - X.amin(0)).tolist()
     assert audit.provenance["settings"]["feature_units"] == pytest.approx(ranges)
     # Pictures and states that are saved are in the scale of the data.
     assert torch.allclose(audit.pictures["examples"], X, rtol=1e-6)
     # The same as an audit of the conjugated map.
     u = torch.tensor(ranges)
-    same = mn.audit(lambda z: f(z * u) / u, X / u, unit=1.0, **OPTIONS)
+    same = mn.audit(lambda z: f(z * u) / u, X / u, mn.AuditOptions.of(**OPTIONS, unit=1.0))
     assert numbers(same) == numbers(audit)
 
 
 @pytest.mark.parametrize("unit", [0.0, float("nan"), "wide"])
 def test_what_is_no_unit_is_refused(unit):
     with pytest.raises(mn.MnemoscopeError, match="number above 0"):
-        mn.audit(lambda z: z / 2, torch.rand(3, 2), unit=unit, **OPTIONS)
+        mn.audit(lambda z: z / 2, torch.rand(3, 2), mn.AuditOptions.of(**OPTIONS, unit=unit))

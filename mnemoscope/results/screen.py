@@ -2,19 +2,22 @@
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from polars.exceptions import PolarsError
+from pydantic import Field
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import finish, publishing
 from mnemoscope.base.small_files import read_json
+from mnemoscope.base.stats import Rate
 from mnemoscope.base.text import plain
 from mnemoscope.results.audit import Audit, audit_files
+from mnemoscope.results.summary import Part
 
 FORMAT = "mnemoscope-screen/1"
 """What `screen.json` says of itself."""
@@ -41,6 +44,41 @@ SCREEN: dict[str, Any] = {
 """Columns of the table of all examples."""
 
 
+@dataclass(frozen=True, repr=False)
+class SampleRate(Rate):
+    """A rate in a random sample, with the 95% interval of the rate in the whole set.
+
+    Attributes:
+        whole: The size of the whole set.
+    """
+
+    whole: int
+
+
+class Selected(Part):
+    """The most suspicious examples, and how many of them are what."""
+
+    examples: int
+    stored: int | None = None
+    disclosed: int | None = None
+    contractive: int | None = None
+
+
+class ScreenSummary(Part):
+    """What was done and found in a screening."""
+
+    examples: int
+    sample: int = Field(description="Examples in the random sample.")
+    suspicious: Selected
+    disclosed: tuple[int, ...] = Field(description="Indices of the examples that are disclosed.")
+    unit: float
+    seed: int
+    plan: dict[str, Any] = Field(description="Predicted cost of the pass.")
+    partial: tuple[str, ...] = Field((), description="Parts that Ctrl-C left out.")
+    pass_seconds: float
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Screen:
     """The result of a screening.
@@ -57,18 +95,18 @@ class Screen:
         suspicious: The audit of the most suspicious examples, exact duplicates left out; row `i` is
             the `i`-th of them by rank. They were selected, so their share says nothing about the
             whole set.
-            Either is None, or partial itself, where Ctrl-C came before; see `summary["partial"]`.
+            Either is None, or partial itself, where Ctrl-C came before; see `summary.partial`.
         rates: `stored`, `disclosed` and `contractive` in the sample, with the 95% interval of the
             rate in the whole set (rows, duplicates included; see
             `mnemoscope.measure.screening.estimate`). `contractive` counts what is decided.
-        summary: What was done and found, JSON values.
+        summary: What was done and found.
     """
 
     table: pl.DataFrame = field(repr=False)
     sample: Audit | None = field(repr=False)
     suspicious: Audit | None = field(repr=False)
-    rates: dict[str, dict[str, Any]]
-    summary: dict[str, Any]
+    rates: dict[str, SampleRate]
+    summary: ScreenSummary
 
     def to_frame(self) -> pl.DataFrame:
         """Returns the table of all examples."""
@@ -86,8 +124,7 @@ class Screen:
 
     def lines(self) -> list[str]:
         """Says in a few lines what was found."""
-        n, rows = len(self.table), self.summary["suspicious"]
-        missing = self.summary.get("partial")
+        n, selected, missing = len(self.table), self.summary.suspicious, self.summary.partial
         found = [f"partial, interrupted before: {', '.join(missing)}"] if missing else []
         for name, words in (
             ("stored", "stored"), ("disclosed", "disclosed"),
@@ -97,20 +134,20 @@ class Screen:
                 continue
             rate = self.rates[name]
             found.append(
-                f"{words}: {rate['count']:,} of a random sample of {rate['total']:,}, so "
-                f"{100 * rate['low']:.1f}% to {100 * rate['high']:.1f}% of all {n:,} (95%)"
+                f"{words}: {rate.count:,} of a random sample of {rate.total:,}, so "
+                f"{100 * rate.low:.1f}% to {100 * rate.high:.1f}% of all {n:,} (95%)"
             )
         if self.suspicious is not None:
             found.append(
                 f"of the {len(self.suspicious.examples):,} most suspicious, which were selected: "
-                f"{rows['stored']:,} stored, {rows['disclosed']:,} disclosed"
+                f"{selected.stored:,} stored, {selected.disclosed:,} disclosed"
             )
         first = self.table.filter("suspicious").sort("rank").head(5)
-        told = (
+        examples = (
             f"{row['index']:,} (drift {_short(row['drift'])})"
             for row in first.iter_rows(named=True)
         )
-        found.append(f"most suspicious: {', '.join(told)}")
+        found.append(f"most suspicious: {', '.join(examples)}")
         return found
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -134,7 +171,11 @@ class Screen:
             for name, audit in ((SAMPLE, self.sample), (SUSPICIOUS, self.suspicious)):
                 if audit is not None:
                     audit.save(stage / name)
-            content = {"format": FORMAT, "rates": self.rates, "summary": self.summary}
+            content = {
+                "format": FORMAT,
+                "rates": {name: asdict(rate) for name, rate in self.rates.items()},
+                "summary": self.summary.model_dump(mode="json"),
+            }
             with replacing(stage / INDEX) as index:
                 index.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
         return folder
@@ -156,7 +197,8 @@ class Screen:
             table = pl.read_parquet(folder / TABLE)
             if dict(table.schema) != SCREEN:
                 raise ValueError(f"{TABLE} has other columns")
-            rates, summary = dict(index["rates"]), dict(index["summary"])
+            rates = {name: SampleRate(**rate) for name, rate in index["rates"].items()}
+            summary = ScreenSummary.model_validate(index["summary"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, PolarsError) as error:
             reason = " ".join(str(error).split())
             raise MnemoscopeError(
@@ -165,9 +207,7 @@ class Screen:
                 todo="check the path, or screen again",
             ) from error
         sample, suspicious = (
-            None
-            if summary.get("partial") and not (folder / name).exists()
-            else Audit.load(folder / name)
+            None if summary.partial and not (folder / name).exists() else Audit.load(folder / name)
             for name in (SAMPLE, SUSPICIOUS)
         )
         return cls(table, sample, suspicious, rates, summary)

@@ -31,17 +31,25 @@ def conditional(z, c):
 
 
 CALLS = {
-    "audit": lambda X, H: mn.audit(f, X, held_out=H, **SOME).examples,
-    "audit, among": lambda X, H: mn.audit(f, given_rows(X, 6), among=X, **SOME).examples,
+    "audit": lambda X, H: mn.audit(f, X, mn.AuditOptions.of(**SOME), held_out=H).examples,
+    "audit, among": lambda X, H: (
+        mn.audit(f, given_rows(X, 6), mn.AuditOptions.of(**SOME), run=mn.AuditRun(among=X)).examples
+    ),
     "audit, conditions": lambda X, H: (
-        mn.audit(
-            conditional, X, conditions=LABELS, held_out=H, held_out_conditions=LABELS, **SOME
+        mn.audit_conditional(
+            conditional, X, LABELS, mn.AuditOptions.of(**SOME), held_out=(H, LABELS)
         ).examples
     ),
     "audit_within": lambda X, H: audit_within(f, X, Effort(minutes=1e6, **SOME)).examples,
-    "controls": lambda X, H: controls(mn.SelfMap(f, (4,)), X, H, **SOME).summary(),
+    "controls": lambda X, H: controls(
+        mn.SelfMap(f, (4,)), X, H, options=mn.AuditOptions.of(**SOME)
+    ),
     "membership": lambda X, H: membership(mn.SelfMap(f, (4,)), X, H).summary(),
-    "screen": lambda X, H: mn.screen(f, X, sample=4, suspicious=4, options=SOME).table,
+    "screen": lambda X, H: (
+        mn.screen(
+            f, X, mn.ScreenOptions(sample=4, suspicious=4, audit=mn.AuditOptions.of(**SOME))
+        ).table
+    ),
 }
 
 

@@ -12,8 +12,8 @@ def test_every_stored_example_of_a_smooth_network_is_proved(audited, trained):
     stored, radius = rows["stored"].to_list(), rows["certified_radius"].to_list()
     assert all(not r for s, r in zip(stored, radius, strict=True) if not s)
     proved = [r for r in radius if r is not None]
-    assert audited.summary["certified"]["count"] == len(proved) >= 1
-    assert audited.summary["certified"]["total"] == rows.height
+    assert audited.summary.certified.count == len(proved) >= 1
+    assert audited.summary.certified.total == rows.height
     assert all(0 < q < 1 for q in rows["certified_rate"] if q is not None)
 
 
@@ -31,17 +31,21 @@ def test_orbits_from_the_edge_of_the_ball_end_at_the_attractor(audited, trained)
 
 
 def test_none_asked_for(trained, digits):
-    audit = mn.audit(trained, digits, starts=10, trials=1, corruptions={}, certificates=0)
-    assert audit.summary["certified"] is None
-    assert audit.summary["certified_why_not"] == "none were asked for"
+    audit = mn.audit(
+        trained, digits, mn.AuditOptions.of(corruptions={}, certificates=0), starts=10, trials=1
+    )
+    assert audit.summary.certified is None
+    assert audit.summary.certified_missing == "none were asked for"
 
 
 def test_fewer_than_are_stored(trained, digits, audited):
-    audit = mn.audit(trained, digits, starts=10, trials=1, corruptions={}, certificates=1)
-    proved = audited.summary["certified"]["count"]
-    stored = audited.summary["stored"]["count"]
+    audit = mn.audit(
+        trained, digits, mn.AuditOptions.of(corruptions={}, certificates=1), starts=10, trials=1
+    )
+    proved = audited.summary.certified.count
+    stored = audited.summary.stored.count
     assert proved >= 2
-    assert audit.summary["certified"]["total"] == len(digits) - (stored - 1)
+    assert audit.summary.certified.total == len(digits) - (stored - 1)
     assert audit.examples["certified_radius"].null_count() == len(digits) - 1
 
 
@@ -51,9 +55,9 @@ def test_fewer_than_are_stored(trained, digits, audited):
 def test_a_map_that_cannot_be_certified_says_why(f):
     X = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     X = torch.tanh(20 * X) if callable(f) and not isinstance(f, torch.nn.Module) else X
-    audit = mn.audit(f, X, starts=10, trials=1, corruptions={})
+    audit = mn.audit(f, X, mn.AuditOptions.of(corruptions={}), starts=10, trials=1)
     # A map that stores nothing has nothing to be certified: then none is, of all.
-    if audit.summary["stored"]["count"]:
-        assert audit.summary["certified_why_not"]
+    if audit.summary.stored.count:
+        assert audit.summary.certified_missing
     else:
         assert audit.examples["certified_radius"].null_count() == 2

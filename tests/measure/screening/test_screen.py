@@ -1,6 +1,5 @@
 """Screening: on maps of which it is known what they store."""
 
-import json
 import math
 
 import polars as pl
@@ -14,8 +13,8 @@ from mnemoscope.measure.screening.drift import EVALUATIONS, Drift, drift
 from mnemoscope.measure.screening.estimate import whole_set_rate
 from mnemoscope.measure.screening.plan import plan
 from mnemoscope.measure.screening.ranking import drawn, first_distinct, order_of, ranks
-from mnemoscope.measure.screening.screen import SCREEN
 from mnemoscope.results.report_json import report_json
+from mnemoscope.results.screen import SCREEN
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -42,7 +41,11 @@ def found():
     X = uniform(500, 6)
     told = []
     result = mn.screen(
-        wells(X[::50]), X, sample=40, suspicious=15, seed=3, options=BRIEF, on_progress=told.append
+        wells(X[::50]),
+        X,
+        mn.ScreenOptions(sample=40, suspicious=15, audit=mn.AuditOptions.of(**BRIEF)),
+        seed=3,
+        run=mn.AuditRun(on_progress=told.append),
     )
     return X, result, told
 
@@ -73,10 +76,10 @@ def test_the_most_suspicious_are_those_that_are_stored(found):
     assert result.table.filter(pl.col("rank") <= 10)["index"].sort().to_list() == stored
     audited = dict(zip(result.suspicious_rows, result.suspicious.examples["stored"], strict=True))
     assert [row for row, value in audited.items() if value] == result.suspicious_rows[:10]
-    assert result.summary["suspicious"]["stored"] == 10
-    assert result.summary["suspicious"]["examples"] == 15
+    assert result.summary.suspicious.stored == 10
+    assert result.summary.suspicious.examples == 15
     # They were selected: no interval.
-    assert "low" not in result.summary["suspicious"]
+    assert "low" not in result.summary.suspicious
 
 
 def test_the_sample_gives_an_interval_for_all(found):
@@ -86,9 +89,9 @@ def test_the_sample_gives_an_interval_for_all(found):
     assert len(set(rows)) == 40
     stored = sum(row % 50 == 0 for row in rows)
     rate = result.rates["stored"]
-    assert (rate["count"], rate["total"], rate["of"]) == (stored, 40, 500)
-    assert rate["low"] <= 10 / 500 <= rate["high"]
-    assert result.rates["contractive"]["count"] == 40
+    assert (rate.count, rate.total, rate.whole) == (stored, 40, 500)
+    assert rate.low <= 10 / 500 <= rate.high
+    assert result.rates["contractive"].count == 40
     assert result.sample.provenance["data"]["rows"] == rows
     assert "These are 40 of 500 training examples" in result.sample.verdict
     report = report_json(result.sample)
@@ -99,24 +102,27 @@ def test_attractors_at_examples_outside_of_the_sample_are_not_spurious(found):
     _, result, _ = found
     # All ten wells are examples, and noise finds all of them; the sample has hardly any.
     assert len(result.sample.attractors) == 10
-    assert result.sample.summary["spurious"] == 0
+    assert result.sample.summary.spurious == 0
     assert not result.sample.attractors["spurious"].any()
     starts = result.sample.starts
     assert starts["at_spurious"].sum() == 0
     assert starts["at_examples"].sum() > 0
     # So these examples are disclosed although they were not audited.
-    assert result.summary["disclosed"] == list(range(0, 500, 50))
+    assert result.summary.disclosed == tuple(range(0, 500, 50))
     assert set(result.table.filter("stored")["index"]) <= set(range(0, 500, 50))
 
 
 def test_an_attractor_at_no_example_is_spurious():
     X = uniform(200, 6)
     wells_of = torch.cat([X[:1], X.new_full((1, 6), 3.0)])
-    result = mn.screen(wells(wells_of), X, sample=20, suspicious=5, unit=1.0, options=BRIEF | {
-        "held_out": X.new_full((2, 6), 2.9)
-    })  # fmt: skip
-    assert result.sample.summary["spurious"] == 1
-    assert result.summary["disclosed"] == [0]
+    result = mn.screen(
+        wells(wells_of),
+        X,
+        mn.ScreenOptions(sample=20, suspicious=5, audit=mn.AuditOptions.of(**BRIEF, unit=1.0)),
+        held_out=X.new_full((2, 6), 2.9),
+    )
+    assert result.sample.summary.spurious == 1
+    assert result.summary.disclosed == (0,)
 
 
 def test_match_radii_are_those_of_the_whole_set():
@@ -124,25 +130,35 @@ def test_match_radii_are_those_of_the_whole_set():
     # 0.002, between the two, and store none. In the sample alone hardly any twin is seen.
     base = uniform(100, 6)
     X = torch.cat([base, base + 0.004])
-    result = mn.screen(wells(base + 0.002), X, sample=20, suspicious=10, unit=1.0, options=BRIEF)
-    assert result.rates["stored"]["count"] == 0
-    assert result.rates["disclosed"]["count"] == 20
-    alone = mn.audit(wells(base + 0.002), X[:5], unit=1.0, **BRIEF)
-    assert alone.summary["stored"]["count"] == 5
+    result = mn.screen(
+        wells(base + 0.002),
+        X,
+        mn.ScreenOptions(sample=20, suspicious=10, audit=mn.AuditOptions.of(**BRIEF, unit=1.0)),
+    )
+    assert result.rates["stored"].count == 0
+    assert result.rates["disclosed"].count == 20
+    alone = mn.audit(wells(base + 0.002), X[:5], mn.AuditOptions.of(**BRIEF, unit=1.0))
+    assert alone.summary.stored.count == 5
 
 
 def test_the_unit_is_that_of_all_examples():
     X = uniform(300, 4)
     X[299] = 10.0
-    few = mn.screen(wells(X[:1]), X, sample=5, suspicious=2, options=BRIEF)
-    assert few.summary["unit"] == pytest.approx(unit_of(X))
-    assert few.sample.summary["unit"] == pytest.approx(unit_of(X))
+    few = mn.screen(
+        wells(X[:1]), X, mn.ScreenOptions(sample=5, suspicious=2, audit=mn.AuditOptions.of(**BRIEF))
+    )
+    assert few.summary.unit == pytest.approx(unit_of(X))
+    assert few.sample.summary.unit == pytest.approx(unit_of(X))
 
 
 def test_duplicates_do_not_crowd_out_the_others():
     X = uniform(60, 5)
     X = torch.cat([X[:1].repeat(200, 1), X])
-    result = mn.screen(wells(X[[0, 230]]), X, sample=30, suspicious=4, options=BRIEF)
+    result = mn.screen(
+        wells(X[[0, 230]]),
+        X,
+        mn.ScreenOptions(sample=30, suspicious=4, audit=mn.AuditOptions.of(**BRIEF)),
+    )
     assert len(result.suspicious_rows) == 4
     assert sum(row < 201 for row in result.suspicious_rows) == 1
     assert 0 in result.suspicious_rows
@@ -150,21 +166,26 @@ def test_duplicates_do_not_crowd_out_the_others():
     # In the sample each copy is an example of its own: the share is that of rows.
     copies = sum(row < 201 for row in result.sample_rows)
     assert copies > 1
-    assert result.rates["stored"]["count"] == copies + (230 in result.sample_rows)
+    assert result.rates["stored"].count == copies + (230 in result.sample_rows)
 
 
 def test_a_small_set_is_audited_whole():
     X = uniform(12, 5)
-    result = mn.screen(wells(X[:3]), X, options=BRIEF)
+    result = mn.screen(wells(X[:3]), X, mn.ScreenOptions(audit=mn.AuditOptions.of(**BRIEF)))
     assert result.sample_rows == list(range(12))
     assert sorted(result.suspicious_rows) == list(range(12))
     rate = result.rates["stored"]
-    assert (rate["count"], rate["low"], rate["high"]) == (3, 3 / 12, 3 / 12)
+    assert (rate.count, rate.low, rate.high) == (3, 3 / 12, 3 / 12)
 
 
 def test_the_same_seed_gives_the_same(found):
     X, result, _ = found
-    again = mn.screen(wells(X[::50]), X, sample=40, suspicious=15, seed=3, options=BRIEF)
+    again = mn.screen(
+        wells(X[::50]),
+        X,
+        mn.ScreenOptions(sample=40, suspicious=15, audit=mn.AuditOptions.of(**BRIEF)),
+        seed=3,
+    )
     assert again.table.equals(result.table)
     assert again.rates == result.rates
     assert drawn(500, 40, 4).tolist() != drawn(500, 40, 3).tolist()
@@ -178,9 +199,11 @@ def test_the_cost_is_told_before_the_pass(found, caplog):
     assert "MiB" in told[0]
     assert told[1] == "audit: a random sample of 40 of 500 examples"
     assert "audit: the most suspicious, selected: 15 of 500 examples" in told
-    assert result.summary["plan"]["evaluations"] == 500 * EVALUATIONS
+    assert result.summary.plan.evaluations == 500 * EVALUATIONS
     X = uniform(20, 3)
-    mn.screen(wells(X[:2]), X, sample=2, suspicious=2, options=BRIEF)
+    mn.screen(
+        wells(X[:2]), X, mn.ScreenOptions(sample=2, suspicious=2, audit=mn.AuditOptions.of(**BRIEF))
+    )
     assert "screening 20 examples: 180 evaluations" in caplog.text
 
 
@@ -226,11 +249,15 @@ def test_no_copy_of_the_examples_is_made(monkeypatch):
     monkeypatch.setattr("mnemoscope.measure.whole_set.PART", 40)
     monkeypatch.setattr("mnemoscope.measure.screening.plan.BATCH_ENTRIES", 80)
     f = mn.SelfMap(lambda z: z / 2, (4,))
-    result = mn.screen(f, X, sample=5, suspicious=5, options=BRIEF | {"starts": 5})
+    result = mn.screen(
+        f,
+        X,
+        mn.ScreenOptions(sample=5, suspicious=5, audit=mn.AuditOptions.of(**BRIEF | {"starts": 5})),
+    )
     # Whole batches of 20, and single examples.
     assert max(read) == 20
     assert sum(read) >= 2 * 300
-    assert result.summary["unit"] == pytest.approx(unit_of(X))
+    assert result.summary.unit == pytest.approx(unit_of(X))
 
 
 def test_ties_are_ranked_by_residual_and_then_by_index():
@@ -260,7 +287,9 @@ def test_orbits_that_leave_the_finite_numbers_are_last_and_null():
     def f(z):
         return torch.where(z[:, :1] < -1, z * 1e6, 0.5 * z)
 
-    result = mn.screen(f, X, sample=5, suspicious=5, unit=1.0, options=BRIEF)
+    result = mn.screen(
+        f, X, mn.ScreenOptions(sample=5, suspicious=5, audit=mn.AuditOptions.of(**BRIEF, unit=1.0))
+    )
     row = result.table.row(7, named=True)
     assert row["residual"] == pytest.approx(5e6 / 3**0.5, rel=1e-3)
     assert (row["drift"], row["step"], row["rank"]) == (None, None, 50)
@@ -279,8 +308,8 @@ def test_orbits_that_leave_the_finite_numbers_are_last_and_null():
 )
 def test_the_interval_is_wilsons_cut_to_what_is_certain(count, sample, total, low, high):
     rate = whole_set_rate(count, sample, total)
-    assert rate["low"] == pytest.approx(low, abs=1e-5)
-    assert rate["high"] == pytest.approx(high, abs=1e-5)
+    assert rate.low == pytest.approx(low, abs=1e-5)
+    assert rate.high == pytest.approx(high, abs=1e-5)
 
 
 def test_it_is_saved_and_loaded_whole(found, tmp_path):
@@ -292,7 +321,7 @@ def test_it_is_saved_and_loaded_whole(found, tmp_path):
     again = mn.Screen.load(folder)
     assert again.table.equals(result.table)
     assert again.rates == result.rates
-    assert again.summary == json.loads(json.dumps(result.summary))
+    assert again.summary == result.summary
     assert again.lines() == result.lines()
     assert again.suspicious.examples.equals(result.suspicious.examples)
     (folder / "screen.json").write_text("{")
@@ -314,16 +343,18 @@ def test_what_it_says_in_a_few_lines(found):
     [
         ({"sample": 0}, "sample=0"),
         ({"suspicious": -1}, "suspicious=-1"),
-        ({"seed": -1}, "seed=-1"),
-        ({"unit": 0.0}, "unit=0"),
-        ({"options": {"among": None}}, "'among'"),
-        ({"options": {"unit": 2.0}}, "pass unit= to mn.screen"),
+        ({"audit": {"unit": 0.0}}, "unit=0"),
+        ({"audit": {"among": None}}, "'among'"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(change, message):
     X = uniform(5, 3)
+
+    def screen(audit=None, **options):
+        mn.screen(wells(X), X, mn.ScreenOptions(**options, audit=mn.AuditOptions.of(**audit or {})))
+
     with pytest.raises(mn.MnemoscopeError, match=message) as told:
-        mn.screen(wells(X), X, **change)
+        screen(**change)
     assert "\n" not in str(told.value)
 
 
@@ -340,9 +371,10 @@ def test_bad_examples_and_maps_are_refused_in_one_line(monkeypatch):
         mn.screen(wells(X), uniform(20, 4))
     with pytest.raises(mn.MnemoscopeError, match="NaN or infinity of example 11"):
         mn.screen(
-            lambda z: torch.where(z[:, :1] == X[11, 0], torch.nan, z / 2), X, unit=1.0,
-            options=BRIEF,
-        )  # fmt: skip
+            lambda z: torch.where(z[:, :1] == X[11, 0], torch.nan, z / 2),
+            X,
+            mn.ScreenOptions(audit=mn.AuditOptions.of(**BRIEF, unit=1.0)),
+        )
     generator = torch.Generator().manual_seed(0)
     noisy = mn.SelfMap(lambda z: z + torch.rand(z.shape, generator=generator), (3,), dtype=X.dtype)
     with pytest.raises(mn.MnemoscopeError):
@@ -352,6 +384,13 @@ def test_bad_examples_and_maps_are_refused_in_one_line(monkeypatch):
 def test_an_audit_among_others_refuses_what_is_no_whole_set():
     X = uniform(10, 3)
     with pytest.raises(mn.MnemoscopeError, match="unit='per_feature'"):
-        mn.audit(wells(X), X[:2], among=X, unit="per_feature", **BRIEF)
+        mn.audit(
+            wells(X),
+            X[:2],
+            mn.AuditOptions.of(**BRIEF, unit="per_feature"),
+            run=mn.AuditRun(among=X),
+        )
     with pytest.raises(mn.MnemoscopeError, match=r"states of shape \(1, 4\)"):
-        mn.audit(wells(X), X[:2], among=uniform(10, 4), **BRIEF)
+        mn.audit(
+            wells(X), X[:2], mn.AuditOptions.of(**BRIEF), run=mn.AuditRun(among=uniform(10, 4))
+        )

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.measure.two_sample import LEVEL, TwoSample, _interval, two_sample
+from mnemoscope.measure.two_sample import LEVEL, _interval, two_sample
 
 
 def drawn(n, d=6, seed=0, **law):
@@ -105,8 +105,3 @@ def test_the_interval_is_that_of_the_mean_of_two_shares():
     rest = float(mn.wilson(10, 10)[0])
     assert low == pytest.approx(0.75 - math.hypot(0.5 - below, 1 - rest) / 2)
     assert high == pytest.approx(0.75 + (above - 0.5) / 2)
-
-
-def test_the_summary_is_json():
-    test = TwoSample(0.6, 0.5, 0.7, 0.5, 0.05, (20, 20), "linear")
-    assert test.summary()["differs"] is True

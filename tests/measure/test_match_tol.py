@@ -17,10 +17,10 @@ def beside(distance):
 
 def test_one_just_beyond_the_tolerance_is_told_with_its_distance(tmp_path):
     audit = mn.audit(beside(0.0115), X, starts=10, trials=1)
-    assert audit.summary["stored"]["count"] == 0
-    near = audit.summary["nearest_spurious"]
-    assert (near["attractor"], near["example"]) == (0, 0)
-    assert near["distance"] == pytest.approx(0.0115, rel=1e-3)
+    assert audit.summary.stored.count == 0
+    near = audit.summary.nearest_spurious
+    assert (near.attractor, near.example) == (0, 0)
+    assert near.distance == pytest.approx(0.0115, rel=1e-3)
     assert "0.0115 units from training example 0, just above match_tol 0.01" in audit.verdict
     told = next(finding for finding in findings(audit) if finding.kind == "spurious")
     assert "0.0115 units from training example 0, just above" in told.headline
@@ -35,9 +35,9 @@ def test_one_far_from_the_data_is_told_in_other_words():
 
 
 def test_a_wider_tolerance_is_recorded_and_judged_by(tmp_path):
-    audit = mn.audit(beside(0.0115), X, starts=10, trials=1, match_tol=0.02)
-    assert audit.summary["stored"]["count"] == 1
-    assert audit.summary["nearest_spurious"] is None
+    audit = mn.audit(beside(0.0115), X, mn.AuditOptions.of(match_tol=0.02), starts=10, trials=1)
+    assert audit.summary.stored.count == 1
+    assert audit.summary.nearest_spurious is None
     saved = mn.Audit.load(audit.save(tmp_path / "audit"))
-    assert saved.summary["match_tol"] == saved.provenance["settings"]["match_tol"] == 0.02
+    assert saved.summary.match_tol == saved.provenance["settings"]["match_tol"] == 0.02
     assert "within 0.02" in mn.write_report(saved, tmp_path / "page.html").read_text()

@@ -1,5 +1,4 @@
 import copy
-import json
 import math
 
 import polars as pl
@@ -8,6 +7,7 @@ import torch
 
 import mnemoscope as mn
 from mnemoscope.data import corrupt
+from mnemoscope.results.summary import SpanDistance, Summary
 from mnemoscope.results.tables import SCHEMAS
 from tests.known_maps import KNOWN_MAPS
 
@@ -25,7 +25,7 @@ def doubled(z):
 
 
 def brief(f, X, **options):
-    return mn.audit(f, X, **({"starts": 60, "trials": 4} | options))
+    return mn.audit(f, X, mn.AuditOptions.of(**{"starts": 60, "trials": 4} | options))
 
 
 # Every audit, whatever the map.
@@ -92,8 +92,7 @@ def test_the_recall_of_an_example_is_that_at_the_noise_of_the_verdict(any_audit)
 
 
 def test_the_summary_is_json(any_audit):
-    assert json.loads(json.dumps(any_audit.summary, allow_nan=False)) == any_audit.summary
-    assert any_audit.verdict == any_audit.summary["verdict"]
+    assert Summary.model_validate_json(any_audit.summary.model_dump_json()) == any_audit.summary
 
 
 # Maps whose answers are known.
@@ -105,7 +104,7 @@ def test_corners_are_stored_and_what_is_no_corner_is_not(corners):
     # The fourth's orbit goes to the first corner.
     assert audit.examples["attractor"][3] == audit.examples["attractor"][0]
     corner = float(X[0, 0])
-    unit = audit.summary["unit"]
+    unit = audit.summary.unit
     assert unit == pytest.approx(float(X.max() - X.min()))
     distance = audit.examples["fixed_point_distance"][3]
     assert distance == pytest.approx(corner / 2 / unit, abs=1e-5)
@@ -116,10 +115,10 @@ def test_corners_are_stored_and_what_is_no_corner_is_not(corners):
     assert audit.examples["operator_norm"][0] == pytest.approx(slope, abs=1e-5)
     residual = (math.tanh(corner) - corner / 2) / unit
     assert audit.examples["residual"][3] == pytest.approx(residual, abs=1e-6)
-    assert audit.summary["stored"]["count"] == 3
+    assert audit.summary.stored.count == 3
     # Of the eight corners five are no example; there is nothing else to find.
-    assert audit.summary["attractors"] == 8
-    assert (audit.summary["spurious"], audit.summary["cycles"]) == (5, 0)
+    assert audit.summary.attractors == 8
+    assert (audit.summary.spurious, audit.summary.cycles) == (5, 0)
     assert audit.attractors["spurious"].sum() == 5
     assert audit.examples["basin_fraction"][3] is None
     assert audit.examples["basin_fraction"].sum() == pytest.approx(
@@ -149,7 +148,7 @@ def test_examples_on_a_cycle_are_stored_by_it(known):
     assert audit.attractors["spurious"].to_list() == [False]
     assert audit.examples["stored"].all()
     assert set(audit.examples["attractor"]) == {0}
-    assert audit.summary["reached_from_noise"]["count"] == len(X)
+    assert audit.summary.reached.count == len(X)
     # An orbit that ends on the cycle has reached every example on it.
     assert audit.starts.filter(pl.col("kind") == "uniform")["examples_reached"].to_list() == [
         len(X)
@@ -161,8 +160,8 @@ def test_examples_on_a_cycle_are_stored_by_it(known):
 def test_a_cycle_that_is_no_example_is_spurious():
     known = CYCLES[0]
     audit = brief(known.self_map(torch.float32), known.attractors[0].float() + 5)
-    assert (audit.summary["stored"]["count"], audit.summary["cycles"]) == (0, 1)
-    assert audit.summary["spurious"] == 0
+    assert (audit.summary.stored.count, audit.summary.cycles) == (0, 1)
+    assert audit.summary.spurious == 0
     row = audit.starts.filter(pl.col("kind") == "uniform").row(0, named=True)
     assert row["at_cycles"] == row["starts"] == 60
     assert "; 1 limit cycle was found, " in audit.verdict
@@ -194,20 +193,20 @@ def test_a_diverging_map_stores_nothing():
     # Not masked: 0 is a fixed point.
     audit = brief(lambda z: 2 * z, normal(4, 3), corruptions={"gaussian": [0.1]})
     assert audit.starts["diverged"].to_list() == audit.starts["starts"].to_list()
-    assert (audit.summary["stored"]["count"], audit.summary["attractors"]) == (0, 0)
+    assert (audit.summary.stored.count, audit.summary.attractors) == (0, 0)
 
 
 def test_a_map_that_is_finite_near_the_examples_alone_is_audited():
     X = normal(4, 3).clamp(-0.9, 0.9)
     audit = brief(lambda z: torch.where(z.abs() > 1, z / 0, z / 2), X)
     assert audit.starts.filter(pl.col("kind") == "gaussian")["diverged"][0] > 0
-    assert audit.summary["attractors"] == 1
+    assert audit.summary.attractors == 1
 
 
 def test_a_map_that_is_finite_at_no_fresh_input_is_audited():
     X = normal(1, 3)
     audit = brief(lambda z: torch.where((z - X).abs() < 1e-6, z, z / 0), X)
-    assert audit.summary["span_distance"] == {"median": None, "inputs": 0}
+    assert audit.summary.span_distance == SpanDistance(median=None, inputs=0)
 
 
 def test_starts_that_never_settle_are_told():
@@ -216,19 +215,19 @@ def test_starts_that_never_settle_are_told():
     A = torch.tensor([[c, -s], [s, c]])
     audit = brief(lambda z: z @ A.T, normal(3, 2), max_steps=20, corruptions={"gaussian": [0.1]})
     assert audit.starts["unsettled"].to_list() == audit.starts["starts"].to_list()
-    assert audit.summary["unsettled"]["count"] == audit.summary["unsettled"]["total"] == 5 * 60
+    assert audit.summary.unsettled.count == audit.summary.unsettled.total == 5 * 60
 
 
 # A small trained network.
 
 
 def test_a_trained_network(audited, trained, digits):
-    assert audited.summary["interpolated"]
-    assert audited.summary["stored"]["count"] >= 3
+    assert audited.summary.interpolated
+    assert audited.summary.stored.count >= 3
     with torch.no_grad():
         residual = (trained(digits) - digits).double().square().mean((1, 2, 3))
     assert audited.examples["loss"].to_list() == pytest.approx(residual.tolist(), rel=1e-4)
-    assert audited.summary["training_loss"] == pytest.approx(trained.training_record.loss, rel=1e-3)
+    assert audited.summary.training_loss == pytest.approx(trained.training_record.loss, rel=1e-3)
     assert audited.examples["spectral_radius"].to_list() == pytest.approx(
         mn.spectral_radius(trained, digits).tolist(), rel=1e-4
     )
@@ -271,7 +270,7 @@ def test_pictures_are_those_of_the_tables(audited, trained, digits):
     for row in audited.attractors.iter_rows(named=True):
         away = pictures["attractors"][row["id"]] - digits[row["nearest_example"]]
         assert float(away.square().mean().sqrt()) == pytest.approx(row["distance"], rel=1e-4)
-    frames, told = pictures["recall_frames"], audited.summary["recall_frames"]
+    frames, told = pictures["recall_frames"], audited.summary.recall_frames
     assert (told["corruption"], told["strength"]) == ("mask_pixels", 0.25)
     assert frames.shape == (5, len(told["steps"]) + 1, 1, 8, 8)
     z = frames[:, 0]
@@ -280,7 +279,7 @@ def test_pictures_are_those_of_the_tables(audited, trained, digits):
             if step in told["steps"]:
                 assert torch.allclose(z, frames[:, told["steps"].index(step)], atol=1e-5)
             z = trained(z)
-    pulled = audited.summary["noise_frames"]["examples"]
+    pulled = audited.summary.noise_frames.examples
     ends = pictures["noise_frames"][:, -1]
     assert pulled
     # An orbit ends within 1e-6 of its image, and an attractor stores what is within 1e-2.
@@ -288,7 +287,7 @@ def test_pictures_are_those_of_the_tables(audited, trained, digits):
 
 
 def test_the_plane_goes_through_three_examples(audited, trained, digits):
-    place, table = audited.summary["plane"], audited.plane
+    place, table = audited.summary.plane, audited.plane
     a, b, c = (digits[i].flatten() for i in place["examples"])
     points = torch.tensor(place["points"])
     # In RMS units: distances on the plane are RMS distances of the pictures.
@@ -303,7 +302,9 @@ def test_the_plane_goes_through_three_examples(audited, trained, digits):
 
 def test_the_same_seed_gives_the_same_numbers(digits, trained):
     options = {"corruptions": {"gaussian": [0.8]}, "starts": 40, "trials": 3}
-    one, same, other = (mn.audit(trained, digits, seed=seed, **options) for seed in (1, 1, 2))
+    one, same, other = (
+        mn.audit(trained, digits, mn.AuditOptions.of(**options), seed=seed) for seed in (1, 1, 2)
+    )
     for name in SCHEMAS:
         assert getattr(one, name).equals(getattr(same, name)), name
     assert not one.basins.equals(other.basins) or not one.recall.equals(other.recall)
@@ -320,10 +321,10 @@ def test_a_network_fitted_to_a_sequence_has_been_trained_to_interpolation(digits
     )
     fit = mn.train(net, digits[:3], targets=digits[:3].roll(-1, 0))
     audit = brief(net, digits[:3], corruptions={}, starts=20)
-    assert audit.summary["loss"] > 1e-3
-    assert audit.summary["interpolated"]
-    assert audit.summary["training_loss"] == fit.loss
-    assert audit.summary["stored"]["count"] == 3
+    assert audit.summary.loss > 1e-3
+    assert audit.summary.interpolated
+    assert audit.summary.training_loss == fit.loss
+    assert audit.summary.stored.count == 3
     assert "Not trained" not in audit.verdict
 
 
@@ -332,18 +333,18 @@ def test_weights_changed_after_the_training_are_told_by_their_own_loss(trained, 
     with torch.no_grad():
         net.body.linear_4.bias += 0.1
     audit = brief(net, digits, corruptions={}, starts=20)
-    assert not audit.summary["interpolated"]
-    assert audit.summary["training_loss"] == pytest.approx(0.01, rel=0.01)
+    assert not audit.summary.interpolated
+    assert audit.summary.training_loss == pytest.approx(0.01, rel=0.01)
 
 
 def test_duplicates_are_told_and_reached_together():
     corner = torch.tensor([0.957504] * 2)
     X = torch.stack([corner, -corner, corner])
     audit = brief(doubled, X)
-    assert audit.summary["duplicates"] == [[0, 2]]
+    assert audit.summary.duplicates == ((0, 2),)
     # Exact duplicates are one example.
-    assert audit.summary["stored"]["total"] == 2
-    assert audit.summary["reached_from_noise"]["count"] == 2
+    assert audit.summary.stored.total == 2
+    assert audit.summary.reached.count == 2
     assert audit.starts["examples_reached"].max() == 2
     assert audit.examples["attractor"][0] == audit.examples["attractor"][2]
 
@@ -361,17 +362,17 @@ def test_few_examples(n):
     audit = brief(doubled, normal(n, 3))
     assert len(audit.examples) == n
     assert len(audit.plane) == 0
-    assert audit.summary["plane"] is None
+    assert audit.summary.plane is None
     assert ("mix" in audit.curves["corruption"].to_list()) == (n > 1)
 
 
 def test_nothing_but_the_examples():
     audit = brief(doubled, normal(3, 2), corruptions={}, start_kinds=())
     assert len(audit.starts) == len(audit.recall) == len(audit.curves) == 0
-    assert audit.summary["recalled"] is None
-    assert audit.summary["recall_frames"] is None
+    assert audit.summary.recalled is None
+    assert audit.summary.recall_frames is None
     assert audit.examples["recall_rate"].to_list() == [None] * 3
-    assert audit.summary["reached_from_noise"]["starts"] == 0
+    assert audit.summary.reached.starts == 0
     assert "noise" not in audit.verdict
 
 
@@ -416,8 +417,15 @@ def untouched(_):
     ids=str,
 )
 def test_options_out_of_range(options, match):
+    run = mn.AuditRun(on_progress=untouched)
+    data = {name: options[name] for name in ("seed", "held_out") if name in options}
+    tried = {name: value for name, value in options.items() if name not in data}
+
+    def audit():
+        mn.audit(doubled, normal(4, 3), mn.AuditOptions.of(**tried), run=run, **data)
+
     with pytest.raises(mn.MnemoscopeError, match=match) as error:
-        mn.audit(doubled, normal(4, 3), on_progress=untouched, **options)
+        audit()
     assert "\n" not in str(error.value)
 
 
@@ -438,7 +446,7 @@ def test_options_out_of_range(options, match):
 )
 def test_examples_out_of_range(X, match):
     with pytest.raises(mn.MnemoscopeError, match=match):
-        mn.audit(doubled, X, on_progress=untouched)
+        mn.audit(doubled, X, run=mn.AuditRun(on_progress=untouched))
 
 
 def test_examples_of_another_shape(trained):

@@ -29,13 +29,13 @@ def audit():
 
 def test_a_map_that_raises_for_some_states_is_audited(audit):
     """Fixed point 0 lies at the edge; examples converge to it; what is drawn below 0 has left."""
-    assert audit.summary["stored"]["count"] == 0
-    assert audit.summary["contractive"]["count"] == 3
+    assert audit.summary.stored.count == 0
+    assert audit.summary.contractive.count == 3
     assert audit.examples["attractor"].to_list() == [0, 0, 0]
     assert audit.attractors["spectral_radius"].to_list() == pytest.approx([0.5])
     assert float(audit.pictures["attractors"].abs().max()) < 1e-6
     assert audit.examples["fixed_point_distance"].to_list() == pytest.approx(
-        (X.square().mean(1).sqrt() / audit.summary["unit"]).tolist(), rel=1e-4
+        (X.square().mean(1).sqrt() / audit.summary.unit).tolist(), rel=1e-4
     )
 
 
@@ -47,13 +47,13 @@ def test_orbits_that_left_are_counted_among_all(audit):
     assert wide["left_domain"] > 40
     assert wide["left_domain"] + wide["at_spurious"] == wide["starts"] == 60
     assert wide["diverged"] == wide["unsettled"] == wide["not_attracting"] == 0
-    left = audit.summary["left_domain"]
-    assert left["total"] == sum(row["starts"] for k, row in rows.items() if k not in WITH_DATA)
-    assert left["count"] == sum(row["left_domain"] for k, row in rows.items() if k not in WITH_DATA)
+    left = audit.summary.left_domain
+    assert left.total == sum(row["starts"] for k, row in rows.items() if k not in WITH_DATA)
+    assert left.count == sum(row["left_domain"] for k, row in rows.items() if k not in WITH_DATA)
     assert audit.attractors["basin_fraction"].to_list() == pytest.approx(
-        [1 - left["count"] / left["total"]]
+        [1 - left.count / left.total]
     )
-    assert f"{left['count']} of {left['total']} starts left the map's domain" in audit.verdict
+    assert f"{left.fraction} starts left the map's domain" in audit.verdict
 
 
 WITH_DATA = ("corrupted", "held_out")
@@ -76,8 +76,8 @@ def test_the_report_says_so(audit, tmp_path):
 def test_bounds_are_recorded_and_starts_drawn_within(tmp_path):
     f = mn.SelfMap(lambda z: z / 2, (6,), domain=(0, None))
     audit = mn.audit(f, X, starts=20, trials=1)
-    assert audit.summary["domain"] == {"low": 0, "high": None, "refused": None}
-    assert audit.summary["left_domain"]["count"] == 0
+    assert audit.summary.domain == {"low": 0, "high": None, "refused": None}
+    assert audit.summary.left_domain.count == 0
     assert audit.starts["left_domain"].sum() == 0
     page = mn.write_report(audit, tmp_path / "report.html").read_text()
     assert "entries are at least 0" in page
@@ -85,7 +85,7 @@ def test_bounds_are_recorded_and_starts_drawn_within(tmp_path):
 
 def test_a_map_of_all_states_says_nothing_of_a_domain(tmp_path):
     audit = mn.audit(lambda z: z / 2, X, starts=20, trials=1)
-    assert audit.summary["domain"] is None
+    assert audit.summary.domain is None
     assert "domain" not in audit.verdict
 
 
@@ -99,8 +99,10 @@ def test_recall_counts_copies_that_left():
         nearest = torch.cdist(z, data).argmin(1)
         return data[nearest] + 0.5 * (z - data[nearest])
 
-    audit = mn.audit(f, data, starts=20, trials=8, corruptions={"gaussian": [0.0, 0.4]})
-    assert audit.summary["stored"]["count"] == 4
+    audit = mn.audit(
+        f, data, mn.AuditOptions.of(corruptions={"gaussian": [0.0, 0.4]}), starts=20, trials=8
+    )
+    assert audit.summary.stored.count == 4
     clean, noisy = audit.curves["rate"].to_list()
     assert clean == 1
     assert audit.curves["trials"].to_list() == [32, 32]
@@ -114,12 +116,14 @@ def test_a_certificate_does_not_reach_beyond_the_bounds():
     with pytest.raises(mn.MnemoscopeError, match="domain"):
         certify(mn.SelfMap(net, domain=(0, None)), torch.zeros(6))
     audit = mn.audit(mn.SelfMap(net, domain=(-9, 9)), X, starts=10, trials=1)
-    assert "domain" in audit.summary["certified_why_not"]
+    assert "domain" in audit.summary.certified_missing
 
 
 def test_the_untrained_control_takes_the_same_states():
     net = mn.nets.FullyConnected(shape=(6,), width=16, depth=2, activation="tanh").build(seed=0)
-    bounded = controls(mn.SelfMap(net, domain=(0, None)), X, starts=20, trials=1)
-    free = controls(net, X, starts=20, trials=1)
-    assert free.untrained.rates["settled"]["count"] == free.untrained.rates["settled"]["total"]
-    assert bounded.untrained.rates["settled"]["count"] < free.untrained.rates["settled"]["count"]
+    bounded = controls(
+        mn.SelfMap(net, domain=(0, None)), X, options=mn.AuditOptions.of(starts=20, trials=1)
+    )
+    free = controls(net, X, options=mn.AuditOptions.of(starts=20, trials=1))
+    assert free.untrained.settled.count == free.untrained.settled.total
+    assert bounded.untrained.settled.count < free.untrained.settled.count

@@ -33,11 +33,11 @@ class Attention(nn.Module):
 
 
 def test_every_example_is_an_attractor_at_its_own_label():
-    audit = mn.audit(Attention(), X, conditions=LABELS, **SOME)
-    assert audit.summary["stored"]["count"] == 9
-    assert audit.summary["attractors"] == 9
-    assert audit.summary["spurious"] == 0
-    told = audit.summary["conditions"]
+    audit = mn.audit_conditional(Attention(), X, LABELS, mn.AuditOptions.of(**SOME))
+    assert audit.summary.stored.count == 9
+    assert audit.summary.attractors == 9
+    assert audit.summary.spurious == 0
+    told = audit.summary.conditions
     assert told["values"] == [0, 1, 2]
     assert told["examples"] == LABELS.tolist()
     # Each example's attractor is at its condition, and at the example itself.
@@ -50,8 +50,8 @@ def test_every_example_is_an_attractor_at_its_own_label():
 
 def test_it_is_the_audit_of_each_condition_put_together():
     net = Attention()
-    whole = mn.audit(net, X, conditions=LABELS, **SOME)
-    unit = whole.summary["unit"]
+    whole = mn.audit_conditional(net, X, LABELS, mn.AuditOptions.of(**SOME))
+    unit = whole.summary.unit
     assert unit == pytest.approx(float(X.max() - X.min()))
     for label in range(3):
         rows = (label == LABELS).nonzero()[:, 0]
@@ -59,14 +59,14 @@ def test_it_is_the_audit_of_each_condition_put_together():
         def f(z, label=label):
             return net(z, torch.full((len(z),), label))
 
-        own = mn.audit(f, X[rows], unit=unit, **SOME)
+        own = mn.audit(f, X[rows], mn.AuditOptions.of(**SOME, unit=unit))
         mine = whole.examples[rows.tolist()]
         for column in ("residual", "spectral_radius", "stored", "recall_rate", "upper"):
             assert mine[column].to_list() == pytest.approx(own.examples[column].to_list()), column
     assert whole.starts["starts"].to_list() == [3 * n for n in own.starts["starts"]]
-    rates = whole.summary["controls"]["trained"]
-    assert rates["stored"]["total"] == 9
-    assert rates["settled"]["total"] == 300
+    rates = whole.summary.controls.trained
+    assert rates.stored.total == 9
+    assert rates.settled.total == 300
 
 
 def test_a_label_decides_where_the_same_state_leads():
@@ -77,20 +77,22 @@ def test_a_label_decides_where_the_same_state_leads():
     def f(z, c):
         return 0.5 * (z + ends[c].to(z))
 
-    audit = mn.audit(f, pair, conditions=torch.tensor([0, 1]), **SOME)
+    audit = mn.audit_conditional(f, pair, torch.tensor([0, 1]), mn.AuditOptions.of(**SOME))
     assert audit.examples["stored"].to_list() == [False, True]
     # The attractor of label 1 lies at both: who can choose the label gets the state.
     assert audit.examples["disclosed"].to_list() == [True, True]
-    assert audit.summary["spurious"] == 1
-    assert audit.summary["disclosed"] == {**audit.summary["disclosed"], "count": 2, "total": 2}
+    assert audit.summary.spurious == 1
+    assert (audit.summary.disclosed.count, audit.summary.disclosed.total) == (2, 2)
 
 
 def test_near_examples_of_two_labels_do_not_compete():
     # A thousandth of the unit apart: too near for attractors of one map to be told apart.
     near = torch.tensor([[0.0, 1.0], [1e-6, 1.0]])
-    audit = mn.audit(lambda z, c: near[c].to(z) + 0 * z, near, conditions=torch.arange(2), **SOME)
-    assert audit.summary["stored"]["count"] == 2
-    assert audit.summary["indistinguishable"] == 0
+    audit = mn.audit_conditional(
+        lambda z, c: near[c].to(z) + 0 * z, near, torch.arange(2), mn.AuditOptions.of(**SOME)
+    )
+    assert audit.summary.stored.count == 2
+    assert audit.summary.indistinguishable == 0
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 2)])
@@ -104,25 +106,24 @@ def test_conditions_of_any_shape_and_dtype_arrive_as_they_are(shape, dtype):
         return 0.5 * z + 0.5 * c.reshape(len(z), -1)[:, :1].to(z)
 
     targets = torch.arange(4.0)[:, None].expand(4, 2).contiguous()
-    audit = mn.audit(f, targets, conditions=conditions, **SOME)
+    audit = mn.audit_conditional(f, targets, conditions, mn.AuditOptions.of(**SOME))
     assert seen == {(shape, dtype)}
-    assert audit.summary["stored"]["count"] == 4
+    assert audit.summary.stored.count == 4
 
 
 def test_held_out_data_bring_their_own_conditions(tmp_path):
-    audit = mn.audit(
-        Attention(), X, conditions=LABELS, held_out=HELD_OUT, held_out_conditions=HELD_OUT_LABELS,
-        **SOME,
-    )  # fmt: skip
+    audit = mn.audit_conditional(
+        Attention(), X, LABELS, mn.AuditOptions.of(**SOME), held_out=(HELD_OUT, HELD_OUT_LABELS)
+    )
     table = audit.membership
     assert table["member"].to_list() == [True] * 9 + [False] * 6
     assert table["index"].to_list() == [*range(9), *range(6)]
     net = Attention()
     loss = (net(HELD_OUT, HELD_OUT_LABELS) - HELD_OUT).square().mean(1).sqrt()
     told = table.filter(~table["member"])["residual"].to_list()
-    assert told == pytest.approx((loss / audit.summary["unit"]).tolist(), rel=1e-4)
-    assert audit.summary["membership"]["scores"]["loss"]["auc"] == 1.0
-    assert audit.summary["controls"]["held_out"]["stored"]["total"] == 6
+    assert told == pytest.approx((loss / audit.summary.unit).tolist(), rel=1e-4)
+    assert audit.summary.membership.scores.loss.auc == 1.0
+    assert audit.summary.controls.held_out.stored.total == 6
     assert mn.results.Audit.load(audit.save(tmp_path / "a")).verdict == audit.verdict
     assert mn.write_report(audit, tmp_path / "page.html").stat().st_size > 1000
 
@@ -137,77 +138,90 @@ def test_ctrl_c_leaves_the_conditions_that_are_finished(tmp_path):
 
     checkpoint = tmp_path / "audit"
     with pytest.raises(Interrupted) as caught:
-        mn.audit(Attention(), X, conditions=LABELS, checkpoint=checkpoint, on_progress=stop, **SOME)
+        mn.audit_conditional(
+            Attention(),
+            X,
+            LABELS,
+            mn.AuditOptions.of(**SOME),
+            run=mn.AuditRun(checkpoint=checkpoint, on_progress=stop),
+        )
     partial = caught.value.result
-    assert partial.summary["partial"] == ["conditions 3 to 3 of 3"]
+    assert partial.summary.partial == ("conditions 3 to 3 of 3",)
     assert partial.verdict.startswith("Partial audit")
-    assert partial.summary["stored"]["count"] == partial.summary["examples"] == 6
-    whole = mn.audit(Attention(), X, conditions=LABELS, checkpoint=checkpoint, **SOME)
-    assert whole.summary["stored"]["count"] == 9
+    assert partial.summary.stored.count == partial.summary.examples == 6
+    whole = mn.audit_conditional(
+        Attention(), X, LABELS, mn.AuditOptions.of(**SOME), run=mn.AuditRun(checkpoint=checkpoint)
+    )
+    assert whole.summary.stored.count == 9
 
 
 def test_a_screening_takes_conditions():
     noise = torch.rand(200, 4, generator=GENERATOR)
     every = torch.cat([noise, X])
     labels = torch.cat([torch.randint(0, 3, (200,), generator=GENERATOR), LABELS])
-    found = mn.screen(Attention(), every, conditions=labels, sample=5, suspicious=9, options=SOME)
+    found = mn.screen_conditional(
+        Attention(),
+        every,
+        labels,
+        mn.ScreenOptions(sample=5, suspicious=9, audit=mn.AuditOptions.of(**SOME)),
+    )
     assert sorted(found.suspicious_rows) == list(range(200, 209))
-    assert found.summary["suspicious"]["stored"] == 9
+    assert found.summary.suspicious.stored == 9
     net = Attention()
     z = every
     for _ in range(8):
         z = net(z, labels)
-    drift = (z - every).square().mean(1).sqrt() / found.summary["unit"]
+    drift = (z - every).square().mean(1).sqrt() / found.summary.unit
     assert found.table["drift"].to_list() == pytest.approx(drift.tolist(), rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("given", "told"),
     [
         ({"conditions": LABELS[:5]}, r"conditions of shape \(5,\) for 9 states"),
         ({"conditions": torch.tensor(1)}, r"conditions of shape \(\) for 9 states"),
         ({"conditions": torch.full((9,), torch.nan)}, "NaN or infinity in conditions"),
-        ({"held_out_conditions": LABELS}, "held_out_conditions without conditions"),
-        ({"conditions": LABELS, "held_out": HELD_OUT}, "without held_out_conditions"),
-        ({"conditions": LABELS, "held_out_conditions": LABELS}, "without held_out;"),
-        (
-            {
-                "conditions": LABELS, "held_out": HELD_OUT,
-                "held_out_conditions": HELD_OUT_LABELS + 1,
-            },
-            r"that no example has: \[\[3\]\]",
-        ),
-        ({"conditions": LABELS, "unit": "per_feature"}, "unit='per_feature' with conditions"),
-        ({"conditions": LABELS, "among": X}, "among with conditions"),
+        ({"held_out": HELD_OUT}, "held_out without conditions"),
+        ({"held_out": (HELD_OUT, HELD_OUT_LABELS + 1)}, r"that no example has: \[\[3\]\]"),
+        ({"options": mn.AuditOptions.of(**SOME, unit="per_feature")}, "per_feature"),
+        ({"run": mn.AuditRun(among=X)}, "among"),
     ],
-)  # fmt: skip
-def test_what_does_not_fit_is_refused(options, told):
+)
+def test_what_does_not_fit_is_refused(given, told):
+    given = {"conditions": LABELS, "options": mn.AuditOptions.of(**SOME), **given}
     with pytest.raises(mn.MnemoscopeError, match=told):
-        mn.audit(Attention(), X, **options, **SOME)
+        mn.audit_conditional(Attention(), X, **given)
 
 
 def test_a_self_map_takes_no_conditions():
     with pytest.raises(mn.MnemoscopeError, match="a SelfMap with conditions"):
-        mn.audit(mn.SelfMap(lambda z: z, shape=(4,)), X, conditions=LABELS)
+        mn.audit_conditional(mn.SelfMap(lambda z: z, shape=(4,)), X, LABELS)
 
 
 def test_a_condition_without_held_out_data_has_no_scores():
     some = HELD_OUT_LABELS < 2
-    audit = mn.audit(
-        Attention(), X, conditions=LABELS, held_out=HELD_OUT[some],
-        held_out_conditions=HELD_OUT_LABELS[some], **SOME,
-    )  # fmt: skip
+    audit = mn.audit_conditional(
+        Attention(),
+        X,
+        LABELS,
+        mn.AuditOptions.of(**SOME),
+        held_out=(HELD_OUT[some], HELD_OUT_LABELS[some]),
+    )
     members = audit.membership.filter("member")["index"].to_list()
     assert members == (LABELS < 2).nonzero()[:, 0].tolist()
-    assert audit.summary["membership"]["members"] == 6
+    assert audit.summary.membership.members == 6
 
 
 def test_parts_may_be_left_out():
     parts = ("controls", "membership")
-    audit = mn.audit(
-        Attention(), X, conditions=LABELS, held_out=HELD_OUT, held_out_conditions=HELD_OUT_LABELS,
-        leaves_out=parts.__contains__, **SOME,
-    )  # fmt: skip
-    assert audit.summary["left_out"] == ["membership", "controls"]
-    assert audit.summary["controls"] is None
-    assert audit.summary["membership"] is None
+    audit = mn.audit_conditional(
+        Attention(),
+        X,
+        LABELS,
+        mn.AuditOptions.of(**SOME),
+        held_out=(HELD_OUT, HELD_OUT_LABELS),
+        run=mn.AuditRun(leaves_out=parts.__contains__),
+    )
+    assert audit.summary.left_out == ("membership", "controls")
+    assert audit.summary.controls is None
+    assert audit.summary.membership is None

@@ -1,0 +1,205 @@
+"""The subject of an audit: a map and the examples it is measured at, prepared once."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Num
+from torch import Tensor
+
+from mnemoscope.base.check import seed as checked_seed
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.unit import feature_units, uneven_features
+from mnemoscope.data import CORRUPTIONS, corrupt
+from mnemoscope.data.given import given_examples
+from mnemoscope.dynamics.orbits import OrbitOptions
+from mnemoscope.dynamics.starts import Range
+from mnemoscope.maps import SelfMap, check_map
+from mnemoscope.maps.feature_units import in_feature_units
+from mnemoscope.maps.prediction_check import check_prediction
+from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
+from mnemoscope.maps.wrapped import refuse_range
+from mnemoscope.measure.options import AuditOptions, Tolerances
+from mnemoscope.measure.whole_set import check_whole_set
+
+PER_FEATURE = "per_feature"
+"""The unit that gives each entry of a state one of its own."""
+
+_log = logging.getLogger("mnemoscope")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A map and the examples it is measured at.
+
+    Attributes:
+        given: The map as it was given.
+        f: The map in the unit of the measurement.
+        X: `(n, *shape)`, the examples, states of `f`.
+        original: `(n, *shape)`, the examples in their own scale.
+        held_out: `(h, *shape)`, data not trained on, states of `f`.
+        among: `(m, *shape)`, all training examples, where `X` is a part of them.
+        scale: `(*shape)`, the unit of each entry, where they have units of their own.
+        span: The range of the examples.
+        corruptions: The strengths of each corruption to try.
+        options: What is tried.
+        seed: Random seed.
+    """
+
+    given: SelfMap
+    f: SelfMap
+    X: Float[Tensor, "n *shape"]
+    original: Float[Tensor, "n *shape"]
+    held_out: Float[Tensor, "h *shape"] | None
+    among: Num[Tensor, "m *shape"] | None
+    scale: Float[Tensor, "*shape"] | None
+    span: Range
+    corruptions: Mapping[str, Sequence[float]]
+    options: AuditOptions
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        f: Stage | SelfMap,
+        X: Num[Tensor, "n *shape"],
+        options: AuditOptions,
+        *,
+        held_out: Num[Tensor, "h *shape"] | None = None,
+        among: Num[Tensor, "m *shape"] | None = None,
+        seed: int = 0,
+    ) -> "Subject":
+        """Prepares a map and its examples, and refuses what cannot be measured.
+
+        Raises:
+            MnemoscopeError: `X` or other data are no states of the map, empty or not finite, or an
+                option does not fit them.
+        """
+        X = given_examples(X)
+        asked = as_self_map(f, X.shape[1:])
+        X = _states(asked, X, "the examples").clone()
+        for stage in asked.stages:
+            refuse_range(stage, X)
+        asked.refuse_outside(X, "example")
+        if held_out is not None:
+            held_out = _states(asked, given_examples(held_out), "the held-out data")
+            asked.at_each(held_out, "held-out example")
+        if among is not None:
+            among = given_examples(among)
+            check_whole_set(asked, among)
+        original = X
+        scaled, scale = _scaled(asked, X, options.tolerances, among)
+        if scale is not None:
+            X, held_out = X / scale, None if held_out is None else held_out / scale
+        return cls(
+            given=asked,
+            f=scaled,
+            X=X,
+            original=original,
+            held_out=held_out,
+            among=among,
+            scale=scale,
+            span=Range.of(X),
+            corruptions=_corruptions(X, options.corruptions),
+            options=options,
+            seed=checked_seed(seed),
+        )
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """How near counts as there."""
+        return self.options.tolerances
+
+    @property
+    def orbits(self) -> OrbitOptions:
+        """The options of orbits."""
+        return self.options.orbits
+
+    def check(self) -> None:
+        """Checks the map before anything is measured.
+
+        Raises:
+            MnemoscopeError: it is random, mixes states of a batch, or predicts something else.
+        """
+        check_map(self.f, self.X, finite=False)
+        check_prediction(self.f, self.X, clean=True)
+
+
+def _states(f: SelfMap, Z: Tensor, name: str) -> Tensor:
+    """A batch of states that is not empty, all of them finite."""
+    states = f.batch(Z)
+    if len(states) == 0:
+        raise MnemoscopeError(
+            f"{name} of shape {tuple(Z.shape)}", expected="at least one", todo="pass some"
+        )
+    if not bool(torch.isfinite(states).all()):
+        where = (~torch.isfinite(states)).nonzero()[0].tolist()
+        raise MnemoscopeError(
+            f"NaN or infinity in {name} at index {where}",
+            expected=f"finite numbers within the range of {f.dtype}",
+            todo="repair or leave out that example",
+        )
+    return states
+
+
+def _scaled(
+    f: SelfMap, X: Tensor, tolerances: Tolerances, among: Tensor | None
+) -> tuple[SelfMap, Float[Tensor, "*shape"] | None]:
+    """The map in the unit asked for, and the units of single features if they are to have some."""
+    unit = tolerances.unit
+    if unit == PER_FEATURE:
+        if among is not None:
+            raise MnemoscopeError(
+                f"unit={unit!r} with examples that are a part of others",
+                expected="a number above 0",
+                todo="divide the examples by the range of each feature, and conjugate the map",
+                field="unit",
+            )
+        scale = feature_units(X)
+        return in_feature_units(f, scale), scale
+    if isinstance(unit, str):
+        raise MnemoscopeError(
+            f"unit={unit!r}",
+            expected=f"a number above 0, or {PER_FEATURE!r}",
+            todo="omit it for the range of the examples",
+            field="unit",
+            choices=(PER_FEATURE,),
+        )
+    ratio = uneven_features(X)
+    if ratio is not None and unit is None:
+        _log.warning(
+            "the features differ in scale by a factor of %.3g, so distances hardly depend on the "
+            "small ones; unit=%r (--unit per-feature) gives each feature its own unit",
+            ratio,
+            PER_FEATURE,
+        )
+    every = X if among is None else among
+    return in_unit_of_data(f, every) if unit is None else f.with_unit(unit), None
+
+
+def _corruptions(
+    X: Tensor, asked: Mapping[str, Sequence[float]] | None
+) -> dict[str, tuple[float, ...]]:
+    """The corruptions asked for, each strength once; default: all that these examples admit."""
+    if asked is None:
+        return {
+            name: corruption.strengths
+            for name, corruption in CORRUPTIONS.items()
+            # One example alone cannot be mixed.
+            if (X.ndim > 2 or not corruption.pictures_only) and (len(X) > 1 or name != "mix")
+        }
+    admitted: dict[str, tuple[float, ...]] = {}
+    for kind, strengths in asked.items():
+        try:
+            admitted[kind] = tuple(dict.fromkeys(float(strength) for strength in strengths))
+        except (TypeError, ValueError) as error:
+            raise MnemoscopeError(
+                f"strengths {strengths!r} of the corruption {kind!r}",
+                expected="a list of numbers",
+                todo=f"pass corruptions={{{kind!r}: [0.1, 0.2]}}",
+                field="corruptions",
+            ) from error
+        for strength in admitted[kind]:
+            corrupt(X[:2], kind, strength)
+    return admitted
