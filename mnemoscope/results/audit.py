@@ -22,11 +22,11 @@ from mnemoscope.results.summary import Summary
 from mnemoscope.results.tables import SCHEMAS
 from mnemoscope.results.verdict import verdict
 
-FORMAT = "mnemoscope-audit/3"
-"""What `audit.json` says of itself."""
+FORMAT = "mnemoscope-audit/4"
+"""The format that `audit.json` names."""
 
 INDEX = "audit.json"
-"""Written last: it lists the other files with their checksums, so a half-written audit is told."""
+"""Written last; an audit directory without it is incomplete."""
 
 PICTURES = "pictures.safetensors"
 
