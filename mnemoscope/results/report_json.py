@@ -5,7 +5,6 @@ not measured. Within a version keys and kinds of findings may be added; none is 
 its meaning.
 """
 
-import json
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -108,7 +107,3 @@ def report_json(audit: Audit) -> dict[str, Any]:
         "provenance": audit.provenance,
     }
     return plain(report)
-
-
-if __name__ == "__main__":
-    print(json.dumps(report_schema(), indent=2))

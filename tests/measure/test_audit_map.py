@@ -310,8 +310,8 @@ def test_the_same_seed_gives_the_same_numbers(digits, trained):
     assert not one.basins.equals(other.basins) or not one.recall.equals(other.recall)
     assert all(torch.equal(one.pictures[k], same.pictures[k]) for k in one.pictures)
     varying = {"seconds"}
-    assert {k: v for k, v in one.summary.items() if k not in varying} == {
-        k: v for k, v in same.summary.items() if k not in varying
+    assert {k: v for k, v in one.summary if k not in varying} == {
+        k: v for k, v in same.summary if k not in varying
     }
 
 

@@ -63,7 +63,7 @@ def same(one, other):
     assert one.verdict == other.verdict
     assert one.pictures.keys() == other.pictures.keys()
     assert all(torch.equal(value, other.pictures[name]) for name, value in one.pictures.items())
-    mine, theirs = ({k: v for k, v in a.summary.items() if k != "seconds"} for a in (one, other))
+    mine, theirs = ({k: v for k, v in a.summary if k != "seconds"} for a in (one, other))
     assert mine == theirs
 
 

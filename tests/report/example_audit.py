@@ -265,7 +265,7 @@ def edge_audit() -> Audit:
             stored=(0, 1),
             unsettled=(10, 10),
             loss=nan,
-            training_loss=nan,
+            training_loss=0.5,
             interpolated=False,
         ),
         provenance={},

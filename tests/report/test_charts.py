@@ -9,6 +9,7 @@ from mnemoscope.report.charts.plane import basin_labels
 from mnemoscope.report.charts.spectrum import outside_view, view_reach
 from mnemoscope.report.charts.theme import COLOURS
 from mnemoscope.report.charts.training import MOST_POINTS
+from mnemoscope.results.summary import Plane
 
 from .example_audit import edge_audit, frame, full_audit
 
@@ -74,7 +75,7 @@ def test_many_basins_share_colours():
     labels = basin_labels(plane, attractors, [7, 8, 9])
     assert [labels[i][0] for i in (7, 8, 9)] == ["example 7", "example 8", "example 9"]
     assert len({name for name, _ in labels.values()}) == 7
-    corners = {"examples": [7, 8, 9], "points": [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]}
+    corners = Plane(examples=[7, 8, 9], points=[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
     assert plane_chart(plane, attractors, corners).to_dict()["height"] > 0
 
 
