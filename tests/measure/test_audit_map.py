@@ -271,28 +271,28 @@ def test_pictures_are_those_of_the_tables(audited, trained, digits):
         away = pictures["attractors"][row["id"]] - digits[row["nearest_example"]]
         assert float(away.square().mean().sqrt()) == pytest.approx(row["distance"], rel=1e-4)
     frames, told = pictures["recall_frames"], audited.summary.recall_frames
-    assert (told["corruption"], told["strength"]) == ("mask_pixels", 0.25)
-    assert frames.shape == (5, len(told["steps"]) + 1, 1, 8, 8)
+    assert (told.corruption, told.strength) == ("mask_pixels", 0.25)
+    assert frames.shape == (5, len(told.steps) + 1, 1, 8, 8)
     z = frames[:, 0]
     with torch.no_grad():
-        for step in range(max(told["steps"]) + 1):
-            if step in told["steps"]:
-                assert torch.allclose(z, frames[:, told["steps"].index(step)], atol=1e-5)
+        for step in range(max(told.steps) + 1):
+            if step in told.steps:
+                assert torch.allclose(z, frames[:, told.steps.index(step)], atol=1e-5)
             z = trained(z)
     pulled = audited.summary.noise_frames.examples
     ends = pictures["noise_frames"][:, -1]
     assert pulled
     # An orbit ends within 1e-6 of its image, and an attractor stores what is within 1e-2.
-    assert (ends - digits[pulled]).flatten(1).square().mean(1).sqrt().max() < 1.1e-2
+    assert (ends - digits[list(pulled)]).flatten(1).square().mean(1).sqrt().max() < 1.1e-2
 
 
 def test_the_plane_goes_through_three_examples(audited, trained, digits):
     place, table = audited.summary.plane, audited.plane
-    a, b, c = (digits[i].flatten() for i in place["examples"])
-    points = torch.tensor(place["points"])
+    a, b, c = (digits[i].flatten() for i in place.examples)
+    points = torch.tensor(place.points)
     # In RMS units: distances on the plane are RMS distances of the pictures.
     assert torch.allclose(torch.pdist(points), torch.pdist(torch.stack([a, b, c])) / 8, atol=1e-5)
-    for point, example in zip(place["points"], place["examples"], strict=True):
+    for point, example in zip(place.points, place.examples, strict=True):
         if audited.examples["stored"][example]:
             near = table.with_columns(
                 d=(pl.col("u") - point[0]) ** 2 + (pl.col("v") - point[1]) ** 2

@@ -38,11 +38,11 @@ def test_every_example_is_an_attractor_at_its_own_label():
     assert audit.summary.attractors == 9
     assert audit.summary.spurious == 0
     told = audit.summary.conditions
-    assert told["values"] == [0, 1, 2]
-    assert told["examples"] == LABELS.tolist()
+    assert told.values == (0, 1, 2)
+    assert told.examples == tuple(LABELS.tolist())
     # Each example's attractor is at its condition, and at the example itself.
     for row in audit.examples.iter_rows(named=True):
-        assert told["attractors"][row["attractor"]] == told["examples"][row["index"]]
+        assert told.attractors[row["attractor"]] == told.examples[row["index"]]
         state = audit.pictures["attractors"][row["attractor"]]
         assert torch.allclose(state, X[row["index"]], atol=1e-5)
     assert torch.equal(audit.pictures["examples"], X)
