@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 SIDES = (3, 32, 32)
 PIXELS = 3072

@@ -12,8 +12,7 @@ import numpy as np
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:

@@ -8,8 +8,7 @@ import numpy as np
 
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:
@@ -40,7 +39,7 @@ def _entry(members: zipfile.ZipFile, name: str) -> Entry:
             }[version]
             shape, _, dtype = read_header(file)
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
-        return Entry(None)  # Whoever reads it is told what is wrong with it.
+        return Entry(None)  # Reading it will raise the error.
     return Entry(shape, dtype.kind in "biuf")
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 MAGIC = b"\x93NUMPY"
 

@@ -19,8 +19,7 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stored_tensors import computable
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 DEEPEST = 20
 """How deep containers may nest."""
@@ -40,7 +39,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
             _refuse_programs(path, archive.namelist())
     # An open file: of a path PyTorch would trust the ending.
     with warnings.catch_warnings(), path.open("rb") as file:
-        # Of a pickle's protocol; what cannot be read is told by an error.
+        # Of a pickle's protocol; what cannot be read raises an error.
         warnings.simplefilter("ignore")
         content = torch.load(file, weights_only=True, map_location="cpu")
     if isinstance(content, Tensor):
@@ -122,10 +121,10 @@ def _stacked(rows: list[Any], key: str, path: Path) -> Tensor:
     shapes = [tuple(row.shape) if isinstance(row, Tensor) else None for row in rows]
     for place, shape in enumerate(shapes):
         if shape != shapes[0]:
-            told = "no tensor" if shape is None else f"shape {shape}"
+            found = "no tensor" if shape is None else f"shape {shape}"
             raise MnemoscopeError(
                 f"{path}, whose {f'entries {key}' if key else 'tensors'} differ: entry 0 has shape "
-                f"{shapes[0]}, entry {place} {told}",
+                f"{shapes[0]}, entry {place} {found}",
                 expected="examples of one shape",
                 todo="bring them to one shape first",
             )

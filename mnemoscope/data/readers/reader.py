@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from mnemoscope.data.reading import Reading, Rule
-from mnemoscope.data.scaling import integer_rule
-from mnemoscope.data.selection import Selection
-from mnemoscope.data.values import check_real
+from mnemoscope.data.reading import Reading, Rule, Selection
+from mnemoscope.data.values import check_real, integer_rule
 
 
 @dataclass(frozen=True)
@@ -64,18 +62,18 @@ class Reader:
 def taken(
     array: Tensor | np.ndarray,
     selection: Selection,
-    told: str,
+    origin: str,
 ) -> tuple[Tensor | np.ndarray, Rule | None]:
     """Returns the rows of an array that are asked for, and the rule that all of its rows choose.
 
     Args:
         array: A tensor, an array, or anything with `shape`, `dtype` and rows to slice.
         selection: Which rows.
-        told: The file, as messages name it.
+        origin: The file, as messages name it.
 
     Raises:
         MnemoscopeError: it holds no real numbers, no examples, or fewer than are asked for.
     """
-    check_real(array, told)
-    rows = selection.rows(array.shape[0] if len(array.shape) else 0, told)
+    check_real(array, origin)
+    rows = selection.rows(array.shape[0] if len(array.shape) else 0, origin)
     return array[rows], integer_rule(array)

@@ -7,8 +7,7 @@ from safetensors import safe_open
 from mnemoscope.base.stored_tensors import computable
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:
