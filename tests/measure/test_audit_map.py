@@ -406,7 +406,7 @@ def untouched(_):
         ({"match_tol": 0.0}, "match_tol=0.0"),
         ({"match_tol": math.nan}, "match_tol=nan"),
         ({"start_kinds": ["uniform", "violet"]}, "kind 'violet'"),
-        ({"corruptions": {"fog": [0.1]}}, "corruption 'fog'; expected one of gaussian"),
+        ({"corruptions": {"fog": [0.1]}}, "kind='fog'; expected one of gaussian"),
         ({"corruptions": {"gaussian": [0.1, -1.0]}}, "strength=-1.0"),
         ({"corruptions": {"gaussian": 0.1}}, "strengths 0.1 of the corruption 'gaussian'"),
         ({"corruptions": {"blur": [1.0]}}, "blur of states of shape"),
