@@ -31,11 +31,7 @@ INITIALIZATIONS = ("default", "xavier_uniform", "kaiming_normal", "ntk", "zeros"
 
 
 def parse_initialization(name: str) -> tuple[str, float | None]:
-    """Splits an initialization into its bare name and, for `scaled`, its standard deviation.
-
-    Raises:
-        MnemoscopeError: there is no such initialization, or its standard deviation is not above 0.
-    """
+    """Splits an initialization into its bare name and, for `scaled`, its standard deviation."""
     bare, std = parse_name(
         name, what="init", names=INITIALIZATIONS[:-1], with_number=INITIALIZATIONS[-1:]
     )

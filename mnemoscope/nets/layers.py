@@ -57,11 +57,7 @@ class NTKConv2d(nn.Conv2d):
 
 
 def linear(spec: "Spec", inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer as the spec asks for it: with a bias or not, NTK-parameterized or not.
-
-    Raises:
-        MnemoscopeError: the layer is too large for any memory.
-    """
+    """A linear layer as the spec asks for it: with a bias or not, NTK-parameterized or not."""
     _check_size(spec, inputs * outputs)
     if not _is_ntk(spec):
         return nn.Linear(inputs, outputs, bias=spec.bias, device="meta")
@@ -79,19 +75,7 @@ def convolution(
     stride: int = 1,
     replicas: int = 1,
 ) -> nn.Conv2d:
-    """A convolution as the spec asks for it, zero-padded so that stride 1 keeps the size.
-
-    Args:
-        spec: Says whether there is a bias and whether the layer is NTK-parameterized.
-        inputs: Channels in.
-        outputs: Channels out.
-        kernel_size: Height and width of the kernel, in pixels; odd.
-        stride: Pixels from one output to the next.
-        replicas: So many such layers side by side, as the groups of one convolution.
-
-    Raises:
-        MnemoscopeError: the layer is too large for any memory.
-    """
+    """A convolution as the spec asks for it, zero-padded so that stride 1 keeps the size."""
     _check_size(spec, replicas * inputs * outputs * kernel_size**2)
     kind = NTKConv2d if _is_ntk(spec) else nn.Conv2d
     layer = kind(

@@ -16,20 +16,7 @@ def parse_name(
     names: Collection[str],
     with_number: Collection[str] = (),
 ) -> tuple[str, float | None]:
-    """Splits `name` or `name(number)` into the name and the number.
-
-    Args:
-        text: What the user wrote.
-        what: What the names are names of, for the error.
-        names: The names that may stand alone.
-        with_number: The names that may be followed by a finite number in parentheses.
-
-    Returns:
-        The name, and the number or None.
-
-    Raises:
-        MnemoscopeError: the name is unknown, or has a number where it takes none, or the reverse.
-    """
+    """Splits `name` or `name(number)` into the name and the number."""
     known = list(dict.fromkeys([*names, *with_number]))
     given = f"{what} {short(text)}"
     match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)

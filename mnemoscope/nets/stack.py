@@ -72,15 +72,7 @@ def drawn_parameters(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> list[Float[Tensor, "r *shape"]]:
-    """The parameters that `spec.build` draws for each seed, times each one's scale, stacked.
-
-    Args:
-        spec: What the networks are built from.
-        seeds: One a network.
-        scales: What its weights and biases are multiplied by; 1 leaves them as they are.
-        dtype: Of the parameters.
-        device: Where they go.
-    """
+    """The parameters that `spec.build` draws for each seed, times each one's scale, stacked."""
     model = spec.build(seed=seeds[0])
     own = [parameter.detach() for parameter in model.parameters()]
     stacked = [p.new_empty(len(seeds), *p.shape, dtype=dtype) for p in own]
