@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.text import plural
 from mnemoscope.data.reading import Reading
 
 USUAL = frozenset(
@@ -163,8 +164,9 @@ def feature_columns(kinds: Mapping[str, bool], reading: Reading, origin: str) ->
         )
     if others:
         log.warning(
-            "%s: %d column%s of numbers %s taken, not %s; column=..., --column A,B takes others",
-            origin, len(left), "" if len(left) == 1 else "s", "is" if len(left) == 1 else "are",
+            "%s: taken: %s of numbers, not %s; column=..., --column A,B takes others",
+            origin,
+            plural(len(left), "column"),
             listed(others),
-        )  # fmt: skip
+        )
     return left

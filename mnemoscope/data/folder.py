@@ -65,7 +65,7 @@ def picture_files(
 
 
 def is_picture_file(path: Path) -> bool:
-    """Whether a file is a picture, by its name."""
+    """Returns whether a file is a picture, by its name."""
     return path.suffix.lower() in ENDINGS
 
 

@@ -46,10 +46,17 @@ class Chosen(NamedTuple):
     Attributes:
         key: Its name.
         split: The split that its name says, if any.
+        among: The number of arrays in the file.
     """
 
     key: str
     split: str | None
+    among: int
+
+    @property
+    def record(self) -> dict[str, str | None]:
+        """Key and split, as they are recorded: no key of the only array."""
+        return {"key": self.key if self.among > 1 else None, "split": self.split}
 
 
 def split_of(name: str) -> str | None:
@@ -59,7 +66,7 @@ def split_of(name: str) -> str | None:
 
 
 def same_split(asked: str, split: str | None) -> bool:
-    """Whether a split is the one that was asked for, by any of its usual names."""
+    """Returns whether a split is the one that was asked for, by any of its usual names."""
     return split is not None and SPLITS.get(asked.lower(), asked) == SPLITS.get(split, split)
 
 
@@ -74,7 +81,7 @@ def chosen_key(entries: Mapping[str, Entry], origin: str, reading: Reading) -> C
                 field="key",
                 choices=entries,
             )
-        return Chosen(reading.key, split_of(reading.key))
+        return Chosen(reading.key, split_of(reading.key), len(entries))
     usable = [
         name
         for name, entry in entries.items()
@@ -92,7 +99,7 @@ def chosen_key(entries: Mapping[str, Entry], origin: str, reading: Reading) -> C
             name,
             listed(entries),
         )
-    return Chosen(name, split_of(name))
+    return Chosen(name, split_of(name), len(entries))
 
 
 def _meant(usable: list[str], entries: Mapping[str, Entry], origin: str, reading: Reading) -> str:

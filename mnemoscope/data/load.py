@@ -105,7 +105,7 @@ def read_examples(
 
 
 def is_path(source: object) -> bool:
-    """Whether a source is a file or a folder, not the name of a data set."""
+    """Returns whether a source is a file or a folder, not the name of a data set."""
     return find_source(source) is PATH
 
 

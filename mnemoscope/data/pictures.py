@@ -12,7 +12,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:
-    """Whether a state of this shape is a picture: 1 or 3 channels, height, width."""
+    """Returns whether a state of this shape is a picture: 1 or 3 channels, height, width."""
     return len(shape) == 3 and shape[0] in (1, 3)
 
 

@@ -55,7 +55,7 @@ def check_real(array: Any, origin: str) -> None:
 
 
 def holds_numbers(value: Any) -> bool:
-    """Whether a value is an array, or lists that make one, of real numbers."""
+    """Returns whether a value is an array, or lists that make one, of real numbers."""
     if isinstance(value, Tensor):
         return value.ndim > 0
     try:

@@ -20,7 +20,7 @@ from torch import Tensor
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap, check_values
-from mnemoscope.maps.edge import off_the_edge
+from mnemoscope.maps.differences import off_the_edge
 from mnemoscope.maps.resolution import NEARBY, ROUNDINGS
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 

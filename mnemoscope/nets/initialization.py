@@ -45,12 +45,12 @@ def parse_initialization(name: str) -> tuple[str, float | None]:
 
 
 def gain(activation: str) -> float:
-    """What the weights' standard deviation is multiplied by to make up for the activation.
+    """Returns the factor of the weights' standard deviation that makes up for the activation.
 
     It is `torch.nn.init.calculate_gain` for `relu`, `leaky_relu` and `selu`, and 1 for all others.
 
     Raises:
-        MnemoscopeError: there is no such activation; the nearest name is told.
+        MnemoscopeError: there is no such activation; the message names the nearest.
     """
     name, slope = parse_activation(activation)
     if name in ("relu", "leaky_relu", "selu"):

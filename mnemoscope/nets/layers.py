@@ -19,9 +19,9 @@ MOST_WEIGHTS = 2**40
 class NTKLinear(nn.Linear):
     """A linear layer in the NTK parameterization: `scale * W z + b`.
 
-    The stored `W` has entries of order 1 and `scale = gain / sqrt(fan_in)` stands in the forward
-    pass, so that the tangent kernel has a limit as the width grows (Jacot, Gabriel and Hongler
-    2018).
+    The stored `W` has entries of order 1 and the forward pass multiplies by `scale = gain /
+    sqrt(fan_in)`, so that the tangent kernel has a limit as the width grows (Jacot, Gabriel and
+    Hongler 2018).
 
     Attributes:
         scale: What the weights are multiplied by.
@@ -34,7 +34,7 @@ class NTKLinear(nn.Linear):
         return super().forward(self.scale * input)
 
     def extra_repr(self) -> str:
-        """The layer's sizes and its scale."""
+        """Returns the layer's sizes and its scale."""
         return f"{super().extra_repr()}, scale={self.scale:.6g}"
 
 
@@ -52,12 +52,12 @@ class NTKConv2d(nn.Conv2d):
         return super().forward(self.scale * input)
 
     def extra_repr(self) -> str:
-        """The layer's sizes and its scale."""
+        """Returns the layer's sizes and its scale."""
         return f"{super().extra_repr()}, scale={self.scale:.6g}"
 
 
 def linear(spec: "Spec", inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer as the spec asks for it: with a bias or not, NTK-parameterized or not."""
+    """Builds a linear layer as the spec asks: with a bias or not, NTK-parameterized or not."""
     _check_size(spec, inputs * outputs)
     if not _is_ntk(spec):
         return nn.Linear(inputs, outputs, bias=spec.bias, device="meta")
@@ -75,7 +75,7 @@ def convolution(
     stride: int = 1,
     replicas: int = 1,
 ) -> nn.Conv2d:
-    """A convolution as the spec asks for it, zero-padded so that stride 1 keeps the size."""
+    """Builds a convolution as the spec asks, zero-padded so that stride 1 keeps the size."""
     _check_size(spec, replicas * inputs * outputs * kernel_size**2)
     kind = NTKConv2d if _is_ntk(spec) else nn.Conv2d
     layer = kind(

@@ -23,9 +23,9 @@ class Stack(ABC):
         spec: What every one of them is built from.
         layout: Where each parameter lies in the flat tensors.
         values: All parameters, flat.
-        gradient: Likewise, what `pull` found last.
+        gradient: The gradient that `pull` found last, in the same layout.
         parameters: `(R, *shape)` each, parts of `values`, in the order of a network's own.
-        gradients: Likewise, parts of `gradient`.
+        gradients: The parts of `gradient`, one for each parameter.
     """
 
     def __init__(self, spec: Spec, parameters: Sequence[Float[Tensor, "r *shape"]]) -> None:
@@ -55,7 +55,7 @@ class Stack(ABC):
 
 
 def network_from(spec: Spec, parameters: Sequence[Float[Tensor, "*shape"]]) -> Network:
-    """The network of a spec with a copy of these parameters, in their dtype, on their device."""
+    """Builds the network of a spec with a copy of these parameters, dtype and device included."""
     like = parameters[0]
     network = spec.outline().to_empty(device=like.device).to(like.dtype)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def drawn_parameters(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> list[Float[Tensor, "r *shape"]]:
-    """The parameters that `spec.build` draws for each seed, times each one's scale, stacked."""
+    """Draws the parameters that `spec.build` draws for each seed, scales and stacks them."""
     model = spec.build(seed=seeds[0])
     own = [parameter.detach() for parameter in model.parameters()]
     stacked = [p.new_empty(len(seeds), *p.shape, dtype=dtype) for p in own]

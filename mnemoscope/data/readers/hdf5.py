@@ -79,16 +79,14 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         found = dict(_matrices(file))
         entries = {name: Entry(tuple(made.shape), _is_real(made)) for name, made in found.items()}
         chosen = chosen_key(entries, str(path), reading)
-        key = chosen.key if len(entries) > 1 else None
         matrix = found[chosen.key]
         if isinstance(matrix, SparseMatrix):
             part = selection.rows(matrix.shape[0], str(path))
             # A sparse matrix is no picture: its bytes are counts.
             rule = "keep" if integer_rule(matrix.group["data"][:0]) else None
-            return Found(matrix.rows(part), rule, key, split=chosen.split)
+            return Found(matrix.rows(part), rule, **chosen.record)
         refuse_elsewhere(matrix, f"{path}, {chosen.key}")
-        rows, rule = taken(matrix, selection, str(path))
-        return Found(rows, rule, key, split=chosen.split)
+        return taken(matrix, selection, str(path), **chosen.record)
 
 
 def _matrices(group: Any) -> Iterator[tuple[str, Any]]:

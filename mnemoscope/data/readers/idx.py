@@ -26,8 +26,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
     opened: Any = gzip.open if packed else open
     with opened(path, "rb") as file:
         array = _array(file)
-    rows, rule = taken(array, selection, str(path))
-    return Found(rows, rule, pictures=array.ndim in (3, 4))
+    return taken(array, selection, str(path), pictures=array.ndim in (3, 4))
 
 
 def _array(file: IO[bytes]) -> np.ndarray:

@@ -41,12 +41,11 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
             chosen.key,
         )
         array = np.moveaxis(array, -1, 0)
-    rows, rule = taken(array, selection, str(path))
-    return Found(rows, rule, chosen.key if len(entries) > 1 else None, split=chosen.split)
+    return taken(array, selection, str(path), **chosen.record)
 
 
 def _examples_last(array: np.ndarray, arrays: dict[str, np.ndarray]) -> bool:
-    """Whether vectors in the file are as long as the last axis, and none as the first."""
+    """Returns whether vectors in the file are as long as the last axis, and none as the first."""
     vectors = {made.size for made in arrays.values() if made.size == max(made.shape, default=0)}
     shape = array.shape
     return len(shape) > 1 and shape[-1] in vectors and shape[0] not in vectors and shape[-1] > 1
@@ -86,14 +85,10 @@ def _arrays_of_hdf5(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def _begins(head: bytes) -> bool:
-    return head.startswith(b"MATLAB ")
-
-
 READER = Reader(
     name="MATLAB file (.mat)",
     suffixes=(".mat",),
     read=read,
-    begins=_begins,
+    begins=lambda head: head.startswith(b"MATLAB "),
     uses=("key", "split"),
 )

@@ -13,7 +13,7 @@ from mnemoscope.data.reading import Reading, Selection
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:
     """Reads the array that is meant; the others stay unread."""
-    # NumPy takes any other file for a pickle, and would tell of one.
+    # NumPy takes any other file for a pickle, and would report one.
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no .npz archive, or cut off")
     with zipfile.ZipFile(path) as members:
@@ -23,12 +23,11 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         entries = {name.removesuffix(".npy"): _entry(members, name) for name in names}
     chosen = chosen_key(entries, str(path), reading)
     with np.load(path, allow_pickle=False) as archive:
-        rows, rule = taken(archive[chosen.key], selection, str(path))
-    return Found(rows, rule, chosen.key if len(entries) > 1 else None, split=chosen.split)
+        return taken(archive[chosen.key], selection, str(path), **chosen.record)
 
 
 def _entry(members: zipfile.ZipFile, name: str) -> Entry:
-    """What an array's header says of it."""
+    """Reads the header of an array."""
     header: Any = np.lib.format
     try:
         with members.open(name) as file:

@@ -27,8 +27,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
             array = np.lib.format.read_array(file, allow_pickle=False)
         else:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-    rows, rule = taken(array, selection, str(path))
-    return Found(rows, rule)
+    return taken(array, selection, str(path))
 
 
 READER = Reader(

@@ -10,7 +10,7 @@ from mnemoscope.data.readers.reader import Found, Reader
 from mnemoscope.data.reading import AS_IT_IS, Reading, Selection
 
 HEAD = 512
-"""Bytes that tell a format."""
+"""Bytes by which a format is recognized."""
 
 ALL = Selection(None)
 

@@ -40,8 +40,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         if name in columns.pictures:
             X = _encoded_pictures(part, origin, selection, keep=reading.rule == "keep")
             return Found(X, column=name, scaled=True)
-        rows, rule = taken(_array(part, origin), Selection(None), origin)
-        return Found(rows, rule, column=name)
+        return taken(_array(part, origin), Selection(None), origin, column=name)
     names = feature_columns(
         {name: kind.is_numeric() or kind == pl.Boolean for name, kind in table.schema.items()},
         reading,
@@ -78,7 +77,7 @@ def _feather(path: Path) -> pl.DataFrame:
 
 
 def _text(path: Path) -> pl.DataFrame:
-    """A table in a text: with or without a line of names, of any usual separator."""
+    """Returns a table in a text: with or without a line of names, of any usual separator."""
     with path.open(encoding="utf-8-sig", errors="strict", newline="") as file:
         sample = file.read(SAMPLE)
     if "\0" in sample:
@@ -132,7 +131,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _columns(table: pl.DataFrame) -> Columns:
-    """Which columns hold whole examples."""
+    """Classifies the columns that hold whole examples."""
     pictures, arrays = [], []
     for name, dtype in table.schema.items():
         if _is_encoded(dtype):
@@ -147,7 +146,7 @@ def _columns(table: pl.DataFrame) -> Columns:
 
 
 def _is_encoded(dtype: pl.DataType) -> bool:
-    """Whether a column holds bytes, or structures with a field `bytes`."""
+    """Returns whether a column holds bytes, or structures with a field `bytes`."""
     return dtype == pl.Binary or (
         isinstance(dtype, pl.Struct) and any(field.name == "bytes" for field in dtype.fields)
     )
@@ -182,7 +181,7 @@ def _encoded_pictures(
 
 
 def _numbers(table: pl.DataFrame, origin: str, first: int, reading: Reading) -> np.ndarray:
-    """The table as one array of floating-point numbers."""
+    """Returns the table as one array of floating-point numbers."""
     for name in table.columns:
         if table[name].has_nulls():
             row = table[name].is_null().arg_true()[0]
@@ -192,13 +191,13 @@ def _numbers(table: pl.DataFrame, origin: str, first: int, reading: Reading) -> 
                 expected="a number in every row",
                 todo="fill or leave out these rows, or choose columns with column=..., --column",
             )
-    # A range that is named may be small beside its ends, so its numbers keep their digits.
+    # A range that is named may be small in relation to its ends, so its numbers keep their digits.
     kind = pl.Float64 if isinstance(reading.scale, tuple) else pl.Float32
     return table.cast(kind).to_numpy(order="c")
 
 
 def _array(values: pl.Series, origin: str) -> np.ndarray:
-    """A column of lists or arrays of one shape."""
+    """Returns a column of lists or arrays of one shape."""
     shape = [len(values)]
     while isinstance(values.dtype, pl.List | pl.Array):
         lengths = (

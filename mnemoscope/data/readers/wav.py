@@ -29,10 +29,9 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         warnings.filterwarnings("ignore", message=".*not understood.*")
         _, samples = wavfile.read(io.BytesIO(content))
     array = np.atleast_2d(samples.T)[None]
-    rows, _ = taken(array, selection, str(path))
     full = FULL.get(str(array.dtype))
-    rule = "keep" if full is None else "divide"
-    return Found(rows, rule if array.dtype.kind in "iu" else None, full=full)
+    rule = ("keep" if full is None else "divide") if array.dtype.kind in "iu" else None
+    return taken(array, selection, str(path), rule=rule, full=full)
 
 
 def _begins(head: bytes) -> bool:

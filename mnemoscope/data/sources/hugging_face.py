@@ -183,7 +183,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _has_classes(datasets: Any, feature: Any) -> bool:
-    """Whether a column holds class labels, or lists of them."""
+    """Returns whether a column holds class labels, or lists of them."""
     while (inner := getattr(feature, "feature", None)) is not None:
         feature = inner
     return isinstance(feature, datasets.ClassLabel)

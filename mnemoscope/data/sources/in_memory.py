@@ -31,7 +31,7 @@ from mnemoscope.data.values import as_tensor, holds_numbers
 
 
 def is_dataset(source: object) -> bool:
-    """Whether an object is a dataset or a data loader."""
+    """Returns whether an object is a dataset or a data loader."""
     return isinstance(source, Dataset | DataLoader)
 
 
@@ -42,7 +42,7 @@ def _read(source: Any, selection: Selection, reading: Reading) -> Examples:
         found = _dataset_examples(source, selection, reading)
     else:
         reading.refuse_unused(origin, "alpha")
-        found = Found(*taken(source, selection, origin))
+        found = taken(source, selection, origin)
     return array_examples(found, origin, selection, reading)
 
 
@@ -63,8 +63,7 @@ def _dataset_examples(source: Any, selection: Selection, reading: Reading) -> Fo
         else:
             batches = source.batch_size is not None or source.batch_sampler is not None
     if isinstance(source, TensorDataset):
-        rows, rule = taken(source.tensors[0], selection, origin)
-        return Found(rows, rule)
+        return taken(source.tensors[0], selection, origin)
     if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
         listed: Any = source
         chosen = selection.rows(len(listed), origin)
@@ -151,8 +150,7 @@ def _stacked(values: list[Any], selection: Selection, reading: Reading, origin: 
                 expected="examples of one shape",
                 todo="bring them to one shape in the dataset's transform",
             )
-    rows, rule = taken(torch.stack(tensors), Selection(None), origin)
-    return Found(rows, rule)
+    return taken(torch.stack(tensors), Selection(None), origin)
 
 
 SOURCE = Source(

@@ -106,7 +106,7 @@ def _read_folder(folder: Path, selection: Selection, reading: Reading) -> Exampl
 
 
 def _is_part(path: Path) -> bool:
-    """Whether each file of its format is a part of one set of examples."""
+    """Returns whether each file of its format is a part of one set of examples."""
     try:
         reader = find_reader(path)
     except OSError:
