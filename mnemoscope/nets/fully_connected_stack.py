@@ -49,7 +49,7 @@ class FullyConnectedStack(Stack):
 
     @torch.no_grad()
     def forward(self, Z: Float[Tensor, "r n *shape"]) -> Float[Tensor, "r n *shape"]:
-        """Every network at its own batch of states; builds no graph."""
+        """Evaluates every network at its own batch of states; builds no graph."""
         a = Z.flatten(2)
         for i, function in enumerate(self._functions):
             a = function(self._affine(i, a, None))
@@ -61,7 +61,7 @@ class FullyConnectedStack(Stack):
     ) -> Float[Tensor, "r n *shape"]:
         """Leaves in `gradient` that of each network's mean squared error; returns `f(X) - Y`.
 
-        What is returned is overwritten by the next call.
+        The next call overwrites the returned tensor.
         """
         n = X.shape[1]
         if n not in self._passes:
@@ -119,7 +119,7 @@ class FullyConnectedStack(Stack):
 
 
 class _Pass:
-    """What a pass over `n` examples of each network writes to, made once.
+    """The memory of a pass over `n` examples of each network, allocated once.
 
     Attributes:
         z: `(r, n, width)` for each layer, before its activation.
@@ -127,7 +127,7 @@ class _Pass:
         u: `(r, n, width)` for each layer, covectors.
         uT: `(r, width, n)`, the same memory.
         error: `(r, n, d)`, outputs less targets.
-        slope: What the error is multiplied by in the gradient of the mean square.
+        slope: Factor of the error in the gradient of the mean square.
     """
 
     def __init__(self, weights: list[Tensor], n: int) -> None:

@@ -40,6 +40,7 @@ def parse_initialization(name: str) -> tuple[str, float | None]:
             f"init {name!r}",
             expected="a standard deviation above 0",
             todo="write scaled(0.01), or `zeros` for weights of zero",
+            field="init",
         )
     return bare, std
 
@@ -62,14 +63,13 @@ def gain(activation: str) -> float:
 def initialize(module: nn.Module, *, init: str, activation: str, seed: int) -> None:
     """Draws the weights of every linear and convolutional layer in place, in the modules' order.
 
-    A generator of its own makes the numbers; the global one is not touched. Each tensor is
-    filled once, its weights first, then its bias.
+    The global generator is not touched. For each layer the weights are drawn first, then the bias.
 
     Args:
-        module: Holds the layers; float32, on the CPU.
+        module: The module with the layers; float32, on the CPU.
         init: The initialization's name.
         activation: The activation that gives the gain.
-        seed: Seeds the generator.
+        seed: Random seed.
 
     Raises:
         MnemoscopeError: there is no such initialization or activation.

@@ -16,7 +16,25 @@ MOST_WEIGHTS = 2**40
 """The most weights a layer may have, 4 TiB of float32."""
 
 
-class NTKLinear(nn.Linear):
+class _NTK(nn.Module):
+    """A layer in the NTK parameterization.
+
+    Attributes:
+        scale: The factor of the weights in the forward pass.
+    """
+
+    scale: float = 1.0
+
+    def forward(self, input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape2"]:
+        """Maps the inputs; they are scaled, because they are fewer than the weights."""
+        return super().forward(self.scale * input)
+
+    def extra_repr(self) -> str:
+        """Returns the layer's sizes and its scale."""
+        return f"{super().extra_repr()}, scale={self.scale:.6g}"
+
+
+class NTKLinear(_NTK, nn.Linear):
     """A linear layer in the NTK parameterization: `scale * W z + b`.
 
     The stored `W` has entries of order 1 and the forward pass multiplies by `scale = gain /
@@ -24,36 +42,16 @@ class NTKLinear(nn.Linear):
     Hongler 2018).
 
     Attributes:
-        scale: What the weights are multiplied by.
+        scale: The factor of the weights in the forward pass.
     """
 
-    scale: float = 1.0
 
-    def forward(self, input: Float[Tensor, "*n inputs"]) -> Float[Tensor, "*n outputs"]:
-        """Maps the inputs; the scale is put on them because they are fewer than the weights."""
-        return super().forward(self.scale * input)
-
-    def extra_repr(self) -> str:
-        """Returns the layer's sizes and its scale."""
-        return f"{super().extra_repr()}, scale={self.scale:.6g}"
-
-
-class NTKConv2d(nn.Conv2d):
+class NTKConv2d(_NTK, nn.Conv2d):
     """A convolution in the NTK parameterization: `scale * W z + b`; see `NTKLinear`.
 
     Attributes:
-        scale: What the weights are multiplied by.
+        scale: The factor of the weights in the forward pass.
     """
-
-    scale: float = 1.0
-
-    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
-        """Maps the inputs; the scale is put on them because they are fewer than the weights."""
-        return super().forward(self.scale * input)
-
-    def extra_repr(self) -> str:
-        """Returns the layer's sizes and its scale."""
-        return f"{super().extra_repr()}, scale={self.scale:.6g}"
 
 
 def linear(spec: "Spec", inputs: int, outputs: int) -> nn.Linear:

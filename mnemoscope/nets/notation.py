@@ -24,7 +24,8 @@ def parse_name(
     if match is None or (name not in names and name not in with_number):
         listed = [f"{name}(number)" if name not in names else name for name in known]
         todo = did_you_mean(name, known, otherwise=f"choose the {what} from this list")
-        raise MnemoscopeError(given, expected=f"one of {', '.join(listed)}", todo=todo)
+        expected = f"one of {', '.join(listed)}"
+        raise MnemoscopeError(given, expected=expected, todo=todo, field=what, choices=known)
     number = _finite(match[2])
     if match[2] is None and name not in names:
         todo = f"write its number in parentheses, as in {name}(0.01)"

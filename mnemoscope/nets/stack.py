@@ -1,7 +1,7 @@
 """R networks of one spec computed as one: a parameter tensor has a row for each network.
 
-Products with R weight matrices are one batched product, R convolutions one with R groups. So what
-a step costs beyond its arithmetic is paid once, not R times.
+Products with R weight matrices are one batched product, R convolutions one with R groups. So the
+overhead of a step is paid once, not R times.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ class Stack(ABC):
     """R networks of one spec.
 
     Attributes:
-        spec: What every one of them is built from.
+        spec: The spec of each network.
         layout: Where each parameter lies in the flat tensors.
         values: All parameters, flat.
         gradient: The gradient that `pull` found last, in the same layout.
@@ -42,7 +42,7 @@ class Stack(ABC):
 
     @abstractmethod
     def forward(self, Z: Float[Tensor, "r n *shape"]) -> Float[Tensor, "r n *shape"]:
-        """Every network at its own batch of states; builds no graph."""
+        """Evaluates every network at its own batch of states; builds no graph."""
 
     @abstractmethod
     def pull(
@@ -50,7 +50,7 @@ class Stack(ABC):
     ) -> Float[Tensor, "r n *shape"]:
         """Leaves in `gradient` that of each network's mean squared error; returns `f(X) - Y`.
 
-        What is returned is overwritten by the next call.
+        The next call overwrites the returned tensor.
         """
 
 
