@@ -113,7 +113,7 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     state around which the map is constant (`NEARBY`) has rate 0.
 
     Near the edge of the map's domain the base point is moved inwards, so that both ends of each
-    difference lie in it (`mnemoscope.maps.edge`).
+    difference lie in it (`mnemoscope.maps.differences`).
 
     Takes `2 PROBES (SETTLING + MEASURED)` evaluations of each state; with steps up to `AVERAGED`
     times as many, the larger the steps, and `2 PROBES + 1` more.
