@@ -7,11 +7,21 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mnemoscope.base.errors import MnemoscopeError
 
-Declared = TypeVar("Declared")
+
+class Named(Protocol):
+    """What a registry finds has a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry."""
+        ...
+
+
+Declared = TypeVar("Declared", bound=Named)
 
 
 class Registry(Mapping[str, Declared]):
@@ -23,24 +33,24 @@ class Registry(Mapping[str, Declared]):
 
     Args:
         kind: The class of what is declared; each has a `name`.
-        package: The dotted name of the folder.
-        file: The file that holds the registry, in that folder.
+        module: The dotted name of the module that holds the registry, in that folder.
+        file: The module's file.
         order: Sorts what was found; default: modules by name, then entry points by name.
     """
 
     def __init__(
         self,
         kind: type[Declared],
-        package: str,
+        module: str,
         file: str,
         *,
         order: Callable[[Declared], Any] = lambda declared: 0,
     ) -> None:
         self.kind = kind
-        self.package = package
+        self.package = module.rpartition(".")[0]
         self.file = file
         self.order = order
-        self.group = f"mnemoscope.{package.rpartition('.')[2]}"
+        self.group = f"mnemoscope.{self.package.rpartition('.')[2]}"
 
     @cached_property
     def _by_name(self) -> dict[str, Declared]:

@@ -9,7 +9,7 @@ comes before others. Where this does not decide, the caller must.
 import logging
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.columns import NEVER, USUAL, listed, words
@@ -54,7 +54,7 @@ class Chosen(NamedTuple):
     among: int
 
     @property
-    def record(self) -> dict[str, str | None]:
+    def record(self) -> dict[str, Any]:
         """Key and split, as they are recorded: no key of the only array."""
         return {"key": self.key if self.among > 1 else None, "split": self.split}
 

@@ -256,7 +256,7 @@ def test_a_strength_that_makes_no_sense(kind, strength):
 def test_a_strength_beyond_the_largest(kind):
     high = CORRUPTIONS[kind].high
     assert torch.isfinite(corrupt(PICTURES, kind, high)).all()
-    with pytest.raises(MnemoscopeError, match=f"strength.*at most {high:g}"):
+    with pytest.raises(MnemoscopeError, match=f"strength.*to {high:g}"):
         corrupt(PICTURES, kind, high * 1.01)
 
 

@@ -1,5 +1,8 @@
 """All corruptions, and the function that applies one by name."""
 
+import math
+import numbers
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,7 +13,7 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.unit import checked_unit, unit_of
 from mnemoscope.data.corruptions.corruption import Corruption, Scale
 
-CORRUPTIONS = Registry(Corruption, __package__, __file__, order=lambda found: found.order)
+CORRUPTIONS = Registry(Corruption, __name__, __file__, order=lambda found: found.order)
 """Every corruption by name: each module in this folder, and those of installed packages."""
 
 
@@ -40,8 +43,11 @@ def corrupt(
             more examples.
     """
     corruption = CORRUPTIONS[check.one_of("kind", kind, CORRUPTIONS)]
-    bounds = {"least": corruption.low, "most": corruption.high}
-    strength = check.real_number("strength", strength, **bounds)
+    low, high = corruption.low, corruption.high
+    real = isinstance(strength, numbers.Real) and math.isfinite(strength)
+    if not real or not low <= strength <= high:
+        expected = f"{corruption.label.strength}, a finite number from {low:g} to {high:g}"
+        raise check.invalid("strength", strength, expected)
     trials = check.whole_number("trials", trials, least=1)
     seed = check.seed(seed)
     if X.ndim < 2 or not X.is_floating_point():

@@ -15,7 +15,7 @@ HEAD = 512
 ALL = Selection(None)
 
 
-READERS = Registry(Reader, __package__, __file__)
+READERS = Registry(Reader, __name__, __file__)
 """Every reader by name: each module in this folder, and those of installed packages."""
 
 

@@ -31,7 +31,7 @@ class Source:
     order: int = 100
 
 
-SOURCES = Registry(Source, __package__, __file__, order=lambda source: source.order)
+SOURCES = Registry(Source, __name__, __file__, order=lambda source: source.order)
 """Every source by name: each module in this folder, and those of installed packages."""
 
 
