@@ -115,14 +115,15 @@ def read(given: dict[str, Any]) -> "tuple[dict[str, Any], Examples]":
     Returns:
         The arguments, with the rule and the column that were chosen; and the examples.
     """
-    from mnemoscope.data.load import BUNDLED, read_examples
+    from mnemoscope.data.load import read_examples
     from mnemoscope.data.reading import Reading
+    from mnemoscope.data.sources import find_source
 
     options = {name: value for name, value in given.items() if name in NAMES and value is not None}
     place = {name: value for name, value in given.items() if name not in NAMES}
     examples = read_examples(**place, reading=Reading(**options))
     # What is bundled is read in one way only.
-    record = options if place["source"] in BUNDLED else examples.record
+    record = options if find_source(place["source"]).bundled else examples.record
     return {**place, **record}, examples
 
 
@@ -157,10 +158,10 @@ def refuse_without_data(options: dict[str, Any]) -> None:
 
 def anchored(source: dict[str, Any]) -> dict[str, Any]:
     """How to load the data from any working folder: with an absolute path where it is a path."""
-    from mnemoscope.data.load import BUNDLED
+    from mnemoscope.data.load import is_path
 
     name = source["source"]
-    if name in BUNDLED or name.startswith("hf:"):
+    if not is_path(name):
         return source
     path = os.path.abspath(Path(name).expanduser())
     # JSON holds no other names: such data are found again from the same folder only.

@@ -1,4 +1,4 @@
-"""Batches of pictures: which they are, how they are resized and turned grey."""
+"""Batches of pictures: recognized, resized, turned grey, stacked."""
 
 import torch
 from jaxtyping import Float
@@ -12,23 +12,19 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:
-    """Whether a state of this shape is a picture: 1 or 3 channels, height, width."""
+    """Returns whether a state of this shape is a picture: 1 or 3 channels, height, width."""
     return len(shape) == 3 and shape[0] in (1, 3)
 
 
 def shaped(
-    X: Float[Tensor, " n *shape"], size: int | None, gray: bool, told: str
+    X: Float[Tensor, " n *shape"], size: int | None, gray: bool, origin: str
 ) -> Float[Tensor, " n *shape2"]:
-    """The examples at `size`, and grey if asked for.
-
-    Raises:
-        MnemoscopeError: one of these was asked for, and the examples are no pictures.
-    """
+    """Brings pictures to `size` and turns them grey, if asked for."""
     if not is_picture(tuple(X.shape[1:])):
         if size is None and not gray:
             return X
         raise MnemoscopeError(
-            f"size={size}, gray={gray} for {told}, whose examples have shape {tuple(X.shape[1:])}",
+            f"size={size}, gray={gray} for {origin}, with examples of shape {tuple(X.shape[1:])}",
             expected="pictures (channels, height, width)",
             todo="leave size and gray out",
         )
@@ -41,7 +37,7 @@ def shaped(
 
 
 def squared(X: Float[Tensor, "n c h w"], size: int) -> Float[Tensor, "n c size size"]:
-    """The largest centred square of each picture, resized with antialiasing."""
+    """Crops the largest centred square of each picture and resizes it with antialiasing."""
     height, width = X.shape[-2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -54,23 +50,24 @@ def squared(X: Float[Tensor, "n c h w"], size: int) -> Float[Tensor, "n c size s
     return _within(resized, X)
 
 
+def sized(picture: Float[Tensor, "c h w"], size: int | None) -> Float[Tensor, "c h2 w2"]:
+    """Resizes one picture as `squared` does, if a size is asked for."""
+    return picture if size is None else squared(picture[None], size)[0]
+
+
 def _within(values: Float[Tensor, "n c h w"], X: Float[Tensor, "n c2 h2 w2"]) -> Tensor:
-    """Weighted means of a picture's entries, which rounding must not take out of their range."""
+    """Keeps weighted means of a picture's entries in their range in spite of rounding."""
     low, high = X.flatten(1).amin(1), X.flatten(1).amax(1)
     return values.clamp(low[:, None, None, None], high[:, None, None, None])
 
 
 def as_colour(picture: Float[Tensor, "c h w"]) -> Float[Tensor, "3 h w"]:
-    """A grey picture with its channel three times."""
+    """Repeats the channel of a grey picture three times."""
     return picture.expand(3, -1, -1) if picture.shape[0] == 1 else picture
 
 
 def of_one_kind(pictures: list[Tensor], names: list[str]) -> Float[Tensor, "n c h w"]:
-    """Pictures as one batch; all in colour if one of them is.
-
-    Raises:
-        MnemoscopeError: two of them differ in size; it says which.
-    """
+    """Stacks pictures of one size; all in colour if one of them is."""
     first = pictures[0].shape[-2:]
     for picture, name in zip(pictures, names, strict=True):
         if picture.shape[-2:] != first:

@@ -1,22 +1,68 @@
-"""How a source is read, and what was read."""
+"""How a source is read, which of its examples, and what was read."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.check import invalid, one_of
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.text import plural
 
 Rule = Literal["divide", "keep"]
 Scale = Rule | tuple[float, float]
 Alpha = Literal["white", "plane"]
 
 
+OPTIONS = ("key", "column", "split", "scale", "channels_last", "alpha")
+"""What is recorded of a reading."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """`n` examples after the first `offset`.
+
+    Attributes:
+        n: Number of examples; `None` for all that remain.
+        offset: Number of examples to skip before them.
+        size: Height and width to which pictures of several sizes are brought as they are decoded.
+        gray: Whether pictures are to be turned grey.
+    """
+
+    n: int | None
+    offset: int = 0
+    size: int | None = None
+    gray: bool = False
+
+    @property
+    def end(self) -> int | None:
+        """The index after the last one, `None` for the source's end."""
+        return None if self.n is None else self.offset + self.n
+
+    def rows(self, available: int, source: str) -> slice:
+        """Returns the place of these examples among the available ones."""
+        if available == 0:
+            raise MnemoscopeError(
+                f"{source}, which has no examples",
+                expected="at least one example",
+                todo="choose another source",
+            )
+        end = available if self.end is None else self.end
+        if self.offset >= available or end > available:
+            raise MnemoscopeError(
+                f"n={self.n}, offset={self.offset} of {source}, which has {available} examples",
+                expected=f"offset + n of at most {available}",
+                todo="ask for fewer",
+                field="offset" if self.n is None else "n",
+            )
+        return slice(self.offset, end)
+
+
 @dataclass(frozen=True)
 class Reading:
-    """What the caller says about a source; None leaves it to the source.
+    """How the caller wants a source to be read; where a field is None, the source decides.
 
     Attributes:
         key: Name of the array in a file of several arrays; of a nested one its path with slashes.
@@ -44,49 +90,32 @@ class Reading:
     strict: bool = True
 
     def __post_init__(self) -> None:
-        """Refuses what is no such choice."""
+        """Refuses values that are no such choice."""
         for name in ("key", "column", "split"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value.strip()):
-                raise MnemoscopeError(
-                    f"{name}={value!r}", expected=f"the name of a {name}", todo="name one"
-                )
-        if self.alpha is not None and self.alpha not in get_args(Alpha):
-            raise MnemoscopeError(
-                f"alpha={self.alpha!r}",
-                expected=f"{' or '.join(get_args(Alpha))}, or nothing",
-                todo="choose one of these",
-            )
+                raise invalid(name, value, f"the name of a {name}")
+        if self.alpha is not None:
+            one_of("alpha", self.alpha, get_args(Alpha))
         if self.channels_last not in (None, True, False):
-            raise MnemoscopeError(
-                f"channels_last={self.channels_last!r}",
-                expected="True, False, or nothing",
-                todo="choose one of these",
-            )
+            raise invalid("channels_last", self.channels_last, "True, False, or None")
         object.__setattr__(self, "scale", _checked_scale(self.scale))
 
     @property
     def rule(self) -> Rule | None:
-        """The rule for integers that the caller named; a pair scales numbers that are kept."""
+        """The rule for integers that the caller named; a range scales numbers that are kept."""
         return "keep" if isinstance(self.scale, tuple) else self.scale
 
-    def refuse_unused(self, told: str, *used: str) -> None:
-        """Refuses names that a source has no use for.
-
-        Args:
-            told: The source, as the message names it.
-            *used: The options that it does use.
-
-        Raises:
-            MnemoscopeError: a key, column, split or alpha is given that is not among them.
-        """
+    def refuse_unused(self, source: str, *used: str) -> None:
+        """Refuses names for which a source has no use."""
         for name in ("key", "column", "split", "alpha"):
             value = getattr(self, name)
             if value is not None and self.strict and name not in used:
                 raise MnemoscopeError(
-                    f"{name}={value!r} for {told}",
+                    f"{name}={value!r} for {source}",
                     expected="nothing, since there is nothing to choose from",
                     todo=f"leave {name} out",
+                    field=name,
                 )
 
 
@@ -97,27 +126,21 @@ def _checked_scale(scale: object) -> Scale | None:
         if isinstance(scale, str):
             raise TypeError
         low, high = map(float, scale)  # pyright: ignore[reportArgumentType]
-        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError
     except (TypeError, ValueError) as error:
-        raise MnemoscopeError(
-            f"scale={scale!r}",
-            expected="divide, keep, or the two numbers that become 0 and 1, the lower one first",
-            todo='choose one of these, as scale="keep" or scale=(0, 4095)',
-        ) from error
+        expected = "divide, keep, or the two numbers that become 0 and 1, the lower one first"
+        raise invalid("scale", scale, expected) from error
     return low, high
 
 
-OPTIONS = ("key", "column", "split", "scale", "channels_last", "alpha")
-"""What is recorded of a reading."""
-
 AS_IT_IS = Reading()
-"""Everything is left to the source."""
+"""The source decides everything."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What was read.
+    """The examples that were read, and by which rules.
 
     Attributes:
         X: `(n, *shape)`, float32.
@@ -139,18 +162,18 @@ class Examples:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What `load_data` must be passed to read the source, or another one, in the same way."""
-        told = {name: getattr(self, name) for name in OPTIONS}
-        plain = {name: list(v) if isinstance(v, tuple) else v for name, v in told.items()}
+        """The arguments with which `load_data` reads any source in the same way."""
+        given = {name: getattr(self, name) for name in OPTIONS}
+        plain = {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
         return {name: value for name, value in plain.items() if value is not None}
 
     @property
     def description(self) -> str:
-        """What was taken, in one line: key, column, split, shape, range and rule of scaling."""
+        """One line for people: key, column, split, shape, range and rule of scaling."""
         n, *shape = self.X.shape
         low, high = float(self.X.min()), float(self.X.max())
         parts = [
-            f"{n:,} example{'s' if n > 1 else ''} of shape ({', '.join(map(str, shape))})",
+            f"{plural(n, 'example')} of shape ({', '.join(map(str, shape))})",
             f"numbers from {low:.6g} to {high:.6g}",
         ]
         if self.scale == "divide":

@@ -20,7 +20,7 @@ from torch import Tensor
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap, check_values
-from mnemoscope.maps.edge import off_the_edge
+from mnemoscope.maps.differences import off_the_edge
 from mnemoscope.maps.resolution import NEARBY, ROUNDINGS
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 
@@ -113,7 +113,7 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     state around which the map is constant (`NEARBY`) has rate 0.
 
     Near the edge of the map's domain the base point is moved inwards, so that both ends of each
-    difference lie in it (`mnemoscope.maps.edge`).
+    difference lie in it (`mnemoscope.maps.differences`).
 
     Takes `2 PROBES (SETTLING + MEASURED)` evaluations of each state; with steps up to `AVERAGED`
     times as many, the larger the steps, and `2 PROBES + 1` more.

@@ -41,7 +41,7 @@ class BlackBox:
         self.batch_size = batch_size
 
     def __call__(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """The images, in the dtype and on the device of the states."""
+        """Returns the images, in the dtype and on the device of the states."""
         size = self.batch_size or max(1, len(z))
         return torch.cat([self._images(part) for part in z.split(size)]) if len(z) else z
 

@@ -53,7 +53,7 @@ class ChainLinearization(Linearization):
         return other
 
     def dense(self, *, chunk: int | None = None) -> Float[Tensor, "n e d"]:
-        """The Jacobians themselves; of the identity the first layer makes its own weights."""
+        """Returns the Jacobians; the first layer's product with the identity is its weights."""
         d = self.states.shape[1:].numel()
         self.products += d
         parts = []
@@ -72,18 +72,18 @@ class ChainLinearization(Linearization):
         return inputs.index(min(inputs))
 
     def turned(self, first: int) -> "ChainLinearization":
-        """The same factors in turn, begun at another layer: `A B` for `J = B A`, where `A` ends.
+        """Returns the same factors, begun at another layer: `A B` for `J = B A`, where `A` ends.
 
         But for zeros its eigenvalues are those of `J`.
         """
         return self._of([*range(first, len(self._weights)), *range(first)])
 
     def ending(self, first: int) -> "ChainLinearization":
-        """The factors from a layer on: `B`, from that layer's inputs to the states."""
+        """Returns the factors from a layer on: `B`, from that layer's inputs to the states."""
         return self._of(range(first, len(self._weights)))
 
     def beginning(self, first: int) -> "ChainLinearization":
-        """The factors before a layer: `A`, from the states to that layer's inputs."""
+        """Returns the factors before a layer: `A`, from the states to that layer's inputs."""
         return self._of(range(first))
 
     def _of(self, layers: Sequence[int]) -> "ChainLinearization":

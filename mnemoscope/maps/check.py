@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.unit import unit_of_starts
-from mnemoscope.maps.edge import off_the_edge
+from mnemoscope.maps.differences import off_the_edge
 from mnemoscope.maps.failures import MapFailedError
 from mnemoscope.maps.live_memory import is_memory
 from mnemoscope.maps.prediction_check import check_prediction
@@ -153,9 +153,6 @@ def check_loaded(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
     One whose values come in steps is checked again at the first states that it is measured at: how
     the steps of one state depend on the others shows where these differ in scale, which no states
     of the check's own do.
-
-    Raises:
-        MnemoscopeError: as `check_derivatives`.
     """
     examined = _examined(f, Z)
     if f.findings.untrue == UNTRUE:
@@ -169,7 +166,7 @@ def check_loaded(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> None:
 
 
 def check_values(f: SelfMap, Z: Float[Tensor, "n *shape"], *, everywhere: bool = False) -> None:
-    """Checks a map of which values suffice; `f.by_values` says where derivatives are not theirs.
+    """Checks a map whose values suffice; `f.by_values` says where derivatives are not theirs.
 
     Args:
         f: The map.
@@ -213,7 +210,7 @@ def _examined(f: SelfMap, Z: Tensor, *, everywhere: bool = False) -> bool:
                 found = _examine(f, Z[places], unit=unit)
     except MapFailedError as error:
         # A layer that takes one state without a batch takes a batch of one, and no other.
-        raise f.layout_told(error) from error.__cause__
+        raise f.with_layout(error) from error.__cause__
     finally:
         torch.random.set_rng_state(before)
     found.broken = None if found.broken is None else int(places[found.broken])
@@ -240,7 +237,7 @@ def compare_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> bool:
     A part of the map that is cut off from the derivative, and acts in few directions of many, shows
     neither along random directions nor along the leading eigenvector of the Jacobian that lacks it.
     So the power method is followed both with products with the Jacobian and with difference
-    quotients, `FOLLOWED` steps each. Done once for a map; `f.by_values` then tells what was found.
+    quotients, `FOLLOWED` steps each. Done once for a map; `f.by_values` then holds the result.
 
     Returns:
         Whether derivatives were found now not to be those of the values.
@@ -269,7 +266,7 @@ def compare_growth(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> bool:
 
 
 def _places(f: SelfMap, Z: Tensor) -> Int[Tensor, " k"]:
-    """The first, the middle and the last of the states in the domain's bounds; of large ones two.
+    """Returns the first, middle and last state in the domain's bounds; two if they are large.
 
     States that are not finite are passed over.
     """
@@ -279,7 +276,7 @@ def _places(f: SelfMap, Z: Tensor) -> Int[Tensor, " k"]:
 
 
 def _defined_places(f: SelfMap, Z: Tensor) -> Int[Tensor, " k"]:
-    """The same of the states that the map does not raise for, among some of them."""
+    """Returns the same of the states that the map does not raise for, among some of them."""
     some = torch.linspace(0, len(Z) - 1, min(TRIED, len(Z)), device=Z.device).long().unique()
     found = f.images(Z[some])
     good = torch.isfinite(Z[some]).flatten(1).all(1)
@@ -296,7 +293,7 @@ def _spread_over(finite: Tensor, Z: Tensor) -> Int[Tensor, " k"]:
 
 
 def _fingerprint(f: SelfMap) -> tuple[object, ...] | None:
-    """What the outcome of a check depends on; None where there is nothing to check."""
+    """Returns what the outcome of a check depends on; None where there is nothing to check."""
     if f.findings.exempt or f.written_out:
         return None
     tensors = [t for m in f.modules for t in (*m.parameters(), *m.buffers())]
@@ -361,7 +358,7 @@ def _agree(f: SelfMap, points: Tensor, directions: Tensor) -> "tuple[_Agreement,
 
 
 def _resolution(f: SelfMap, states: Tensor, unit: float) -> Resolution:
-    """The steps in which values come; within the domain, as far as it is known."""
+    """Returns the steps in which values come; within the domain, as far as it is known."""
     refused = f.findings.refused
     values = _values(f)
     if not f.bounded:
@@ -376,7 +373,7 @@ def _resolution(f: SelfMap, states: Tensor, unit: float) -> Resolution:
 
 
 def _independent(f: SelfMap, states: Tensor, *, unit: float) -> Float[Tensor, "n *shape"]:
-    """The images of states, which are the same together, in another order, and alone."""
+    """Returns the images of states, which are the same together, in another order, and alone."""
     rows = _with_others(f, states)
     together = f.at_each(rows)
     backwards = f(rows.flip(0)).flip(0)
@@ -411,7 +408,7 @@ def _independent(f: SelfMap, states: Tensor, *, unit: float) -> Float[Tensor, "n
 def _steps_alone(
     f: SelfMap, rows: Tensor, far: Bool[Tensor, " n"], *, unit: float
 ) -> Float[Tensor, " far"]:
-    """The steps of some states' values where each is evaluated by itself.
+    """Returns the steps of some states' values where each is evaluated by itself.
 
     In a batch the steps of a dynamically quantized map are those of its largest state, which would
     hide that the others depend on it. Where a state's own lines show no step, those of all do.
@@ -431,7 +428,7 @@ def _steps_alone(
 
 
 def _uncoupled(f: SelfMap, *, in_steps: bool) -> str:
-    """What to do about states that depend on their batch, of a map of values in steps or not."""
+    """Advises on states that depend on their batch, of a map of values in steps or not."""
     if in_steps or any(_is_quantized(m) for net in f.modules for m in net.modules()):
         return (
             "evaluate one state at a time where numbers are quantized over the batch: "
@@ -444,13 +441,13 @@ def _uncoupled(f: SelfMap, *, in_steps: bool) -> str:
 
 
 def _is_quantized(module: nn.Module) -> bool:
-    """Whether a layer computes with integers: by the name of its kind, or of its weights'."""
+    """Returns whether a layer computes with integers, by the names of its and its weights' kind."""
     kinds = [type(module), *map(type, vars(module).get("_parameters", {}).values())]
     return any("quantized" in f"{kind.__module__}.{kind.__qualname__}".lower() for kind in kinds)
 
 
 def _sensitivity(f: SelfMap, rows: Tensor, images: Tensor) -> float:
-    """The largest change of an image when each entry of its state is rounded differently."""
+    """Returns the largest change of an image if each entry of its state is rounded differently."""
     eps = torch.finfo(f.dtype).eps
     found = []
     for k in range(2):
@@ -461,7 +458,7 @@ def _sensitivity(f: SelfMap, rows: Tensor, images: Tensor) -> float:
 
 
 def _with_others(f: SelfMap, states: Tensor) -> Tensor:
-    """The states, and others in their range where they are fewer than three, if `f` maps those.
+    """Returns the states, with others in their range that `f` maps where they are fewer than 3.
 
     One state alone cannot show that it depends on others. The others have other means, largest
     entries and norms.
@@ -482,23 +479,23 @@ def _with_others(f: SelfMap, states: Tensor) -> Tensor:
 
 
 def _apart(a: Tensor, b: Tensor) -> float:
-    """The largest difference; entries that are not finite in both are passed over."""
+    """Returns the largest difference; entries that are not finite in both are passed over."""
     return float(_each_apart(a, b).max())
 
 
 def _each_apart(a: Tensor, b: Tensor) -> Float[Tensor, " n"]:
-    """The largest difference of each state."""
+    """Returns the largest difference of each state."""
     both = ~(torch.isfinite(a) | torch.isfinite(b))
     return torch.where(both, 0, a - b).abs().nan_to_num(torch.inf).flatten(1).amax(1)
 
 
 def _values(f: SelfMap) -> Callable[[Tensor], Tensor]:
-    """The map, a few states at a time."""
+    """Returns the map, a few states at a time."""
     return lambda Z: torch.cat([f(part) for part in Z.split(AT_ONCE)]) if len(Z) else Z
 
 
 def _finite_images(f: SelfMap, states: Tensor) -> tuple[Tensor, Tensor]:
-    """The states whose images are finite, and these."""
+    """Returns the states whose images are finite, and these."""
     images = f(states)
     rows = torch.isfinite(images).flatten(1).all(1)
     return states[rows], images[rows]
@@ -549,7 +546,7 @@ def _lengths(f: SelfMap, points: Tensor) -> tuple[float, float, float]:
 
 
 def _products(f: SelfMap, points: Tensor, directions: Tensor) -> Tensor:
-    """A product with the Jacobian at each point, as many at once as fit into memory."""
+    """Returns a product with the Jacobian at each point, as many at once as fit into memory."""
     size = f.batch_size(f.footprint.linearize, largest=AT_ONCE)
     parts = zip(points.split(size), directions.split(size), strict=True)
     return torch.cat([f.linearize(z).jvp(v) for z, v in parts])
@@ -571,7 +568,7 @@ class _Agreement:
         self.suspicious = False
 
     def holds(self) -> bool:
-        """Whether each product is a difference quotient over some length."""
+        """Returns whether each product is a difference quotient over some length."""
         # A derivative that is not finite, as at a kink, is one state's; that of all is none.
         finite = torch.isfinite(rms(self._products))
         good = ~finite if bool(finite.any()) else finite
@@ -598,7 +595,7 @@ class _Agreement:
         return bool(good.all())
 
     def at(self, resolution: Resolution) -> bool:
-        """Whether products are the quotients over the length at which steps show least.
+        """Returns whether products are the quotients over the length at which steps show least.
 
         Not if the steps hide all of these: a derivative of 0 would agree with anything.
         """
@@ -618,7 +615,7 @@ class _Agreement:
 
 
 def _holds_in_float64(f: SelfMap, points: Tensor, directions: Tensor) -> bool:
-    """Whether derivatives agree in float64, where the map can be had in it: float32 may not do."""
+    """Returns whether derivatives agree in float64, which the map must support."""
     if f.dtype == torch.float64 or not f.modules or f.device.type == "mps":
         return False
     try:

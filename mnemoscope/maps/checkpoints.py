@@ -30,21 +30,7 @@ DEEPEST = 4
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, dict[str, Tensor]]:
-    """Reads the groups of tensors in a file or folder.
-
-    Args:
-        path: A `.safetensors`; a `.pt`, `.pth`, `.bin` or `.ckpt` of tensors alone (it is read with
-            `weights_only=True`, which runs no code); an index of several files, `*.index.json`; or
-            a folder that holds one of these under its usual name.
-
-    Returns:
-        The tensors by name, for each dictionary that holds some, by its path in the file (`""`,
-        `model`, `state.ema`).
-
-    Raises:
-        MnemoscopeError: the file cannot be read, is a pickle of objects or a program, or holds no
-            tensors.
-    """
+    """Reads the groups of tensors in a file or folder."""
     place = _file_in(Path(path)) if Path(path).is_dir() else Path(path)
     if place.name.endswith(INDEX):
         return {"": _sharded(place)}
@@ -64,11 +50,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, dict[str, Tensor]
 
 
 def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads all that a file of weights holds by name: plain values beside tensors.
-
-    Raises:
-        MnemoscopeError: the file cannot be read, or is a pickle of objects or a program.
-    """
+    """Reads all entries of a file of weights by name: tensors and plain values."""
     place = Path(path)
     check_regular(place)
     content = _content(place)
@@ -88,13 +70,13 @@ def _file_in(folder: Path) -> Path:
 
 
 def _sharded(index: Path) -> dict[str, Tensor]:
-    """The tensors of all files that an index names, which lie beside it."""
+    """Reads the tensors of all files that an index in their folder names."""
     listed = read_json(index)
     places = listed.get("weight_map") if isinstance(listed, dict) else None
     if not isinstance(places, dict) or not places or not _are_names(places.values()):
         raise MnemoscopeError(
             f"{index}, which is no index of weights",
-            expected='an object "weight_map" that names a file beside it for each tensor',
+            expected='an object "weight_map" that names a file in its folder for each tensor',
             todo="name a file of weights",
         )
     tensors: dict[str, Tensor] = {}
@@ -112,7 +94,7 @@ def _sharded(index: Path) -> dict[str, Tensor]:
 
 
 def _are_names(values: Any) -> bool:
-    """Whether all are names of files in the same folder, none of them an index."""
+    """Returns whether all are names of files in the same folder, none of them an index."""
     return all(
         isinstance(name, str)
         and name == PurePath(name).name
@@ -160,7 +142,7 @@ def _content(path: Path) -> Any:
 def _groups(
     content: Any, place: str = "", depth: int = 0
 ) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
-    """The dictionaries that hold tensors; what else they hold is left out."""
+    """Yields the dictionaries that hold tensors; their other entries are ignored."""
     if not isinstance(content, Mapping) or depth > DEEPEST:
         return
     tensors = {name: value for name, value in content.items() if _is_weight(name, value)}

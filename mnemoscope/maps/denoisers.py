@@ -41,16 +41,11 @@ class Prediction:
     noise: float = 0.0
 
     def given(self, state: Tensor) -> Tensor:
-        """What the model takes: the state without noise."""
+        """Returns what the model takes: the state without noise."""
         return state if self.signal == 1 else self.signal * state
 
     def state(self, given: Tensor, made: Tensor) -> Tensor:
-        """The estimate of the state.
-
-        Args:
-            given: What the model took.
-            made: What it gave.
-        """
+        """Returns the estimate of the state."""
         if self.predicts == "state":
             return made
         if self.predicts == "v":
@@ -65,19 +60,7 @@ def prediction(
     alpha_bar: float | Tensor | None,
     sigma: float | None,
 ) -> Prediction | None:
-    """Returns what a model predicts, as far as the caller says; None if nothing is said.
-
-    Args:
-        predicts: `state`, `noise` or `v`.
-        noise_level: The level that the model is at; the index into a schedule.
-        alpha_bar: The share `abar` of the state's variance at that level, or the schedule, one for
-            each level.
-        sigma: Instead of it: the noise's standard deviation, where the noise is only added.
-
-    Raises:
-        MnemoscopeError: there is no such prediction, or the noise's share is missing, given twice
-            or out of range.
-    """
+    """Returns what a model predicts, as far as the caller says; None if nothing is said."""
     if predicts is None:
         if alpha_bar is not None or sigma is not None:
             raise MnemoscopeError(

@@ -131,7 +131,7 @@ DIFFERENCES = "differences"
 
 
 def _reasons(choice: Choice) -> str:
-    """What ways failed with; those that failed with the same together."""
+    """Lists why ways failed; those that failed with the same together."""
     ways: dict[str, list[str]] = {}
     for name, error in choice.failures.items():
         ways.setdefault(_reason(error), []).append(name)
@@ -146,14 +146,7 @@ def _reason(error: BaseException) -> str:
 
 
 def choose(f: Map, state: Tensor, *, tried: Callable[[Way], None]) -> Choice:
-    """Tries the ways one after the other.
-
-    Args:
-        f: The map.
-        state: `(1, *shape)`.
-        tried: Takes both products with one of them at the state; what it raises is why the way
-            cannot be taken.
-    """
+    """Tries the ways one after the other."""
     failures: dict[str, BaseException] = {}
     for way in WAYS:
         too_large = way.largest is not None and state.numel() > way.largest

@@ -3,6 +3,12 @@
 Of a map whose values come in steps the derivative is 0, or that of a map without the steps. Its
 growth shows in quotients over lengths of many steps. What rounding adds to each is made independent
 by moving the base points at random, so that it averages out.
+
+Both ends of a difference must lie in the map's domain. Between known bounds a base point is moved
+inwards, each entry by no more than the difference is long there; that changes a quotient by no more
+than what curvature over its length does. Where the edge is not known, because the map raises beyond
+it, base points are moved towards a state in the midst of those that the map takes, as little as
+does.
 """
 
 import torch
@@ -10,10 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.maps.edge import off_the_edge
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.resolution import expanded, rms
 from mnemoscope.maps.self_map import SelfMap
+
+SHARES = (1 / 256, 1 / 64, 1 / 16, 1 / 4, 1 / 2)
+"""Shares of the way to the middle that are tried, one after another, where the edge is unknown."""
 
 DITHER = 1 / 3
 """RMS distance by which base points are moved, in lengths of a difference."""
@@ -39,13 +47,7 @@ class DifferenceLinearization(Linearization):
     """
 
     def __init__(self, f: SelfMap, states: Float[Tensor, "n *shape"], *, seed: int = 0) -> None:
-        """Evaluates `f` at `states`, whose resolution is known.
-
-        Args:
-            f: The map, which has been checked.
-            states: `(n, *shape)`.
-            seed: Seed of the moves.
-        """
+        """Evaluates `f` at `states`, whose resolution is known."""
         self.states, self.values = states, f(states)
         self.products = 0
         self._f, self._length = f, f.resolution.length or _short(f, states)
@@ -57,7 +59,7 @@ class DifferenceLinearization(Linearization):
         self._generator = torch.Generator().manual_seed(seed)
 
     def dense(self, *, chunk: int | None = None) -> Float[Tensor, "n d d"]:
-        """The Jacobians, from quotients along random orthogonal directions.
+        """Returns the Jacobians, from quotients along random orthogonal directions.
 
         Along single coordinates a difference of the same root mean square would leave the data.
         """
@@ -100,5 +102,31 @@ class DifferenceLinearization(Linearization):
 
 
 def _short(f: SelfMap, states: Tensor) -> float:
-    """The length of a difference where values are resolved to rounding."""
+    """Returns the length of a difference where values are resolved to rounding."""
     return torch.finfo(f.dtype).eps ** (1 / 3) * (float(rms(states).median()) or f.unit)
+
+
+def off_the_edge(
+    f: SelfMap, Z: Float[Tensor, "n *shape"], reach: Float[Tensor, "n *shape"]
+) -> Float[Tensor, "n *shape"]:
+    """Moves states so that differences around them stay in the domain, where that can be had.
+
+    Nothing is evaluated for a map that has never raised.
+    """
+    Z = f.clipped(Z, reach)
+    middle = f.findings.centre
+    if not f.findings.refused or middle is None or len(Z) == 0:
+        return Z
+    moved = Z.clone()
+    rows = torch.arange(len(Z), device=Z.device)
+    for share in (0.0, *SHARES):
+        at = Z[rows] + share * (middle.to(Z) - Z[rows])
+        outside = torch.zeros(len(rows), dtype=torch.bool, device=Z.device)
+        for end in (at + reach[rows], at - reach[rows]):
+            found = f.images(end).outside
+            outside |= outside if found is None else found
+        moved[rows] = torch.where(expanded(~outside, at), at, moved[rows])
+        rows = rows[outside]
+        if len(rows) == 0:
+            break
+    return moved

@@ -54,7 +54,7 @@ class Domain:
         return torch.minimum(torch.maximum(Z, low + inside), high - inside).clamp(low, high)
 
     def scaled(self, units: Float[Tensor, "*shape"]) -> "Domain":
-        """The same box for states `z / units`."""
+        """Returns the same box for states `z / units`."""
         return Domain(self.low / units, self.high / units)
 
     def narrowest(self, Z: Float[Tensor, "n *shape"]) -> float:
@@ -81,11 +81,7 @@ class Domain:
 
 
 def checked_domain(given: "Domain | Sequence[Any] | None") -> Domain | None:
-    """The domain that a pair of bounds says; None, or a bound that is infinite, for no bound.
-
-    Raises:
-        MnemoscopeError: it is no pair of numbers, or the first is not below the second.
-    """
+    """Returns the domain of a pair of bounds; None, or an infinite bound, means no bound."""
     if given is None or isinstance(given, Domain):
         return given
     try:

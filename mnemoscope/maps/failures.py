@@ -25,12 +25,7 @@ class MapFailedError(MnemoscopeError):
 
 
 def failed(shape: tuple[int, ...], error: BaseException) -> MapFailedError:
-    """Builds the error for a map that raised, from what it raised.
-
-    Args:
-        shape: The batch that it was given.
-        error: What it raised.
-    """
+    """Builds the error for a map that raised, from what it raised."""
     reason = (str(error).splitlines() or [""])[0]
     expected, todo = _advice(error)
     return MapFailedError(
@@ -74,12 +69,7 @@ FLATTEN = "mn.Wrapped(model, flatten=True), --flatten"
 
 
 def gives_flat(given: tuple[int, ...], made: tuple[int, ...]) -> MnemoscopeError:
-    """Builds the error for a map whose output is the input's shape but for a reshape.
-
-    Args:
-        given: The batch that it was given.
-        made: What it gave.
-    """
+    """Builds the error for a map whose output is the input's shape but for a reshape."""
     what = "flat states" if len(made) == 2 else "the same entries in another shape"
     return MnemoscopeError(
         f"a map from {given} to {made}: it gives {what}",
@@ -89,11 +79,7 @@ def gives_flat(given: tuple[int, ...], made: tuple[int, ...]) -> MnemoscopeError
 
 
 def other_layouts(shape: Shape) -> Iterator[tuple[Shape, str]]:
-    """Yields other shapes of such states that a model may take, and how it is then to be used.
-
-    Args:
-        shape: The shape of a state.
-    """
+    """Yields other shapes of such states that a model may take, and how it is then to be used."""
     flat = (prod(shape),)
     for other in candidates(shape):
         if other != flat:
@@ -104,14 +90,7 @@ def other_layouts(shape: Shape) -> Iterator[tuple[Shape, str]]:
 
 
 def takes_other(error: MapFailedError, shape: Shape, taken: Shape, way: str) -> MapFailedError:
-    """Builds the error for a map that fails on its states, and takes them in another layout.
-
-    Args:
-        error: What it fails with on states of this shape.
-        shape: The shape of a state.
-        taken: The shape that it takes.
-        way: How it is to be used, of `other_layouts`.
-    """
+    """Builds the error for a map that fails on its states, and takes them in another layout."""
     cause = error.__cause__
     reason = (str(cause).splitlines() or [""])[0]
     what = "flat states " if len(taken) == 1 else ""
@@ -124,14 +103,7 @@ def takes_other(error: MapFailedError, shape: Shape, taken: Shape, way: str) -> 
 
 
 def not_taken(error: MapFailedError, name: str, shape: Shape, own: Shape) -> MnemoscopeError:
-    """Builds the error for a model that does not take states of another shape than its own.
-
-    Args:
-        error: What it fails with.
-        name: What to call the model.
-        shape: The shape that it was tried with.
-        own: The shape that it was made for.
-    """
+    """Builds the error for a model that does not take states of another shape than its own."""
     return MnemoscopeError(
         f"{name} for states {shape}: {error.given}",
         expected=f"states that it takes; its own shape is {own}",

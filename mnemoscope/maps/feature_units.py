@@ -22,7 +22,7 @@ class Scaled(nn.Module):
         self.register_buffer("factor", factor)
 
     def forward(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """The states, entry by entry times the factor."""
+        """Returns the states, entry by entry times the factor."""
         return z * self.factor
 
 
@@ -30,13 +30,6 @@ def in_feature_units(f: SelfMap, units: Float[Tensor, "*shape"]) -> SelfMap:
     """Conjugates a map with the units of its features, `f_u(z) = f(u z) / u`.
 
     Its fixed points, periods and eigenvalues are those of `f`, with states `z / u`; its unit is 1.
-
-    Args:
-        f: The map.
-        units: `(*shape)`, the unit of each feature, all above 0.
-
-    Raises:
-        MnemoscopeError: the units are not of a state's shape, or not all finite and above 0.
     """
     units = units.detach().to(device=f.device, dtype=f.dtype)
     if tuple(units.shape) != f.shape or not bool((torch.isfinite(units) & (units > 0)).all()):

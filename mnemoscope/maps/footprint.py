@@ -22,7 +22,7 @@ UNSEEN = 8
 
 
 class Footprint(ABC):
-    """Bytes that one state takes, beside the weights."""
+    """Bytes that one state takes, in addition to the weights."""
 
     @property
     @abstractmethod
@@ -62,7 +62,7 @@ class PlainFootprint(Footprint):
 
     @classmethod
     def of(cls, layers: Sequence[PlainLayer], dtype: torch.dtype) -> "PlainFootprint":
-        """That of these layers."""
+        """Returns that of these layers."""
         sizes = layers[0].weight.shape[1], *(layer.weight.shape[0] for layer in layers)
         return cls(sizes, dtype.itemsize)
 
@@ -81,7 +81,7 @@ class BlackBoxFootprint(Footprint):
     """Of a map that only evaluates: what it does is not seen."""
 
     def __init__(self, entries: int, dtype: torch.dtype) -> None:
-        """For states of so many entries."""
+        """Estimates it for states of this many entries."""
         self._bytes = UNSEEN * entries * dtype.itemsize
 
     @property
@@ -101,13 +101,7 @@ class MeasuredFootprint(Footprint):
     def __init__(
         self, f: Callable[[Tensor], Tensor], state: Float[Tensor, "1 *shape"], *, limit: int
     ) -> None:
-        """Prepares for it.
-
-        Args:
-            f: The map, in eval mode when it is asked.
-            state: `(1, *shape)`.
-            limit: Bytes at which linearizing is given up.
-        """
+        """Prepares for it."""
         self._f, self._state, self._limit = f, state, limit
         self._peak = 0
 

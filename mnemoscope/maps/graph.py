@@ -73,7 +73,7 @@ class RowsLinearization(Linearization):
 
 
 def _gradient(made: Tensor, given: Tensor, along: Tensor, *, create_graph: bool = False) -> Tensor:
-    """The pullback of a recorded tensor; 0 where it does not depend on what was given."""
+    """Returns the pullback of a recorded tensor; 0 where it does not depend on what was given."""
     if not made.requires_grad:
         return torch.zeros_like(given)
     with torch.enable_grad(), plain_attention():

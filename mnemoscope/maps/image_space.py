@@ -19,7 +19,7 @@ from mnemoscope.maps.self_map import Findings, SelfMap
 from mnemoscope.nets.plain import PlainLayer, plain_layers
 
 WORTHWHILE = 4
-"""Coordinates are changed where so many times fewer are left."""
+"""Coordinates are changed where this reduces their number by this factor."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ImageSpace:
     Attributes:
         basis: `(r, d)`, orthonormal rows.
         map: The map in these coordinates, of states `(r,)`; its unit makes shares of it the same.
-        layers: The network's, the last of which ends in these coordinates.
+        layers: The network's layers; the last one ends in these coordinates.
         shape: Of the map's states.
     """
 
@@ -39,16 +39,16 @@ class ImageSpace:
     shape: tuple[int, ...]
 
     def image(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n r"]:
-        """The coordinates of `f(z)` for any states."""
+        """Returns the coordinates of `f(z)` for any states."""
         with torch.no_grad():
             return _through(self.layers, Z.flatten(1))
 
     def coordinates(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n r"]:
-        """The coordinates of states in the space; of others, of their projections on it."""
+        """Returns the coordinates of states in the space; of others, of their projections on it."""
         return Z.flatten(1) @ self.basis.T
 
     def states(self, Y: Float[Tensor, "n r"]) -> Float[Tensor, "n *shape"]:
-        """The states that have these coordinates."""
+        """Returns the states that have these coordinates."""
         return (Y @ self.basis).reshape(len(Y), *self.shape)
 
     @property
@@ -59,7 +59,7 @@ class ImageSpace:
 
 
 def image_space(f: SelfMap) -> ImageSpace | None:
-    """The space that the map maps into, or None where it is unknown or hardly smaller.
+    """Returns the space that the map maps into, or None where it is unknown or hardly smaller.
 
     Known it is for a fully connected network of two layers or more without an output activation.
     Of a map with a domain it is not used: whether entries lie in their bounds, coordinates do not

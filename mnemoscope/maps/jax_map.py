@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.maps.adapters.optional import needed
+from mnemoscope.base.importing import needed_for
 
 Made = Callable[..., Any]
 
@@ -34,23 +34,18 @@ class JaxMap:
     """
 
     def __init__(self, function: Made) -> None:
-        jax: Any = needed("jax", extra="flax")
+        jax: Any = needed_for("a model", "jax", extra="flax")
         self._jax = jax
         self.values: Made = jax.jit(function)
         self.pullback: Made = jax.jit(lambda z, u: jax.vjp(function, z)[1](u)[0])
         self.pushforward: Made = jax.jit(lambda z, v: jax.jvp(function, (z,), (v,))[1])
 
     def __call__(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """The images, in the dtype and on the device of the states."""
+        """Returns the images, in the dtype and on the device of the states."""
         return _Values.apply(z, self)
 
     def evaluated(self, function: Made, *batches: Tensor) -> Tensor:
-        """What a compiled function gives for batches of one size.
-
-        Raises:
-            MnemoscopeError: JAX would round the states to float32.
-            RuntimeError: the function fails; of JAX's own errors PyTorch knows nothing.
-        """
+        """Compiles the function for batches of one size."""
         first = batches[0]
         if first.dtype == torch.float64 and not self._jax.config.jax_enable_x64:
             raise MnemoscopeError(
@@ -76,7 +71,7 @@ class JaxMap:
 
 
 def _filled(batch: Tensor) -> Tensor:
-    """A batch filled up to a power of 2, so that few sizes are compiled."""
+    """Returns a batch filled up to a power of 2, so that few sizes are compiled."""
     missing = (1 << (len(batch) - 1).bit_length()) - len(batch)
     batch = batch.detach()
     if missing:
@@ -172,7 +167,7 @@ class _Pushforward(Function):
 
 
 def _merged(function: Made, info: Any, in_dims: Any, *batches: Tensor) -> tuple[Tensor, int]:
-    """A batch of batches as one batch: the map takes each state by itself."""
+    """Returns a batch of batches as one batch: the map takes each state by itself."""
     k = info.batch_size
     whole = [
         batch.expand(k, *batch.shape) if dim is None else batch.movedim(dim, 0)

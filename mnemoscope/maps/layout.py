@@ -43,13 +43,6 @@ class LaidOut(NamedTuple):
 def laid_out(X: Float[Tensor, "n *given"], shape: Shape) -> LaidOut:
     """Brings a batch to a model's shape.
 
-    Args:
-        X: `(n, *given)`.
-        shape: The shape of a state of the model.
-
-    Returns:
-        The batch `(n, *shape)` and what was done; or None and the reason, which names both shapes.
-
     Example:
         >>> import torch
         >>> made, how = laid_out(torch.rand(5, 8, 6, 3), (3, 8, 6))
@@ -73,16 +66,7 @@ def laid_out(X: Float[Tensor, "n *given"], shape: Shape) -> LaidOut:
 
 
 def first_fitting(X: Float[Tensor, "n *given"], takes: Callable[[Shape], bool]) -> LaidOut:
-    """Brings a batch to the first layout that a model takes which states no shape.
-
-    Args:
-        X: `(n, *given)`.
-        takes: Whether the model takes states of a shape. It is asked first about that of `X`, and
-            about no other if it takes that.
-
-    Returns:
-        The batch and what was done; or None and the reason, which names the shapes that were tried.
-    """
+    """Brings a batch to the first layout that a model takes which states no shape."""
     given = tuple(X.shape[1:])
     if takes(given):
         return LaidOut(X, AS_IT_IS)
@@ -115,17 +99,9 @@ def candidates(given: Shape) -> Iterator[Shape]:
 
 
 def restored(image: Tensor, like: Tensor, *, flat: bool) -> Tensor:
-    """An image in the shape of the batch that it was made from, where it is that but for its axes.
+    """Returns an image in the shape of its batch, if only its axes differ.
 
     Axes of length 1 that a model dropped or added do not matter.
-
-    Args:
-        image: What a model gives.
-        like: What it was given, `(n, *shape)`.
-        flat: Whether `(n, d)` is the same as `(n, *shape)`, row by row.
-
-    Returns:
-        The image, reshaped; as it is if it is not the same.
     """
     given, made = tuple(like.shape), tuple(image.shape)
     if given == made or like.numel() != image.numel():
@@ -140,7 +116,7 @@ def restored(image: Tensor, like: Tensor, *, flat: bool) -> Tensor:
 
 
 def channels_first(shape: Shape) -> Shape:
-    """The shape of a state whose channels come last, `(*sides, channels)`, with these first."""
+    """Returns the shape `(channels, *sides)` of a state of shape `(*sides, channels)`."""
     return shape[-1:] + shape[:-1]
 
 
@@ -155,7 +131,7 @@ def _without_ones(shape: Shape) -> Shape:
 
 
 def _ones(given: Shape, shape: Shape) -> str:
-    """What differs between shapes that differ by axes of length 1."""
+    """Describes how shapes differ that differ by axes of length 1."""
     if shape == (1, *given):
         return _INSERTED
     if given == (1, *shape):

@@ -47,7 +47,7 @@ class Linearization(ABC):
             return self._pull(U)
 
     def dense(self, *, chunk: int | None = None) -> Float[Tensor, "n d d"]:
-        """The Jacobians themselves, `d` products in chunks of `chunk` columns at once.
+        """Returns the Jacobians themselves, `d` products in chunks of `chunk` columns at once.
 
         Memory: `n d^2` entries for the result, `n chunk` times the map's own for each chunk.
         """

@@ -65,7 +65,7 @@ class LiveMemory(TorchDispatchMode):
 
 
 def is_memory(error: BaseException) -> bool:
-    """Whether memory ran out, which is told elsewhere, or a measurement of it was broken off."""
+    """Returns whether memory ran out, or a measurement of it was broken off."""
     words = str(error)
     return isinstance(error, TooMuch | MemoryError | torch.OutOfMemoryError) or (
         "can't allocate memory" in words

@@ -27,18 +27,8 @@ DRAWS, ENTRIES = 8, 4096
 
 
 def check_prediction(f: SelfMap, Z: Float[Tensor, "n *shape"], *, clean: bool = False) -> None:
-    """Asks what a denoiser predicts where it is not said and does not seem to be the state.
-
-    Args:
-        f: The map. Only a stage that is a `Wrapped` denoiser without `predicts` is tried.
-        Z: `(n, *shape)`, states that it is to be measured at.
-        clean: Whether the states are examples, without noise: only then must an estimate be near
-            them.
-
-    Raises:
-        MnemoscopeError: it seems to predict noise or a mixture of noise and state.
-    """
-    place = next((i for i, stage in enumerate(f.stages) if _is_untold(stage)), None)
+    """Asks what a denoiser predicts where it is not said and does not seem to be the state."""
+    place = next((i for i, stage in enumerate(f.stages) if _is_unspecified(stage)), None)
     if place is None or len(Z) == 0:
         return
     stage = f.stages[place]
@@ -65,14 +55,14 @@ def check_prediction(f: SelfMap, Z: Float[Tensor, "n *shape"], *, clean: bool = 
         )
 
 
-def _is_untold(stage: object) -> bool:
-    """Whether a stage is, or holds, a denoiser that is not said to predict anything."""
+def _is_unspecified(stage: object) -> bool:
+    """Returns whether a stage is, or holds, a denoiser without a stated prediction."""
     modules = stage.modules() if isinstance(stage, nn.Module) else ()
-    return any(isinstance(module, Wrapped) and module.untold for module in modules)
+    return any(isinstance(module, Wrapped) and module.unspecified for module in modules)
 
 
 def _range(stage: object) -> tuple[float, float]:
-    """The values of the innermost model where the stage's are 0, and how many one of these is."""
+    """Returns the innermost model's values where the stage's are 0 and 1 apart."""
     low, width = 0.0, 1.0
     while isinstance(stage, Wrapped):
         low, width = stage.low + stage.width * low, stage.width * width
@@ -81,7 +71,7 @@ def _range(stage: object) -> tuple[float, float]:
 
 
 def _passed(stage: Stage, Z: Tensor, made: Tensor) -> float:
-    """The share of noise that comes out again, over the states and some directions."""
+    """Returns the share of noise that comes out again, over the states and some directions."""
     generator = torch.Generator().manual_seed(0)
     along = across = 0.0
     spread = Z.flatten(1).std(1, correction=0)
@@ -99,7 +89,7 @@ def _passed(stage: Stage, Z: Tensor, made: Tensor) -> float:
 
 
 def _nearer_to_0(given: Tensor, made: Tensor) -> bool:
-    """Whether most estimates are nearer to 0 than to the states, in the model's own values."""
+    """Returns whether most estimates are nearer to 0 than to the states, in the model's values."""
     to_0 = made.flatten(1).double().square().sum(1)
     to_state = (made - given).flatten(1).double().square().sum(1)
     return bool((to_0 < to_state).double().mean() > 0.5)

@@ -33,18 +33,7 @@ Evaluate = Callable[[Float[Tensor, "n *shape"]], Images]
 def images_where_defined(
     evaluate: Evaluate, Z: Float[Tensor, "n *shape"], known: Float[Tensor, "1 *shape"]
 ) -> tuple[Images, MapFailedError | None]:
-    """The images of a batch, and what the map raised for those states that it does not take.
-
-    Args:
-        evaluate: The map.
-        Z: `(n, *shape)`.
-        known: A state that it takes: one that fails there now fails altogether.
-
-    Raises:
-        MapFailedError: the batch fails for another reason than single states: none of them fails
-            alone, the map now fails at `known` too, or what it raised is no matter of states (a
-            file, a connection, an exit).
-    """
+    """Returns the images of a batch, and what the map raised for states that it rejects."""
     try:
         return evaluate(Z), None
     except MapFailedError as error:

@@ -122,14 +122,6 @@ def measure_resolution(
     """Measures the steps in which the values of a map come, around some states.
 
     Takes about `2 log2(1 / eps)` values for each state and direction.
-
-    Args:
-        f: The map.
-        states: `(n, *shape)`, a few states, at least one.
-        unit: The scale of the data.
-        inwards: Keeps differences in the map's domain; default: all states are in it. Directions
-            are then of random signs, which go no further in one entry than in another.
-        seed: Seed of the directions.
     """
     base, directions = _lines(states, seed)
     if inwards is not None:
@@ -143,7 +135,7 @@ def measure_resolution(
         return SMOOTH
 
     def placed(length: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Where differences of this length are taken, their directions, and the values there."""
+        """Returns the places of differences of this length, their directions, and values."""
         if inwards is None:
             return base, directions, at_base
         at = inwards.moved(base, length * directions.abs())
@@ -187,7 +179,7 @@ def _varied(directions: Tensor, states: Tensor) -> Tensor:
 def _steps(
     f: Values, base: Tensor, directions: Tensor, at_base: Tensor, length: float
 ) -> float | None:
-    """The typical step of an entry, or None where values change smoothly, or not at all."""
+    """Returns the typical step of an entry, or None where values change smoothly, or not at all."""
     eps = torch.finfo(base.dtype).eps
     floor = ROUNDINGS * eps * at_base.flatten(1).abs().amax(1)
     # Measured from where the line begins, so that its ends do not round to one state.
@@ -226,7 +218,7 @@ def _ladder(
     step: float,
     longest: float,
 ) -> tuple[float, float]:
-    """The spacing (RMS) and the length of the best difference quotient."""
+    """Returns the spacing (RMS) and the length of the best difference quotient."""
     best, length, spacing = float("inf"), longest, 0.0
     h, least = longest, torch.finfo(placed(longest)[0].dtype).eps * longest
     while True:
@@ -262,7 +254,7 @@ def _largest(Z: Tensor) -> Tensor:
 
 
 def _over(Z: Tensor) -> float:
-    """The root mean square over all rows that are finite."""
+    """Returns the root mean square over all rows that are finite."""
     rows = rms(Z)
     rows = rows[torch.isfinite(rows)]
     return float(rows.double().square().mean().sqrt()) if len(rows) else 0.0

@@ -60,10 +60,10 @@ Made = TypeVar("Made")
 _log = logging.getLogger("mnemoscope")
 
 CONSTANTS = (0.0, 1.0, 0.5)
-"""The entries of constant states, one of which a map must take."""
+"""The entries of constant states; a map must take one of these states."""
 
 AT_ONCE = 64 * 2**20
-"""Bytes for which nobody is asked whether they are free."""
+"""Allocations below this size (bytes) skip the free-memory check."""
 
 
 class Findings:
@@ -110,7 +110,7 @@ class SelfMap:
     Args:
         f: An `nn.Module` or any callable from a batch to a batch. A module of float16 or bfloat16
             is evaluated as a float32 copy: what is measured here needs the digits.
-        shape: The shape of a state; left out, it is read from `f.spec.shape`.
+        shape: The shape of a state; default: `f.spec.shape`.
         dtype: The dtype of the states of a callable without floating-point parameters (default:
             that of its first floating-point buffer, else float32). Otherwise states have the dtype
             of the first real parameter, or of the parts of the first complex one.
@@ -118,7 +118,7 @@ class SelfMap:
             first buffer, else `cpu`).
         budget: Bytes of memory that evaluating and linearizing may take (default: a quarter of what
             is free).
-        unit: The scale of the data, of which tolerances and distances are shares (default: that
+        unit: The scale of the data; tolerances and distances are shares of it (default: that
             of the data which a measurement is given; see `mnemoscope.base.unit`).
         domain: `(low, high)`, the least and the largest entry of the states that the map takes;
             None, or a bound that is infinite, for no bound. States with an entry outside of it, and
@@ -184,6 +184,7 @@ class SelfMap:
                 f"a budget of {budget:,} bytes",
                 expected=f"at least the {self.footprint.evaluate:,} that one state takes",
                 todo="raise the budget, or bring the examples to a smaller size",
+                field="budget",
             )
 
     @property
@@ -198,7 +199,7 @@ class SelfMap:
 
     @property
     def unit(self) -> float:
-        """The scale of the data, of which tolerances and distances are shares; 1 if unknown."""
+        """The scale of the data; tolerances and distances are shares of it; 1 if unknown."""
         return 1.0 if self.known_unit is None else self.known_unit
 
     @property
@@ -214,11 +215,11 @@ class SelfMap:
     def clipped(
         self, Z: Float[Tensor, "n *shape"], reach: float | Tensor = 0.0
     ) -> Float[Tensor, "n *shape"]:
-        """The nearest states that lie between the domain's bounds, `reach` or more from either."""
+        """Returns the nearest states between the domain's bounds, `reach` or more from either."""
         return Z if self.domain is None else self.domain.clipped(Z, reach)
 
     def with_domain(self, domain: Domain | Sequence[float | None] | None) -> "SelfMap":
-        """The same map with other bounds of its states.
+        """Returns the same map with other bounds of its states.
 
         Raises:
             MnemoscopeError: the domain is empty.
@@ -227,7 +228,7 @@ class SelfMap:
         return self._with_stages(self.stages, boxes=boxes)
 
     def with_unit(self, unit: float) -> "SelfMap":
-        """The same map of data of another scale.
+        """Returns the same map of data of another scale.
 
         Raises:
             MnemoscopeError: the unit is not a finite number above 0.
@@ -309,9 +310,9 @@ class SelfMap:
         return self._footprint
 
     def batch_size(self, bytes_per_state: int, *, largest: int | None = None) -> int:
-        """How many states fit into half of the budget, each with so much memory, at least 1.
+        """Returns how many states fit into half of the budget, each with this memory, at least 1.
 
-        The other half is for what those who ask hold besides: starts, ends, bases.
+        The other half is for what the caller holds: starts, ends, bases.
         """
         half = None if self.budget is None else self.budget // 2
         return batch_size_within(bytes_per_state, device=self.device, largest=largest, budget=half)
@@ -369,7 +370,7 @@ class SelfMap:
             )
 
     def _in_parts(self, Z: Tensor, images: Callable[[Tensor], Images]) -> Images:
-        """The images of a batch, evaluated in parts that fit into the budget."""
+        """Returns the images of a batch, evaluated in parts that fit into the budget."""
         Z = self.batch(Z)
         with self.evaluating(), torch.no_grad():
             needed = len(Z) * self.footprint.evaluate if len(Z) > 1 else 0
@@ -402,7 +403,7 @@ class SelfMap:
             _log.info("the map raises for some states, which are outside its domain: %s", reason)
 
     def _some_state(self) -> Float[Tensor, "1 *shape"]:
-        """A state that the map takes: 0, if it does, or what is nearest to it in the domain."""
+        """Returns a state that the map takes: 0, or the nearest to it in the domain."""
         return self._constant(self._value)
 
     def _constant(self, value: float) -> Float[Tensor, "1 *shape"]:
@@ -421,6 +422,7 @@ class SelfMap:
                 f"states of shape {tuple(Z.shape)}",
                 expected=f"a batch (n, {', '.join(map(str, self.shape))})",
                 todo="reshape them, or pass one state as z[None]",
+                field="Z",
             )
         return Z.detach().to(device=self.device, dtype=self.dtype)
 
@@ -476,7 +478,7 @@ class SelfMap:
         return (self(Z) - Z).flatten(1).square().mean(1).sqrt() / self.unit
 
     def __pow__(self, p: int) -> "SelfMap":
-        """The map applied `p` times."""
+        """Returns the map applied `p` times."""
         if not isinstance(p, int) or p < 1:
             raise MnemoscopeError(
                 f"f ** {p!r}", expected="a whole power of at least 1", todo="use f ** 2, f ** 3, …"
@@ -495,12 +497,12 @@ class SelfMap:
                 todo="compose maps of one shape",
             )
         boxes = inner.boxes + self.boxes
-        return self._with_stages(inner.stages + self.stages, boxes=boxes, value=inner._value)
+        return self._with_stages(inner.stages + self.stages, boxes=boxes, _value=inner._value)
 
     def to(
         self, dtype: torch.dtype | None = None, *, device: torch.device | str | None = None
     ) -> "SelfMap":
-        """The same map in another dtype or on another device; networks are copied, not changed.
+        """Returns the map in another dtype or on another device; networks are copied, not changed.
 
         Complex parameters take the complex dtype whose parts have `dtype`; integers keep theirs.
         A callable that is no module is taken as it is and handed states of the new dtype.
@@ -537,7 +539,7 @@ class SelfMap:
                 self._made = {}
 
     def once(self, name: str, make: Callable[[], Made]) -> Made:
-        """What is made of the networks' weights: kept while `evaluating` lasts, else made anew."""
+        """Returns what is made of the networks' weights: kept while `evaluating` lasts."""
         if not self._evaluating:
             return make()
         if name not in self._made:
@@ -548,7 +550,7 @@ class SelfMap:
         return self._evaluate(Z).values
 
     def _evaluate(self, Z: Tensor) -> Images:
-        """The stages one after the other, each at what lies in its bounds."""
+        """Returns the stages one after the other, each at what lies in its bounds."""
         inside: Tensor | None = None
         for stage, box in zip(self.stages, self.boxes, strict=True):
             if box is not None:
@@ -572,7 +574,7 @@ class SelfMap:
         return Images(Z * factor.reshape(-1, *[1] * (Z.ndim - 1)), ~inside)
 
     def plain_layers(self) -> list[PlainLayer] | None:
-        """The layers of all stages, if they are fully connected networks and nothing else."""
+        """Returns the layers of all stages, if these are fully connected networks only."""
         each = [plain_layers(stage) for stage in self.stages]
         known = [layers for layers in each if layers is not None]
         return [layer for layers in known for layer in layers] if len(known) == len(each) else None
@@ -582,24 +584,13 @@ class SelfMap:
             return self._apply(Z)
 
     def _with_stages(self, stages: tuple[Stage, ...], **place: Any) -> "SelfMap":
-        other = object.__new__(SelfMap)
-        other.stages = stages
-        other.boxes = place.get("boxes", self.boxes)
-        other._value = place.get("value", self._value)
-        other.shape = self.shape
-        other.dtype = place.get("dtype", self.dtype)
-        other.device = place.get("device", self.device)
-        other.budget = self.budget
-        other.known_unit = self.known_unit
-        other.shape_binds = self.shape_binds
-        other._footprint = None
-        other.findings = Findings()
-        other._evaluating = False
-        other._made = {}
+        other = copy(self)
+        vars(other).update(place, stages=stages, findings=Findings())
+        other._footprint, other._evaluating, other._made = None, False, {}
         return other
 
     def _tried(self) -> Tensor:
-        """The image of the first constant state that the map does not raise for."""
+        """Returns the image of the first constant state that the map does not raise for."""
         first: MapFailedError | None = None
         for value in CONSTANTS:
             try:
@@ -622,7 +613,7 @@ class SelfMap:
             try:
                 output = self._tried()
             except MapFailedError as error:
-                raise self.layout_told(error) from error.__cause__
+                raise self.with_layout(error) from error.__cause__
         zeros = self._some_state()
         if not isinstance(output, Tensor):
             parts = is_parts(output)
@@ -644,7 +635,7 @@ class SelfMap:
                 todo="give an autoencoder, or wrap the map so that these agree",
             )
 
-    def layout_told(self, error: MapFailedError) -> MapFailedError:
+    def with_layout(self, error: MapFailedError) -> MapFailedError:
         """Returns the error with the layout of its states that the map takes, if there is one.
 
         There is none where the map takes other states of its shape than those that it failed on.
@@ -660,7 +651,7 @@ class SelfMap:
 
 
 def _no_map(model: object) -> MnemoscopeError:
-    """The error for what cannot be called: a fitted model of a library, mostly."""
+    """Returns the error for what cannot be called: a fitted model of a library, mostly."""
     return MnemoscopeError(
         f"an object of the class {type(model).__name__}, which cannot be called",
         expected="a module, or a callable of a batch",
@@ -670,7 +661,7 @@ def _no_map(model: object) -> MnemoscopeError:
 
 
 def _no_derivative(choice: Choice) -> MnemoscopeError:
-    """The error for a map that PyTorch can differentiate in no way."""
+    """Returns the error for a map that PyTorch can differentiate in no way."""
     error = choice.failure
     reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     made = MnemoscopeError(
@@ -688,9 +679,6 @@ def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> Sel
     """`f` itself if it is a `SelfMap`, else one made of it.
 
     A map whose shape is only a default (`shape_binds`) is made anew for states of another shape.
-
-    Raises:
-        MnemoscopeError: it is no map of such states.
     """
     if not isinstance(f, SelfMap):
         return SelfMap(f, shape)
@@ -703,12 +691,12 @@ def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> Sel
 
 
 def in_unit_of_data(f: SelfMap, X: Float[Tensor, "n *shape"]) -> SelfMap:
-    """The map with the unit of these data, unless it has one."""
+    """Returns the map with the unit of these data, unless it has one."""
     return f if f.known_unit is not None else f.with_unit(unit_of(X))
 
 
 def in_unit_of_starts(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> SelfMap:
-    """The map with a unit judged by these starts, unless it has one."""
+    """Returns the map with a unit judged by these starts, unless it has one."""
     return f if f.known_unit is not None else f.with_unit(unit_of_starts(Z))
 
 
@@ -722,6 +710,7 @@ def _state_shape(f: object, shape: Sequence[int] | None) -> tuple[int, ...]:
             f"shape={shape}" if shape is not None else f"{type(f).__name__} without a shape",
             expected="the shape of one state, each side at least 1",
             todo="pass it: SelfMap(f, shape=(1, 8, 8))",
+            field="shape",
         )
     return tuple(int(s) for s in shape)
 

@@ -49,7 +49,7 @@ class Sizes:
         return self.most - (self.most - self.least) % self.step
 
     def __contains__(self, size: int) -> bool:
-        """Whether this is one of them."""
+        """Returns whether this is one of them."""
         fits = size >= self.least and (self.most is None or size <= self.most)
         return fits and (size - self.least) % self.step == 0
 
@@ -60,7 +60,7 @@ class Sizes:
         return wanted if self.largest is None else min(wanted, self.largest)
 
     def __str__(self) -> str:
-        """The range in words."""
+        """Returns the range in words."""
         if self.least == self.largest:
             return str(self.least)
         text = (

@@ -35,14 +35,6 @@ def takes(
 
     It is handed batches of two sizes, and with other states in them: one that takes `(n, a, b)` for
     one state of `n` channels takes one size at most, and mixes up the states.
-
-    Args:
-        apply: From a batch to a batch.
-        shape: The shape of a state.
-        like: A tensor of the states' dtype and device.
-        sizes: The batch sizes that it takes.
-        strict: Whether the image of a state must not depend on the rest of the batch, and must be a
-            tensor. If not, both is left to the check of the map, which says what is wrong.
     """
     few = sizes.above(2)
     many = sizes.above(few + 1)
@@ -78,14 +70,6 @@ def layout_taken(
     The data as they are come first, and nothing else is tried if the model takes these: it must
     give as many entries as it is given.
 
-    Args:
-        model: A module or a callable of a batch.
-        X: `(n, *given)`.
-        device: Where a callable without parameters computes.
-
-    Returns:
-        The data and what was done, as `mnemoscope.maps.layout.first_fitting`.
-
     Example:
         >>> layout_taken(nn.Conv2d(1, 1, 3, padding=1), torch.rand(4, 8, 8)).how
         'a channel axis was inserted'
@@ -99,14 +83,14 @@ def layout_taken(
 
 
 def _is_batch(images: Tensor, states: Tensor) -> bool:
-    """Whether these are as many entries for each of the states."""
+    """Returns whether these have equally many entries for each of the states."""
     return images.shape[:1] == states.shape[:1] and images.numel() == states.numel()
 
 
 def _is_coupled(
     images: Callable[[Tensor], Tensor], states: Tensor, whole: Tensor, part: Tensor | None
 ) -> bool:
-    """Whether images change with the other states, the first or the last, or without the rest."""
+    """Returns whether images change with the first or last state, or without the others."""
     pairs = [] if part is None else [(whole[: len(part)], part)]
     for place, others in ((0, slice(1, None)), (-1, slice(None, -1))):
         changed = states.clone()

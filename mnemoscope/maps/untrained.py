@@ -21,21 +21,13 @@ class UntrainedError(MnemoscopeError):
 
 
 def untrained(f: SelfMap, seed: int = 0) -> SelfMap:
-    """The map with fresh weights, drawn by the laws its networks were first drawn by.
+    """Returns the map with fresh weights, drawn by the laws its networks were first drawn by.
 
     A network of a spec is built again; a model of transformers or diffusers is made again from its
     configuration; of any other module each layer that owns parameters draws them again
     (`reset_parameters`). Before that all parameters of the copy are made NaN, so one that nothing
     has drawn again is found, whatever a layer's method claims. Drawn on the CPU; the global
     generator is left as it was, and so is `f`. Memory: a copy of the networks.
-
-    Args:
-        f: The map.
-        seed: Of the weights.
-
-    Raises:
-        UntrainedError: a stage of the map is no module, it has no parameters, or some of them
-            cannot be drawn again.
 
     Example:
         >>> from mnemoscope.nets import FullyConnected
@@ -72,7 +64,7 @@ def untrained(f: SelfMap, seed: int = 0) -> SelfMap:
                     f"{type(module).__name__}, whose weights cannot be drawn again: "
                     f"{type(error).__name__}: {reason}",
                     expected="layers whose reset_parameters() takes no arguments",
-                    todo="mend the layer that fails",
+                    todo="repair the layer that fails",
                 ) from error
     maps = [
         SelfMap(fresh[id(stage)], f.shape, budget=f.budget, domain=box)
@@ -82,7 +74,7 @@ def untrained(f: SelfMap, seed: int = 0) -> SelfMap:
 
 
 def _drawn_again(module: nn.Module, seed: int) -> nn.Module:
-    """A copy on the CPU, all of its parameters drawn again."""
+    """Returns a copy on the CPU, all of its parameters drawn again."""
     copy = deepcopy(module).cpu()
     _refuse_integers(copy)
     with torch.no_grad():
@@ -131,7 +123,7 @@ def _reset_method(module: nn.Module) -> Callable[[], object] | None:
 
 
 def _made_again(module: nn.Module, seed: int) -> nn.Module | None:
-    """A module made again from what it says it was made of; None if it does not say."""
+    """Returns a module made again from what it says it was made of; None if it does not say."""
     if isinstance(module, Network):
         return module.spec.build(seed=seed)
     # A module can only be of a library that is imported already.

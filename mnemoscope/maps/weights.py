@@ -28,17 +28,8 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], key: str | None
 
     The names are looked for in each dictionary of the file, under one prefix that all have in
     common (`module.`, `model.`, `autoencoder.`), or without one that the module's own names have.
-    What the module does not have is left out, and the log names it. Tensors that the module shares
+    Entries that the module does not have are ignored, and logged. Tensors that the module shares
     between names are found under any of these.
-
-    Args:
-        model: The module.
-        path: What `read_checkpoint` takes.
-        key: The dictionary in the file, by its path (`ema.model`), or the prefix.
-
-    Raises:
-        MnemoscopeError: the file cannot be read, or does not fit, or several parts of it do and
-            none is the usual one.
     """
     groups = read_checkpoint(path)
     try:
@@ -54,6 +45,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], key: str | None
             f"--weights-key {key} of {path}, which holds {_places(groups)}",
             expected=f"the place of the weights of the {type(model).__name__}",
             todo="name the dictionary, or the prefix of the names in it",
+            field="weights_key",
         )
     if not fits:
         raise _unfit(path, model, _closest(groups, own))
@@ -80,11 +72,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], key: str | None
 
 
 def refuse_empty(module: nn.Module) -> None:
-    """Refuses a module whose parameters have no values yet.
-
-    Raises:
-        MnemoscopeError: one is on the meta device, or waits for a first batch (lazy modules).
-    """
+    """Refuses a module whose parameters have no values yet."""
     for name, value in (*module.named_parameters(), *module.named_buffers()):
         if is_lazy(value):
             raise MnemoscopeError(
@@ -129,7 +117,7 @@ def _fits(
 def _prefixes(
     tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], *, tied: bool
 ) -> list[tuple[str, str]]:
-    """What may stand before the module's names in the file, and what before them is not there."""
+    """Returns what may precede the module's names in the file, and what precedes them wrongly."""
     names = [name for name in wanted if not name.endswith(UNUSED)]
     longest = max(names, key=len, default="")
     # Tied tensors are stored under one of their names only: the longest may not be there.
@@ -147,7 +135,7 @@ def _prefixes(
 
 
 def _meant(fits: list[Fit], path: str | os.PathLike[str]) -> Fit:
-    """The fit that is taken: the usual place, or the only one."""
+    """Returns the fit that is taken: the usual place, or the only one."""
     places = {(group, prefix): tensors for group, prefix, tensors in fits}
     for name in CONTAINERS:
         for (group, prefix), tensors in places.items():
@@ -165,11 +153,12 @@ def _meant(fits: list[Fit], path: str | os.PathLike[str]) -> Fit:
         f"{path}, in which several parts fit: {listed}",
         expected="one of these",
         todo="name it: weights_key=..., --weights-key",
+        field="weights_key",
     )
 
 
 def _tied(own: Mapping[str, Tensor]) -> dict[str, list[str]]:
-    """The other names of the same tensor, for each that has some."""
+    """Returns the other names of the same tensor, for each that has some."""
     same: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]] = {}
     for name, value in own.items():
         if value.numel() and not value.is_meta:
@@ -184,7 +173,7 @@ def _tied(own: Mapping[str, Tensor]) -> dict[str, list[str]]:
 
 
 def _closest(groups: Mapping[str, Mapping[str, Tensor]], own: Mapping[str, Tensor]) -> str:
-    """What is wrong with the part of the file that comes nearest."""
+    """Describes the faults of the part of the file that comes nearest."""
     wanted = {name: tuple(value.shape) for name, value in own.items()}
 
     def common(item: tuple[str, Mapping[str, Tensor]]) -> int:
@@ -196,7 +185,7 @@ def _closest(groups: Mapping[str, Mapping[str, Tensor]], own: Mapping[str, Tenso
     differ = [n for n in wanted if n in given and wanted[n] != given[n]]
     faults = [
         *([f"it lacks {_some(missing)}"] if missing else []),
-        *([f"it has {_some(extra)} besides"] if extra else []),
+        *([f"it also has {_some(extra)}"] if extra else []),
         *(f"{n} is {given[n]} instead of {wanted[n]}" for n in differ[:MOST_KEYS]),
     ]
     where = f"in {group} " if group else ""
@@ -204,7 +193,7 @@ def _closest(groups: Mapping[str, Mapping[str, Tensor]], own: Mapping[str, Tenso
 
 
 def _lossy(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
-    """What would lose imaginary parts or fractions: PyTorch would copy the rest."""
+    """Describes what would lose imaginary parts or fractions: PyTorch would copy the rest."""
     known = [name for name in own if name in given]
     bad = [name for name in known if _rank(given[name].dtype) > _rank(own[name].dtype)]
     return [f"{n} is {given[n].dtype} instead of {own[n].dtype}" for n in bad[:MOST_KEYS]]
@@ -228,7 +217,7 @@ def _log_left_out(
     if place:
         _log.info("%s: the weights under %s are taken", path, place)
     if extra:
-        _log.warning("%s: the module does not have %s, which are left out", path, _some(extra))
+        _log.warning("%s: ignored, since the module does not have them: %s", path, _some(extra))
 
 
 def _places(groups: Mapping[str, Mapping[str, Tensor]]) -> str:

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mnemoscope.base.check import whole_number
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.denoisers import Predicts, prediction
 from mnemoscope.maps.layout import restored
@@ -32,7 +33,7 @@ class Wrapped(nn.Module):
     Args:
         model: A module, or a callable of a batch.
         output: Which part of what it gives is the reconstruction: the name of an attribute or key,
-            the place in a tuple, or a function of it. Left out, a tensor is taken as it is.
+            the place in a tuple, or a function of it. Default: a tensor is taken as it is.
         scale: `(low, high)`: the model's values where the data's are 0 and 1.
         channels_last: Whether the model takes and gives `(n, height, width, channels)`.
         noise_level: For a denoiser: a number that is handed to the model as its second argument,
@@ -83,6 +84,7 @@ class Wrapped(nn.Module):
                 f"scale {low:g}, {high:g}",
                 expected="the model's values where the data's are 0 and 1, the lower one first",
                 todo="pass scale=(-1, 1) for a model of values from -1 to 1",
+                field="scale",
             )
         self.model = model
         self.output = output
@@ -92,7 +94,7 @@ class Wrapped(nn.Module):
         self.prediction = prediction(
             predicts, noise_level=noise_level, alpha_bar=alpha_bar, sigma=sigma
         )
-        self.untold = noise_level is not None and predicts is None
+        self.unspecified = noise_level is not None and predicts is None
         self.assumed = False
         self.fixed_batch = batch_sizes(fixed_batch)
         self.flatten = flatten
@@ -100,7 +102,7 @@ class Wrapped(nn.Module):
         self.differentiable = not black_box and bool(getattr(model, "differentiable", True))
 
     def forward(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """The reconstruction of each state."""
+        """Returns the reconstruction of each state."""
         if self.fixed_batch is None:
             return self._whole(z)
         if len(z) == 0:
@@ -128,7 +130,7 @@ class Wrapped(nn.Module):
         return (image - self.low) / self.width
 
     def _image(self, given: Tensor) -> Tensor:
-        """What the model makes of a batch, in the batch's shape where that is but a reshape."""
+        """Evaluates a batch, and reshapes the images to the batch where that is all they need."""
         if self.noise_level is None:
             made = self.model(given)
         else:
@@ -136,7 +138,7 @@ class Wrapped(nn.Module):
         return restored(chosen(made, self.output, given), given, flat=self.flatten)
 
     def _is_flat(self, state: Tensor) -> bool:
-        """Whether the model takes such states flat, found out once for each shape."""
+        """Returns whether the model takes such states flat, found out once for each shape."""
         shape = tuple(state.shape[1:])
         if shape not in self._takes_flat:
             like, sizes = state.detach(), self.fixed_batch or Sizes()
@@ -148,20 +150,10 @@ class Wrapped(nn.Module):
 
 
 def batch_sizes(given: int | Sizes | None) -> Sizes | None:
-    """Returns the batch sizes that a model takes, from the one or all of them.
-
-    Raises:
-        MnemoscopeError: it is no size of at least 1.
-    """
+    """Returns the batch sizes that a model takes, from the one or all of them."""
     if given is None or isinstance(given, Sizes):
         return given
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise MnemoscopeError(
-            f"fixed_batch={given!r}",
-            expected="a whole number of states, at least 1",
-            todo="pass 1 for a model that must be handed one state at a time",
-        )
-    return Sizes.only(given)
+    return Sizes.only(whole_number("fixed_batch", given, least=1))
 
 
 ROUNDING = 1e-6
@@ -169,15 +161,7 @@ ROUNDING = 1e-6
 
 
 def refuse_range(model: object, X: Float[Tensor, "n *shape"]) -> None:
-    """Refuses data outside [0, 1] for a model whose scale was not named but assumed for [0, 1].
-
-    Args:
-        model: Any model; only a `Wrapped` one has a scale.
-        X: The data.
-
-    Raises:
-        MnemoscopeError: the adapter took the data for numbers in [0, 1], and they are not.
-    """
+    """Refuses data outside [0, 1] for a model whose scale was not named but assumed for [0, 1]."""
     if not (isinstance(model, Wrapped) and model.assumed):
         return
     low, high = float(X.min()), float(X.max())
@@ -189,15 +173,12 @@ def refuse_range(model: object, X: Float[Tensor, "n *shape"]) -> None:
         expected="data in [0, 1], or the scale by name",
         todo="pass the model's values where the data's are 0 and 1: scale=(0, 1), --scale 0,1 if "
         "the data are in the model's own numbers",
+        field="scale",
     )
 
 
 def chosen(made: Any, output: Output | None, given: Tensor | None = None) -> Tensor:
-    """The part of a model's output that is the reconstruction of what it was given.
-
-    Raises:
-        MnemoscopeError: there is no such part, or it is no tensor.
-    """
+    """Returns the part of a model's output that is the reconstruction of what it was given."""
     if output is None:
         found = made
     elif callable(output):
@@ -213,6 +194,7 @@ def chosen(made: Any, output: Output | None, given: Tensor | None = None) -> Ten
             todo=f"name the part that is the reconstruction: {advice(made, given)}"
             if is_parts(made)
             else "hand a function of arrays over as a black box: mn.BlackBox(f)",
+            field="output",
         )
     return found
 
@@ -231,7 +213,7 @@ def _part(made: Any, output: str | int) -> Any:
 
 
 def parts_of(made: Any) -> str:
-    """What a model gives, in words."""
+    """Describes what a model returns."""
     if isinstance(made, Mapping):
         return f" with {', '.join(map(str, made))}"
     if isinstance(made, Sequence) and not isinstance(made, str):
@@ -245,13 +227,13 @@ def _kind(part: Any) -> str:
 
 
 def is_parts(made: Any) -> bool:
-    """Whether a model gives several things by name or place, not an array or a number."""
+    """Returns whether a model gives several things by name or place, not an array or a number."""
     named = isinstance(made, Mapping) or (isinstance(made, Sequence) and not isinstance(made, str))
     return named or any(isinstance(part, Tensor) for part in getattr(made, "__dict__", {}).values())
 
 
 def advice(made: Any, given: Tensor | None = None) -> str:
-    """How to name a part of it: the first that has the shape of what the model was given."""
+    """Suggests a part of the output: the first that has the shape of the model's input."""
     if isinstance(made, Sequence) and not isinstance(made, str) and not hasattr(made, "_fields"):
         place = next((i for i, part in enumerate(made) if _is_like(part, given)), 1)
         return f"its place, output={place}, --output {place}"

@@ -1,6 +1,11 @@
 """The networks: a spec (plain values, JSON), the module it builds, and its weights in a file."""
 
-from mnemoscope.nets.activations import ACTIVATIONS, activation_function, activation_module
+from mnemoscope.nets.activations import (
+    ACTIVATIONS,
+    activation_function,
+    activation_module,
+    activation_name,
+)
 from mnemoscope.nets.convolutional import Convolutional
 from mnemoscope.nets.fully_connected import FullyConnected
 from mnemoscope.nets.initialization import INITIALIZATIONS, gain, initialize
@@ -26,6 +31,7 @@ __all__ = [
     "UNet",
     "activation_function",
     "activation_module",
+    "activation_name",
     "gain",
     "initialize",
     "load",

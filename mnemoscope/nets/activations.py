@@ -1,4 +1,4 @@
-"""The activations phi, by name: as a function of tensors, as a module, and what pulls back by phi'.
+"""The activations phi, by name: as functions, as modules, and their pullbacks by phi'.
 
 `leaky_relu` has slope 0.2 below zero; `leaky_relu(0.1)` sets it. `cosid` is `cos(z) - z`
 (Radhakrishnan, Belkin, Uhler, *Overparameterized neural networks implement associative memory*,
@@ -6,21 +6,25 @@ PNAS 117(44), 2020).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.text import short
 from mnemoscope.nets.notation import parse_name
 
 LEAKY_RELU_SLOPE = 0.2
 
 
 def cosid(z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The activation `cos(z) - z`."""
+    """Returns `cos(z) - z`."""
     return torch.cos(z) - z
 
 
@@ -48,100 +52,175 @@ class Cosid(nn.Module):
         return cosid(z)
 
 
-_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
-    "identity": lambda z: z,
-    "relu": functional.relu,
-    "leaky_relu": functional.leaky_relu,
-    "selu": functional.selu,
-    "silu": functional.silu,
-    "gelu": functional.gelu,
-    "elu": functional.elu,
-    "softplus": functional.softplus,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "erf": torch.erf,
-    "sin": torch.sin,
-    "cosid": cosid,
-}
-
-_MODULES: dict[str, Callable[..., nn.Module]] = {
-    "identity": nn.Identity,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "selu": nn.SELU,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "elu": nn.ELU,
-    "softplus": nn.Softplus,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "erf": Erf,
-    "sin": Sin,
-    "cosid": Cosid,
-}
-
-Into = Callable[[Tensor, Tensor], Tensor]
+Into = Callable[..., Tensor]
 """`(z, out) -> phi(z)`, entry by entry, written to `out`."""
 
-Pullback = Callable[[Tensor, Tensor, Tensor], Tensor]
+Pullback = Callable[..., Tensor]
 """`(u, z, phi(z)) -> u * phi'(z)`, entry by entry, written over `u`."""
+
+
+@dataclass(frozen=True)
+class _Activation:
+    """One activation; `leaky_relu` takes its slope as `negative_slope` everywhere.
+
+    Attributes:
+        function: Acts on each entry of a tensor.
+        module: Builds the module.
+        into: Writes the values to memory that is there.
+        pullback: Multiplies a covector by the derivative, by PyTorch's own kernels where it has
+            them, so that the numbers agree with those of autograd.
+    """
+
+    function: Callable[..., Tensor]
+    module: Callable[..., nn.Module]
+    into: Into
+    pullback: Pullback
+
 
 _aten = torch.ops.aten
 _SELU = (1.6732632423543772, 1.0507009873554805)
 """`alpha` and `scale` of selu (Klambauer et al. 2017)."""
 
-
-def _leaky_relu_pullback(u: Tensor, z: Tensor, a: Tensor, negative_slope: float) -> Tensor:
-    return _aten.leaky_relu_backward.grad_input(u, z, negative_slope, False, grad_input=u)
-
-
-def _leaky_relu_into(z: Tensor, out: Tensor, negative_slope: float) -> Tensor:
-    return _aten.leaky_relu.out(z, negative_slope, out=out)
-
-
-_INTO: dict[str, Callable[..., Tensor]] = {
-    "identity": lambda z, out: z,
-    "relu": lambda z, out: _aten.relu.out(z, out=out),
-    "leaky_relu": _leaky_relu_into,
-    "selu": lambda z, out: _aten.elu.out(z, *_SELU, 1, out=out),
-    "silu": lambda z, out: _aten.silu.out(z, out=out),
-    "gelu": lambda z, out: _aten.gelu.out(z, out=out),
-    "elu": lambda z, out: _aten.elu.out(z, out=out),
-    "softplus": lambda z, out: _aten.softplus.out(z, out=out),
-    "tanh": lambda z, out: torch.tanh(z, out=out),
-    "sigmoid": lambda z, out: torch.sigmoid(z, out=out),
-    "erf": lambda z, out: torch.erf(z, out=out),
-    "sin": lambda z, out: torch.sin(z, out=out),
-    "cosid": lambda z, out: torch.cos(z, out=out).sub_(z),
+_ACTIVATIONS: dict[str, _Activation] = {
+    "identity": _Activation(
+        lambda z: z,
+        nn.Identity,
+        lambda z, out: z,
+        lambda u, z, a: u,
+    ),
+    "relu": _Activation(
+        functional.relu,
+        nn.ReLU,
+        lambda z, out: _aten.relu.out(z, out=out),
+        lambda u, z, a: _aten.threshold_backward.grad_input(u, z, 0, grad_input=u),
+    ),
+    "leaky_relu": _Activation(
+        functional.leaky_relu,
+        nn.LeakyReLU,
+        lambda z, out, negative_slope: _aten.leaky_relu.out(z, negative_slope, out=out),
+        lambda u, z, a, negative_slope: _aten.leaky_relu_backward.grad_input(
+            u, z, negative_slope, False, grad_input=u
+        ),
+    ),
+    "selu": _Activation(
+        functional.selu,
+        nn.SELU,
+        lambda z, out: _aten.elu.out(z, *_SELU, 1, out=out),
+        lambda u, z, a: _aten.elu_backward.grad_input(u, *_SELU, 1, False, z, grad_input=u),
+    ),
+    "silu": _Activation(
+        functional.silu,
+        nn.SiLU,
+        lambda z, out: _aten.silu.out(z, out=out),
+        lambda u, z, a: _aten.silu_backward.grad_input(u, z, grad_input=u),
+    ),
+    "gelu": _Activation(
+        functional.gelu,
+        nn.GELU,
+        lambda z, out: _aten.gelu.out(z, out=out),
+        lambda u, z, a: _aten.gelu_backward.grad_input(u, z, grad_input=u),
+    ),
+    "elu": _Activation(
+        functional.elu,
+        nn.ELU,
+        lambda z, out: _aten.elu.out(z, out=out),
+        lambda u, z, a: _aten.elu_backward.grad_input(u, 1, 1, 1, False, z, grad_input=u),
+    ),
+    "softplus": _Activation(
+        functional.softplus,
+        nn.Softplus,
+        lambda z, out: _aten.softplus.out(z, out=out),
+        lambda u, z, a: _aten.softplus_backward.grad_input(u, z, 1, 20, grad_input=u),
+    ),
+    "tanh": _Activation(
+        torch.tanh,
+        nn.Tanh,
+        lambda z, out: torch.tanh(z, out=out),
+        lambda u, z, a: _aten.tanh_backward.grad_input(u, a, grad_input=u),
+    ),
+    "sigmoid": _Activation(
+        torch.sigmoid,
+        nn.Sigmoid,
+        lambda z, out: torch.sigmoid(z, out=out),
+        lambda u, z, a: _aten.sigmoid_backward.grad_input(u, a, grad_input=u),
+    ),
+    "erf": _Activation(
+        torch.erf,
+        Erf,
+        lambda z, out: torch.erf(z, out=out),
+        lambda u, z, a: u.mul_(torch.exp(-(z**2)) * (2 / math.pi**0.5)),
+    ),
+    "sin": _Activation(
+        torch.sin,
+        Sin,
+        lambda z, out: torch.sin(z, out=out),
+        lambda u, z, a: u.mul_(torch.cos(z)),
+    ),
+    "cosid": _Activation(
+        cosid,
+        Cosid,
+        lambda z, out: torch.cos(z, out=out).sub_(z),
+        lambda u, z, a: u.mul_(-torch.sin(z) - 1),
+    ),
 }
 
-# PyTorch's own kernels, so that the numbers agree with what autograd makes of the functions.
-_PULLBACKS: dict[str, Callable[..., Tensor]] = {
-    "identity": lambda u, z, a: u,
-    "relu": lambda u, z, a: _aten.threshold_backward.grad_input(u, z, 0, grad_input=u),
-    "leaky_relu": _leaky_relu_pullback,
-    "selu": lambda u, z, a: _aten.elu_backward.grad_input(u, *_SELU, 1, False, z, grad_input=u),
-    "silu": lambda u, z, a: _aten.silu_backward.grad_input(u, z, grad_input=u),
-    "gelu": lambda u, z, a: _aten.gelu_backward.grad_input(u, z, grad_input=u),
-    "elu": lambda u, z, a: _aten.elu_backward.grad_input(u, 1, 1, 1, False, z, grad_input=u),
-    "softplus": lambda u, z, a: _aten.softplus_backward.grad_input(u, z, 1, 20, grad_input=u),
-    "tanh": lambda u, z, a: _aten.tanh_backward.grad_input(u, a, grad_input=u),
-    "sigmoid": lambda u, z, a: _aten.sigmoid_backward.grad_input(u, a, grad_input=u),
-    "erf": lambda u, z, a: u.mul_(torch.exp(-(z**2)) * (2 / math.pi**0.5)),
-    "sin": lambda u, z, a: u.mul_(torch.cos(z)),
-    "cosid": lambda u, z, a: u.mul_(-torch.sin(z) - 1),
-}
-
-ACTIVATIONS = tuple(_FUNCTIONS)
+ACTIVATIONS = tuple(_ACTIVATIONS)
 """The names of all activations."""
 
 
-def parse_activation(name: str) -> tuple[str, float | None]:
-    """Splits an activation into its bare name and, for `leaky_relu`, its slope below zero.
+def activation_name(value: object) -> str:
+    """Returns the name of an activation that is given by name, as a module or as a function.
+
+    Args:
+        value: A name; a module, or its class, such as `torch.nn.GELU()`; or a function such as
+            `torch.tanh`. A spec is plain values, so only those that have a name can be used.
 
     Raises:
-        MnemoscopeError: there is no such activation; the nearest name is told.
+        MnemoscopeError: it is none of the activations in `ACTIVATIONS`.
+
+    Example:
+        >>> activation_name(torch.tanh), activation_name(nn.LeakyReLU(0.1))
+        ('tanh', 'leaky_relu(0.1)')
     """
+    if isinstance(value, str):
+        parse_activation(value)
+        return value
+    if isinstance(value, type) and issubclass(value, nn.Module):
+        value = value()
+    for name, activation in _ACTIVATIONS.items():
+        if isinstance(value, nn.Module):
+            if type(value) is activation.module:
+                if name == "leaky_relu":
+                    return f"{name}({value.negative_slope:g})"
+                if _settings(value) == _settings(activation.module()):
+                    return name
+        elif value is not None and any(value is one for one in _functions(name)):
+            # PyTorch's function has another default than ours.
+            return "leaky_relu(0.01)" if name == "leaky_relu" else name
+    raise MnemoscopeError(
+        f"activation {short(value)}",
+        expected=f"one of {', '.join(ACTIVATIONS)}, by name or as PyTorch's function or module",
+        todo="for another activation write the network as a module of your own: train and audit "
+        "take any module",
+        field="activation",
+        choices=ACTIVATIONS,
+    )
+
+
+def _functions(name: str) -> Iterator[object]:
+    """Yields the functions that compute an activation."""
+    yield _ACTIVATIONS[name].function
+    yield from (getattr(home, name, None) for home in (torch, functional, torch.special, Tensor))
+
+
+def _settings(module: nn.Module) -> dict[str, object]:
+    """Returns the settings of a module that change its values."""
+    ignored = ("training", "inplace")
+    return {k: v for k, v in vars(module).items() if k[0] != "_" and k not in ignored}
+
+
+def parse_activation(name: str) -> tuple[str, float | None]:
+    """Splits an activation into its bare name and, for `leaky_relu`, its slope below zero."""
     bare, slope = parse_name(
         name, what="activation", names=ACTIVATIONS, with_number=("leaky_relu",)
     )
@@ -150,49 +229,39 @@ def parse_activation(name: str) -> tuple[str, float | None]:
     return bare, slope
 
 
+def _part(name: str, part: str) -> Callable[..., Any]:
+    bare, slope = parse_activation(name)
+    found = getattr(_ACTIVATIONS[bare], part)
+    return found if slope is None else partial(found, negative_slope=slope)
+
+
 def activation_function(name: str) -> Callable[[Tensor], Tensor]:
-    """The activation as a function that acts on each entry of a tensor of any shape.
+    """Returns the activation as a function that acts on each entry of a tensor of any shape.
 
     Raises:
-        MnemoscopeError: there is no such activation; the nearest name is told.
+        MnemoscopeError: there is no such activation; the message names the nearest.
     """
-    bare, slope = parse_activation(name)
-    function = _FUNCTIONS[bare]
-    return function if slope is None else partial(function, negative_slope=slope)
+    return _part(name, "function")
 
 
 def activation_module(name: str) -> nn.Module:
-    """The activation as a module without parameters.
+    """Returns the activation as a module without parameters.
 
     Raises:
-        MnemoscopeError: there is no such activation; the nearest name is told.
+        MnemoscopeError: there is no such activation; the message names the nearest.
     """
-    bare, slope = parse_activation(name)
-    return _MODULES[bare]() if slope is None else _MODULES[bare](slope)
+    return _part(name, "module")()
 
 
 def activation_into(name: str) -> Into:
-    """The activation as a function that writes to memory that is there: `(z, out) -> phi(z)`.
-
-    The identity gives `z` itself.
-
-    Raises:
-        MnemoscopeError: there is no such activation; the nearest name is told.
-    """
-    bare, slope = parse_activation(name)
-    function = _INTO[bare]
-    return function if slope is None else partial(function, negative_slope=slope)
+    """Returns `(z, out) -> phi(z)`, which writes to `out`; the identity returns `z` itself."""
+    return _part(name, "into")
 
 
 def activation_pullback(name: str) -> Pullback:
-    """What pulls a covector back through the activation: `(u, z, phi(z)) -> u * phi'(z)`.
+    """Returns `(u, z, phi(z)) -> u * phi'(z)`, which writes over `u`.
 
-    The result is written over `u`; all three have one shape and dtype. At a kink the derivative is
-    the one from the left, as PyTorch has it.
-
-    Raises:
-        MnemoscopeError: there is no such activation; the nearest name is told.
+    All three have one shape and dtype. At a kink the derivative is the one from the left, as in
+    PyTorch.
     """
-    bare, slope = parse_activation(name)
-    pullback = _PULLBACKS[bare]
-    return pullback if slope is None else partial(pullback, negative_slope=slope)
+    return _part(name, "pullback")

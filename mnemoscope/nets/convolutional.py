@@ -1,15 +1,20 @@
 """Convolutional networks: plain stacks, and stacks that go down in size and up again."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from torch import nn
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets.activations import activation_module
-from mnemoscope.nets.images import ImageShape, check_halvings
 from mnemoscope.nets.layers import convolution
 from mnemoscope.nets.spec import Count, Spec, Whole
+
+ImageShape = Annotated[
+    tuple[Count, Count, Count],
+    Field(description="a tuple (channels, height, width) of whole numbers, 1 or more each"),
+]
+"""Channels, height and width of a state."""
 
 
 class Convolutional(Spec, frozen=True, extra="forbid"):
@@ -26,9 +31,10 @@ class Convolutional(Spec, frozen=True, extra="forbid"):
         channels: Channels of each hidden layer.
         depth: Convolutions.
         kernel_size: Height and width of the kernels, in pixels; odd.
-        activation: Stands between the convolutions; see `mnemoscope.nets.activations`.
-        output_activation: Stands after the last convolution. None means `activation` at depth 1
-            and `identity` otherwise.
+        activation: Activation between the convolutions: a name, or PyTorch's function or module;
+            see `mnemoscope.nets.activations`.
+        output_activation: Activation after the last convolution. Default: `activation` at depth 1,
+            else `identity`.
         downsample: How often the height and width are halved, and doubled again.
         bias: Whether the convolutions add a bias.
         init: The law of the weights; see `mnemoscope.nets.initialization`.
@@ -56,6 +62,7 @@ class Convolutional(Spec, frozen=True, extra="forbid"):
                 f"kernel_size={self.kernel_size}",
                 expected="an odd whole number",
                 todo=f"use {self.kernel_size - 1} or {self.kernel_size + 1}",
+                field="kernel_size",
             )
         if self.depth < 2 * self.downsample:
             raise MnemoscopeError(
@@ -63,19 +70,20 @@ class Convolutional(Spec, frozen=True, extra="forbid"):
                 expected=f"a depth of {2 * self.downsample} or more, a convolution for each "
                 "halving and each doubling",
                 todo="raise `depth` or lower `downsample`",
+                field="depth",
             )
         check_halvings(self.shape, self.downsample, field="downsample")
         return self
 
     @property
     def last_activation(self) -> str:
-        """The activation that stands after the last weight layer."""
+        """The activation after the last weight layer."""
         return self.output_activation or (self.activation if self.depth == 1 else "identity")
 
     def skeleton(self, *, replicas: int = 1) -> nn.Sequential:
-        """The layers that map a batch, on PyTorch's meta device: shapes without numbers.
+        """Builds the layers on PyTorch's meta device: shapes without numbers.
 
-        With replicas the channels of so many networks stand side by side and do not mix.
+        With replicas, the channels of all networks are side by side and do not mix.
         """
         sizes = [self.shape[0], *[self.channels] * (self.depth - 1), self.shape[0]]
         body = nn.Sequential()
@@ -95,3 +103,14 @@ class Convolutional(Spec, frozen=True, extra="forbid"):
             body.add_module(f"convolution_{i}", layer)
             body.add_module(f"activation_{i}", activation_module(activation))
         return body
+
+
+def check_halvings(shape: tuple[int, int, int], times: int, *, field: str) -> None:
+    """Refuses a height or width that is not divisible by `2**times`, the value of `field`."""
+    if shape[1] % 2**times or shape[2] % 2**times:
+        raise MnemoscopeError(
+            f"shape={shape} with {field}={times}",
+            expected=f"a height and width divisible by 2**{times} = {2**times}",
+            todo=f"pad or crop the pictures, or lower `{field}`",
+            field=field,
+        )

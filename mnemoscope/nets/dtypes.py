@@ -1,9 +1,9 @@
-"""Which dtype and device a map's states have, and networks converted to another dtype.
+"""The dtype and device of a map's states, and conversion of networks to another dtype.
 
 A module may hold complex parameters (Fourier layers) and integer ones (quantized weights, tables of
-indices) besides real ones. Its states are real: they have the dtype of the first real parameter, or
-the real dtype of the first complex one. `nn.Module.to(dtype)` drops imaginary parts; here a complex
-number stays complex.
+indices) in addition to real ones. Its states are real: they have the dtype of the first real
+parameter, or the real dtype of the first complex one. `nn.Module.to(dtype)` drops imaginary parts;
+here a complex number stays complex.
 """
 
 import logging

@@ -16,15 +16,16 @@ class FullyConnected(Spec, frozen=True, extra="forbid"):
     """A fully connected network: flatten, `depth` weight layers, unflatten.
 
     With depth 1 it is the single-layer autoencoder `phi(A z + b)` (Radhakrishnan et al.,
-    arXiv 1810.10333). With more, the activation stands between the weight layers.
+    arXiv 1810.10333). With more, the activation is between the weight layers.
 
     Args:
         shape: The shape of a state.
         width: Units in each hidden layer; one number for all, or a tuple of `depth - 1`.
         depth: Weight layers.
-        activation: Stands between the weight layers; see `mnemoscope.nets.activations`.
-        output_activation: Stands after the last weight layer. None means `activation` at depth 1
-            and `identity` otherwise.
+        activation: Activation between the weight layers: a name, or PyTorch's function or
+            module; see `mnemoscope.nets.activations`.
+        output_activation: Activation after the last weight layer; default: `activation` at depth 1,
+            else `identity`.
         bias: Whether the weight layers add a bias. False is the theorems' setting.
         init: The law of the weights; see `mnemoscope.nets.initialization`.
 
@@ -52,6 +53,7 @@ class FullyConnected(Spec, frozen=True, extra="forbid"):
                 f"width={self.width} with depth={self.depth}",
                 expected=f"{self.depth - 1} widths, one for each hidden layer",
                 todo="change `width` or `depth`",
+                field="width",
             )
         return self
 
@@ -64,11 +66,11 @@ class FullyConnected(Spec, frozen=True, extra="forbid"):
 
     @property
     def last_activation(self) -> str:
-        """The activation that stands after the last weight layer."""
+        """The activation after the last weight layer."""
         return self.output_activation or (self.activation if self.depth == 1 else "identity")
 
     def skeleton(self) -> nn.Sequential:
-        """The layers that map a batch, on PyTorch's meta device: shapes without numbers."""
+        """Builds the layers on PyTorch's meta device: shapes without numbers."""
         entries = math.prod(self.shape)
         sizes = [entries, *self.widths, entries]
         body = nn.Sequential()

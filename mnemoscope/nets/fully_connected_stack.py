@@ -6,7 +6,7 @@ squared error `E` over `n d` entries are `u_L = 2 (a_L - y) / (n d) * phi_L'(z_L
 and `dE/db_l = u_l`, summed over the examples (Rumelhart, Hinton, Williams 1986). `s_l` is 1 but in
 the NTK parameterization.
 
-Written out, a step is three products a layer and little besides that takes time; as a graph it
+Written out, a step is three products a layer and little else that takes time; as a graph it
 costs several times as much at the sizes of interest.
 """
 
@@ -49,7 +49,7 @@ class FullyConnectedStack(Stack):
 
     @torch.no_grad()
     def forward(self, Z: Float[Tensor, "r n *shape"]) -> Float[Tensor, "r n *shape"]:
-        """Every network at its own batch of states; builds no graph."""
+        """Evaluates every network at its own batch of states; builds no graph."""
         a = Z.flatten(2)
         for i, function in enumerate(self._functions):
             a = function(self._affine(i, a, None))
@@ -61,7 +61,7 @@ class FullyConnectedStack(Stack):
     ) -> Float[Tensor, "r n *shape"]:
         """Leaves in `gradient` that of each network's mean squared error; returns `f(X) - Y`.
 
-        What is returned is overwritten by the next call.
+        The next call overwrites the returned tensor.
         """
         n = X.shape[1]
         if n not in self._passes:
@@ -87,7 +87,7 @@ class FullyConnectedStack(Stack):
 
     @torch.no_grad()
     def cores(self, Z: Float[Tensor, "r n *shape"]) -> Float[Tensor, "r n m m"]:
-        """A matrix with the eigenvalues of the Jacobian at each state, but for zeros.
+        """Returns a matrix with the eigenvalues of the Jacobian at each state, but for zeros.
 
         `J = F_L ... F_1` with `F_l = D_l s_l W_l` and the slopes `D_l`. What is not zero among its
         eigenvalues is the same for `F_k ... F_1 F_L ... F_(k+1)`, whatever `k` is (the eigenvalues
@@ -119,15 +119,15 @@ class FullyConnectedStack(Stack):
 
 
 class _Pass:
-    """What a pass over `n` examples of each network writes to, made once.
+    """The memory of a pass over `n` examples of each network, allocated once.
 
     Attributes:
         z: `(r, n, width)` for each layer, before its activation.
-        a: Likewise, after it.
-        u: Likewise, covectors.
+        a: `(r, n, width)` for each layer, after its activation.
+        u: `(r, n, width)` for each layer, covectors.
         uT: `(r, width, n)`, the same memory.
         error: `(r, n, d)`, outputs less targets.
-        slope: What the error is multiplied by in the gradient of the mean square.
+        slope: Factor of the error in the gradient of the mean square.
     """
 
     def __init__(self, weights: list[Tensor], n: int) -> None:

@@ -31,11 +31,7 @@ INITIALIZATIONS = ("default", "xavier_uniform", "kaiming_normal", "ntk", "zeros"
 
 
 def parse_initialization(name: str) -> tuple[str, float | None]:
-    """Splits an initialization into its bare name and, for `scaled`, its standard deviation.
-
-    Raises:
-        MnemoscopeError: there is no such initialization, or its standard deviation is not above 0.
-    """
+    """Splits an initialization into its bare name and, for `scaled`, its standard deviation."""
     bare, std = parse_name(
         name, what="init", names=INITIALIZATIONS[:-1], with_number=INITIALIZATIONS[-1:]
     )
@@ -44,17 +40,18 @@ def parse_initialization(name: str) -> tuple[str, float | None]:
             f"init {name!r}",
             expected="a standard deviation above 0",
             todo="write scaled(0.01), or `zeros` for weights of zero",
+            field="init",
         )
     return bare, std
 
 
 def gain(activation: str) -> float:
-    """What the weights' standard deviation is multiplied by to make up for the activation.
+    """Returns the factor of the weights' standard deviation that makes up for the activation.
 
     It is `torch.nn.init.calculate_gain` for `relu`, `leaky_relu` and `selu`, and 1 for all others.
 
     Raises:
-        MnemoscopeError: there is no such activation; the nearest name is told.
+        MnemoscopeError: there is no such activation; the message names the nearest.
     """
     name, slope = parse_activation(activation)
     if name in ("relu", "leaky_relu", "selu"):
@@ -66,14 +63,13 @@ def gain(activation: str) -> float:
 def initialize(module: nn.Module, *, init: str, activation: str, seed: int) -> None:
     """Draws the weights of every linear and convolutional layer in place, in the modules' order.
 
-    A generator of its own makes the numbers; the global one is not touched. Each tensor is
-    filled once, its weights first, then its bias.
+    The global generator is not touched. For each layer the weights are drawn first, then the bias.
 
     Args:
-        module: Holds the layers; float32, on the CPU.
+        module: The module with the layers; float32, on the CPU.
         init: The initialization's name.
         activation: The activation that gives the gain.
-        seed: Seeds the generator.
+        seed: Random seed.
 
     Raises:
         MnemoscopeError: there is no such initialization or activation.

@@ -16,52 +16,46 @@ MOST_WEIGHTS = 2**40
 """The most weights a layer may have, 4 TiB of float32."""
 
 
-class NTKLinear(nn.Linear):
-    """A linear layer in the NTK parameterization: `scale * W z + b`.
-
-    The stored `W` has entries of order 1 and `scale = gain / sqrt(fan_in)` stands in the forward
-    pass, so that the tangent kernel has a limit as the width grows (Jacot, Gabriel and Hongler
-    2018).
+class _NTK(nn.Module):
+    """A layer in the NTK parameterization.
 
     Attributes:
-        scale: What the weights are multiplied by.
+        scale: The factor of the weights in the forward pass.
     """
 
     scale: float = 1.0
 
-    def forward(self, input: Float[Tensor, "*n inputs"]) -> Float[Tensor, "*n outputs"]:
-        """Maps the inputs; the scale is put on them because they are fewer than the weights."""
+    def forward(self, input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape2"]:
+        """Maps the inputs; they are scaled, because they are fewer than the weights."""
         return super().forward(self.scale * input)
 
     def extra_repr(self) -> str:
-        """The layer's sizes and its scale."""
+        """Returns the layer's sizes and its scale."""
         return f"{super().extra_repr()}, scale={self.scale:.6g}"
 
 
-class NTKConv2d(nn.Conv2d):
+class NTKLinear(_NTK, nn.Linear):
+    """A linear layer in the NTK parameterization: `scale * W z + b`.
+
+    The stored `W` has entries of order 1 and the forward pass multiplies by `scale = gain /
+    sqrt(fan_in)`, so that the tangent kernel has a limit as the width grows (Jacot, Gabriel and
+    Hongler 2018).
+
+    Attributes:
+        scale: The factor of the weights in the forward pass.
+    """
+
+
+class NTKConv2d(_NTK, nn.Conv2d):
     """A convolution in the NTK parameterization: `scale * W z + b`; see `NTKLinear`.
 
     Attributes:
-        scale: What the weights are multiplied by.
+        scale: The factor of the weights in the forward pass.
     """
-
-    scale: float = 1.0
-
-    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
-        """Maps the inputs; the scale is put on them because they are fewer than the weights."""
-        return super().forward(self.scale * input)
-
-    def extra_repr(self) -> str:
-        """The layer's sizes and its scale."""
-        return f"{super().extra_repr()}, scale={self.scale:.6g}"
 
 
 def linear(spec: "Spec", inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer as the spec asks for it: with a bias or not, NTK-parameterized or not.
-
-    Raises:
-        MnemoscopeError: the layer is too large for any memory.
-    """
+    """Builds a linear layer as the spec asks: with a bias or not, NTK-parameterized or not."""
     _check_size(spec, inputs * outputs)
     if not _is_ntk(spec):
         return nn.Linear(inputs, outputs, bias=spec.bias, device="meta")
@@ -79,19 +73,7 @@ def convolution(
     stride: int = 1,
     replicas: int = 1,
 ) -> nn.Conv2d:
-    """A convolution as the spec asks for it, zero-padded so that stride 1 keeps the size.
-
-    Args:
-        spec: Says whether there is a bias and whether the layer is NTK-parameterized.
-        inputs: Channels in.
-        outputs: Channels out.
-        kernel_size: Height and width of the kernel, in pixels; odd.
-        stride: Pixels from one output to the next.
-        replicas: So many such layers side by side, as the groups of one convolution.
-
-    Raises:
-        MnemoscopeError: the layer is too large for any memory.
-    """
+    """Builds a convolution as the spec asks, zero-padded so that stride 1 keeps the size."""
     _check_size(spec, replicas * inputs * outputs * kernel_size**2)
     kind = NTKConv2d if _is_ntk(spec) else nn.Conv2d
     layer = kind(

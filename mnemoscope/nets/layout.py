@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 ALIGNMENT = 16
-"""Every tensor begins at a multiple of so many entries, as matrix products like it."""
+"""Every tensor begins at a multiple of this many entries, which makes matrix products fast."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Layout:
 
     @classmethod
     def of(cls, parameters: Sequence[Float[Tensor, "r *shape"]]) -> "Layout":
-        """The layout of stacked parameters."""
+        """Returns the layout of stacked parameters."""
         return cls(tuple(tuple(p.shape[1:]) for p in parameters), len(parameters[0]))
 
     @cached_property
@@ -41,14 +41,14 @@ class Layout:
         return sum(map(self._room, self.shapes))
 
     def views(self, flat: Float[Tensor, " size"]) -> list[Float[Tensor, "r *shape"]]:
-        """Each parameter `(R, *shape)` as a part of the flat tensor."""
+        """Returns each parameter `(R, *shape)` as a part of the flat tensor."""
         return [
             flat[begin : begin + self._entries(shape)].view(self.replicas, *shape)
             for begin, shape in zip(self._begins, self.shapes, strict=True)
         ]
 
     def pieces(self, flat: Float[Tensor, " size"]) -> list[Float[Tensor, " piece"]]:
-        """What an optimizer takes one after the other: each matrix, and all vectors as one."""
+        """Splits the tensor into an optimizer's pieces: each matrix, and all vectors as one."""
         bounds = [
             (begin, begin + self._entries(shape))
             for begin, shape in zip(self._begins, self.shapes, strict=True)
@@ -60,14 +60,14 @@ class Layout:
         return [flat[begin:end] for begin, end in bounds]
 
     def join(self, parts: Sequence[Float[Tensor, "r *shape"]]) -> Float[Tensor, " size"]:
-        """The flat tensor with a copy of these in it, and zeros in the gaps."""
+        """Returns the flat tensor with a copy of these in it, and zeros in the gaps."""
         flat = parts[0].new_zeros(self.size)
         for view, part in zip(self.views(flat), parts, strict=True):
             view.copy_(part)
         return flat
 
     def spread(self, values: Float[Tensor, " r"]) -> Float[Tensor, " size"]:
-        """The flat tensor in which every entry of a network has that network's value."""
+        """Returns the flat tensor in which every entry of a network has that network's value."""
         flat = values.new_zeros(self.size)
         for view in self.views(flat):
             view.copy_(values.reshape(-1, *[1] * (view.ndim - 1)))

@@ -16,20 +16,7 @@ def parse_name(
     names: Collection[str],
     with_number: Collection[str] = (),
 ) -> tuple[str, float | None]:
-    """Splits `name` or `name(number)` into the name and the number.
-
-    Args:
-        text: What the user wrote.
-        what: What the names are names of, for the error.
-        names: The names that may stand alone.
-        with_number: The names that may be followed by a finite number in parentheses.
-
-    Returns:
-        The name, and the number or None.
-
-    Raises:
-        MnemoscopeError: the name is unknown, or has a number where it takes none, or the reverse.
-    """
+    """Splits `name` or `name(number)` into the name and the number."""
     known = list(dict.fromkeys([*names, *with_number]))
     given = f"{what} {short(text)}"
     match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
@@ -37,7 +24,8 @@ def parse_name(
     if match is None or (name not in names and name not in with_number):
         listed = [f"{name}(number)" if name not in names else name for name in known]
         todo = did_you_mean(name, known, otherwise=f"choose the {what} from this list")
-        raise MnemoscopeError(given, expected=f"one of {', '.join(listed)}", todo=todo)
+        expected = f"one of {', '.join(listed)}"
+        raise MnemoscopeError(given, expected=expected, todo=todo, field=what, choices=known)
     number = _finite(match[2])
     if match[2] is None and name not in names:
         todo = f"write its number in parentheses, as in {name}(0.01)"

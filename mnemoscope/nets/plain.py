@@ -32,7 +32,7 @@ class PlainLayer:
     pullback: Pullback
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "PlainLayer":
-        """The same layer with copies of its parameters."""
+        """Returns the same layer with copies of its parameters."""
         bias = None if self.bias is None else self.bias.detach().to(device, dtype)
         return replace(self, weight=self.weight.detach().to(device, dtype), bias=bias)
 
@@ -43,7 +43,7 @@ class PlainLayer:
 
 
 def plain_layers(net: object) -> list[PlainLayer] | None:
-    """The layers of a fully connected network, or None if it is another or was changed.
+    """Returns the layers of a fully connected network, or None if it is another or was changed.
 
     It was if a layer was replaced, added, hooked or parametrized: then what is written out for the
     spec is not what the network does.
@@ -60,8 +60,8 @@ def plain_layers(net: object) -> list[PlainLayer] | None:
     names = [spec.activation] * (spec.depth - 1) + [spec.last_activation]
     for i, name in enumerate(names):
         linear, phi = body[1 + 2 * i], body[2 + 2 * i]
-        told = activation_module(name)
-        if type(phi) is not type(told) or phi.extra_repr() != told.extra_repr():
+        expected = activation_module(name)
+        if type(phi) is not type(expected) or phi.extra_repr() != expected.extra_repr():
             return None
         # Not a subclass: a parametrized layer is one.
         if type(linear) is not nn.Linear and type(linear) is not NTKLinear:

@@ -9,10 +9,11 @@ from jaxtyping import Float
 from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor, nn
 
+from mnemoscope.base import check
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.model import StrictModel
 from mnemoscope.base.text import short
-from mnemoscope.nets.activations import parse_activation
+from mnemoscope.nets.activations import activation_name
 from mnemoscope.nets.initialization import initialize, parse_initialization
 from mnemoscope.nets.record import TrainingRecord
 
@@ -20,7 +21,7 @@ _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
 def _whole(value: object) -> object:
-    """NumPy's whole numbers become Python's; everything else is left for pydantic to judge."""
+    """Turns NumPy's whole numbers into Python's; pydantic checks everything else."""
     if isinstance(value, bool):
         return value
     try:
@@ -29,9 +30,8 @@ def _whole(value: object) -> object:
         return value
 
 
-def _activation(name: str) -> str:
-    parse_activation(name)
-    return name
+def _activation(value: object) -> object:
+    return activation_name(value) if isinstance(value, str) or callable(value) else value
 
 
 def _initialization(name: str) -> str:
@@ -45,8 +45,8 @@ Whole = Annotated[int, Field(strict=True, ge=0, lt=2**31), BeforeValidator(_whol
 Count = Annotated[int, Field(strict=True, ge=1, lt=2**31), BeforeValidator(_whole)]
 """A whole number, 1 or more."""
 
-Activation = Annotated[str, Field(strict=True), AfterValidator(_activation)]
-"""The name of an activation."""
+Activation = Annotated[str, Field(strict=True), BeforeValidator(_activation)]
+"""The name of an activation; a function or a module of PyTorch's becomes its name."""
 
 Initialization = Annotated[str, Field(strict=True), AfterValidator(_initialization)]
 """The name of an initialization."""
@@ -56,7 +56,7 @@ class Network(nn.Module):
     """A network built from a spec; a batch `(n, *shape)` goes to a batch of the same shape.
 
     Attributes:
-        spec: What the network was built from.
+        spec: The spec it was built from.
         shape: The shape of a state.
         training_record: How the weights were trained; None if they were not.
         body: The layers, mapping batches.
@@ -77,13 +77,14 @@ class Network(nn.Module):
             MnemoscopeError: the batch is not made of states of the network's shape.
         """
         dims = len(self.shape)
-        # Under vmap the batch dimension is hidden, so only what is left of the shape is judged.
+        # Under vmap the batch dimension is hidden, so only the rest of the shape is checked.
         if z.ndim not in (dims, dims + 1) or tuple(z.shape[-dims:]) != self.shape:
             state = ", ".join(map(str, self.shape))
             raise MnemoscopeError(
                 f"a batch of shape {tuple(z.shape)}",
                 expected=f"shape (n, {state}), or ({state}{',' * (dims == 1)}) for one state",
                 todo="reshape the batch, or build the network for its shape",
+                field="z",
             )
         if z.ndim == dims:
             return self.body(z.unsqueeze(0)).squeeze(0)
@@ -91,7 +92,7 @@ class Network(nn.Module):
 
 
 class Spec(StrictModel, ABC, frozen=True, extra="forbid"):
-    """What a network is built from: plain values that say everything but the weights.
+    """The plain values from which a network is built: everything but the weights.
 
     Raises:
         MnemoscopeError: a field is misspelled, missing, of the wrong type or out of range.
@@ -101,10 +102,12 @@ class Spec(StrictModel, ABC, frozen=True, extra="forbid"):
         min_length=1, description="the shape of a state: a tuple of whole numbers, 1 or more each"
     )
     activation: Activation = Field(
-        default="leaky_relu", description="the name of an activation, as text"
+        default="leaky_relu",
+        description="the name of an activation, as text, or PyTorch's function or module",
     )
     output_activation: Activation | None = Field(
-        default=None, description="the name of an activation, as text, or None"
+        default=None,
+        description="the name of an activation, as text, PyTorch's function or module, or None",
     )
     bias: bool = Field(default=True, strict=True, description="True or False")
     init: Initialization = Field(
@@ -114,11 +117,11 @@ class Spec(StrictModel, ABC, frozen=True, extra="forbid"):
     @property
     @abstractmethod
     def last_activation(self) -> str:
-        """The activation that stands after the last weight layer."""
+        """The activation after the last weight layer."""
 
     @abstractmethod
     def skeleton(self) -> nn.Module:
-        """The layers that map a batch, on PyTorch's meta device: shapes without numbers."""
+        """Builds the layers, on PyTorch's meta device: shapes without numbers."""
 
     def build(
         self,
@@ -129,30 +132,21 @@ class Spec(StrictModel, ABC, frozen=True, extra="forbid"):
     ) -> Network:
         """Builds the network and draws its weights.
 
-        The weights are drawn in float32 on the CPU by a generator of their own and then cast and
-        moved, so they are the same numbers for every dtype and device. The global generator is
-        not touched.
+        The weights are drawn in float32 on the CPU, then cast and moved, so they are the same
+        numbers for every dtype and device. The global generator is not touched.
 
         Args:
-            seed: Whole number, 0 or more, that decides the weights.
+            seed: Random seed.
             dtype: float32, float64, bfloat16 or float16.
-            device: Where the weights go.
+            device: Device of the weights.
 
         Raises:
             MnemoscopeError: the seed, dtype or device cannot be used, or the network is too large
                 for the memory.
         """
-        whole = _whole(seed)
-        if not isinstance(whole, int) or isinstance(whole, bool) or not 0 <= whole < 2**63:
-            raise MnemoscopeError(
-                f"seed={short(seed)}", expected="a whole number, 0 or more", todo="change `seed`"
-            )
+        seed = check.seed(seed)
         if dtype not in _DTYPES:
-            raise MnemoscopeError(
-                f"dtype={short(dtype)}",
-                expected=f"one of {', '.join(map(str, _DTYPES))}",
-                todo="change `dtype`",
-            )
+            raise check.invalid("dtype", dtype, f"one of {', '.join(map(str, _DTYPES))}")
         check_device(device)
         outline = self.outline()
         try:
@@ -163,15 +157,15 @@ class Spec(StrictModel, ABC, frozen=True, extra="forbid"):
                 expected="a network with fewer weights",
                 todo="make it narrower or shallower",
             ) from error
-        initialize(network, init=self.init, activation=self.activation, seed=whole)
+        initialize(network, init=self.init, activation=self.activation, seed=seed)
         return network.to(dtype=dtype, device=device)
 
     def parameters_count(self) -> int:
-        """The number of weights and biases."""
+        """Counts the weights and biases."""
         return sum(parameter.numel() for parameter in self.outline().parameters())
 
     def outline(self) -> Network:
-        """The network on PyTorch's meta device: names and shapes of its weights, no numbers.
+        """Builds the network on PyTorch's meta device: names and shapes of its weights, no numbers.
 
         Raises:
             MnemoscopeError: a layer is too large for any memory.
@@ -180,11 +174,7 @@ class Spec(StrictModel, ABC, frozen=True, extra="forbid"):
 
 
 def check_device(device: str | torch.device) -> None:
-    """Makes sure that tensors can be put on the device.
-
-    Raises:
-        MnemoscopeError: PyTorch does not know the device, or cannot use it on this machine.
-    """
+    """Refuses a device that PyTorch does not know or cannot use on this machine."""
     try:
         torch.empty(0, device=device)
     # PyTorch without CUDA raises an AssertionError for "cuda".
@@ -193,4 +183,5 @@ def check_device(device: str | torch.device) -> None:
             f"device={short(device)} ({short(str(error))})",
             expected="a device PyTorch can use on this machine, such as cpu",
             todo="change `device`",
+            field="device",
         ) from error

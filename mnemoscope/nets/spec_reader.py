@@ -1,4 +1,4 @@
-"""Any spec from its JSON: its `kind` says which."""
+"""Reads any spec from its JSON, by its `kind`."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ def spec_from_json(text: str | bytes | Mapping[str, Any]) -> Spec:
     """Reads the spec of any kind of network.
 
     Args:
-        text: What `to_json` returned, or the same as a dictionary.
+        text: The JSON of a spec's `to_json`, or the same as a dictionary.
 
     Raises:
         MnemoscopeError: the text is no JSON object, its `kind` is missing or unknown, or its
@@ -47,5 +47,7 @@ def spec_from_json(text: str | bytes | Mapping[str, Any]) -> Spec:
             given,
             expected=f"one of {', '.join(KINDS)}",
             todo=did_you_mean(kind, list(KINDS), otherwise=todo) if isinstance(kind, str) else todo,
+            field="kind",
+            choices=KINDS,
         )
     return KINDS[kind](**fields)

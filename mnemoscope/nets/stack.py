@@ -1,7 +1,7 @@
 """R networks of one spec computed as one: a parameter tensor has a row for each network.
 
-Products with R weight matrices are one batched product, R convolutions one with R groups. So what
-a step costs beyond its arithmetic is paid once, not R times.
+Products with R weight matrices are one batched product, R convolutions one with R groups. So the
+overhead of a step is paid once, not R times.
 """
 
 from abc import ABC, abstractmethod
@@ -20,12 +20,12 @@ class Stack(ABC):
     """R networks of one spec.
 
     Attributes:
-        spec: What every one of them is built from.
+        spec: The spec of each network.
         layout: Where each parameter lies in the flat tensors.
         values: All parameters, flat.
-        gradient: Likewise, what `pull` found last.
+        gradient: The gradient that `pull` found last, in the same layout.
         parameters: `(R, *shape)` each, parts of `values`, in the order of a network's own.
-        gradients: Likewise, parts of `gradient`.
+        gradients: The parts of `gradient`, one for each parameter.
     """
 
     def __init__(self, spec: Spec, parameters: Sequence[Float[Tensor, "r *shape"]]) -> None:
@@ -42,7 +42,7 @@ class Stack(ABC):
 
     @abstractmethod
     def forward(self, Z: Float[Tensor, "r n *shape"]) -> Float[Tensor, "r n *shape"]:
-        """Every network at its own batch of states; builds no graph."""
+        """Evaluates every network at its own batch of states; builds no graph."""
 
     @abstractmethod
     def pull(
@@ -50,12 +50,12 @@ class Stack(ABC):
     ) -> Float[Tensor, "r n *shape"]:
         """Leaves in `gradient` that of each network's mean squared error; returns `f(X) - Y`.
 
-        What is returned is overwritten by the next call.
+        The next call overwrites the returned tensor.
         """
 
 
 def network_from(spec: Spec, parameters: Sequence[Float[Tensor, "*shape"]]) -> Network:
-    """The network of a spec with a copy of these parameters, in their dtype, on their device."""
+    """Builds the network of a spec with a copy of these parameters, dtype and device included."""
     like = parameters[0]
     network = spec.outline().to_empty(device=like.device).to(like.dtype)
     with torch.no_grad():
@@ -72,15 +72,7 @@ def drawn_parameters(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> list[Float[Tensor, "r *shape"]]:
-    """The parameters that `spec.build` draws for each seed, times each one's scale, stacked.
-
-    Args:
-        spec: What the networks are built from.
-        seeds: One a network.
-        scales: What its weights and biases are multiplied by; 1 leaves them as they are.
-        dtype: Of the parameters.
-        device: Where they go.
-    """
+    """Draws the parameters that `spec.build` draws for each seed, scales and stacks them."""
     model = spec.build(seed=seeds[0])
     own = [parameter.detach() for parameter in model.parameters()]
     stacked = [p.new_empty(len(seeds), *p.shape, dtype=dtype) for p in own]

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from mnemoscope.nets.activations import activation_module
-from mnemoscope.nets.images import ImageShape, check_halvings
+from mnemoscope.nets.convolutional import ImageShape, check_halvings
 from mnemoscope.nets.layers import convolution
 from mnemoscope.nets.spec import Count, Spec
 
@@ -26,8 +26,9 @@ class UNet(Spec, frozen=True, extra="forbid"):
         shape: Channels, height and width of a state.
         channels: Channels of the uppermost level.
         levels: How often the height and width are halved, and doubled again.
-        activation: Stands after each 3x3 convolution; see `mnemoscope.nets.activations`.
-        output_activation: Stands after the last convolution; None means `identity`.
+        activation: Activation after each 3x3 convolution: a name, or PyTorch's function or
+            module; see `mnemoscope.nets.activations`.
+        output_activation: Activation after the last convolution; default: `identity`.
         bias: Whether the convolutions add a bias.
         init: The law of the weights; see `mnemoscope.nets.initialization`.
 
@@ -52,13 +53,13 @@ class UNet(Spec, frozen=True, extra="forbid"):
 
     @property
     def last_activation(self) -> str:
-        """The activation that stands after the last weight layer."""
+        """The activation after the last weight layer."""
         return self.output_activation or "identity"
 
     def skeleton(self, *, replicas: int = 1) -> "UNetBody":
-        """The layers that map a batch, on PyTorch's meta device: shapes without numbers.
+        """Builds the layers on PyTorch's meta device: shapes without numbers.
 
-        With replicas the channels of so many networks stand side by side and do not mix.
+        With replicas, the channels of all networks are side by side and do not mix.
         """
         return UNetBody(self, replicas)
 
@@ -95,11 +96,11 @@ class UNetBody(nn.Module):
             z = self.shrink(z)
         z = self.bottom(z)
         for block in self.up:
-            z = block(self._beside(self.enlarge(z), passed.pop()))
+            z = block(self._joined(self.enlarge(z), passed.pop()))
         return self.output_activation(self.output(z))
 
-    def _beside(self, one: Tensor, other: Tensor) -> Tensor:
-        """The channels of both, replica by replica."""
+    def _joined(self, one: Tensor, other: Tensor) -> Tensor:
+        """Concatenates the channels of both, replica by replica."""
         parts = [z.unflatten(1, (self.replicas, -1)) for z in (one, other)]
         return torch.cat(parts, dim=2).flatten(1, 2)
 

@@ -19,7 +19,7 @@ from mnemoscope.nets.spec import Network, check_device
 from mnemoscope.nets.spec_reader import spec_from_json
 
 FORMAT = "mnemoscope/1"
-"""What the metadata's `format` says."""
+"""The value of `format` in the metadata."""
 
 _REBUILD = "build the network from a spec, as in mn.nets.FullyConnected(shape=...).build()"
 _RESAVE = "save the network again with mn.nets.save(net, path)"
@@ -49,11 +49,11 @@ def save(net: nn.Module, path: str | os.PathLike[str]) -> None:
     """Writes a network's weights, its spec and its training record into one file.
 
     The file's metadata holds `format`, `spec` (JSON) and, for a trained network,
-    `training_record` (JSON), each as text. If writing fails the old file stays whole.
+    `training_record` (JSON), each as text. If writing fails, the old file is kept.
 
     Args:
-        net: What a spec's `build` or `load` returned.
-        path: Where to write, by custom `*.safetensors`; missing folders are made.
+        net: A network that a spec's `build` or `load` returned.
+        path: Output path (conventionally `*.safetensors`). Parent folders are created.
 
     Raises:
         MnemoscopeError: the module has no spec, its weights do not fit its spec or are not
@@ -90,7 +90,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
 
     Args:
         path: The file.
-        device: Where the weights go; their dtype is the file's.
+        device: Device of the weights; their dtype is the file's.
 
     Returns:
         The network, with its `spec` and `training_record`.
@@ -129,7 +129,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Reads what a safetensors file says about itself, without its weights.
+    """Reads the metadata of a safetensors file, without its weights.
 
     Returns:
         The metadata as text: `format`, `spec` and perhaps `training_record` in a file that `save`

@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.data.load import KNOWN, LARGEST
+from mnemoscope.data.load import LARGEST
+from mnemoscope.data.sources import known_sources
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.sweep.configuration import (
     DTYPES,
@@ -100,7 +101,7 @@ def _refuse_url(source: str) -> None:
     if "://" in source and not source.startswith("hf:"):
         raise MnemoscopeError(
             "data.source, which is a URL",
-            expected=f"what is on this machine ({KNOWN})",
+            expected=f"what is on this machine ({known_sources()})",
             todo="fetch it and name the file",
         )
 

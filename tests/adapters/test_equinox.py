@@ -45,5 +45,5 @@ def test_dropout_is_off():
 def test_what_is_refused():
     with pytest.raises(mn.MnemoscopeError, match="cannot be called"):
         mn.load_map(Uncalled(jnp.ones(3)), shape=(3,))
-    with pytest.raises(mn.MnemoscopeError, match="does not tell the shape"):
+    with pytest.raises(mn.MnemoscopeError, match="does not state the shape"):
         mn.load_map(WithDropout())

@@ -75,7 +75,7 @@ def test_a_subclass_tells_no_shape():
     model = Subclassed()
     x = torch.rand(3, 6)
     expected = model(x).detach()
-    with pytest.raises(mn.MnemoscopeError, match="does not tell the shape"):
+    with pytest.raises(mn.MnemoscopeError, match="does not state the shape"):
         mn.load_map(model)
     assert torch.allclose(mn.load_map(model, shape=(6,))(x), expected)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnemoscope.data import load_data
-from mnemoscope.data.photos import APART, FLAT
+from mnemoscope.data.sources.photos import APART, FLAT
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
 

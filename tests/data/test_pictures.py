@@ -40,7 +40,7 @@ def test_grey_of_grey_is_itself():
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4, 5), (7, 4, 4)])
 def test_what_is_no_picture_has_neither_size_nor_grey(shape, size, gray):
     X = torch.zeros(2, *shape)
-    with pytest.raises(MnemoscopeError, match="for it, whose examples have shape"):
+    with pytest.raises(MnemoscopeError, match="expected pictures"):
         shaped(X, size, gray, "it")
     assert shaped(X, None, False, "it") is X
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Selection
 
 counts = st.integers(1, 50)
 offsets = st.integers(0, 50)

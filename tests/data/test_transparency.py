@@ -74,4 +74,4 @@ def test_bands_of_a_tiff_that_are_no_colours_are_not_dropped(tmp_path, refusal):
     place = content.index(np.array([338, 3], "<u2").tobytes())
     content[place + 8 : place + 10] = np.array([0], "<u2").tobytes()
     (tmp_path / "a.tif").write_bytes(content)
-    assert "planes beside its colours" in refusal(tmp_path)
+    assert "are no transparency" in refusal(tmp_path)

@@ -8,8 +8,8 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.maps import check_map
+from mnemoscope.maps.differences import off_the_edge
 from mnemoscope.maps.domain import Domain, checked_domain
-from mnemoscope.maps.edge import off_the_edge
 from mnemoscope.maps.feature_units import in_feature_units
 
 

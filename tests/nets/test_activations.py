@@ -4,10 +4,12 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.nets import ACTIVATIONS, activation_function, activation_module
-from mnemoscope.nets.activations import activation_into, activation_pullback
+from mnemoscope.nets import ACTIVATIONS, FullyConnected, activation_function, activation_module
+from mnemoscope.nets.activations import activation_into, activation_name, activation_pullback
 
 ALL = [*ACTIVATIONS, "leaky_relu(0.5)"]
 
@@ -116,3 +118,45 @@ def test_written_to_memory_that_is_there_it_is_the_same(name: str, dtype: torch.
     assert torch.equal(found, activation_function(name)(z))
     assert torch.equal(z, kept)
     assert found.data_ptr() == (z if name == "identity" else out).data_ptr()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_module_and_a_function_have_the_name_they_were_made_by(name: str):
+    assert activation_name(activation_module(name)) in (name, f"{name}(0.2)")
+    if not name.startswith("leaky_relu"):
+        assert activation_name(activation_function(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (nn.GELU(), "gelu"),
+        (nn.ReLU, "relu"),
+        (nn.ReLU(inplace=True), "relu"),
+        (nn.LeakyReLU(), "leaky_relu(0.01)"),
+        (nn.LeakyReLU(0.3), "leaky_relu(0.3)"),
+        (functional.leaky_relu, "leaky_relu(0.01)"),
+        (torch.tanh, "tanh"),
+        (functional.tanh, "tanh"),
+        (torch.relu, "relu"),
+        (torch.special.erf, "erf"),
+    ],
+    ids=str,
+)
+def test_a_spec_takes_a_function_or_a_module(value: object, name: str):
+    spec = FullyConnected(shape=(2,), activation=value, output_activation=value)
+    assert (spec.activation, spec.output_activation) == (name, name)
+    assert FullyConnected.from_json(spec.to_json()) == spec
+    z = torch.linspace(-2, 2, 9)
+    function = value() if isinstance(value, type) else value
+    assert torch.equal(activation_function(name)(z), function(z.clone()))
+
+
+@pytest.mark.parametrize(
+    "value", [lambda z: z, nn.GELU(approximate="tanh"), nn.ELU(2.0), nn.Linear(2, 2), abs], ids=str
+)
+def test_a_function_without_a_name_is_refused(value: object):
+    with pytest.raises(MnemoscopeError, match="module of your own") as error:
+        FullyConnected(shape=(2,), activation=value)
+    assert error.value.field == "activation"
+    assert error.value.choices == ACTIVATIONS

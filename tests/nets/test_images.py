@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.nets.images import check_halvings
+from mnemoscope.nets.convolutional import check_halvings
 
 sides = st.integers(1, 64)
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 SIDES = (3, 32, 32)
 PIXELS = 3072
@@ -28,8 +27,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         rows = np.memmap(path, np.uint8, mode="r", shape=(size // record, record))
         if all(int(rows[:, i].max()) < count for i, count in enumerate(classes)):
             pictures = rows[:, labels:].reshape(-1, *SIDES)
-            found, _ = taken(pictures, selection, str(path))
-            return Found(found, "divide")
+            return taken(pictures, selection, str(path), rule="divide")
     raise ValueError("its size or its labels are not those of CIFAR's binary version")
 
 

@@ -4,6 +4,7 @@ Numbers are those of the modality, `slope * stored + intercept` (Hounsfield unit
 their range. Of `MONOCHROME1`, which shows large numbers dark, the numbers are not turned round.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ import numpy as np
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:
@@ -40,18 +40,14 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
     frames = int(getattr(dataset, "NumberOfFrames", 1) or 1)
     array = stored if colour else np.asarray(apply_modality_lut(stored, dataset))
     array = array if frames > 1 else array[None]
-    rows, rule = taken(array, selection, str(path))
-    return Found(rows, rule if colour or rule is None else "keep", pictures=True)
-
-
-def _begins(head: bytes) -> bool:
-    return head[128:132] == b"DICM"
+    found = taken(array, selection, str(path), pictures=True)
+    return found if colour or found.rule is None else replace(found, rule="keep")
 
 
 READER = Reader(
     name="DICOM file",
     suffixes=(".dcm", ".dicom"),
     read=read,
-    begins=_begins,
+    begins=lambda head: head[128:132] == b"DICM",
     parts=True,
 )

@@ -14,8 +14,7 @@ import numpy as np
 
 from mnemoscope.base.memory import free_memory
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -27,8 +26,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
     opened: Any = gzip.open if packed else open
     with opened(path, "rb") as file:
         array = _array(file)
-    rows, rule = taken(array, selection, str(path))
-    return Found(rows, rule, pictures=array.ndim in (3, 4))
+    return taken(array, selection, str(path), pictures=array.ndim in (3, 4))
 
 
 def _array(file: IO[bytes]) -> np.ndarray:
@@ -53,16 +51,16 @@ def _array(file: IO[bytes]) -> np.ndarray:
 
 def _begins(head: bytes) -> bool:
     if head[:2] == b"\x1f\x8b":
-        return False  # What is compressed is known by its name alone.
+        return False  # A compressed file is recognized by its name alone.
     return head[:2] == b"\0\0" and len(head) > 7 and head[2] in TYPES and 0 < head[3] < 5
 
 
+KINDS = ("ubyte", "byte", "short", "int", "float", "double")
+NAMES = [f"idx{axes}-{kind}" for axes in (1, 2, 3, 4) for kind in KINDS]
+
 READER = Reader(
     name="IDX file",
-    suffixes=(
-        ".idx", ".idx.gz", *(f"idx{n}-{kind}{end}" for n in (1, 2, 3, 4)
-        for kind in ("ubyte", "byte", "short", "int", "float", "double") for end in ("", ".gz")),
-    ),
+    suffixes=(".idx", ".idx.gz", *NAMES, *(f"{name}.gz" for name in NAMES)),
     read=read,
     begins=_begins,
-)  # fmt: skip
+)

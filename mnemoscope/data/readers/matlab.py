@@ -16,8 +16,7 @@ from mnemoscope.base.importing import needed_for
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.hdf5 import MAGIC, refuse_elsewhere
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 HEADER = 512
 """Bytes that MATLAB puts before the HDF5 part of a file of version 7.3."""
@@ -36,16 +35,17 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
     array = arrays[chosen.key]
     if _examples_last(array, arrays):
         log.warning(
-            "%s: the last of the axes %s of %s is that of the examples, as of the labels",
-            path, array.shape, chosen.key,
-        )  # fmt: skip
+            "%s: the last of the axes %s of %s is the axis of examples, as in the labels",
+            path,
+            array.shape,
+            chosen.key,
+        )
         array = np.moveaxis(array, -1, 0)
-    rows, rule = taken(array, selection, str(path))
-    return Found(rows, rule, chosen.key if len(entries) > 1 else None, split=chosen.split)
+    return taken(array, selection, str(path), **chosen.record)
 
 
 def _examples_last(array: np.ndarray, arrays: dict[str, np.ndarray]) -> bool:
-    """Whether vectors in the file are as long as the last axis, and none as the first."""
+    """Returns whether vectors in the file are as long as the last axis, and none as the first."""
     vectors = {made.size for made in arrays.values() if made.size == max(made.shape, default=0)}
     shape = array.shape
     return len(shape) > 1 and shape[-1] in vectors and shape[0] not in vectors and shape[-1] > 1
@@ -59,7 +59,7 @@ def _arrays_of_matlab(path: Path) -> dict[str, np.ndarray]:
 
 
 def _arrays(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """The arrays in variables, and in the fields of structures as `data/X`."""
+    """Yields arrays in variables, and in the fields of structures as `data/X`."""
     for name, made in content.items():
         if not isinstance(made, np.ndarray):
             if hasattr(made, "toarray"):  # A sparse matrix.
@@ -85,14 +85,10 @@ def _arrays_of_hdf5(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def _begins(head: bytes) -> bool:
-    return head.startswith(b"MATLAB ")
-
-
 READER = Reader(
     name="MATLAB file (.mat)",
     suffixes=(".mat",),
     read=read,
-    begins=_begins,
+    begins=lambda head: head.startswith(b"MATLAB "),
     uses=("key", "split"),
 )

@@ -8,13 +8,12 @@ import numpy as np
 
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:
     """Reads the array that is meant; the others stay unread."""
-    # NumPy takes any other file for a pickle, and would tell of one.
+    # NumPy takes any other file for a pickle, and would report one.
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no .npz archive, or cut off")
     with zipfile.ZipFile(path) as members:
@@ -24,12 +23,11 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         entries = {name.removesuffix(".npy"): _entry(members, name) for name in names}
     chosen = chosen_key(entries, str(path), reading)
     with np.load(path, allow_pickle=False) as archive:
-        rows, rule = taken(archive[chosen.key], selection, str(path))
-    return Found(rows, rule, chosen.key if len(entries) > 1 else None, split=chosen.split)
+        return taken(archive[chosen.key], selection, str(path), **chosen.record)
 
 
 def _entry(members: zipfile.ZipFile, name: str) -> Entry:
-    """What an array's header says of it."""
+    """Reads the header of an array."""
     header: Any = np.lib.format
     try:
         with members.open(name) as file:
@@ -40,7 +38,7 @@ def _entry(members: zipfile.ZipFile, name: str) -> Entry:
             }[version]
             shape, _, dtype = read_header(file)
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
-        return Entry(None)  # Whoever reads it is told what is wrong with it.
+        return Entry(None)  # Reading it will raise the error.
     return Entry(shape, dtype.kind in "biuf")
 
 

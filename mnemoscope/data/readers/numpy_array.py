@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 MAGIC = b"\x93NUMPY"
 
@@ -28,8 +27,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
             array = np.lib.format.read_array(file, allow_pickle=False)
         else:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-    rows, rule = taken(array, selection, str(path))
-    return Found(rows, rule)
+    return taken(array, selection, str(path))
 
 
 READER = Reader(

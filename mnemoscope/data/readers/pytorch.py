@@ -19,8 +19,7 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stored_tensors import computable
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 DEEPEST = 20
 """How deep containers may nest."""
@@ -30,7 +29,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
     """Reads the tensor that is meant."""
     with path.open("rb") as file:
         start = file.read(2)
-    # PyTorch takes any other file for a pickle, and would tell of one.
+    # PyTorch takes any other file for a pickle, and would report one.
     if start != b"PK" and (start[:1] != b"\x80" or len(start) < 2):
         raise ValueError("it is not a PyTorch file")
     if start == b"PK":
@@ -40,13 +39,12 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
             _refuse_programs(path, archive.namelist())
     # An open file: of a path PyTorch would trust the ending.
     with warnings.catch_warnings(), path.open("rb") as file:
-        # Of a pickle's protocol; what cannot be read is told by an error.
+        # Of a pickle's protocol; what cannot be read raises an error.
         warnings.simplefilter("ignore")
         content = torch.load(file, weights_only=True, map_location="cpu")
     if isinstance(content, Tensor):
         reading.refuse_unused(str(path), "alpha")
-        rows, rule = taken(computable(content, str(path)), selection, str(path))
-        return Found(rows, rule)
+        return taken(computable(content, str(path)), selection, str(path))
     tensors = dict(_tensors(content))
     if not tensors:
         raise ValueError(f"it holds a {type(content).__name__} without a tensor")
@@ -55,8 +53,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
     made = tensors[chosen.key]
     if isinstance(made, list):
         made = _stacked(made, chosen.key, path)
-    rows, rule = taken(computable(made, str(path)), selection, str(path))
-    return Found(rows, rule, chosen.key if len(entries) > 1 else None, split=chosen.split)
+    return taken(computable(made, str(path)), selection, str(path), **chosen.record)
 
 
 def _refuse_programs(path: Path, names: list[str]) -> None:
@@ -69,7 +66,7 @@ def _refuse_programs(path: Path, names: list[str]) -> None:
 
 
 def _tensors(content: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """The tensors of a container by name; examples of a list as one entry, a list of tensors."""
+    """Yields the tensors of a container by name; the examples of a list as one entry."""
     if depth > DEEPEST:
         return
     if isinstance(content, Tensor):
@@ -90,7 +87,7 @@ def _tensors(content: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str
 
 
 def _rows(content: list[Any], name: str) -> Iterator[tuple[str, Any]]:
-    """The examples of a list with one entry for each: by the names or places in an entry."""
+    """Yields the examples of a list, by the names or places in each of its entries."""
     first = content[0]
     if isinstance(first, Tensor):
         yield name, content
@@ -122,10 +119,10 @@ def _stacked(rows: list[Any], key: str, path: Path) -> Tensor:
     shapes = [tuple(row.shape) if isinstance(row, Tensor) else None for row in rows]
     for place, shape in enumerate(shapes):
         if shape != shapes[0]:
-            told = "no tensor" if shape is None else f"shape {shape}"
+            found = "no tensor" if shape is None else f"shape {shape}"
             raise MnemoscopeError(
                 f"{path}, whose {f'entries {key}' if key else 'tensors'} differ: entry 0 has shape "
-                f"{shapes[0]}, entry {place} {told}",
+                f"{shapes[0]}, entry {place} {found}",
                 expected="examples of one shape",
                 todo="bring them to one shape first",
             )

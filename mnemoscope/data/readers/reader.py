@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from mnemoscope.data.reading import Reading, Rule
-from mnemoscope.data.scaling import integer_rule
-from mnemoscope.data.selection import Selection
-from mnemoscope.data.values import check_real
+from mnemoscope.data.reading import Reading, Rule, Selection
+from mnemoscope.data.values import check_real, integer_rule
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Reader:
         suffixes: Endings of its files, in lower case.
         read: Reads the examples that are asked for; raises errors of any kind for a damaged file.
         begins: Whether a file's first bytes (up to 512) are those of this format; None: the format
-            has no mark, and its suffix is all that tells it.
+            has no mark and is recognized by its suffix alone.
         uses: The options among key, column, split and alpha that it has a use for.
         parts: Whether each file of a folder is one part of the examples.
     """
@@ -61,21 +60,18 @@ class Reader:
     parts: bool = False
 
 
-def taken(
-    array: Tensor | np.ndarray,
-    selection: Selection,
-    told: str,
-) -> tuple[Tensor | np.ndarray, Rule | None]:
-    """Returns the rows of an array that are asked for, and the rule that all of its rows choose.
+def taken(array: Tensor | np.ndarray, selection: Selection, origin: str, **found: Any) -> Found:
+    """Returns the rows of an array that are asked for, with the rule that all of its rows choose.
 
     Args:
         array: A tensor, an array, or anything with `shape`, `dtype` and rows to slice.
         selection: Which rows.
-        told: The file, as messages name it.
+        origin: The file, as messages name it.
+        **found: Other attributes of `Found`; `rule` replaces the rule that the array chooses.
 
     Raises:
         MnemoscopeError: it holds no real numbers, no examples, or fewer than are asked for.
     """
-    check_real(array, told)
-    rows = selection.rows(array.shape[0] if len(array.shape) else 0, told)
-    return array[rows], integer_rule(array)
+    check_real(array, origin)
+    rows = selection.rows(array.shape[0] if len(array.shape) else 0, origin)
+    return Found(array[rows], **{"rule": integer_rule(array), **found})

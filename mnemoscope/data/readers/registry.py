@@ -1,31 +1,27 @@
 """Which reader reads a file, by its suffix and its first bytes."""
 
 import pickle
-from functools import cache
 from pathlib import Path
 
-from mnemoscope.base.discovery import entries, modules_in
+from mnemoscope.base.discovery import Registry
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.small_files import check_regular
 from mnemoscope.data.readers.reader import Found, Reader
-from mnemoscope.data.reading import AS_IT_IS, Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import AS_IT_IS, Reading, Selection
 
 HEAD = 512
-"""Bytes that tell a format."""
+"""Bytes by which a format is recognized."""
 
 ALL = Selection(None)
 
 
-@cache
+READERS = Registry(Reader, __name__, __file__)
+"""Every reader by name: each module in this folder, and those of installed packages."""
+
+
 def installed_readers() -> tuple[Reader, ...]:
-    """Returns the reader of each module in this folder, and those of installed packages."""
-    found = [
-        module.READER
-        for module in modules_in("mnemoscope.data.readers", __file__)
-        if hasattr(module, "READER")
-    ]
-    return (*found, *(one for one in entries("mnemoscope.readers") if isinstance(one, Reader)))
+    """Returns the reader of each format, those of installed packages last."""
+    return tuple(READERS.values())
 
 
 def suffixes() -> dict[str, Reader]:
@@ -50,6 +46,11 @@ def find_reader(path: Path) -> Reader | None:
 
 def read_file(path: Path, reading: Reading = AS_IT_IS, selection: Selection = ALL) -> Found:
     """Reads the examples in a file.
+
+    Args:
+        path: The file.
+        reading: How it is read.
+        selection: Which of the examples.
 
     Raises:
         MnemoscopeError: no reader knows the file; it is empty, cut off, of another kind, or holds
@@ -83,14 +84,14 @@ def read_file(path: Path, reading: Reading = AS_IT_IS, selection: Selection = AL
 
 
 def _unreadable(path: Path, reader: Reader | None, error: BaseException) -> MnemoscopeError:
-    told = str(error).strip()
+    message = str(error).strip()
     kind = "file" if reader is None else reader.name
     return MnemoscopeError(
         f"{path}, which "
         + (
             "holds pickled objects; they could run code and are never unpickled"
             if _is_of_a_pickle(error)
-            else f"cannot be read ({told.splitlines()[0] if told else type(error).__name__})"
+            else f"cannot be read ({message.splitlines()[0] if message else type(error).__name__})"
         ),
         expected=f"a whole {kind} of plain numbers",
         todo="save the array itself, for example with numpy.save(path, array)",

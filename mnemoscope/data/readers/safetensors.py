@@ -7,8 +7,7 @@ from safetensors import safe_open
 from mnemoscope.base.stored_tensors import computable
 from mnemoscope.data.keys import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:
@@ -18,8 +17,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         entries = {name: Entry(tuple(file.get_slice(name).get_shape())) for name in names}
         chosen = chosen_key(entries, str(path), reading)
         array = computable(file.get_tensor(chosen.key), str(path))
-    rows, rule = taken(array, selection, str(path))
-    return Found(rows, rule, chosen.key if len(entries) > 1 else None, split=chosen.split)
+    return taken(array, selection, str(path), **chosen.record)
 
 
 def _begins(head: bytes) -> bool:

@@ -6,20 +6,22 @@ those whose name says that they hold a label or a row number, are left out, and 
 """
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from PIL import Image
+from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.data.columns import Columns
-from mnemoscope.data.encoded import encoded_pictures, is_encoded
-from mnemoscope.data.features import feature_columns
+from mnemoscope.data.columns import Columns, feature_columns
+from mnemoscope.data.decoding import FORMATS, picture_tensor
+from mnemoscope.data.pictures import of_one_kind, sized
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
 SAMPLE = 64 * 2**10
 """Characters of a text from which its separator is found."""
@@ -28,27 +30,26 @@ SAMPLE = 64 * 2**10
 def read(path: Path, reading: Reading, selection: Selection) -> Found:
     """Reads the rows that are asked for."""
     table = _frame(path)
-    told = str(path)
+    origin = str(path)
     columns = _columns(table)
     one = reading.column if reading.column in table.columns else None
     whole = (*columns.pictures, *columns.arrays)
     if one in whole or (reading.column is None and whole):
-        name = columns.chosen(reading, told)
-        part = table[name][selection.rows(len(table), told)]
+        name = columns.chosen(reading, origin)
+        part = table[name][selection.rows(len(table), origin)]
         if name in columns.pictures:
-            X = encoded_pictures(part, told, selection, keep=reading.rule == "keep")
+            X = _encoded_pictures(part, origin, selection, keep=reading.rule == "keep")
             return Found(X, column=name, scaled=True)
-        rows, rule = taken(_array(part, told), Selection(None), told)
-        return Found(rows, rule, column=name)
+        return taken(_array(part, origin), Selection(None), origin, column=name)
     names = feature_columns(
         {name: kind.is_numeric() or kind == pl.Boolean for name, kind in table.schema.items()},
         reading,
-        told,
+        origin,
     )
-    part = table.select(names)[selection.rows(len(table), told)]
+    part = table.select(names)[selection.rows(len(table), origin)]
     taken_all = len(names) == len(table.columns)
     return Found(
-        _numbers(part, told, selection.offset, reading),
+        _numbers(part, origin, selection.offset, reading),
         None,
         column=None if taken_all else ",".join(names),
     )
@@ -76,7 +77,7 @@ def _feather(path: Path) -> pl.DataFrame:
 
 
 def _text(path: Path) -> pl.DataFrame:
-    """A table in a text: with or without a line of names, of any usual separator."""
+    """Returns a table in a text: with or without a line of names, of any usual separator."""
     with path.open(encoding="utf-8-sig", errors="strict", newline="") as file:
         sample = file.read(SAMPLE)
     if "\0" in sample:
@@ -93,10 +94,14 @@ def _text(path: Path) -> pl.DataFrame:
 def _separated(path: Path, separator: str, named: bool) -> pl.DataFrame:
     decimal_comma = separator == ";" and _has_decimal_commas(path)
     return pl.read_csv(
-        path, separator=separator, has_header=named, infer_schema_length=None, glob=False,
-        null_values=["", "NA", "NaN", "nan", "?"], decimal_comma=decimal_comma,
-        skip_lines=0, truncate_ragged_lines=False,
-    )  # fmt: skip
+        path,
+        separator=separator,
+        has_header=named,
+        infer_schema_length=None,
+        glob=False,
+        null_values=["", "NA", "NaN", "nan", "?"],
+        decimal_comma=decimal_comma,
+    )
 
 
 def _aligned(path: Path, sample: str) -> pl.DataFrame:
@@ -126,10 +131,10 @@ def _is_number(cell: str) -> bool:
 
 
 def _columns(table: pl.DataFrame) -> Columns:
-    """Which columns hold whole examples."""
+    """Classifies the columns that hold whole examples."""
     pictures, arrays = [], []
     for name, dtype in table.schema.items():
-        if is_encoded(dtype):
+        if _is_encoded(dtype):
             pictures.append(name)
         elif isinstance(dtype, pl.List | pl.Array):
             inner: Any = dtype
@@ -140,24 +145,59 @@ def _columns(table: pl.DataFrame) -> Columns:
     return Columns(tuple(table.columns), tuple(pictures), tuple(arrays), ())
 
 
-def _numbers(table: pl.DataFrame, told: str, first: int, reading: Reading) -> np.ndarray:
-    """The table as one array of floating-point numbers."""
+def _is_encoded(dtype: pl.DataType) -> bool:
+    """Returns whether a column holds bytes, or structures with a field `bytes`."""
+    return dtype == pl.Binary or (
+        isinstance(dtype, pl.Struct) and any(field.name == "bytes" for field in dtype.fields)
+    )
+
+
+def _encoded_pictures(
+    values: pl.Series, origin: str, selection: Selection, *, keep: bool
+) -> Tensor:
+    """Decodes the PNG or JPEG bytes in each row."""
+    if isinstance(values.dtype, pl.Struct):
+        values = values.struct.field("bytes")
+    pictures, labels = [], []
+    for row, content in enumerate(values):
+        place = f"{origin}, row {selection.offset + row}"
+        try:
+            if content is None:
+                raise ValueError("there are no bytes")
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                image.load()
+                picture = picture_tensor(image, place, keep=keep)
+        except MnemoscopeError:
+            raise
+        except Exception as error:  # Of damaged bytes Pillow's decoders raise errors of any kind.
+            raise MnemoscopeError(
+                f"{place}, which cannot be read as a picture ({error})",
+                expected="a whole picture in every row",
+                todo="leave that row out, or name another column: column=..., --column",
+            ) from error
+        pictures.append(sized(picture, selection.size))
+        labels.append(f"row {selection.offset + row}")
+    return of_one_kind(pictures, labels)
+
+
+def _numbers(table: pl.DataFrame, origin: str, first: int, reading: Reading) -> np.ndarray:
+    """Returns the table as one array of floating-point numbers."""
     for name in table.columns:
         if table[name].has_nulls():
             row = table[name].is_null().arg_true()[0]
             raise MnemoscopeError(
-                f"{told} without a number in row {first + row}, column {name} "
+                f"{origin} without a number in row {first + row}, column {name} "
                 f"({table[name].null_count()} such rows)",
                 expected="a number in every row",
                 todo="fill or leave out these rows, or choose columns with column=..., --column",
             )
-    # A range that is named may be small beside its ends, so its numbers keep their digits.
+    # A range that is named may be small in relation to its ends, so its numbers keep their digits.
     kind = pl.Float64 if isinstance(reading.scale, tuple) else pl.Float32
     return table.cast(kind).to_numpy(order="c")
 
 
-def _array(values: pl.Series, told: str) -> np.ndarray:
-    """A column of lists or arrays of one shape."""
+def _array(values: pl.Series, origin: str) -> np.ndarray:
+    """Returns a column of lists or arrays of one shape."""
     shape = [len(values)]
     while isinstance(values.dtype, pl.List | pl.Array):
         lengths = (
@@ -167,7 +207,7 @@ def _array(values: pl.Series, told: str) -> np.ndarray:
         )
         if values.null_count() or len(lengths) > 1:
             raise MnemoscopeError(
-                f"{told}, column {values.name}, whose rows differ in shape",
+                f"{origin}, column {values.name}, whose rows differ in shape",
                 expected="arrays of one shape",
                 todo="bring them to one shape first",
             )
@@ -175,7 +215,7 @@ def _array(values: pl.Series, told: str) -> np.ndarray:
         values = values.explode()
     if values.null_count():
         raise MnemoscopeError(
-            f"{told}, column {values.name}, with {values.null_count()} numbers missing",
+            f"{origin}, column {values.name}, with {values.null_count()} numbers missing",
             expected="a number in every place",
             todo="fill these, or leave out their rows",
         )

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading
-from mnemoscope.data.selection import Selection
+from mnemoscope.data.reading import Reading, Selection
 
-FULL = {"uint8": (128.0, 256.0), "int16": (0.0, 2.0**15), "int32": (0.0, 2.0**31),
-        "int64": (0.0, 2.0**63)}  # fmt: skip
+FULL = {
+    "uint8": (128.0, 256.0),
+    **{f"int{bits}": (0.0, 2.0 ** (bits - 1)) for bits in (16, 32, 64)},
+}
 """The numbers of silence and of one beyond the loudest, which become 0 and 1."""
 
 
@@ -23,15 +24,14 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
     if len(content) < 44 or content[:4] not in (b"RIFF", b"RIFX", b"RF64"):
         raise ValueError("it is not a WAV file")
     with warnings.catch_warnings():
-        # SciPy only warns of a file that is cut off, and gives what there is.
+        # SciPy only warns of a file that is cut off, and returns the rest.
         warnings.filterwarnings("error", message=".*EOF.*")
         warnings.filterwarnings("ignore", message=".*not understood.*")
         _, samples = wavfile.read(io.BytesIO(content))
     array = np.atleast_2d(samples.T)[None]
-    rows, _ = taken(array, selection, str(path))
     full = FULL.get(str(array.dtype))
-    rule = "keep" if full is None else "divide"
-    return Found(rows, rule if array.dtype.kind in "iu" else None, full=full)
+    rule = ("keep" if full is None else "divide") if array.dtype.kind in "iu" else None
+    return taken(array, selection, str(path), rule=rule, full=full)
 
 
 def _begins(head: bytes) -> bool:

@@ -49,7 +49,7 @@ class Loaded:
     Attributes:
         model: A module or a callable of a batch; if its attribute `differentiable` is False it is
             only evaluated.
-        shape: The shape of a state, as the model takes it, if the file tells.
+        shape: The shape of a state, as the model takes it, if the file states it.
         output: Which part of what it gives is the reconstruction.
         scale: The model's values where the data's are 0 and 1.
         takes_output: Whether the output is still to be chosen from what the model gives.
@@ -60,7 +60,7 @@ class Loaded:
         black_box: Whether it is only to be evaluated.
         binds: Whether it takes states of that shape alone; otherwise the shape is a default, and
             what else it takes is tried.
-        sides: Instead of the shape: the sizes that each side may have, where the file tells these.
+        sides: Instead of the shape: the sizes that each side may have, where the file states these.
         domain: The least and the largest entry of the states that it takes; None, as for one of
             the two: no bound.
     """
@@ -86,8 +86,8 @@ class Adapter(ABC):
     the adapter's and whose value is the class.
 
     Attributes:
-        takes: The parts of a `Request` that the adapter uses beside target and device; others are
-            refused if they are given.
+        takes: The parts of a `Request` that the adapter uses in addition to target and device;
+            others are refused if they are given.
         takes_with_object: Those that it uses with a live object.
     """
 
@@ -96,18 +96,18 @@ class Adapter(ABC):
 
     @abstractmethod
     def recognizes(self, target: str) -> bool:
-        """Whether the target is of this kind, by its name or a look at its first bytes."""
+        """Returns whether the target is of this kind, by its name or a look at its first bytes."""
 
     @abstractmethod
     def load(self, request: Request) -> Loaded:
-        """The model.
+        """Returns the model.
 
         Raises:
             MnemoscopeError: it cannot be loaded.
         """
 
     def recognizes_object(self, model: object) -> bool:
-        """Whether a live object is of this kind; must not import its library.
+        """Returns whether a live object is of this kind; must not import its library.
 
         An adapter of files recognizes none.
         """
@@ -125,11 +125,7 @@ class Adapter(ABC):
 
 
 def refuse_unused(adapter: Adapter, name: str, request: Request) -> None:
-    """Refuses what an adapter would ignore.
-
-    Raises:
-        MnemoscopeError: something is given that it does not use.
-    """
+    """Refuses what an adapter would ignore."""
     given = {
         "weights": request.weights,
         "weights_key": request.weights_key,
@@ -141,4 +137,5 @@ def refuse_unused(adapter: Adapter, name: str, request: Request) -> None:
                 f"--{option.replace('_', '-')} with {request.target}",
                 expected=f"nothing, since the adapter {name} does not use it",
                 todo="leave it out, or choose another --adapter",
+                field=option,
             )

@@ -37,11 +37,7 @@ EXPRESSIONS = ("expr_str", "as_expr")
 
 
 def checked_archive(target: str) -> io.BytesIO:
-    """The archive's bytes, once nothing in it could run code.
-
-    Raises:
-        MnemoscopeError: it is no archive, or holds something else than a plain program.
-    """
+    """Returns the archive's bytes, once nothing in it could run code."""
     try:
         content = Path(target).read_bytes()
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -65,7 +61,7 @@ def checked_archive(target: str) -> io.BytesIO:
 
 
 def _fault(archive: zipfile.ZipFile) -> str:
-    """What in the archive is refused; an empty text if nothing is."""
+    """Describes what in the archive is refused; an empty text if nothing is."""
     names = archive.namelist()
     roots = {name.partition("/")[0] for name in names}
     if len(set(names)) < len(names) or len(roots) != 1:
@@ -97,7 +93,7 @@ def _is_pickled(entry: dict[str, Any]) -> bool:
 
 
 def _strange(tree: Any) -> str:
-    """The first expression in the graph that is no arithmetic."""
+    """Returns the first expression in the graph that is no arithmetic."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()

@@ -1,5 +1,8 @@
-"""Folders of a Hugging Face library: weights in safetensors beside a `config.json`."""
+"""Folders of a Hugging Face library: weights in safetensors and a `config.json`."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ _KERNELS = ("attn_implementation", "experts_implementation")
 
 
 def read_config(target: str | Path, name: str = CONFIG) -> dict[str, Any] | None:
-    """What a folder's configuration says; None if there is none that can be read."""
+    """Reads a folder's configuration; None if there is none that can be read."""
     try:
         content = read_json(Path(target) / name)
     except (OSError, ValueError):
@@ -26,11 +29,7 @@ def read_config(target: str | Path, name: str = CONFIG) -> dict[str, Any] | None
 
 
 def refuse_code(target: str | Path, config: Any) -> None:
-    """Refuses a configuration that names code to be fetched and run, however deep in it.
-
-    Raises:
-        MnemoscopeError: a field is internal to `transformers`, or names a kernel of a hub.
-    """
+    """Refuses a configuration that names code to be fetched and run, however deep in it."""
     nodes = [config]
     while nodes:
         node = nodes.pop()
@@ -56,11 +55,7 @@ def _names_a_repository(value: Any) -> bool:
 
 
 def refuse_pickled(target: str) -> None:
-    """Refuses a folder that has its weights as a pickle only.
-
-    Raises:
-        MnemoscopeError: there is no `.safetensors` file in it.
-    """
+    """Refuses a folder that has its weights as a pickle only."""
     folder = Path(target)
     if any(folder.rglob("*.safetensors")):
         return
@@ -72,7 +67,14 @@ def refuse_pickled(target: str) -> None:
     )
     raise MnemoscopeError(
         given,
-        expected="weights in .safetensors beside config.json",
+        expected="weights in .safetensors next to config.json",
         todo="where you trust it, load it yourself and save it: "
         "model.save_pretrained(folder, safe_serialization=True)",
     )
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Silences the progress bars and notices of a library that loads a model."""
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        yield

@@ -14,17 +14,27 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
-from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_code, refuse_pickled
-from mnemoscope.maps.adapters.optional import needed, quiet_loading
+from mnemoscope.maps.adapters.configured import (
+    CONFIG,
+    quiet_loading,
+    read_config,
+    refuse_code,
+    refuse_pickled,
+)
 from mnemoscope.maps.denoisers import Prediction, Predicts, prediction
 
 log = logging.getLogger("mnemoscope")
 
 SCHEDULE = (
-    "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
     "rescale_betas_zero_snr",
-)  # fmt: skip
+)
 """What of a scheduler's settings says how much noise there is at each timestep."""
 
 PREDICTIONS: dict[str, Predicts] = {"epsilon": "noise", "sample": "state", "v_prediction": "v"}
@@ -41,13 +51,13 @@ class Diffusers(Adapter):
     """A folder that `save_pretrained` of a model or a pipeline wrote."""
 
     def recognizes(self, target: str) -> bool:
-        """A folder whose configuration names a class of the library."""
+        """Returns a folder whose configuration names a class of the library."""
         config = read_config(_model_folder(Path(target)))
         return config is not None and "_diffusers_version" in config
 
     def load(self, request: Request) -> Loaded:
-        """The model; of a VAE the mean is decoded, a denoiser needs its noise level."""
-        library = needed("diffusers", extra="diffusers")
+        """Returns the model; of a VAE the mean is decoded, a denoiser needs its noise level."""
+        library = needed_for("a model", "diffusers", extra="diffusers")
         folder = _model_folder(Path(request.target))
         config = read_config(folder)
         refuse_code(folder, config)
@@ -81,9 +91,14 @@ class Diffusers(Adapter):
                     todo="fix the rest in a factory of your own: package.module:factory",
                 )
             return Loaded(
-                _denoiser(model, request), shape, None, SCALE,
-                takes_noise_level=False, takes_prediction=False, binds=False,
-            )  # fmt: skip
+                _denoiser(model, request),
+                shape,
+                None,
+                SCALE,
+                takes_noise_level=False,
+                takes_prediction=False,
+                binds=False,
+            )
         _refuse_noise(request, name)
         # A codebook's output is constant from one code to the next; what it gives for a derivative
         # is that of the model without it.
@@ -105,7 +120,7 @@ class Denoiser(nn.Module):
         self.model, self.timestep, self.prediction = model, timestep, prediction
 
     def forward(self, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """The estimate from the state without noise."""
+        """Returns the estimate from the state without noise."""
         given = self.prediction.given(z)
         return self.prediction.state(given, self.model(given, self.timestep).sample)
 
@@ -113,9 +128,11 @@ class Denoiser(nn.Module):
 def _refuse_noise(request: Request, name: object) -> None:
     """Refuses what only a denoiser has a use for."""
     given = {
-        "--noise-level": request.noise_level, "--predicts": request.predicts,
-        "--alpha-bar": request.alpha_bar, "--sigma": request.sigma,
-    }  # fmt: skip
+        "--noise-level": request.noise_level,
+        "--predicts": request.predicts,
+        "--alpha-bar": request.alpha_bar,
+        "--sigma": request.sigma,
+    }
     for option, value in given.items():
         if value is not None:
             raise MnemoscopeError(
@@ -126,13 +143,13 @@ def _refuse_noise(request: Request, name: object) -> None:
 
 
 def _denoiser(model: nn.Module, request: Request) -> Denoiser:
-    library = needed("diffusers", extra="diffusers")
+    library = needed_for("a model", "diffusers", extra="diffusers")
     place = Path(request.target)
-    # Beside the model in a pipeline, which may have been named itself or its part.
+    # Next to the model in a pipeline; the target may be the pipeline or its part.
     places = (place / "scheduler", place.resolve().parent / "scheduler")
     found = (read_config(folder, "scheduler_config.json") for folder in places)
     settings = next((config for config in found if config), {})
-    # Without a scheduler beside it: the one that the model was introduced with.
+    # Without a scheduler: the one that the model was introduced with.
     known = {key: value for key, value in settings.items() if key in SCHEDULE}
     if settings and "beta_schedule" not in known:
         raise MnemoscopeError(
@@ -160,15 +177,15 @@ def _denoiser(model: nn.Module, request: Request) -> Denoiser:
             expected=f"one of its timesteps, 0 to {steps - 1}",
             todo="pass it: noise_level=100, --noise-level 100",
         )
-    told = request.alpha_bar is not None or request.sigma is not None
-    shares = request.alpha_bar if told else torch.as_tensor(scheduler.alphas_cumprod)
+    given = request.alpha_bar is not None or request.sigma is not None
+    shares = request.alpha_bar if given else torch.as_tensor(scheduler.alphas_cumprod)
     found = prediction(predicts, noise_level=level, alpha_bar=shares, sigma=request.sigma)
     assert found is not None
     return Denoiser(model, int(level), found)
 
 
 def _predicts(settings: dict[str, Any], request: Request) -> str:
-    """What the user says that the model predicts, or its scheduler; else what is usual."""
+    """Returns what the model predicts: by the user, its scheduler, or the default."""
     if request.predicts is not None:
         return request.predicts
     kind = settings.get("prediction_type")
@@ -183,22 +200,22 @@ def _predicts(settings: dict[str, Any], request: Request) -> str:
 
 
 def _model_folder(folder: Path) -> Path:
-    """The folder itself, or of a pipeline the one of its denoiser or autoencoder."""
+    """Returns the folder itself, or of a pipeline the one of its denoiser or autoencoder."""
     if (folder / CONFIG).is_file():
         return folder
     return next((folder / part for part in ("unet", "vae") if (folder / part).is_dir()), folder)
 
 
 def _shape(config: dict[str, Any]) -> tuple[int, ...] | None:
-    """The shape that the model was made for, which a convolutional one is not bound to."""
+    """Returns the shape that the model was made for, which a convolutional one is not bound to."""
     size, channels = config.get("sample_size"), config.get("in_channels")
     sides = [size, size] if isinstance(size, int) else size
-    told = [channels, *sides] if isinstance(sides, list) else []
-    whole = len(told) == 3 and all(isinstance(side, int) for side in told)
-    return tuple(told) if whole else None
+    stated = [channels, *sides] if isinstance(sides, list) else []
+    whole = len(stated) == 3 and all(isinstance(side, int) for side in stated)
+    return tuple(stated) if whole else None
 
 
 def _arguments(model: nn.Module) -> list[str]:
-    """What the model must be handed."""
+    """Returns the arguments that the model needs."""
     parameters = inspect.signature(model.forward).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]

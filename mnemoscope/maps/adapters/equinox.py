@@ -3,11 +3,11 @@
 from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.factory import ObjectAdapter
 from mnemoscope.maps.adapters.live import is_instance
 from mnemoscope.maps.adapters.of_jax import jax_map
-from mnemoscope.maps.adapters.optional import needed
 
 
 class Equinox(ObjectAdapter):
@@ -26,7 +26,7 @@ class Equinox(ObjectAdapter):
                 todo="write a function of your own, and hand it over: "
                 "mnemoscope.maps.jax_map.JaxMap(function)",
             )
-        equinox: Any = needed("equinox", extra="equinox")
-        jax: Any = needed("jax", extra="equinox")
+        equinox: Any = needed_for("a model", "equinox", extra="equinox")
+        jax: Any = needed_for("a model", "jax", extra="equinox")
         still = equinox.nn.inference_mode(model)
         return jax_map(lambda z: jax.vmap(still)(z), request)

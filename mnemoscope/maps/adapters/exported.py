@@ -22,11 +22,11 @@ class Exported(Adapter):
     """A `.pt2` file. Its graph is fixed: dropout that was exported in training mode stays on."""
 
     def recognizes(self, target: str) -> bool:
-        """A file of that name."""
+        """Returns a file of that name."""
         return target.endswith(".pt2") and Path(target).is_file()
 
     def load(self, request: Request) -> Loaded:
-        """The program, and the shape and batch sizes that it was exported for."""
+        """Returns the program, and the shape and batch sizes that it was exported for."""
         archive = checked_archive(request.target)
         try:
             # The bytes that were checked, not the file, which may be another by now.
@@ -71,7 +71,7 @@ class ExportedModule(nn.Module):
             module.training = False
 
     def forward(self, *inputs: Tensor) -> Any:
-        """What the program gives."""
+        """Runs the program."""
         return self.graph(*inputs)
 
     def train(self, mode: bool = True) -> "ExportedModule":
@@ -80,12 +80,12 @@ class ExportedModule(nn.Module):
 
 
 def _sides(node: torch.fx.Node, program: torch.export.ExportedProgram) -> Sides:
-    """The sizes of an input's axes: a number, or the range that the program was exported for."""
+    """Returns the sizes of an input's axes: a number, or the range the program was exported for."""
     return tuple(_sizes(side, program.range_constraints) for side in node.meta["val"].shape)
 
 
 def _sizes(side: int | torch.SymInt, ranges: Mapping[Any, Any]) -> int | Sizes:
-    """The sizes of one axis, which a program writes as a number or as `a n + b` of a symbol `n`.
+    """Returns the sizes of one axis: a program writes a number, or `a n + b` of a symbol `n`.
 
     The bounds of `n` hold, and those of the whole where the program has some.
     """
@@ -111,7 +111,7 @@ def _sizes(side: int | torch.SymInt, ranges: Mapping[Any, Any]) -> int | Sizes:
 
 
 def _bounds(values: Any) -> tuple[int, int | None]:
-    """The bounds of a range, of which the upper one may be missing."""
+    """Returns the bounds of a range; the upper one may be missing."""
     if values is None:
         return 0, None
     low = int(values.lower) if values.lower.is_Integer else 0
@@ -121,7 +121,7 @@ def _bounds(values: Any) -> tuple[int, int | None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what PyTorch's reader logs of its failures: they are told in one line."""
+    """Silences PyTorch's reader, whose failures become errors of one line."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -26,7 +26,7 @@ class Factory(Adapter):
         return is_name(target)
 
     def load(self, request: Request) -> Loaded:
-        """The model, with its weights if a file of them is given."""
+        """Returns the model, with its weights if a file of them is given."""
         return load_named(request)
 
 
@@ -43,7 +43,7 @@ class ObjectAdapter(Adapter):
         return False
 
     def load(self, request: Request) -> Loaded:
-        """The map of what `package.module:factory` gives, where the adapter was asked for."""
+        """Returns the map of what `package.module:factory` returns, if the adapter was named."""
         if not is_name(request.target):
             raise MnemoscopeError(
                 f"{request.target} with the adapter {type(self).__name__}",
@@ -54,11 +54,7 @@ class ObjectAdapter(Adapter):
 
 
 def load_named(request: Request, adapter: Adapter | None = None) -> Loaded:
-    """Returns the map of what `package.module:name` names, or of what it gives when called.
-
-    Raises:
-        MnemoscopeError: it cannot be imported, fails, or gives no model.
-    """
+    """Returns the map of what `package.module:name` names, or of what it gives when called."""
     with importing_from_here():
         found = import_name(request.target, what="factory")
         if find_object_adapter(found) is None and not isinstance(found, nn.Module):
@@ -73,11 +69,7 @@ def load_named(request: Request, adapter: Adapter | None = None) -> Loaded:
 
 
 def called(factory: Any, request: Request) -> Any:
-    """Returns what a factory gives for the arguments of the request; itself if it is none.
-
-    Raises:
-        MnemoscopeError: it fails.
-    """
+    """Returns what a factory gives for the arguments of the request; itself if it is none."""
     try:
         return factory(**request.factory_args) if callable(factory) else factory
     # A script that ends itself must not end the audit with it.

@@ -3,18 +3,18 @@
 from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.factory import ObjectAdapter
 from mnemoscope.maps.adapters.live import is_instance
 from mnemoscope.maps.adapters.of_jax import jax_map
-from mnemoscope.maps.adapters.optional import needed
 
 
 class Flax(ObjectAdapter):
     """A live model: its parameters as they are now."""
 
     def recognizes_object(self, model: object) -> bool:
-        """A module of either interface, or a train state."""
+        """Returns a module of either interface, or a train state."""
         return (
             is_instance(model, "flax.nnx", "Module")
             or is_instance(model, "flax.linen", "Module")
@@ -24,7 +24,7 @@ class Flax(ObjectAdapter):
     def adapt(self, model: Any, request: Request) -> Loaded:
         """Takes a pure function of a batch; an `nnx` module's copy is in eval mode."""
         if is_instance(model, "flax.nnx", "Module"):
-            nnx: Any = needed("flax.nnx", extra="flax")
+            nnx: Any = needed_for("a model", "flax.nnx", extra="flax")
             copy = nnx.merge(*nnx.split(model))
             copy.eval()
             graph, state = nnx.split(copy)

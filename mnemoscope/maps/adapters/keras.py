@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.base.importing import is_name
+from mnemoscope.base.importing import is_name, needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.factory import ObjectAdapter
 from mnemoscope.maps.adapters.live import is_instance
-from mnemoscope.maps.adapters.optional import needed
 
 FILES = (".keras", ".h5")
 """How the files are called that the library writes models to."""
@@ -27,7 +26,7 @@ class Keras(ObjectAdapter):
     """A live `keras.Model` of one input; its states are as the model takes them, channels last."""
 
     def recognizes(self, target: str) -> bool:
-        """A file of the library, to say how it is to be loaded."""
+        """Returns a file of the library, to say how it is to be loaded."""
         return target.endswith(FILES) and Path(target).is_file()
 
     def recognizes_object(self, model: object) -> bool:
@@ -35,11 +34,7 @@ class Keras(ObjectAdapter):
         return is_instance(model, "keras", "Model")
 
     def load(self, request: Request) -> Loaded:
-        """What a factory gives; a file is refused.
-
-        Raises:
-            MnemoscopeError: the target is a file.
-        """
+        """Loads what a factory returns; a file is refused."""
         if not is_name(request.target):
             raise MnemoscopeError(
                 f"{request.target}, a model of Keras, whose file can name code to be run",
@@ -72,12 +67,12 @@ class OfKeras:
 
     def __init__(self, model: Callable[..., Any]) -> None:
         self.model = model
-        library: Any = needed("keras", extra="keras")
+        library: Any = needed_for("a model", "keras", extra="keras")
         self._tree, self._ops = library.tree, library.ops
         self.differentiable = library.backend.backend() == "torch"
 
     def __call__(self, z: Tensor) -> Any:
-        """What the model gives in inference mode, in the dtype and on the device of the states."""
+        """Evaluates the model in inference mode, in the dtype and on the device of the states."""
         dtype = str(getattr(self.model, "compute_dtype", "float32"))
         if z.dtype == torch.float64 and dtype != "float64":
             raise MnemoscopeError(

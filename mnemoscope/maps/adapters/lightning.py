@@ -40,7 +40,7 @@ class Lightning(ObjectAdapter):
     takes_with_object = frozenset({"weights", "weights_key", "factory_args"})
 
     def recognizes_object(self, model: object) -> bool:
-        """A class of modules of either name of the library."""
+        """Returns a class of modules of either name of the library."""
         return any(is_subclass(model, library, "LightningModule") for library in LIBRARIES)
 
     def adapt(self, model: Any, request: Request) -> Loaded:
@@ -67,7 +67,7 @@ class Lightning(ObjectAdapter):
 
 
 def _hyperparameters(model: Any, path: str) -> dict[str, Any]:
-    """Those that the class takes, as Lightning hands them over."""
+    """Returns those that the class takes, as Lightning hands them over."""
     content = read_values(path)
     values = content.get(VALUES)
     if not isinstance(values, dict):

@@ -19,7 +19,7 @@ PLAIN = "python"
 
 
 def is_instance(model: object, module: str, *names: str) -> bool:
-    """Whether an object is an instance of one of a module's classes, without importing the module.
+    """Returns whether an object is an instance of a module's class, without importing the module.
 
     Example:
         >>> from decimal import Decimal
@@ -30,7 +30,7 @@ def is_instance(model: object, module: str, *names: str) -> bool:
 
 
 def is_subclass(model: object, module: str, *names: str) -> bool:
-    """Whether an object is a class derived from one of a module's, without importing the module."""
+    """Returns whether an object is a class derived from a module's, without importing it."""
     return isinstance(model, type) and issubclass(model, _classes(module, names))
 
 
@@ -41,7 +41,7 @@ def _classes(module: str, names: tuple[str, ...]) -> tuple[type, ...]:
 
 
 def described(model: object) -> str:
-    """What a live object is called in messages."""
+    """Returns what messages call a live object."""
     return f"the {_kind(model)}"
 
 
@@ -53,15 +53,6 @@ def adapted(model: Any, request: Request, adapter: str | None = None) -> tuple[s
     """Returns the name of the adapter that recognizes an object, and the map that it makes of it.
 
     A module or callable that none recognizes is the map itself, with the weights of the request.
-
-    Args:
-        model: The object.
-        request: What is asked of it.
-        adapter: The adapter by name (default: the one that recognizes it).
-
-    Raises:
-        MnemoscopeError: no adapter recognizes it and it cannot be called, or the request has what
-            would be ignored.
     """
     found = find_object_adapter(model, adapter)
     takes = frozenset() if found is None else found[1].takes_with_object

@@ -38,10 +38,10 @@ class Opened:
         target: Where it came from.
         adapter: Which adapter loaded it; `python` for a module or callable that needs none.
         model: A module or callable from a batch to a batch.
-        shape: The shape of a state, if the file tells.
+        shape: The shape of a state, if the file states it.
         device: Where it computes.
         binds: Whether it takes states of that shape alone; otherwise the shape is a default.
-        sides: The sizes that each side of a state may have, if the file tells.
+        sides: The sizes that each side of a state may have, if the file states it.
         domain: The least and the largest entry of its states; None: no bound is known.
     """
 
@@ -55,7 +55,7 @@ class Opened:
     domain: Domain | None = None
 
     def of_shape(self, shape: Sequence[int]) -> "Opened":
-        """The model of states of this shape alone.
+        """Returns the model of states of this shape alone.
 
         Raises:
             MnemoscopeError: the file says that it takes others.
@@ -65,7 +65,7 @@ class Opened:
         return replace(self, shape=state, binds=True)
 
     def laid_out(self, X: Float[Tensor, "n *given"]) -> LaidOut:
-        """The data in the layout of the model's states, and what was done for it.
+        """Returns the data in the layout of the model's states, and what was done for it.
 
         Where the model has one shape, data are brought to it; otherwise the layouts that they may
         have are tried, the data as they are first. See `mnemoscope.maps.layout`.
@@ -86,7 +86,7 @@ class Opened:
         refuse_range(self.model, X)
 
     def self_map(self, shape: Sequence[int] | None = None, *, budget: int | None = None) -> SelfMap:
-        """The self-map of states of this shape (default: what the file says).
+        """Returns the self-map of states of this shape (default: what the file says).
 
         Raises:
             MnemoscopeError: the shape is not known, the file says another one that binds, or it is
@@ -95,9 +95,10 @@ class Opened:
         state = self.shape if shape is None else tuple(shape)
         if state is None:
             raise MnemoscopeError(
-                f"{self.target}, which does not tell the shape of its states",
+                f"{self.target}, which does not state the shape of its states",
                 expected="their shape",
                 todo="pass it: shape=(3, 32, 32), --shape 3,32,32",
+                field="shape",
             )
         self._refuse(state)
         try:
@@ -114,14 +115,16 @@ class Opened:
         if self.binds and self.shape is not None and state != self.shape:
             raise MnemoscopeError(
                 f"{self.target} for states {self.shape}, and states of shape {state}",
-                expected="the shape that it tells itself",
+                expected="the shape that it states itself",
                 todo="leave it out, or bring the data to it",
+                field="shape",
             )
         if self.sides is not None and not have_sizes(state, self.sides):
             raise MnemoscopeError(
                 f"{self.target}, and states of shape {state}",
                 expected=f"sides that it was exported for: {', '.join(map(str, self.sides))}",
                 todo="bring the data to such a shape, or export it for other bounds",
+                field="shape",
             )
 
 
@@ -145,7 +148,7 @@ def open_model(
     domain: Sequence[float | None] | None = None,
     device: str = "cpu",
 ) -> Opened:
-    """The model that a file, folder or object is; arguments and errors as `load_map` has them."""
+    """Opens the model of a file, folder or object; arguments and errors as of `load_map`."""
     box = checked_domain(domain)
     place = os.fspath(target) if isinstance(target, str | os.PathLike) else None
     request = Request(
@@ -205,37 +208,38 @@ def _wrapped(
     *,
     assumed: bool,
 ) -> Callable[..., Any]:
-    """The model as a self-map of the data; itself where it is one."""
+    """Returns the model as a self-map of the data; itself where it is one."""
     level = request.noise_level
     predicts = None
     if loaded.takes_prediction:
         predicts = prediction(
             request.predicts, noise_level=level, alpha_bar=request.alpha_bar, sigma=request.sigma
         )
-    untold = loaded.takes_prediction and level is not None and request.predicts is None
+    unspecified = loaded.takes_prediction and level is not None and request.predicts is None
     output = request.output if loaded.takes_output else None
     options: dict[str, Any] = {
         **chosen,
         "output": loaded.output if output is None else output,
         "noise_level": level if loaded.takes_noise_level else None,
     }
-    if predicts is None and not untold and all(v in (None, False) for v in options.values()):
+    if predicts is None and not unspecified and all(v in (None, False) for v in options.values()):
         return model
     wrapped = Wrapped(model, **options)
     # An adapter may hand over the noise level itself, so this is not up to `Wrapped`.
-    wrapped.prediction, wrapped.untold = predicts, untold
+    wrapped.prediction, wrapped.unspecified = predicts, unspecified
     wrapped.assumed = assumed
     return wrapped.eval()
 
 
 def _batches(asked: int | None, loaded: Loaded, request: Request) -> Sizes | None:
-    """The batch sizes that are asked for, else those that the file says."""
+    """Returns the batch sizes that are asked for, else those that the file says."""
     sizes, known = batch_sizes(asked), batch_sizes(loaded.fixed_batch)
     if asked is not None and known is not None and asked not in known:
         raise MnemoscopeError(
             f"fixed_batch={asked} for {request.target}",
             expected=f"a batch size that it was exported for: {known}",
             todo="leave it out",
+            field="fixed_batch",
         )
     return sizes or known
 
@@ -247,7 +251,7 @@ def load_map(
     budget: int | None = None,
     **options: Any,
 ) -> SelfMap:
-    """The self-map that a file or folder holds, or that a live object is.
+    """Returns the self-map that a file or folder holds, or that a live object is.
 
     Weights of half precision are computed with in float32: what is measured here needs its digits.
 
@@ -257,15 +261,15 @@ def load_map(
             an adapter knows (scikit-learn, PyOD, SAELens, Keras, Flax, Equinox, scVI), a class of
             Lightning, a module or a callable, of which a copy is taken; or what another adapter
             takes.
-        shape: The shape of a state; left out, what the file says. The size that a model of
+        shape: The shape of a state; default: what the file says. The size that a model of
             `diffusers` or `transformers` was made for is only a default.
         budget: Bytes of memory that evaluating and linearizing may take.
-        **options: `adapter`: its name (left out, the one that recognizes the target). `weights`:
+        **options: `adapter`: its name (default: the one that recognizes the target). `weights`:
             for a factory, a `.safetensors`, a `.pt` of tensors alone, an index of several files, or
             a folder with one of these. `weights_key`: which part of it, where several fit.
             `factory_args`: its keyword arguments. `output`: which part of what the model gives is
             the reconstruction; see `Wrapped`. `scale`: the model's values where the data's are 0
-            and 1 (left out, what the adapter knows). `channels_last`: whether the model wants `(n,
+            and 1 (default: what the adapter knows). `channels_last`: whether the model wants `(n,
             height, width, channels)`. `black_box`: only evaluate it. `noise_level`: of a denoiser,
             handed to it as its second argument; of a diffusion model the timestep. `predicts`,
             `alpha_bar`, `sigma`: what a denoiser predicts, and the share of the noise; see
@@ -289,13 +293,13 @@ def load_map(
 def _stated(
     loaded: Loaded, *, channels_last: bool, flatten: bool
 ) -> tuple[tuple[int, ...] | None, Sides | None]:
-    """The shape of a state that the file says, in the data's layout, and the sizes of its sides.
+    """Returns the file's shape of a state, in the data's layout, and the sizes of its sides.
 
     A file says what the model takes: channels that come last there come first in a state, and what
     is flat there has the data's shape.
     """
-    told = loaded.shape or getattr(loaded.model, "shape", None)
-    shape = None if told is None else tuple(told)
+    stated = loaded.shape or getattr(loaded.model, "shape", None)
+    shape = None if stated is None else tuple(stated)
     sides = loaded.sides or shape
     if sides is None or (flatten and len(sides) == 1):
         return None, None

@@ -10,10 +10,10 @@ class NetworkFile(Adapter):
     """A `.safetensors` file with a spec in it."""
 
     def recognizes(self, target: str) -> bool:
-        """Any file of that name: what is wrong with it is told when it is loaded."""
+        """Recognizes any file of that name; loading it reports what is wrong with it."""
         return target.endswith(".safetensors") and Path(target).is_file()
 
     def load(self, request: Request) -> Loaded:
-        """The network, with its spec and training record."""
+        """Returns the network, with its spec and training record."""
         network = load(request.target, device=request.device)
         return Loaded(network, shape=network.shape)

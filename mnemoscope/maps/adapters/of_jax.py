@@ -4,19 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.adapters.optional import needed
 from mnemoscope.maps.jax_map import JaxMap
 from mnemoscope.maps.wrapped import parts_of
 
 
 def jax_map(function: Callable[[Any], Any], request: Request) -> Loaded:
-    """Returns the map of a pure function of a batch, with the output that was asked for.
-
-    Raises:
-        MnemoscopeError: when it is called: it gives several things, and none was chosen.
-    """
-    jax: Any = needed("jax", extra="flax")
+    """Returns the map of a pure function of a batch, with the output that was asked for."""
+    jax: Any = needed_for("a model", "jax", extra="flax")
 
     def reconstruction(z: Any) -> Any:
         made = function(z)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
-from mnemoscope.maps.adapters.optional import needed
 from mnemoscope.maps.black_box import BlackBox
 from mnemoscope.maps.sizes import Sizes
 
@@ -19,12 +19,12 @@ class ONNX(Adapter):
     """An `.onnx` file of one input, or of a batch and a noise level."""
 
     def recognizes(self, target: str) -> bool:
-        """A file of that name."""
+        """Returns a file of that name."""
         return target.endswith(".onnx") and Path(target).is_file()
 
     def load(self, request: Request) -> Loaded:
-        """A session on the CPU; of several outputs one must be named."""
-        runtime = needed("onnxruntime", extra="onnx")
+        """Returns a session on the CPU; of several outputs one must be named."""
+        runtime = needed_for("a model", "onnxruntime", extra="onnx")
         try:
             session: Any = runtime.InferenceSession(
                 request.target, providers=["CPUExecutionProvider"]
@@ -72,7 +72,7 @@ class ONNX(Adapter):
 
 
 def _chosen(names: list[str], request: Request) -> str:
-    """The output that is the reconstruction, by its name or place."""
+    """Returns the output that is the reconstruction, by its name or place."""
     wanted = request.output
     if wanted is None and len(names) == 1:
         return names[0]
@@ -89,7 +89,7 @@ def _chosen(names: list[str], request: Request) -> str:
 
 
 def _numpy(kind: str, target: str) -> type:
-    """The NumPy type of an ONNX one, such as `tensor(float)`."""
+    """Returns the NumPy type of an ONNX one, such as `tensor(float)`."""
     known = {"float": np.float32, "double": np.float64, "float16": np.float16, "int64": np.int64}
     inner = kind.removeprefix("tensor(").removesuffix(")")
     if inner not in known:

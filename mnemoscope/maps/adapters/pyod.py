@@ -65,7 +65,7 @@ class Mean(nn.Module):
         self.model = model
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """The reconstruction from the latent mean."""
+        """Returns the reconstruction from the latent mean."""
         return self.model.decode(self.model.encode(z)[0])
 
 

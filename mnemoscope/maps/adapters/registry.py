@@ -1,9 +1,9 @@
 """Which adapters are installed, and which of them a target is for."""
 
-import difflib
 import os
 from importlib.metadata import EntryPoint, entry_points
 
+from mnemoscope.base.check import did_you_mean
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter
 from mnemoscope.maps.adapters.network_file import NetworkFile
@@ -27,12 +27,12 @@ An adapter that recognizes one goes before."""
 
 
 def installed_adapters() -> dict[str, EntryPoint]:
-    """The adapters by name, not imported yet."""
+    """Returns the adapters by name, not imported yet."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def find_adapter(target: str, name: str | None = None) -> tuple[str, Adapter]:
-    """The adapter that was asked for, or else the one that recognizes the target.
+    """Returns the adapter that was asked for, or else the one that recognizes the target.
 
     Raises:
         MnemoscopeError: there is none of that name, it cannot be imported, or none recognizes it.
@@ -40,11 +40,12 @@ def find_adapter(target: str, name: str | None = None) -> tuple[str, Adapter]:
     points = installed_adapters()
     if name is not None:
         if name not in points:
-            near = difflib.get_close_matches(name, points, n=1)
             raise MnemoscopeError(
                 f"the adapter {name!r}, which is not installed",
                 expected=f"one of {', '.join(sorted(points))}",
-                todo=f"did you mean {near[0]}?" if near else "install the package that brings it",
+                todo=did_you_mean(name, points, otherwise="install the package that brings it"),
+                field="adapter",
+                choices=sorted(points),
             )
         return name, _instance(points[name])
     broken = []
@@ -58,7 +59,7 @@ def find_adapter(target: str, name: str | None = None) -> tuple[str, Adapter]:
             return found, adapter
     if os.path.isfile(target):
         _refuse_foreign(target)
-        # To be told what kind of file it is instead.
+        # Its reader reports what kind of file it is instead.
         return "network", NetworkFile()
     raise _unknown(target, points, broken)
 
@@ -77,12 +78,9 @@ def _refuse_foreign(target: str) -> None:
 
 
 def find_object_adapter(model: object, name: str | None = None) -> tuple[str, Adapter] | None:
-    """The adapter for a live object: the one of that name, or the one that recognizes it.
+    """Returns the adapter for a live object: the one of that name, or the one that recognizes it.
 
     One that cannot be imported is passed over.
-
-    Raises:
-        MnemoscopeError: there is none of that name, or it does not recognize the object.
     """
     if name is not None:
         found = find_adapter("", name)
@@ -91,6 +89,7 @@ def find_object_adapter(model: object, name: str | None = None) -> tuple[str, Ad
                 f"the adapter {name!r} for a {type(model).__name__}",
                 expected="the adapter of the model's library",
                 todo="leave adapter out: it is recognized",
+                field="adapter",
             )
         return found
     for found, point in sorted(installed_adapters().items()):

@@ -52,8 +52,9 @@ class SAELens(ObjectAdapter):
                 "%s: its activations are normalized before they reach it (%s), so the data must be "
                 "normalized too, or that be folded into its weights first "
                 "(fold_activation_norm_scaling_factor, fold_activation_whitening)",
-                request.target, kind,
-            )  # fmt: skip
+                request.target,
+                kind,
+            )
         # A sequence has no fixed length.
         sequences = is_instance(model, "sae_lens", "TemporalSAE")
         return Loaded(Reconstruction(copied(model)), None if sequences else (int(model.cfg.d_in),))
@@ -70,7 +71,7 @@ class Reconstruction(nn.Module):
             sae.turn_off_forward_pass_hook_z_reshaping()
 
     def forward(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """The reconstruction from the features."""
+        """Returns the reconstruction from the features."""
         # It rounds what it is given to this dtype, which .double() and .float() leave as it was.
         self.sae.dtype = self.sae.W_dec.dtype if hasattr(self.sae, "W_dec") else z.dtype
         return self.sae(z)

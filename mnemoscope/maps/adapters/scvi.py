@@ -91,6 +91,6 @@ class Rates(nn.Module):
 
 
 def _library(model: Any) -> float:
-    """The median over the cells of the sum of their counts."""
+    """Returns the median over the cells of the sum of their counts."""
     counts = model.adata_manager.get_from_registry("X")
     return float(np.median(np.asarray(counts.sum(axis=1))))

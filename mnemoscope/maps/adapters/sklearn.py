@@ -62,8 +62,9 @@ class ScikitLearn(ObjectAdapter):
         except _Unknown as part:
             log.warning(
                 "%s: %s has no derivatives here: its predict is only evaluated",
-                request.target, part,
-            )  # fmt: skip
+                request.target,
+                part,
+            )
             return Loaded(BlackBox(lambda z: _predicted(model, z)), shape)
         if not _agrees(module, model, shape):
             log.warning(
@@ -86,7 +87,7 @@ class Written(nn.Module):
         self.steps = nn.ModuleList(steps)
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """The prediction."""
+        """Returns the prediction."""
         for step in self.steps:
             z = step(z)
         return z
@@ -111,7 +112,7 @@ class Affine(nn.Module):
         self.back, self.bounds = back, bounds
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """The states in the other units."""
+        """Returns the states in the other units."""
         # A scaler may have been fitted in another precision than the regressor.
         shift, scale = self.shift.to(z.dtype), self.scale.to(z.dtype)
         if self.back:
@@ -156,11 +157,7 @@ class Dense(nn.Module):
 
 
 def _features(model: Any, request: Request) -> int:
-    """Entries of a state.
-
-    Raises:
-        MnemoscopeError: it is no regressor, or it is not fitted.
-    """
+    """Entries of a state."""
     if not hasattr(model, "predict"):
         raise MnemoscopeError(
             f"{request.target}, which has no predict",
@@ -179,7 +176,7 @@ def _features(model: Any, request: Request) -> int:
 
 
 def _written(model: Any) -> list[nn.Module]:
-    """The steps of a predictor."""
+    """Returns the steps of a predictor."""
     if is_instance(model, "sklearn.pipeline", "Pipeline"):
         parts = [step for _, step in model.steps if step is not None and step != "passthrough"]
         before = [step for part in parts[:-1] for step in _scaling(part)]
@@ -202,7 +199,7 @@ def _written(model: Any) -> list[nn.Module]:
 
 
 def _scaling(part: Any, *, back: bool = False) -> list[nn.Module]:
-    """A fitted scaler as a step, or its inverse."""
+    """Returns a fitted scaler as a step, or its inverse."""
     name = type(part).__name__
     if is_instance(part, "sklearn.pipeline", "Pipeline"):
         steps = [step for _, step in part.steps if step is not None and step != "passthrough"]
@@ -238,7 +235,7 @@ def _predicted(model: Any, z: np.ndarray) -> np.ndarray:
 
 
 def _table(z: np.ndarray, names: Any) -> Any:
-    """The states as a table; as they are where there is no pandas, as after polars."""
+    """Returns the states as a table; as they are where there is no pandas, as after polars."""
     try:
         pandas: Any = importlib.import_module("pandas")
     except ImportError:
@@ -247,7 +244,7 @@ def _table(z: np.ndarray, names: Any) -> Any:
 
 
 def _agrees(module: Written, model: Any, shape: tuple[int, ...]) -> bool:
-    """Whether the module gives what the library predicts, near its data and far from them."""
+    """Returns whether module and library agree, near the data and far from them."""
     generator = np.random.default_rng(0)
     states = generator.standard_normal((TRIED, *shape)) * np.logspace(-1, 1, TRIED)[:, None]
     first = next((p for p in module.parameters()), None)

@@ -8,9 +8,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
-from mnemoscope.maps.adapters.configured import CONFIG, read_config, refuse_code, refuse_pickled
-from mnemoscope.maps.adapters.optional import needed, quiet_loading
+from mnemoscope.maps.adapters.configured import (
+    CONFIG,
+    quiet_loading,
+    read_config,
+    refuse_code,
+    refuse_pickled,
+)
 
 OUTPUTS = ("reconstruction", "reconstructed_pixel_values", "audio_values", "sample")
 """Where models of this library put a reconstruction."""
@@ -20,13 +26,13 @@ class Transformers(Adapter):
     """A folder that `save_pretrained` wrote."""
 
     def recognizes(self, target: str) -> bool:
-        """A folder whose configuration names an architecture of the library."""
+        """Returns a folder whose configuration names an architecture of the library."""
         config = read_config(target)
         return config is not None and "transformers_version" in config
 
     def load(self, request: Request) -> Loaded:
-        """The model; a masked autoencoder sees the whole picture."""
-        library = needed("transformers", extra="transformers")
+        """Returns the model; a masked autoencoder sees the whole picture."""
+        library = needed_for("a model", "transformers", extra="transformers")
         config = read_config(request.target) or {}
         refuse_code(request.target, config)
         listed = config.get("architectures")
@@ -44,7 +50,7 @@ class Transformers(Adapter):
             raise MnemoscopeError(
                 f"{request.target}, which predicts patches of mean 0 and variance 1",
                 expected="a model that gives back the picture (norm_pix_loss=False)",
-                todo="audit one trained so: this one's output does not tell the pictures' values",
+                todo="audit one trained so: this output does not determine the pictures' values",
             )
         # A masked autoencoder hides patches by chance; with none hidden there is no chance left.
         settings: dict[str, Any] = {"mask_ratio": 0.0} if masked else {}
@@ -86,7 +92,7 @@ class Unmasked(nn.Module):
         self.model = model
 
     def forward(self, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """The picture put together from the patches that it predicts."""
+        """Returns the picture put together from the patches that it predicts."""
         config = self.model.config
         patches = (config.image_size // config.patch_size) ** 2
         # In order: the "noise" that patches are shuffled by would be drawn.

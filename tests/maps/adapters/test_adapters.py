@@ -241,7 +241,7 @@ def test_a_factory_with_weights(tmp_path, monkeypatch):
     # Where weights lie in memory may decide the order of a product's sums.
     assert torch.allclose(f(states()), autoencoder(24)(states()), atol=1e-6)
     assert str(tmp_path) not in sys.path
-    with pytest.raises(mn.MnemoscopeError, match="tell the shape"):
+    with pytest.raises(mn.MnemoscopeError, match="state the shape"):
         load_map("my_factory:build", factory_args={"width": 24})
 
 
@@ -522,7 +522,7 @@ FAULTS = [
     (lambda folder: "torch.nn:Nothing", {}, "cannot be imported"),
     (lambda folder: "nowhere.at.all:Nothing", {}, "cannot be imported"),
     (lambda folder: "math:pi", {}, "float"),
-    (lambda folder: "torch.nn:Identity", {"adapter": "factroy"}, "did you mean factory"),
+    (lambda folder: "torch.nn:Identity", {"adapter": "factroy"}, "did you mean `factory`"),
     (lambda folder: "torch.nn:Identity", {"adapter": "onnx", "weights": "w.pt"}, "--weights"),
 ]
 

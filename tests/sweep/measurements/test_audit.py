@@ -64,7 +64,7 @@ def test_a_row_holds_every_number_of_the_summary(replicas, held_out):
         ({"corruptions": ["blur"]}, "a list for each"),
         ({"corruptions": {"blurr": [1.0]}}, "one of gaussian"),
         ({"corruptions": {"blur": 1.0}}, "a list of strengths"),
-        ({"corruptions": {"mask_pixels": [2.0]}}, "a share of the pixels"),
+        ({"corruptions": {"mask_pixels": [2.0]}}, "share of pixels"),
     ],
 )
 def test_options_that_an_audit_would_refuse_are_refused_before(options, told):

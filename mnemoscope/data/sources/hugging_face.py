@@ -13,29 +13,22 @@ from torch import Tensor
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.data.arrays import array_examples, decoded_examples
-from mnemoscope.data.columns import Columns
-from mnemoscope.data.decoding import picture_tensor
-from mnemoscope.data.features import asked_columns, feature_columns
-from mnemoscope.data.pages import page_count
-from mnemoscope.data.pictures import of_one_kind, squared
+from mnemoscope.data.columns import Columns, asked_columns, feature_columns
+from mnemoscope.data.decoding import page_count, picture_tensor
+from mnemoscope.data.pictures import of_one_kind, sized
 from mnemoscope.data.readers.reader import Found
-from mnemoscope.data.reading import Examples, Reading, Rule
-from mnemoscope.data.scaling import integer_rule
-from mnemoscope.data.selection import Selection
-from mnemoscope.data.values import check_real
+from mnemoscope.data.reading import Examples, Reading, Rule, Selection
+from mnemoscope.data.sources.source import Source
+from mnemoscope.data.values import check_real, holds_numbers, integer_rule
 
 
-def hugging_face_examples(source: str, selection: Selection, reading: Reading) -> Examples:
+def _read(source: str, selection: Selection, reading: Reading) -> Examples:
     """Reads rows of `hf:<name or folder>[:split]`, from one column.
 
     A folder may be one that `save_to_disk` wrote, or of pictures or tables as `datasets` reads
-    them. Which column is taken: `mnemoscope.data.columns`; of a dataset without pictures and lists
-    all columns of numbers, as of a table. Rows are streamed: no more are read, or downloaded, than
-    are asked for.
-
-    Raises:
-        MnemoscopeError: `datasets` is not installed, the dataset, its split or such a column
-            cannot be had, several columns could be meant, or it has fewer rows.
+    them. The column is chosen by `mnemoscope.data.columns`; a dataset without pictures and lists is
+    read as a table of numbers. Rows are streamed: no more are read, or downloaded, than are asked
+    for.
     """
     reading.refuse_unused(source, "column", "split", "alpha")
     datasets = needed_for(source, "datasets", extra="hf")
@@ -62,20 +55,20 @@ def hugging_face_examples(source: str, selection: Selection, reading: Reading) -
             todo="check the name, the split and the network",
         ) from error
     labels = [f"row {selection.offset + index}" for index in range(len(values))]
-    told = f"{source} ({chosen.name})"
+    origin = f"{source} ({chosen.name})"
     if chosen.pictures:
-        X = _pictures(values, labels, told, selection.size, keep=reading.rule == "keep")
+        X = _pictures(values, labels, origin, selection.size, keep=reading.rule == "keep")
         return decoded_examples(X, reading, column=chosen.name, split=reading.split)
-    array = _numbers(values, labels, told, dtype)
-    check_real(array, told)
+    array = _numbers(values, labels, origin, dtype)
+    check_real(array, origin)
     rule = rule if chosen.scalars or rule else integer_rule(array)
     found = Found(array, rule, column=chosen.name, split=reading.split)
-    return array_examples(found, told, reading, first=selection.offset)
+    return array_examples(found, origin, selection, reading)
 
 
 @dataclass(frozen=True)
 class Column:
-    """What is taken of each row.
+    """The part of each row that is taken.
 
     Attributes:
         name: The column, or all of `scalars` with commas between them.
@@ -99,18 +92,20 @@ def _name_and_split(source: str, reading: Reading) -> tuple[str, str | None]:
             f"{source}",
             expected="hf:<name or folder>[:split], the split a plain name as train or test",
             todo="choose a part of a split with n and offset",
+            field="source",
         )
     if match["split"] and reading.split and match["split"] != reading.split:
         raise MnemoscopeError(
             f"{source} with split {reading.split!r}",
             expected="one split",
             todo=f"leave out :{match['split']} or the option",
+            field="split",
         )
     return match["name"], match["split"] or reading.split
 
 
 def _load(datasets: Any, name: str, split: str | None) -> Any:
-    """The dataset's rows, known in number where a folder was written by `save_to_disk`."""
+    """Opens the dataset's rows; their number is known for a folder that `save_to_disk` wrote."""
     folder = Path(name).expanduser()
     wanted = split or "train"
     if (folder / "dataset_dict.json").exists():
@@ -124,7 +119,7 @@ def _load(datasets: Any, name: str, split: str | None) -> Any:
             raise _no_such_split(name, split, [str(rows.split or "train")])
         return rows
     if name.startswith(("/", ".", "~")) and not folder.exists():
-        # The hub would be asked for it, for half a minute where there is no network.
+        # Otherwise the hub is queried, for half a minute where there is no network.
         raise MnemoscopeError(
             f"hf:{name}, a folder that does not exist",
             expected="a folder with a dataset, or a name on the hub",
@@ -139,7 +134,7 @@ def _from_disk(datasets: Any, folder: Path) -> Any:
     try:
         return datasets.load_from_disk(str(folder))
     except IndexError as error:
-        # So `datasets` fails over a dataset without rows that it wrote itself.
+        # `datasets` fails so on a dataset without rows that it wrote itself.
         raise MnemoscopeError(
             f"hf:{folder}, which has no examples",
             expected="at least one example",
@@ -152,11 +147,13 @@ def _no_such_split(name: str, split: str, splits: list[str]) -> MnemoscopeError:
         f"hf:{name} with split {split!r}",
         expected=f"one of its splits: {', '.join(splits)}",
         todo="choose one of these",
+        field="split",
+        choices=splits,
     )
 
 
 def _column(datasets: Any, rows: Any, source: str, reading: Reading) -> Column:
-    """The column to take, or the columns of numbers where none holds whole states."""
+    """Chooses the column, or the columns of numbers where none holds whole states."""
     features = rows.features or {}
     first = next(iter(rows), {})
     if not first:
@@ -166,7 +163,9 @@ def _column(datasets: Any, rows: Any, source: str, reading: Reading) -> Column:
         for name, value in first.items()
         if isinstance(features.get(name), datasets.Image) or isinstance(value, Image.Image)
     ]
-    arrays = [name for name, value in first.items() if name not in pictures and _is_array(value)]
+    arrays = [
+        name for name, value in first.items() if name not in pictures and holds_numbers(value)
+    ]
     classes = [name for name, feature in features.items() if _has_classes(datasets, feature)]
     numbers = {name: value for name, value in first.items() if _is_number(value)}
     asked = () if reading.column is None else asked_columns(reading.column, list(first))
@@ -184,14 +183,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _has_classes(datasets: Any, feature: Any) -> bool:
-    """Whether a column holds class labels, or lists of them."""
+    """Returns whether a column holds class labels, or lists of them."""
     while (inner := getattr(feature, "feature", None)) is not None:
         feature = inner
     return isinstance(feature, datasets.ClassLabel)
 
 
 def _dtype(features: Any, column: str) -> np.dtype | None:
-    """The type that a column's numbers were stored with: as Python's they have lost it."""
+    """Returns the type in which a column's numbers were stored; Python's numbers have lost it."""
     feature = (features or {}).get(column)
     while (inner := getattr(feature, "feature", None)) is not None:
         feature = inner
@@ -202,7 +201,7 @@ def _dtype(features: Any, column: str) -> np.dtype | None:
 
 
 def _rule_of_all(rows: Any, column: str) -> Rule | None:
-    """The rule that a whole column chooses, so that any rows are read alike; None of a stream."""
+    """Returns the rule for the whole column, so that any rows are read alike; None of a stream."""
     table = getattr(rows, "data", None)
     if table is None:
         return None
@@ -215,16 +214,8 @@ def _rule_of_all(rows: Any, column: str) -> Rule | None:
     return "keep"
 
 
-def _is_array(value: Any) -> bool:
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        return False
-    return array.ndim > 0 and array.dtype.kind in "biuf"
-
-
 def _values(rows: Any, selection: Selection, source: str) -> Iterator[Any]:
-    """The rows that are asked for."""
+    """Yields the rows that are asked for."""
     if hasattr(rows, "__len__"):
         chosen = selection.rows(len(rows), source)
         yield from rows.select(range(chosen.start, chosen.stop))
@@ -235,39 +226,40 @@ def _values(rows: Any, selection: Selection, source: str) -> Iterator[Any]:
         found += 1
         yield row
     if found < (selection.n or 1):
-        # Past the end nothing tells where the end was.
+        # An empty rest does not show where the end was.
         available = selection.offset + found if found else sum(1 for _ in rows)
         selection.rows(available, source)
 
 
 def _pictures(
-    values: list[Any], labels: list[str], told: str, size: int | None, *, keep: bool
+    values: list[Any], labels: list[str], origin: str, size: int | None, *, keep: bool
 ) -> Tensor:
     pictures = []
     for value, label in zip(values, labels, strict=True):
         if not isinstance(value, Image.Image):
             raise MnemoscopeError(
-                f"{told} without a picture in {label}",
+                f"{origin} without a picture in {label}",
                 expected="a picture in every row",
                 todo="leave that row out with n and offset",
             )
-        place = f"{told}, {label}"
+        place = f"{origin}, {label}"
         if (pages := page_count(value, place)) > 1:
             raise MnemoscopeError(
                 f"{place}, a picture of {pages} pages",
                 expected="one picture in every row",
                 todo="save the pages as pictures of their own, in a folder",
             )
-        picture = picture_tensor(value, place, keep=keep)
-        pictures.append(picture if size is None else squared(picture[None], size)[0])
+        pictures.append(sized(picture_tensor(value, place, keep=keep), size))
     return of_one_kind(pictures, labels)
 
 
-def _numbers(values: list[Any], labels: list[str], told: str, dtype: np.dtype | None) -> np.ndarray:
+def _numbers(
+    values: list[Any], labels: list[str], origin: str, dtype: np.dtype | None
+) -> np.ndarray:
     for value, label in zip(values, labels, strict=True):
         if value is None or (isinstance(value, list) and None in value):
             raise MnemoscopeError(
-                f"{told} without a number in {label}",
+                f"{origin} without a number in {label}",
                 expected="numbers in every row",
                 todo="leave that row out with n and offset, or choose another column",
             )
@@ -275,9 +267,17 @@ def _numbers(values: list[Any], labels: list[str], told: str, dtype: np.dtype | 
         array = np.asarray(values)
     except ValueError as error:
         raise MnemoscopeError(
-            f"{told}, whose rows differ in shape",
+            f"{origin}, whose rows differ in shape",
             expected="arrays of one shape",
             todo="bring them to one shape first",
         ) from error
     same_kind = dtype is not None and array.dtype.kind in "iu" and dtype.kind in "iu"
     return array.astype(dtype) if same_kind else array
+
+
+SOURCE = Source(
+    "hf:<name or folder>[:split]",
+    lambda named: isinstance(named, str) and named.startswith("hf:"),
+    _read,
+    order=3,
+)

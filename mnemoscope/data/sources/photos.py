@@ -6,6 +6,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.data.reading import Examples, Reading, Selection
+from mnemoscope.data.sources.source import Source, is_called
+from mnemoscope.data.values import from_range
+
+DEFAULT_N = 20
+
+DEFAULT_SIZE = 32
 
 LEVELS = ((8, 6, 4), (2,), (1,))
 """Sides of the windows, in multiples of `size`: what can be recognized comes first."""
@@ -17,16 +24,25 @@ APART = 0.05
 """Crops are at least this far apart, root mean square."""
 
 
+def _read(name: str, selection: Selection, reading: Reading) -> Examples:
+    reading.refuse_unused(name)
+    size = DEFAULT_SIZE if selection.size is None else selection.size
+    end = selection.offset + DEFAULT_N if selection.end is None else selection.end
+    X = photos(end, size)
+    X = X[selection.rows(len(X), f"photos of size {size}")]
+    X = X * 255 if reading.rule == "keep" else X
+    return Examples(from_range(X, reading), reading.scale or "divide")
+
+
 def photos(n: int, size: int) -> Float[Tensor, "n 3 size size"]:
-    """The first `n` of a fixed sequence of crops, each far from all before it; fewer if it ends.
+    """Returns the first `n` of a fixed sequence of crops, each far from all before it.
+
+    The sequence may end before `n`.
 
     Half-overlapping square windows of 8, 6 and 4 times `size` are averaged down to `size`, then
     put into the order of farthest-point sampling (Gonzalez 1985), from the one of most contrast:
     each next crop is the one whose nearest predecessor is farthest away. Where these are used up,
     windows of twice `size` follow, then of `size`. So the sequence does not depend on `n`.
-
-    Raises:
-        MnemoscopeError: the photographs are smaller.
     """
     # Imported here because it takes two seconds, which those who bring their own data save.
     from sklearn.datasets import load_sample_images
@@ -41,6 +57,7 @@ def photos(n: int, size: int) -> Float[Tensor, "n 3 size size"]:
             f"photos of size {size}",
             expected=f"at most {largest}, the height of the photographs",
             todo="choose a smaller size",
+            field="size",
         )
     chosen = torch.empty(0, 3, size, size)
     for multiples in LEVELS:
@@ -58,7 +75,7 @@ def photos(n: int, size: int) -> Float[Tensor, "n 3 size size"]:
 
 
 def _windows(picture: Tensor, side: int, size: int) -> list[Tensor]:
-    """Half-overlapping windows spread evenly over the picture, averaged down to `size`."""
+    """Cuts half-overlapping windows spread evenly over the picture, averaged down to `size`."""
     height, width = picture.shape[-2:]
     if side > min(height, width):
         return []
@@ -75,7 +92,7 @@ def _windows(picture: Tensor, side: int, size: int) -> list[Tensor]:
 
 
 def _farthest(chosen: Tensor, pool: Tensor, n: int) -> Tensor:
-    """`chosen`, prolonged from `pool` up to `n` or until what is left is too near."""
+    """Extends `chosen` from `pool` up to `n`, or until all that remain are too near."""
     flat = pool.flatten(1)
     apart = APART * flat.shape[1] ** 0.5
     picked: list[int] = []
@@ -88,3 +105,6 @@ def _farthest(chosen: Tensor, pool: Tensor, n: int) -> Tensor:
         picked.append(int(distance.argmax()))
         distance = distance.minimum(torch.linalg.vector_norm(flat - flat[picked[-1]], dim=1))
     return torch.cat([chosen, pool[picked]])
+
+
+SOURCE = Source("photos", is_called("photos"), _read, bundled=True, order=2)
