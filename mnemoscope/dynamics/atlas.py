@@ -1,4 +1,4 @@
-"""The attractors known so far, and how ends of orbits are held against them."""
+"""The attractors known so far, and the assignment of orbits to them."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -23,13 +23,13 @@ RESOLUTION = 100
 """Attractors nearer to each other than this many times `tol` (RMS, in units) count as one."""
 
 UNRESOLVED = 0.5
-"""What a rate below 1 that steps hide is taken for where a distance depends on it."""
+"""Assumed rate where steps hide it and a distance depends on it."""
 
-MOST_FAILED = 16
-"""Ends of a map in steps that were found, one after another, not to attract: others will not."""
+MAX_FAILED = 16
+"""Consecutive ends of a map in steps that do not attract, after which the others are dropped."""
 
-FURTHEST = 100
-"""However slow an attractor, ends are its own no further from it than this many resolutions."""
+MAX_REACH = 100
+"""Largest distance, in resolutions, of an end from its attractor, however slow."""
 
 SLOW = 1e-3
 """In single precision a spectral radius this near to 1 decides nothing: rounding of `1e-7` moves a
@@ -51,7 +51,7 @@ class Atlas:
         owner: `(s,)`, which attractor a state belongs to.
         period: `(m,)`.
         spectral_radius: `(m,)`, of the Jacobian of `f^p` there, below 1.
-        reach: `(m,)`, how far (RMS) from it an end, or another refined state, is still its own.
+        reach: `(m,)`, largest distance (RMS) from it of an end, or refined state, that is its own.
     """
 
     states: Float[Tensor, "s *shape"]
@@ -78,7 +78,7 @@ class Atlas:
     def match(
         self, Z: Float[Tensor, "n *shape"], away: Float[Tensor, " n"] | None = None
     ) -> Int[Tensor, " n"]:
-        """The attractor whose own each state is, -1 where there is none.
+        """Finds the attractor that each state belongs to, -1 for none.
 
         Args:
             Z: `(n, *shape)`, states.
@@ -93,11 +93,11 @@ class Atlas:
         return torch.where(distance <= reach, owner, -1)
 
 
-class Charted(NamedTuple):
+class Assigned(NamedTuple):
     """An atlas, and where orbits belong in it.
 
     Attributes:
-        atlas: With what was found.
+        atlas: The atlas with the attractors that were found.
         labels: `(n,)`, the attractor of each orbit, -1 for none.
         crawled: `(n,)`, whether the orbit's end was none, for from there it leads further on.
     """
@@ -107,43 +107,26 @@ class Charted(NamedTuple):
     crawled: Bool[Tensor, " n"]
 
 
-def chart(
-    f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float
-) -> tuple[Atlas, Int[Tensor, " n"]]:
-    """Assigns ends of orbits to attractors, as `charted`: the atlas and the labels alone."""
-    found = charted(f, orbits, atlas, tol=tol)
-    return found.atlas, found.labels
-
-
-def charted(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Charted:
+def assign(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Assigned:
     """Assigns ends of orbits to attractors; those not known yet are verified and added.
 
-    Ends that lie together are one group; one of each is held against the known attractors. Where it
+    Ends that lie together are one group; one of each is compared with the known attractors. If it
     is none of them it is refined, its true period found, its spectral radius `rho` computed, and
-    kept if it attracts; see `mnemoscope.dynamics.stability`.
+    kept if it attracts (`mnemoscope.dynamics.stability`).
 
     A step that moves a state by `s` near an attractor leaves it `s / (1 - rho)` away from it in the
     slowest direction. So a refined point, which a step moves by what rounding has left, may lie so
-    far from where it belongs. In single precision that is too far to tell slow attractors apart, or
-    to tell them from what does not attract: there ends are followed in double precision
+    far from where it belongs. In single precision that is too far to separate slow attractors from
+    each other, or from what does not attract: there ends are followed in double precision
     (`mnemoscope.dynamics.slow`) and refined there. Orbits that are unsettled but near their limits
     count as well, for refining leads to these.
-
-    Args:
-        f: The map.
-        orbits: What `iterate` gave.
-        atlas: What is known so far.
-        tol: The tolerance of `iterate`, in units.
-
-    Returns:
-        The atlas with what was found, and where each orbit belongs.
     """
     resolution = RESOLUTION * tol * f.unit
     labels = torch.full((len(orbits),), -1, dtype=torch.int64, device=f.device)
     crawled = torch.zeros_like(labels, dtype=torch.bool)
     periods = torch.where(_almost(orbits, tol), 1, orbits.period)
     away = 2 * f.unit * orbits.distance.nan_to_num(0.0, posinf=0.0)
-    away = away.clamp_max(FURTHEST * resolution)
+    away = away.clamp_max(MAX_REACH * resolution)
     for period in periods[(periods > 0) & (periods <= MAX_PERIOD)].unique().tolist():
         mine = (periods == period).nonzero()[:, 0]
         ends = orbits.end[mine]
@@ -151,7 +134,7 @@ def charted(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Charted:
         found = atlas.match(ends[leaders], away[mine[leaders]])
         if not f.resolution.smooth:
             sizes = torch.bincount(group, minlength=len(leaders))
-            atlas, found = _chart_steps(f, ends[leaders], sizes, found, period, atlas, tol)
+            atlas, found = _assign_steps(f, ends[leaders], sizes, found, period, atlas, tol)
             labels[mine] = found[group]
             continue
         open_ = (found < 0).nonzero()[:, 0]
@@ -166,18 +149,18 @@ def charted(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Charted:
                 atlas = _with(f, atlas, point, tol)
             found[open_[i]] = known
         labels[mine], crawled[mine] = found[group], moving[group]
-    return Charted(atlas, labels, crawled)
+    return Assigned(atlas, labels, crawled)
 
 
 def _almost(orbits: Orbits, tol: float) -> Tensor:
-    """Which orbits are unsettled, but so near to their limits that refining leads to these."""
-    near = orbits.distance <= FURTHEST * RESOLUTION * tol
+    """Selects unsettled orbits so near to their limits that refining leads to these."""
+    near = orbits.distance <= MAX_REACH * RESOLUTION * tol
     return near & (orbits.status == Status.UNSETTLED)
 
 
 @dataclass(frozen=True)
 class _Attractor:
-    """An end that was verified.
+    """A verified end.
 
     Attributes:
         lap: `(p, *shape)`, its states.
@@ -194,7 +177,7 @@ def _with(f: SelfMap, atlas: Atlas, new: _Attractor, tol: float) -> Atlas:
     period = len(new.lap)
     rate = new.spectral_radius.nan_to_num(UNRESOLVED)
     slow = 2 * new.residual / (1 - rate)
-    reach = f.unit * slow.clamp(RESOLUTION * tol, FURTHEST * RESOLUTION * tol)
+    reach = f.unit * slow.clamp(RESOLUTION * tol, MAX_REACH * RESOLUTION * tol)
     # A map that is constant there has no other fixed point nearby, however large its steps.
     if rate > 0:
         reach = torch.maximum(reach, f.resolution.spacing / (1 - rate))
@@ -210,7 +193,7 @@ def _with(f: SelfMap, atlas: Atlas, new: _Attractor, tol: float) -> Atlas:
     )
 
 
-def _chart_steps(
+def _assign_steps(
     f: SelfMap,
     ends: Tensor,
     sizes: Tensor,
@@ -227,7 +210,7 @@ def _chart_steps(
     """
     order = sizes.argsort(descending=True, stable=True)
     failed = 0
-    while failed < MOST_FAILED:
+    while failed < MAX_FAILED:
         order = order[found[order] < 0]
         if len(order) == 0:
             return atlas, found
@@ -244,7 +227,7 @@ def _chart_steps(
     _log.warning(
         "%d ends of orbits of a map in steps were not examined: %d others did not attract",
         len(order),
-        MOST_FAILED,
+        MAX_FAILED,
     )
     return atlas, found
 
@@ -259,7 +242,7 @@ def _settled(f: SelfMap, end: Tensor, period: int) -> tuple[Tensor, Tensor, Tens
         states.append(f(states[-1]))
     lap = torch.cat(states)
     size = rms(lap - lap.mean(0)).max()
-    if period > 1 and size <= FURTHEST * f.resolution.spacing:
+    if period > 1 and size <= MAX_REACH * f.resolution.spacing:
         middle = lap.mean(0, keepdim=True)
         radius, attracts = stability(f, middle)
         if bool(attracts[0] & (size * (1 - radius[0].nan_to_num(0)) <= f.resolution.spacing)):
@@ -288,14 +271,14 @@ def _attractors(
     still = rms(went.end.to(f.dtype) - start) <= resolution
     # Where even a first step is rounding no distance is known, and the start is as good an end.
     distance = torch.where(still, 0, went.distance)
-    near = (distance <= FURTHEST * resolution) & ~(went.diverged | went.left)
+    near = (distance <= MAX_REACH * resolution) & ~(went.diverged | went.left)
     rows, moved = near.nonzero()[:, 0], unsure[~still]
     if len(rows) == 0:
         return found, moved
     double = in_float64(f, start) or f
     # In double precision the distance that the orbit still has is known.
     exact = double.dtype == torch.float64
-    away = (4 * distance if exact else torch.full_like(distance, FURTHEST * resolution))[rows]
+    away = (4 * distance if exact else torch.full_like(distance, MAX_REACH * resolution))[rows]
     ends = went.end[rows].to(double.dtype)
     more, _ = _verified(double, ends, away.to(ends), period, tol, last=True)
     found += [(int(unsure[rows[i]]), replace(new, lap=new.lap.to(f.dtype))) for i, new in more]
@@ -305,7 +288,7 @@ def _attractors(
 def _verified(
     f: SelfMap, ends: Tensor, away: Tensor, period: int, tol: float, *, last: bool = False
 ) -> tuple[list[tuple[int, _Attractor]], Int[Tensor, " u"]]:
-    """The ends that are attractors, and those of which that cannot be said at this precision.
+    """The ends that are attractors, and those that this precision cannot decide.
 
     A refined point further than `away` from its end is not where the orbit leads. If this is the
     `last` word, whatever is verified counts.

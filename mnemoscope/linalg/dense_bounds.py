@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Unpack
 
 import torch
 from jaxtyping import Bool, Complex, Float
@@ -14,12 +15,12 @@ from mnemoscope.linalg.balancing import (
     rescaled,
     without_acyclic,
 )
-from mnemoscope.linalg.bounds import Spectrum
 from mnemoscope.linalg.eigen import eigenvalues
 from mnemoscope.linalg.enclosure import enclose
-from mnemoscope.linalg.leading import default_tol
+from mnemoscope.linalg.leading import Settings, SpectrumOptions
 from mnemoscope.linalg.powers import power_bounds
 from mnemoscope.linalg.product_bounds import GAP
+from mnemoscope.linalg.values import Spectrum
 from mnemoscope.maps import Linearization, SelfMap
 from mnemoscope.maps.chain import ChainLinearization
 
@@ -27,17 +28,17 @@ NARROW = 1e-6
 """Bounds wider than this share of the leading value, or than the root of the entries' error, are
 worth a second solve, of the balanced matrix."""
 
-WORTH_A_LOOK = 32
+MIN_TESTED_SIZE = 32
 """Size of a matrix below which enclosing it is as fast as testing whether it expands."""
 
-FEWEST = 4
+MIN_TESTED = 4
 """Number of matrices below which the same holds."""
 
 GROWN = 8
 """Steps of the power method after which a matrix that expands shows it."""
 
 NARROW_UPPER = 1e-3
-"""Where the bound on the radius is further above it than this share, powers are formed as well."""
+"""Relative excess of the bound over the radius above which powers are formed as well."""
 
 
 def dense_bounds(
@@ -45,29 +46,26 @@ def dense_bounds(
     Z: Float[Tensor, "n *shape"],
     k: int,
     *,
-    dtype: torch.dtype | None = None,
-    tol: float | None = None,
-    max_products: int = 2000,
-    batch_size: int | None = None,
-    seed: int = 0,
     solve: "Solver | None" = None,
+    **options: Unpack[SpectrumOptions],
 ) -> Spectrum:
     """The leading eigenvalues at each state, enclosed; see `mnemoscope.linalg.bounded.spectrum`.
 
     Of a fully connected network `J = B A` through its narrowest layer, all values but zeros are
     those of the small matrix `A B`. `solve` solves the matrices (default: `enclosed`).
     """
-    del max_products  # A matrix is formed from as many as it has columns.
-    f, Z, linearize = _prepared(f, Z, dtype)
-    tol = tol if tol is not None else default_tol(torch.float64)
+    settings = Settings(**options)
+    f, Z, linearize = _prepared(f, Z, settings.dtype)
+    tol = settings.tol_for(torch.float64)
     m = f.narrowest
     # Eigenvectors, their inverse and the enclosure are complex matrices; a dozen are held at once.
     bytes_each = 40 * 8 * m * m + 2 * min(m, 64) * f.footprint.linearize
-    size = batch_size or f.batch_size(bytes_each, largest=max(1, len(Z)))
     with f.evaluating():
-        parts = Z.split(size) if len(Z) else [Z]
-        found = [_bounds(f, linearize(part), k, tol, seed, solve or enclosed) for part in parts]
-    return Spectrum.joined(found)
+        parts = [
+            _bounds(f, linearize(part), k, tol, settings.seed, solve or enclosed)
+            for part in settings.parts(f, Z, bytes_each)
+        ]
+    return Spectrum.joined(parts)
 
 
 def _prepared(
@@ -140,10 +138,9 @@ def _bounds(
 
 
 def _matrix(f: SelfMap, linear: Linearization, seed: int) -> tuple[Tensor, Tensor]:
-    """The matrices in float64, and how far entries are off, relative: twice what a product is.
+    """The matrices in float64, and the relative error of entries: twice that of a product.
 
-    What a product is off by is seen where a random vector is multiplied with the map's Jacobian at
-    once and with its columns.
+    A random vector is multiplied with the map's Jacobian at once and with its columns.
     """
     n, *shape = linear.states.shape
     d = torch.Size(shape).numel()
@@ -195,19 +192,18 @@ Solver = Callable[[Float[Tensor, "n d d"], Float[Tensor, " n"], int], Solved]
 def enclosed_unless_expanding(
     J: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int
 ) -> Solved:
-    """Solves as `enclosed`, but for matrices of which it is plain that they expand.
+    """Solves as `enclosed`, except for matrices that plainly expand.
 
-    An eigenvalue above 1 by more than its first-order error bound, `condition (residual +
-    rounding)`, tells that, whatever the others are; so no others are enclosed, and there is no
-    bound on the radius.
+    These have an eigenvalue above 1 by more than its first-order error bound, `condition (residual
+    + rounding)`; no others are enclosed, and there is no bound on the radius.
     """
-    if k > 1 or J.shape[-1] < WORTH_A_LOOK:
+    if k > 1 or J.shape[-1] < MIN_TESTED_SIZE:
         return enclosed(J, rounding, k)
     v = torch.ones_like(J[:, :, :1])
     for _ in range(GROWN):
         v = J @ (v / torch.linalg.vector_norm(v, dim=1, keepdim=True))
     rows = (torch.linalg.vector_norm(v, dim=1)[:, 0] > 1).nonzero()[:, 0]
-    if len(rows) < FEWEST:
+    if len(rows) < MIN_TESTED:
         return enclosed(J, rounding, k)
     leading = _leading(J[rows], rounding[rows])
     plain = leading.values.abs()[:, 0] - leading.error[:, 0] > 1
@@ -279,7 +275,7 @@ def enclosed(J: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int) -
     # Every eigenvalue is in the disc of that radius around 0.
     error = torch.minimum(error, values.abs() + upper[:, None])
     overlap = (left * right).sum(2)
-    # Of what was cut, or has no inverse, the vectors are not those of the matrix itself.
+    # The vectors of a matrix that was cut, or has no inverse, are not those of the matrix itself.
     other = (cut | ~torch.isfinite(left).flatten(1).all(1)).nonzero()[:, 0]
     if len(other):
         right, left = right.clone(), left.clone()
@@ -304,12 +300,12 @@ def _eigenvectors(
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(d, 1, generator=generator, dtype=torch.float64).to(values)
     eps = torch.finfo(J.dtype).eps
-    # A little beside the value, where the matrix is not singular.
-    beside = eps * torch.linalg.matrix_norm(J).clamp_min(torch.finfo(J.dtype).tiny / eps)
+    # A little away from the value, where the matrix is not singular.
+    nudge = eps * torch.linalg.matrix_norm(J).clamp_min(torch.finfo(J.dtype).tiny / eps)
     eye = torch.eye(d, dtype=values.dtype, device=J.device)
     pairs = []
     for value in values.unbind(1):
-        shifted = J - (value + beside)[:, None, None] * eye
+        shifted = J - (value + nudge)[:, None, None] * eye
         for matrix in (shifted, shifted.mT):
             x = start.expand(n, d, 1)
             for _ in range(2):

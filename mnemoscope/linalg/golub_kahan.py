@@ -9,31 +9,14 @@ Both bases are reorthogonalized in full.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mnemoscope.linalg.arnoldi import Product
 from mnemoscope.linalg.orthogonal import combinations, orthogonalize, random_unit
-
-
-@dataclass(frozen=True)
-class SingularValues:
-    """Leading singular values with what is known of their accuracy.
-
-    Attributes:
-        values: `(n, k)`, largest first.
-        residual: `(n, k)`, `||J^T u - s v||`; `s` is within it of a true singular value.
-        converged: `(n, k)`, whether the residual met the tolerance.
-        products: `(n,)` products with `J` or `J^T` made for each state.
-    """
-
-    values: Float[Tensor, "n k"]
-    residual: Float[Tensor, "n k"]
-    converged: Bool[Tensor, "n k"]
-    products: Int[Tensor, " n"]
+from mnemoscope.linalg.values import LeadingValues
 
 
 def leading_singular_values(
@@ -45,46 +28,30 @@ def leading_singular_values(
     basis_size: int,
     max_products: int,
     generator: torch.Generator,
-) -> SingularValues:
-    """The `k` largest singular values of `n` matrices, given by their products.
+) -> LeadingValues:
+    """Computes the `k` largest singular values of `n` matrices, given by `v -> J v`, `u -> J^T u`.
 
-    Args:
-        products_at: Given the indices of some of the states, `v -> J v` and `u -> J^T u`.
-        like: A batch of states, for its shape, dtype and device.
-        k: How many singular values, at most `d`.
-        tol: A value has converged when its residual is at most `tol s_1`, or at rounding's floor.
-        basis_size: Vectors held on each side for each state before a restart.
-        max_products: Products for each state after which the rest is told as not converged.
-        generator: Makes the first vectors.
+    Arguments as in `leading_eigenvalues`; `basis_size` counts the vectors on each side.
     """
     n, d = like.shape
-    m = min(basis_size, d)
-    eps = torch.finfo(like.dtype).eps
-    found = SingularValues(
-        values=like.new_zeros(n, k),
-        residual=like.new_full((n, k), torch.inf),
-        converged=torch.zeros(n, k, dtype=torch.bool, device=like.device),
-        products=torch.zeros(n, dtype=torch.int64, device=like.device),
-    )
+    m, eps = min(basis_size, d), torch.finfo(like.dtype).eps
+    found = _nothing_yet(like, k)
     active = torch.arange(n, device=like.device)
     jvp, vjp = products_at(active)
-    V, U = like.new_zeros(n, m + 1, d), like.new_zeros(n, m, d)
-    B = like.new_zeros(n, m, m)
+    V, U, B = like.new_zeros(n, m + 1, d), like.new_zeros(n, m, d), like.new_zeros(n, m, m)
     V[:, 0] = random_unit(like.shape, like, generator)
     spare = random_unit(like.shape, like, generator)
     j = made = 0
     check = min(m, max(2 * k + 2, 8))
     while True:
-        u = jvp(V[:, j])
-        U[:, j], alpha, B[:, :j, j] = orthogonalize(u, U[:, :j], spare)
+        U[:, j], alpha, B[:, :j, j] = orthogonalize(jvp(V[:, j]), U[:, :j], spare)
         B[:, j, j] = alpha
         v = vjp(U[:, j])
         made += 2
         j += 1
+        beta = torch.zeros_like(alpha)
         if j < d:
             V[:, j], beta, _ = orthogonalize(v, V[:, :j], spare)
-        else:
-            beta = torch.zeros_like(alpha)
         if j < check and made < max_products:
             continue
         small = B[:, :j, :j]
@@ -93,10 +60,9 @@ def leading_singular_values(
         residual = beta[:, None] * P[:, -1, :k].abs()
         limit = torch.maximum(tol * S[:, :1], 50 * eps * S[:, :1])
         good = (residual <= limit) & ~bad[:, None]
-        found.values[active] = torch.where(bad[:, None], torch.nan, S[:, :k])
-        found.residual[active] = torch.where(bad[:, None], torch.nan, residual)
-        found.converged[active] = good
-        found.products[active] = made
+        parts = (torch.where(bad[:, None], torch.nan, part) for part in (S[:, :k], residual))
+        found.values[active], found.residual[active] = parts
+        found.converged[active], found.products[active] = good, made
         open_ = ~good.all(1) & ~bad
         if made >= max_products or j >= d or not bool(open_.any()):
             return found
@@ -110,7 +76,16 @@ def leading_singular_values(
             B[:, :keep, :keep] = torch.diag_embed(S[:, :keep])
             j = keep
         if int(open_.sum()) <= len(active) // 2:
-            active, V, U, B = active[open_], V[open_], U[open_], B[open_]
-            spare = spare[open_]
+            active, V, U, B, spare = (part[open_] for part in (active, V, U, B, spare))
             jvp, vjp = products_at(active)
         check = min(m, j + 8)
+
+
+def _nothing_yet(like: Float[Tensor, "n d"], k: int) -> LeadingValues:
+    n = len(like)
+    return LeadingValues(
+        values=like.new_zeros(n, k),
+        residual=like.new_full((n, k), torch.inf),
+        converged=like.new_zeros(n, k, dtype=torch.bool),
+        products=like.new_zeros(n, dtype=torch.int64),
+    )

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mnemoscope.linalg.balancing import power_of_two
 
-MOST_SQUARINGS = 30
+MAX_SQUARINGS = 30
 """`||A^p||^(1/p)` at `p = 2^30` is above the spectral radius by a factor that no longer matters."""
 
 IMPROVES = 1e-4
@@ -28,12 +28,8 @@ def power_bounds(
         e_2p <= e_p (2 ||P_p|| + e_p) + gamma_d ||P_p||_F^2,
 
     so `(||P_p|| + e_p)^(1/p)` is a bound for the exact matrix. Each power is scaled by a power of
-    two, so that none leaves the range of float64.
-
-    Args:
-        A: Float64 matrices; NaN or infinite entries give infinity.
-        error: How far the exact matrix may be off.
-        goal: Where the bound is good enough.
+    two, so that none leaves the range of float64. A bound of `goal` is good enough; NaN or infinite
+    entries give infinity.
 
     Example:
         >>> turn = torch.tensor([[[0.0, -0.5], [0.5, 0.0]]], dtype=torch.float64)
@@ -49,7 +45,7 @@ def power_bounds(
     P, e, goal = A[row], error.to(A)[row], goal.to(A)[row]
     # The exact power is 2^scale times what is held.
     scale = torch.zeros_like(e)
-    for squarings in range(MOST_SQUARINGS + 1):
+    for squarings in range(MAX_SQUARINGS + 1):
         P, e, shift = _normalized(P, e)
         scale = scale + shift
         norm = _norm_bound(P)
