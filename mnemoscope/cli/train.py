@@ -1,9 +1,10 @@
 """`mnemoscope train`: fit a network to interpolation and keep it."""
 
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.small_files import read_text
@@ -18,18 +19,21 @@ from mnemoscope.cli.options import (
     OptionalWhole,
     Out,
     Place,
-    Seed,
     Size,
-    Whole,
     check_device,
 )
 from mnemoscope.cli.printing import print_json, print_lines, told_duplicates
 from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, anchored, read
 from mnemoscope.cli.run_folder import claimed
 from mnemoscope.cli.training_folder import fit_in
+from mnemoscope.training import TrainingOptions
 
 if TYPE_CHECKING:
     from mnemoscope.nets import Spec
+
+TRAINING = Group("Training", sort_key=1)
+
+NO_TRAINING_OPTIONS = TrainingOptions()
 
 KIND = "fully_connected"
 
@@ -82,30 +86,7 @@ def train(
     bias: Annotated[
         bool | None, Parameter(help="Whether layers have biases; they have if left out.")
     ] = None,
-    tol: Annotated[float, Parameter(help="Loss that counts as interpolation.")] = 1e-8,
-    optimizer: Annotated[
-        Literal["adam", "gradient_descent", "rmsprop", "lbfgs", "gauss_newton"],
-        Parameter(help="Optimizer."),
-    ] = "adam",
-    polish: Annotated[
-        bool,
-        Parameter(negative=(), help="Let Gauss-Newton take over at a loss of 1e-4, down to 1e-14."),
-    ] = False,
-    lr: Annotated[
-        float | None,
-        Parameter(
-            help="Learning rate to begin with; if left out 1e-3 for adam, 0.1 for "
-            "gradient_descent, 3e-4 for rmsprop, 1 for lbfgs; gauss_newton has none."
-        ),
-    ] = None,
-    schedule: Annotated[
-        Literal["plateau", "cosine", "constant"], Parameter(help="How the rate changes.")
-    ] = "plateau",
-    batch_size: Annotated[
-        OptionalWhole, Parameter(help="Examples in each step; all of them if left out.")
-    ] = None,
-    max_steps: Annotated[Whole, Parameter(help="Steps after which to stop anyway.")] = 100_000,
-    seed: Seed = 0,
+    training: Annotated[TrainingOptions, Parameter(name="*", group=TRAINING)] = NO_TRAINING_OPTIONS,
     device: Device = "cpu",
     force: Force = False,
     json: Json = False,
@@ -130,17 +111,13 @@ def train(
     if net in PICTURES and X.ndim == 3:
         X = X[:, None]
     chosen = _spec(spec, net, fields, tuple(X.shape[1:]))
-    options = {
-        "tol": tol, "optimizer": optimizer, "lr": lr, "schedule": schedule,
-        "batch_size": batch_size, "max_steps": max_steps, "seed": seed, "polish": polish,
-    }  # fmt: skip
     settings = {
         "data": anchored(source),
         "spec": chosen.model_dump(mode="json"),
-        "training": options,
+        "training": asdict(training),
     }
     with claimed(out or "runs/train", settings, force=force) as folder:
-        fit = fit_in(folder, chosen, X, options, device=device)
+        fit = fit_in(folder, chosen, X, training, device=device)
     if json:
         result = {
             "loss": fit.loss,
@@ -157,12 +134,12 @@ def train(
             }
         )
     else:
-        missed = f"does not interpolate (tol {tol:g}: {fit.reason})"
-        told = "interpolates" if fit.converged else missed
+        missed = f"does not interpolate (tol {training.tol:g}: {fit.reason})"
+        outcome = "interpolates" if fit.converged else missed
         print_lines(
             f"Data: {examples.description}.",
             *told_duplicates(X),
-            f"The network {told}: loss {fit.loss:.2e} after {fit.steps:,} steps, "
+            f"The network {outcome}: loss {fit.loss:.2e} after {fit.steps:,} steps, "
             f"{fit.seconds:.1f} s.",
             f"{folder.network}",
             f"What has it memorized?  {follow_up('audit', folder.path)}",

@@ -18,9 +18,6 @@ from torch.optim.sgd import sgd
 
 from mnemoscope.nets.layout import Layout
 
-FIRST_ORDER = ("adam", "gradient_descent", "rmsprop")
-"""The optimizers that a stack can be trained with, by name."""
-
 _fused_adam = torch.ops.aten._fused_adam_.default
 """PyTorch's kernel itself: what its function does around it takes as long as a small product."""
 

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mnemoscope.nets.modes import eval_mode
-from mnemoscope.training.checks import trainable
 from mnemoscope.training.linear_model import Step, linear_model
+from mnemoscope.training.networks import trainable
 from mnemoscope.training.tangent_kernel import split
 
 FIRST_DAMPING = 0.1

@@ -1,4 +1,4 @@
-"""What many trainings at once give back."""
+"""The result of training many networks at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,27 +11,6 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import Network, Spec
 from mnemoscope.nets.stack import network_from
 from mnemoscope.training.fit import Fit
-
-
-@dataclass(frozen=True)
-class ReplicaProgress:
-    """Where the training of many stands.
-
-    Attributes:
-        step: Optimizer steps that the present group has taken so far.
-        seconds: Time since that group's start.
-        running: Replicas that are in training, or wait for it.
-        converged: Replicas that have left without diverging.
-        diverged: Replicas that were taken out.
-        loss: The largest loss among those in training.
-    """
-
-    step: int
-    seconds: float
-    running: int
-    converged: int
-    diverged: int
-    loss: float
 
 
 @dataclass(frozen=True)

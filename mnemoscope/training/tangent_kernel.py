@@ -32,8 +32,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import Network
 from mnemoscope.nets.plain import plain_layers
-from mnemoscope.training.checks import trainable
-from mnemoscope.training.stack_solver import is_plain
+from mnemoscope.training.networks import is_plain, trainable
 
 KERNEL_SIZE = 3072
 """The largest `N` that a kernel is formed for: 72 MiB. Beyond, conjugate gradients are as fast."""

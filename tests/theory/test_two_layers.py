@@ -74,9 +74,12 @@ def test_gradient_descent_with_small_steps_ends_there():
         inner.copy_(b.double()[:, None] * x)
         outer.copy_(x[:, None] * a.double())
     mn.train(
-        net, x[None], tol=1e-20, optimizer="gradient_descent", momentum=0, lr=0.02,
-        schedule="constant",
-    )  # fmt: skip
+        net,
+        x[None],
+        mn.TrainingOptions(
+            tol=1e-20, optimizer="gradient_descent", momentum=0, lr=0.02, schedule="constant"
+        ),
+    )
     measured = float(mn.spectral_radius(net, x[None], tol=1e-12))
     assert measured == pytest.approx(two_layer_eigenvalue("tanh", a, b), abs=2e-3)
 

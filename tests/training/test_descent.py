@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 from mnemoscope.nets.layout import Layout
-from mnemoscope.training.descent import FIRST_ORDER, Descent
-from mnemoscope.training.optimizers import make_optimizer, set_rate
+from mnemoscope.training import TrainingOptions
+from mnemoscope.training.descent import Descent
+from mnemoscope.training.options import FIRST_ORDER
+from mnemoscope.training.solvers import first_order_optimizer
 from tests.known_maps import DTYPES
 
 SHAPES = [(4, 3), (4,)]
@@ -37,11 +39,12 @@ def alone(name, replica, replicas, dtype, rates, decay):
     """The same network by itself, with PyTorch's optimizer."""
     tensors = [drawn(replicas, *s, seed=100 + i, dtype=dtype) for i, s in enumerate(SHAPES)]
     parameters = [nn.Parameter(t[replica].clone()) for t in tensors]
-    solver = make_optimizer(name, list(parameters), lr=rates[0], momentum=0.8, weight_decay=decay)
+    options = TrainingOptions(optimizer=name, momentum=0.8, weight_decay=decay)
+    solver = first_order_optimizer(parameters, options)
     for step, rate in enumerate(rates):
         for parameter, gradient in zip(parameters, gradients(step, replicas, dtype), strict=True):
             parameter.grad = gradient[replica].clone()
-        set_rate(solver, rate)
+        solver.param_groups[0]["lr"] = rate
         solver.step()
     return [p.detach() for p in parameters]
 
