@@ -11,8 +11,7 @@ from mnemoscope.training.options import OPTIMIZERS, SCHEDULES, TrainingOptions
 if TYPE_CHECKING:
     from mnemoscope.training.ensemble import train_replicas
     from mnemoscope.training.fit import Fit, Progress, ReplicaProgress
-    from mnemoscope.training.replica_spectra import replica_spectral_radius
-    from mnemoscope.training.replicas import Replicas
+    from mnemoscope.training.replicas import Replicas, replica_spectral_radius
     from mnemoscope.training.single import train
 
 _HOME = {
@@ -20,7 +19,7 @@ _HOME = {
     "Progress": "fit",
     "ReplicaProgress": "fit",
     "Replicas": "replicas",
-    "replica_spectral_radius": "replica_spectra",
+    "replica_spectral_radius": "replicas",
     "train": "single",
     "train_replicas": "ensemble",
 }

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
@@ -36,25 +35,23 @@ class Solver(ABC):
     in_eval_mode = False
     stalled = False
 
-    def __init__(self, net: nn.Module) -> None:
-        self.net = net
+    def __init__(self, net: nn.Module, method: Optimizer | Descent | GaussNewton) -> None:
+        self.net, self._method = net, method
 
     @abstractmethod
-    def descend(
-        self, X: Float[Tensor, "n *shape"], Y: Float[Tensor, "n *shape"], steps: int, lr: float
-    ) -> tuple[int, float]:
+    def descend(self, X: Tensor, Y: Tensor, steps: int, lr: float) -> tuple[int, float]:
         """Takes up to `steps` full-batch steps: their number, at least 1, and the loss on the way.
 
         The loss is that before the last step, or a later one.
         """
 
-    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on besides the weights: values and tensors."""
+        return self._method.state_dict()
 
-    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what `state_dict` returned; the network has its weights already."""
+        self._method.load_state_dict(state)
 
     def close(self) -> None:
         """Leaves the network as a module like any other, without gradients."""
@@ -66,16 +63,14 @@ class Stepwise(Solver):
     """A solver that takes single steps, each on any part of the examples."""
 
     @abstractmethod
-    def step(self, X: Float[Tensor, "n *shape"], Y: Float[Tensor, "n *shape"], lr: float) -> None:
+    def step(self, X: Tensor, Y: Tensor, lr: float) -> None:
         """Takes one step on these examples."""
 
     @abstractmethod
-    def loss(self) -> Float[Tensor, ""]:
+    def loss(self) -> Tensor:
         """The loss on the examples of the last step, before it."""
 
-    def descend(
-        self, X: Float[Tensor, "n *shape"], Y: Float[Tensor, "n *shape"], steps: int, lr: float
-    ) -> tuple[int, float]:
+    def descend(self, X: Tensor, Y: Tensor, steps: int, lr: float) -> tuple[int, float]:
         """Takes `steps` full-batch steps: their number, and the loss before the last of them."""
         for _ in range(steps):
             self.step(X, Y, lr)
@@ -91,7 +86,6 @@ class StackSolver(Stepwise):
     by_chance = False
 
     def __init__(self, net: Network, options: TrainingOptions) -> None:
-        super().__init__(net)
         assert isinstance(net.spec, FullyConnected)
         self._parameters = list(net.parameters())
         self._stack = FullyConnectedStack(net.spec, [p.detach()[None] for p in self._parameters])
@@ -103,29 +97,22 @@ class StackSolver(Stepwise):
             momentum=options.momentum,
             weight_decay=[options.weight_decay],
         )
+        super().__init__(net, self._descent)
         for parameter, values in zip(self._parameters, self._stack.parameters, strict=True):
             parameter.data = values[0]
         self._rates: Sequence[float] = ()
         self._error: Tensor
 
-    def step(self, X: Float[Tensor, "n *shape"], Y: Float[Tensor, "n *shape"], lr: float) -> None:
+    def step(self, X: Tensor, Y: Tensor, lr: float) -> None:
         """Takes one step on these examples."""
         if self._rates != (lr,):
             self._rates = (lr,)
         self._error = self._stack.pull(X[None], Y[None])
         self._descent.step(self._rates)
 
-    def loss(self) -> Float[Tensor, ""]:
+    def loss(self) -> Tensor:
         """The loss on the examples of the last step, before it."""
         return self._error.square().mean()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The optimizer's state."""
-        return self._descent.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the optimizer's state."""
-        self._descent.load_state_dict(state)
 
     def close(self) -> None:
         """Gives the network's parameters memory of their own again."""
@@ -138,39 +125,29 @@ class AutogradSolver(Stepwise):
     """First-order steps of any network by PyTorch's gradients and optimizers."""
 
     def __init__(self, net: nn.Module, options: TrainingOptions) -> None:
-        super().__init__(net)
         self._optimizer = first_order_optimizer(trainable(net), options)
+        super().__init__(net, self._optimizer)
         self._loss: Tensor
 
-    def step(self, X: Float[Tensor, "n *shape"], Y: Float[Tensor, "n *shape"], lr: float) -> None:
+    def step(self, X: Tensor, Y: Tensor, lr: float) -> None:
         """Takes one step on these examples."""
         self._optimizer.param_groups[0]["lr"] = lr
         self._loss = _backward(self.net, self._optimizer, X, Y)
         self._optimizer.step()
 
-    def loss(self) -> Float[Tensor, ""]:
+    def loss(self) -> Tensor:
         """The loss on the examples of the last step, before it."""
         return self._loss
-
-    def state_dict(self) -> dict[str, Any]:
-        """The optimizer's state."""
-        return self._optimizer.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the optimizer's state."""
-        self._optimizer.load_state_dict(state)
 
 
 class LBFGSSolver(Solver):
     """`RescaledLBFGS` for any network."""
 
     def __init__(self, net: nn.Module, options: TrainingOptions) -> None:
-        super().__init__(net)
         self._optimizer = RescaledLBFGS(trainable(net), lr=options.first_rate)
+        super().__init__(net, self._optimizer)
 
-    def descend(
-        self, X: Float[Tensor, "n *shape"], Y: Float[Tensor, "n *shape"], steps: int, lr: float
-    ) -> tuple[int, float]:
+    def descend(self, X: Tensor, Y: Tensor, steps: int, lr: float) -> tuple[int, float]:
         """Takes up to `steps` iterations: their number, and the loss after them.
 
         Chance is drawn once for all of them: a line search compares values of one function.
@@ -184,14 +161,6 @@ class LBFGSSolver(Solver):
 
         return self._optimizer.advance(closure, steps, buffers=list(self.net.buffers()))
 
-    def state_dict(self) -> dict[str, Any]:
-        """The optimizer's state."""
-        return self._optimizer.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the optimizer's state."""
-        self._optimizer.load_state_dict(state)
-
 
 class GaussNewtonSolver(Solver):
     """`GaussNewton` for any network, down to a loss."""
@@ -200,35 +169,18 @@ class GaussNewtonSolver(Solver):
     in_eval_mode = True
 
     def __init__(self, net: nn.Module, tol: float) -> None:
-        super().__init__(net)
-        self._method = GaussNewton(net)
-        self._tol = tol
+        self._newton, self._tol = GaussNewton(net), tol
+        super().__init__(net, self._newton)
 
-    def descend(
-        self, X: Float[Tensor, "n *shape"], Y: Float[Tensor, "n *shape"], steps: int, lr: float
-    ) -> tuple[int, float]:
+    def descend(self, X: Tensor, Y: Tensor, steps: int, lr: float) -> tuple[int, float]:
         """Takes one step, for each may take long: 1, and the loss after it."""
-        taken = self._method.advance(X, Y, 1, tol=self._tol)
-        self.stalled = self._method.stalled or self._method.loss <= self._tol
-        return taken, self._method.loss
-
-    def state_dict(self) -> dict[str, Any]:
-        """The damping."""
-        return self._method.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the damping."""
-        self._method.load_state_dict(state)
+        taken = self._newton.advance(X, Y, 1, tol=self._tol)
+        self.stalled = self._newton.stalled or self._newton.loss <= self._tol
+        return taken, self._newton.loss
 
 
 def make_solver(net: nn.Module, options: TrainingOptions, *, tol: float) -> Solver:
-    """Makes the solver of a network.
-
-    Args:
-        net: The network.
-        options: The optimizer and its options.
-        tol: The loss to reach, as a mean squared error.
-    """
+    """Makes the solver of a network; `tol` is the mean squared error to reach."""
     if options.optimizer == "gauss_newton":
         return GaussNewtonSolver(net, tol)
     if options.optimizer == "lbfgs":
@@ -253,12 +205,7 @@ def first_order_optimizer(parameters: Sequence[Tensor], options: TrainingOptions
     return SGD(tensors, lr=lr, momentum=options.momentum, weight_decay=decay, fused=fused)
 
 
-def _backward(
-    net: nn.Module,
-    optimizer: Optimizer,
-    X: Float[Tensor, "n *shape"],
-    Y: Float[Tensor, "n *shape"],
-) -> Float[Tensor, ""]:
+def _backward(net: nn.Module, optimizer: Optimizer, X: Tensor, Y: Tensor) -> Tensor:
     """Leaves the gradient of the mean squared error in the parameters; returns the loss."""
     optimizer.zero_grad(set_to_none=True)
     loss = nn.functional.mse_loss(net(X), Y)
