@@ -32,6 +32,7 @@ from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.training import TrainingOptions, replica_spectral_radius, train_replicas
+from mnemoscope.training.options import Schedule
 
 INTERPOLATED = 1e-8
 """The loss that counts as interpolation, also of those that train beyond it."""
@@ -107,7 +108,7 @@ def _networks(
     device: str,
     *,
     tol: float = INTERPOLATED,
-    schedule: str = "plateau",
+    schedule: Schedule = "plateau",
 ) -> list[dict[str, object]]:
     """A row for each rate and seed of one setting."""
     settings = list(product(rates, seeds))

@@ -1,6 +1,6 @@
 """`mnemoscope demo`: an autoencoder memorizes real pictures and gives them back."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter

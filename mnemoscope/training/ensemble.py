@@ -340,9 +340,7 @@ def _begin(
     stack = make_stack(spec, parameters)
     descent = Descent(
         options[0].optimizer,
-        stack.layout,
-        stack.values,
-        stack.gradient,
+        stack,
         momentum=options[0].momentum,
         weight_decay=[one.weight_decay for one in options],
     )

@@ -46,7 +46,7 @@ class Group:
     def only(self, rows: Sequence[int]) -> "Group":
         """Some of its replicas, as they are."""
         stack = make_stack(self.stack.spec, [values[rows] for values in self.stack.parameters])
-        descent = self._descent.only(rows, stack.values, stack.gradient)
+        descent = self._descent.only(rows, stack)
         X = self._X[rows]
         Y = X if self._Y is self._X else self._Y[rows]
         return Group(stack, descent, X, Y, [self.rates[row] for row in rows])

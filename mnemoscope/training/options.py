@@ -7,7 +7,7 @@ command line appears at once; `Attributes` in the docstring of the class is that
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mnemoscope.base.check import did_you_mean, one_of, real_number, whole_number
 from mnemoscope.base.check import seed as checked_seed
@@ -53,11 +53,11 @@ SCHEDULES = {
 }
 """Schedules of the learning rate, which is part of what decides which examples are stored."""
 
-DTYPES = ("float32", "float64", "float16", "bfloat16")
-
-FINISHES = ("none", "gauss_newton")
-
-STOPS = ("loss",)
+Optimizer = Literal["adam", "gradient_descent", "sgd", "rmsprop", "lbfgs", "gauss_newton"]
+Schedule = Literal["plateau", "cosine", "constant"]
+DType = Literal["float32", "float64", "float16", "bfloat16"]
+Finish = Literal["none", "gauss_newton"]
+Stop = Literal["loss"]
 
 PER_REPLICA = ("lr", "weight_decay", "init_scale", "seed")
 """Options that may differ between networks that are trained at once."""
@@ -95,11 +95,9 @@ class TrainingOptions:
     """
 
     tol: float = 1e-8
-    optimizer: Literal["adam", "gradient_descent", "sgd", "rmsprop", "lbfgs", "gauss_newton"] = (
-        "adam"
-    )
+    optimizer: Optimizer = "adam"
     lr: float | None = None
-    schedule: Literal["plateau", "cosine", "constant"] = "plateau"
+    schedule: Schedule = "plateau"
     batch_size: int | None = None
     max_steps: int = 100_000
     momentum: float = 0.9
@@ -107,18 +105,18 @@ class TrainingOptions:
     init_scale: float = 1.0
     seed: int = 0
     unit: float | None = None
-    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None
-    finish: Literal["none", "gauss_newton"] = "none"
-    stop: Literal["loss"] = "loss"
+    dtype: DType | None = None
+    finish: Finish = "none"
+    stop: Stop = "loss"
 
     def __post_init__(self) -> None:
         """Checks every value and converts it to its type."""
-        optimizer = one_of("optimizer", self.optimizer, (*OPTIMIZERS, *ALIASES))
+        optimizer = one_of("optimizer", self.optimizer, get_args(Optimizer))
         checked = {
             "tol": real_number("tol", self.tol, above=0),
             "optimizer": ALIASES.get(optimizer, optimizer),
             "lr": None if self.lr is None else real_number("lr", self.lr, above=0),
-            "schedule": one_of("schedule", self.schedule, SCHEDULES),
+            "schedule": one_of("schedule", self.schedule, get_args(Schedule)),
             "batch_size": None
             if self.batch_size is None
             else whole_number("batch_size", self.batch_size, least=1),
@@ -128,9 +126,9 @@ class TrainingOptions:
             "init_scale": real_number("init_scale", self.init_scale, above=0),
             "seed": checked_seed(self.seed),
             "unit": None if self.unit is None else real_number("unit", self.unit, above=0),
-            "dtype": None if self.dtype is None else one_of("dtype", self.dtype, DTYPES),
-            "finish": one_of("finish", self.finish, FINISHES),
-            "stop": one_of("stop", self.stop, STOPS),
+            "dtype": None if self.dtype is None else one_of("dtype", self.dtype, get_args(DType)),
+            "finish": one_of("finish", self.finish, get_args(Finish)),
+            "stop": one_of("stop", self.stop, get_args(Stop)),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)

@@ -154,7 +154,7 @@ class _State:
     frozen_at: int | None = None
     apart: str = ""
     stall: Stall = field(default_factory=Stall)
-    history: History[list[float]] = field(default_factory=History)
+    history: History[list[float]] = field(default_factory=History[list[float]])
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "_State":

@@ -91,9 +91,7 @@ class StackSolver(Stepwise):
         self._stack = FullyConnectedStack(net.spec, [p.detach()[None] for p in self._parameters])
         self._descent = Descent(
             options.optimizer,
-            self._stack.layout,
-            self._stack.values,
-            self._stack.gradient,
+            self._stack,
             momentum=options.momentum,
             weight_decay=[options.weight_decay],
         )

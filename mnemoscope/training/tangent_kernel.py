@@ -107,7 +107,7 @@ class ParameterLinearization:
 
 
 def split(net: nn.Module, weights: Float[Tensor, " P"]) -> dict[str, Float[Tensor, "*shape"]]:
-    """The trainable parameters by name, as parts of one tensor that holds them all."""
+    """Splits one tensor that holds all trainable parameters into these, by name."""
     own = {name: p for name, p in net.named_parameters() if p.requires_grad}
     parts = weights.split([_reals(p).numel() for p in own.values()])
     return {
@@ -119,7 +119,7 @@ def split(net: nn.Module, weights: Float[Tensor, " P"]) -> dict[str, Float[Tenso
 
 
 def can_form_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> bool:
-    """Whether the kernel, and the Jacobian where it needs one, keep within their bounds."""
+    """Decides whether the kernel, and the Jacobian where it needs one, keep within bounds."""
     if X.numel() > KERNEL_SIZE:
         return False
     entries = X.numel() * sum(_reals(p).numel() for p in trainable(net))
@@ -127,7 +127,7 @@ def can_form_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> bool:
 
 
 def tangent_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> Float[Tensor, "N N"]:
-    """`J J^T` in float64; layer by layer where the network is what its fully connected spec says.
+    """Computes `J J^T` in float64, layer by layer for a network as its fully connected spec says.
 
     Any other network must act on each state of a batch by itself, as every network does in eval
     mode. Its Jacobian is formed, example by example.
@@ -187,5 +187,6 @@ def _refusing(net: nn.Module) -> Iterator[None]:
         raise MnemoscopeError(
             f"a {type(net).__name__} that gives no derivative in its parameters: {reason}",
             expected="a network that torch.func can differentiate, in float64",
-            todo="train it with another optimizer, such as adam, and without polish",
+            todo="train it with another optimizer, such as adam, and with finish='none'",
+            field="net",
         ) from error

@@ -1,5 +1,8 @@
 """First-order steps on flat tensors, held against PyTorch's optimizers, one for each network."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -26,7 +29,8 @@ def begin(name, replicas, dtype, decays):
     tensors = [drawn(replicas, *s, seed=100 + i, dtype=dtype) for i, s in enumerate(SHAPES)]
     layout = Layout.of(tensors)
     values, gradient = layout.join(tensors), torch.zeros(layout.size, dtype=dtype)
-    descent = Descent(name, layout, values, gradient, momentum=0.8, weight_decay=decays)
+    stack: Any = SimpleNamespace(layout=layout, values=values, gradient=gradient)
+    descent = Descent(name, stack, momentum=0.8, weight_decay=decays)
 
     def step(gradients, rates):
         gradient.copy_(layout.join(gradients))
@@ -98,7 +102,8 @@ def test_some_of_the_networks_go_on_as_they_are(name):
     small = Layout.of(parts)
     last = gradients(3, 3, torch.float64)
     fewer, gradient = small.join(parts), small.join([g[rows] for g in last])
-    some = descent.only(rows, fewer, gradient)
+    stack: Any = SimpleNamespace(layout=small, values=fewer, gradient=gradient)
+    some = descent.only(rows, stack)
     assert some.weight_decay == [0.3, 0.1]
     some.step([0.03, 0.01])
     step(last, [0.01, 0.02, 0.03])
