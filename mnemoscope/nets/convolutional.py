@@ -56,6 +56,7 @@ class Convolutional(Spec, frozen=True, extra="forbid"):
                 f"kernel_size={self.kernel_size}",
                 expected="an odd whole number",
                 todo=f"use {self.kernel_size - 1} or {self.kernel_size + 1}",
+                field="kernel_size",
             )
         if self.depth < 2 * self.downsample:
             raise MnemoscopeError(

@@ -20,7 +20,7 @@ EPOCHS = 64
 
 @dataclass(frozen=True)
 class Examples:
-    """What networks are fitted to: one set for all of them, or one for each.
+    """The examples and targets of networks: one set for all of them, or one for each.
 
     Attributes:
         X: `(n, *shape)`, or `(R, n, *shape)`, in the dtype and on the device of the networks.

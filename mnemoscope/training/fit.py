@@ -1,4 +1,4 @@
-"""What a training returns, and what it reports on the way."""
+"""The result of a training, its progress and its history."""
 
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -90,12 +90,12 @@ class Fit:
 
     @property
     def converged(self) -> bool:
-        """Whether `loss <= tol`: the network interpolates its examples."""
+        """True if `loss <= tol`: the network interpolates its examples."""
         return self.record.converged
 
     @property
     def seconds(self) -> float:
-        """How long it took, in seconds."""
+        """Duration, in seconds."""
         return self.record.seconds
 
     @property
@@ -109,7 +109,7 @@ class Fit:
 
     @property
     def reason(self) -> str:
-        """Why training ended without having converged; empty if it has."""
+        """The reason why training ended without having converged; empty if it has."""
         return self.record.reason
 
     @property

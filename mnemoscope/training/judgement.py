@@ -68,7 +68,7 @@ def divergence(
 
 @dataclass(frozen=True)
 class Stall:
-    """How long the loss has not fallen.
+    """The time since the loss last fell.
 
     Attributes:
         best: The loss when it last fell below `FALLING` times what it was.

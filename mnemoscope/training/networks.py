@@ -1,4 +1,4 @@
-"""What a training asks of a network: parameters, outputs of its input's shape, a loss."""
+"""Requirements on a network: parameters, outputs of its input's shape; its training loss."""
 
 import torch
 from jaxtyping import Float

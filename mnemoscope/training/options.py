@@ -16,7 +16,7 @@ from mnemoscope.base.errors import MnemoscopeError
 
 @dataclass(frozen=True)
 class OptimizerKind:
-    """What distinguishes an optimizer.
+    """The properties of an optimizer.
 
     Attributes:
         lr: Default learning rate; None: it has none.

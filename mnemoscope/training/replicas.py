@@ -27,10 +27,10 @@ class Replicas:
     list.
 
     Attributes:
-        spec: What every one of them is built from.
+        spec: The spec that every one of them is built from.
         fits: The result of each training.
-        diverged: `(R,)`, which of them diverged; such a one has the weights it was taken out with.
-        seconds: How long all of it took, in seconds.
+        diverged: `(R,)`, True where training diverged; the weights are those of that moment.
+        seconds: Duration of all of it, in seconds.
         parameters: `(R, *shape)` each: all weights and biases, in the order of a network's own.
     """
 
@@ -71,7 +71,7 @@ class Replicas:
 
     @property
     def converged(self) -> Bool[Tensor, " r"]:
-        """`(R,)`, which of them interpolate."""
+        """`(R,)`, True where the network interpolates."""
         return torch.tensor([fit.converged for fit in self.fits])
 
     def states_of_each(

@@ -128,7 +128,7 @@ def train(
 
 @dataclass
 class _State:
-    """Where a training is: plain values, stored in a checkpoint beside weights and solver.
+    """The state of a training: plain values, stored in a checkpoint with weights and solver.
 
     Attributes:
         rate: The learning rate.
@@ -351,7 +351,7 @@ class _Run:
 
     @property
     def _follows(self) -> bool:
-        """Whether steps change statistics that eval mode uses."""
+        """True if steps change statistics that eval mode uses."""
         assert self.solver is not None
         return bool(self.layers) and self.at.frozen_at is None and not self.solver.in_eval_mode
 
@@ -416,7 +416,7 @@ class _Run:
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        """What a checkpoint must agree in: everything but when to stop, which may change."""
+        """Values that a checkpoint must share: everything but when to stop, which may change."""
         options = asdict(self.options)
         for name in ("tol", "unit", "stop"):
             del options[name]

@@ -22,7 +22,7 @@ from mnemoscope.training.rescaled_lbfgs import RescaledLBFGS
 
 
 class Solver(ABC):
-    """What `train` drives.
+    """An optimizer of one network, as `train` drives it.
 
     Attributes:
         net: The network; it always has the weights trained so far.

@@ -19,7 +19,7 @@ def data(n=3, d=4):
     return torch.rand(n, d, generator=torch.Generator().manual_seed(0))
 
 
-def refused(network, X, match="", **options):
+def refused(network, X, match=None, **options):
     before = [p.detach().clone() for p in network.parameters()]
     modes = [m.training for m in network.modules()]
     with pytest.raises(mn.MnemoscopeError, match=match) as error:

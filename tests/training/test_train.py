@@ -324,6 +324,15 @@ def test_the_record_says_how_to_do_it_again():
     }
 
 
+def test_a_fit_can_be_read_as_a_table():
+    fit = mn.train(network(), digits(), max_steps=20)
+    assert fit.to_frame().equals(fit.history)
+    assert fit.history.columns == ["step", "seconds", "loss", "lr"]
+    assert fit.history["step"].to_list() == [10, 20]
+    assert "steps=20, converged=False" in repr(fit)
+    assert "<th>optimizer</th><td>adam</td>" in fit._repr_html_()
+
+
 def test_the_rates_of_the_schedule_are_the_ones_used():
     rates = []
     mn.train(
