@@ -156,14 +156,15 @@ def _spec(path: str | None, given: dict[str, Any], shape: tuple[int, ...]) -> "S
         try:
             return spec_from_json({"kind": given.get("net", KIND), "shape": shape, **fields})
         except MnemoscopeError as error:
-            if error.field not in fields:
+            field = (error.field or "").partition(".")[0]
+            if field not in fields:
                 raise
-            option = _option(error.field)
+            option = _option(field)
             raise MnemoscopeError(
-                f"{option}={fields[error.field]}",
+                f"{option}={fields[field]}",
                 expected=error.expected,
-                todo=error.todo.replace(f"`{error.field}`", option),
-                field=error.field,
+                todo=error.todo.replace(f"`{field}`", option),
+                field=field,
                 choices=error.choices,
             ) from error
     if given:
