@@ -166,9 +166,9 @@ def killing(arguments: list[str], at: int) -> Callable[[], object]:
 
 def _eager() -> None:
     """A checkpoint every few milliseconds."""
-    import mnemoscope.training.train  # noqa: F401
+    from mnemoscope.training import single
 
-    sys.modules["mnemoscope.training.train"].CHECKPOINT_SECONDS = 0.02  # type: ignore[attr-defined]
+    single.CHECKPOINT_SECONDS = 0.02
 
 
 def _copy(made: Path, folder: Path) -> Path:

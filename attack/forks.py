@@ -58,7 +58,7 @@ def warm() -> None:
     import mnemoscope.report.sweep
     import mnemoscope.results.comparison
     import mnemoscope.sweep.designs
-    import mnemoscope.training
+    import mnemoscope.training.single
     from mnemoscope.report import embedding
 
     # What they import late.

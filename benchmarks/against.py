@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import fitting
 import timing
 import torch
 from demo_network import demo_network
@@ -57,7 +58,7 @@ def training_steps() -> list[Row]:
     def work(replicas: int, width: int, depth: int) -> Callable[[], object]:
         spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=width, depth=depth)
         steps = training_step.STEPS
-        return lambda: mn.train_replicas(spec, X, seeds=replicas, tol=1e-30, max_steps=steps)
+        return lambda: fitting.train_replicas(spec, X, seeds=replicas, tol=1e-30, max_steps=steps)
 
     return [
         (f"200 steps of {r} replicas, width {width}, depth {depth}", work(r, width, depth))
@@ -109,11 +110,11 @@ def gauss_newton() -> list[Row]:
             shape=(1, 8, 8), width=width, depth=depth, activation=activation
         )
         name = f"{way}, {activation} {width} × {depth}"
-        return name, lambda: mn.train(spec.build(seed=0), X, **options)
+        return name, lambda: fitting.train(spec.build(seed=0), X, **options)
 
     ways: list[tuple[str, dict[str, Any]]] = [
         ("Gauss-Newton to 1e-12", {"optimizer": "gauss_newton", "tol": 1e-12, "max_steps": 300}),
-        ("Adam to 1e-4, polished", {"polish": True}),
+        ("Adam to 1e-4, polished", {"finish": "gauss_newton"}),
     ]
     return [
         row(*way, activation, *size)
@@ -128,7 +129,7 @@ def audit() -> list[Row]:
     X = mn.load_data("digits", n=20)
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=256, depth=8, activation="leaky_relu")
     net = spec.build(seed=0)
-    mn.train(net, X, batch_size=5)
+    fitting.train(net, X, batch_size=5)
     return [
         ("audit of 20 digits, width 256, depth 8", lambda: mn.audit(net, X, seed=0)),
         (

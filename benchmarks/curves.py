@@ -6,6 +6,7 @@ python benchmarks/curves.py [runs]
 import sys
 from collections.abc import Callable, Sequence
 
+import fitting
 import torch
 from demo_network import demo_network
 from timing import median_seconds, slope, table
@@ -31,7 +32,7 @@ def curve(
 def training(steps: int, *, replicas: int, width: int) -> Callable[[], object]:
     X = mn.load_data("digits", n=10)
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=width, depth=4)
-    return lambda: mn.train_replicas(spec, X, seeds=replicas, tol=1e-30, max_steps=steps)
+    return lambda: fitting.train_replicas(spec, X, seeds=replicas, tol=1e-30, max_steps=steps)
 
 
 def spectra(d: int, states: int) -> Callable[[], object]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import fitting
 import polars as pl
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class Case:
         X = self.X()
         channels, height, width = X.shape[1:]
         net = self.spec((channels, height, width)).build(seed=0)
-        mn.train(net, X, **self.options)
+        fitting.train(net, X, **self.options)
         return net, X
 
 

@@ -1,7 +1,7 @@
 """Gauss-Newton beside Adam: what each costs, and what it leaves stored.
 
 Ten digits, fully connected networks. From the first weights to a loss of 1e-12 with either, and
-Adam to 1e-4, to 1e-8, and to 1e-4 with Gauss-Newton after it (`polish`).
+Adam to 1e-4, to 1e-8, and to 1e-4 with Gauss-Newton after it (`finish`).
 
 python benchmarks/gauss_newton.py
 """
@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import fitting
 from timing import table
 from torch import Tensor
 
@@ -33,20 +34,20 @@ HEADER = ["network", "training", "final loss", "steps", "of these Gauss-Newton",
 
 def adam_within_the_limit(net: mn.nets.Network, X: Tensor) -> Fit:
     """Adam to 1e-12, or as far as it comes in `LIMIT` seconds."""
-    pace = mn.train(net.spec.build(seed=0), X, tol=1e-30, max_steps=PACE)
-    return mn.train(net, X, tol=1e-12, max_steps=round(LIMIT * pace.steps / pace.seconds))
+    pace = fitting.train(net.spec.build(seed=0), X, tol=1e-30, max_steps=PACE)
+    return fitting.train(net, X, tol=1e-12, max_steps=round(LIMIT * pace.steps / pace.seconds))
 
 
 def adam_to(tol: float) -> Callable[[mn.nets.Network, Tensor], Fit]:
-    return lambda net, X: mn.train(net, X, tol=tol)
+    return lambda net, X: fitting.train(net, X, tol=tol)
 
 
 def gauss_newton(net: mn.nets.Network, X: Tensor) -> Fit:
-    return mn.train(net, X, optimizer="gauss_newton", tol=1e-12, max_steps=300)
+    return fitting.train(net, X, optimizer="gauss_newton", tol=1e-12, max_steps=300)
 
 
 def polished(net: mn.nets.Network, X: Tensor) -> Fit:
-    return mn.train(net, X, polish=True)
+    return fitting.train(net, X, finish="gauss_newton")
 
 
 def row(

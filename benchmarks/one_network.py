@@ -5,6 +5,7 @@ python benchmarks/one_network.py [pairs]
 
 import sys
 
+import fitting
 from replicas import LR, TOL, plain_training
 from timing import HEADER, PAIRS, Comparison, compare, table
 
@@ -17,7 +18,7 @@ def comparisons(pairs: int) -> list[Comparison]:
     return [
         compare(
             "one network, width 256, depth 8, to 1e-8",
-            lambda: mn.train(spec.build(seed=0), X, tol=TOL, lr=LR, schedule="constant"),
+            lambda: fitting.train(spec.build(seed=0), X, tol=TOL, lr=LR, schedule="constant"),
             lambda: plain_training(spec.build(seed=0).body, X),
             pairs=pairs,
             reach=1.5,

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import fitting
 import torch
 from timing import table
 from torch import Tensor, nn
@@ -79,7 +80,7 @@ class Case:
         """The loss asked for, the loss reached and the network, one loss after another."""
         net = self.spec.build(seed=seed)
         for loss, settings in zip(LOSSES, self.settings, strict=True):
-            fit = mn.train(net, X, tol=loss, **settings)
+            fit = fitting.train(net, X, tol=loss, **settings)
             yield loss, fit.loss, copy.deepcopy(net).eval()
 
 

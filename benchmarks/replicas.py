@@ -8,6 +8,7 @@ begin with. The rival looks at its loss in every step, as its loop must to know 
 
 import sys
 
+import fitting
 import torch
 from timing import HEADER, PAIRS, Comparison, compare, table
 from torch import Tensor, nn
@@ -40,7 +41,9 @@ def question(width: int, depth: int, reach: float, trained: int, pairs: int) -> 
     steps: dict[str, float] = {}
 
     def ours() -> None:
-        replicas = mn.train_replicas(spec, X, seeds=REPLICAS, tol=TOL, lr=LR, schedule="constant")
+        replicas = fitting.train_replicas(
+            spec, X, seeds=REPLICAS, tol=TOL, lr=LR, schedule="constant"
+        )
         assert bool(replicas.converged.all())
         steps["ours"] = float(replicas.steps[:trained].double().mean())
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from itertools import pairwise
 
+import fitting
 import torch
 from timing import PAIRS, seconds, spread, table
 
@@ -54,7 +55,7 @@ def rows(pairs: int) -> list[list[str]]:
         alone = products_alone(replicas, width, depth, EXAMPLES)
 
         def train(steps: int, spec: mn.nets.Spec = spec, replicas: int = replicas) -> None:
-            mn.train_replicas(spec, X, seeds=replicas, tol=1e-30, max_steps=steps)
+            fitting.train_replicas(spec, X, seeds=replicas, tol=1e-30, max_steps=steps)
 
         def all_products(alone: Callable[[], None] = alone) -> None:
             for _ in range(STEPS):

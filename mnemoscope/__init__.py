@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from mnemoscope.results import Screen as Screen
     from mnemoscope.training import Fit as Fit
     from mnemoscope.training import Replicas as Replicas
+    from mnemoscope.training import TrainingOptions as TrainingOptions
     from mnemoscope.training import replica_spectral_radius as replica_spectral_radius
     from mnemoscope.training import train as train
     from mnemoscope.training import train_replicas as train_replicas
@@ -108,7 +109,9 @@ _HOMES = {
     "maps": ("BlackBox", "SelfMap", "Wrapped", "load_map"),
     "report": ("write_report",),
     "results": ("Audit", "Screen"),
-    "training": ("Fit", "Replicas", "replica_spectral_radius", "train", "train_replicas"),
+    "training": (
+        "Fit", "Replicas", "TrainingOptions", "replica_spectral_radius", "train", "train_replicas",
+    ),
 }  # fmt: skip
 
 _PACKAGES = (

@@ -32,7 +32,7 @@ from mnemoscope.measure.replicas import stored_by_replica
 from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
-from mnemoscope.training import train, train_replicas
+from mnemoscope.training import TrainingOptions, train, train_replicas
 
 BATCHES = 4
 """Mini-batches of an epoch; full batches store far less of many pictures."""
@@ -80,9 +80,12 @@ def _networks(
 ) -> list[dict[str, object]]:
     """A row for each seed."""
     replicas = train_replicas(
-        spec, X, seeds=seeds, batch_size=max(1, len(X) // BATCHES), max_steps=MOST_STEPS,
+        spec,
+        X,
+        TrainingOptions(batch_size=max(1, len(X) // BATCHES), max_steps=MOST_STEPS),
+        seeds=seeds,
         device=device,
-    )  # fmt: skip
+    )
     kept = stored_by_replica(replicas, X).sum(1).tolist()
     found = []
     for r, (net, seed, fit) in enumerate(zip(replicas, seeds, replicas.fits, strict=True)):
@@ -118,9 +121,16 @@ def headline(
     for lr, updates in stages:
         try:
             fit = train(
-                net, X, lr=lr, schedule="cosine", max_steps=updates, seed=seed,
-                batch_size=min(HEADLINE_BATCH, len(X)),
-            )  # fmt: skip
+                net,
+                X,
+                TrainingOptions(
+                    lr=lr,
+                    schedule="cosine",
+                    max_steps=updates,
+                    seed=seed,
+                    batch_size=min(HEADLINE_BATCH, len(X)),
+                ),
+            )
         except DivergenceError as error:
             stopped = f", stopped: {error}"
             break

@@ -28,7 +28,7 @@ from mnemoscope.maps import SelfMap
 from mnemoscope.nets import Convolutional
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
-from mnemoscope.training import train_replicas
+from mnemoscope.training import TrainingOptions, train_replicas
 
 SAME_PICTURE = 0.1
 """An output within this RMS distance of a training image is that image, to the eye."""
@@ -90,7 +90,11 @@ def _networks(
         activation="leaky_relu",
     )  # fmt: skip
     replicas = train_replicas(
-        spec, X, seeds=seeds, tol=INTERPOLATED, lr=RATE, max_steps=MOST_STEPS, device=device
+        spec,
+        X,
+        TrainingOptions(tol=INTERPOLATED, lr=RATE, max_steps=MOST_STEPS),
+        seeds=seeds,
+        device=device,
     )
     found = []
     for r, seed in enumerate(seeds):

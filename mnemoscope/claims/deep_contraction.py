@@ -31,7 +31,7 @@ from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.nets.activations import ACTIVATIONS
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
-from mnemoscope.training import replica_spectral_radius, train_replicas
+from mnemoscope.training import TrainingOptions, replica_spectral_radius, train_replicas
 
 CERTAIN = 0.02
 """What may be missing where theory leaves only the residual and what lies beyond the linear."""
@@ -114,10 +114,14 @@ def _networks(
 ) -> list[dict[str, object]]:
     """A row for each seed: contraction at the examples, storage, ends of orbits from elsewhere."""
     replicas = train_replicas(
-        spec, X, seeds=seeds, lr=LR_OF_ONE_LAYER if spec.depth == 1 else LR,
-        
-        batch_size=batch_size, max_steps=most, device=device,
-    )  # fmt: skip
+        spec,
+        X,
+        TrainingOptions(
+            lr=LR_OF_ONE_LAYER if spec.depth == 1 else LR, batch_size=batch_size, max_steps=most
+        ),
+        seeds=seeds,
+        device=device,
+    )
     radius = replica_spectral_radius(replicas, X).cpu()
     kept = stored_by_replica(replicas, X)
     found, followed = [], 0

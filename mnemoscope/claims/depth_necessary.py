@@ -30,7 +30,7 @@ from mnemoscope.nets import Convolutional
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import minimum_memorizing_depth, receptive_field_mask
-from mnemoscope.training import train_replicas
+from mnemoscope.training import TrainingOptions, train_replicas
 
 ROUNDING = 1e-12
 """How far sums of up to 20,000 squares in float64, and their roots, may be off, relative."""
@@ -87,9 +87,12 @@ def _trained(
 ) -> list[dict[str, object]]:
     """A row for each seed: the operator's zeros, and its distance to the projection."""
     replicas = train_replicas(
-        spec, X, seeds=seeds, lr=RATES[spec.channels], max_steps=MOST_STEPS, polish=True,
+        spec,
+        X,
+        TrainingOptions(lr=RATES[spec.channels], max_steps=MOST_STEPS, finish="gauss_newton"),
+        seeds=seeds,
         device=device,
-    )  # fmt: skip
+    )
     size, kernel_size = spec.shape[-1], spec.kernel_size
     mask = receptive_field_mask(size, spec.depth, kernel_size)
     found = []

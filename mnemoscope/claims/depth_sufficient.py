@@ -33,7 +33,7 @@ from mnemoscope.nets import Convolutional
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import heuristic_memorizing_depth
-from mnemoscope.training import train_replicas
+from mnemoscope.training import TrainingOptions, train_replicas
 
 COLLAPSED = 0.05
 """The operator has collapsed where the median of the next eigenvalue's modulus is below it."""
@@ -115,9 +115,16 @@ def _trained(
         init=law_of_weights(law, size),
     )  # fmt: skip
     replicas = train_replicas(
-        spec, X, seeds=seeds, lr=min(RATE, MOVE / depth),
-        max_steps=scale.choose(1_000, 800, 5_000), polish=True, device=scale.device,
-    )  # fmt: skip
+        spec,
+        X,
+        TrainingOptions(
+            lr=min(RATE, MOVE / depth),
+            max_steps=scale.choose(1_000, 800, 5_000),
+            finish="gauss_newton",
+        ),
+        seeds=seeds,
+        device=scale.device,
+    )
     found = []
     for r, seed in enumerate(seeds):
         spectrum = moduli(operator(replicas[r], spec.shape))

@@ -32,7 +32,7 @@ from mnemoscope.dynamics.outcomes import count_outcomes
 from mnemoscope.nets import Convolutional
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
-from mnemoscope.training import Fit, train_replicas
+from mnemoscope.training import Fit, TrainingOptions, train_replicas
 
 LINEAR_LOSS = 1e-12
 """The loss that counts as interpolation of linear networks: a residual of 1e-6 (RMS), so that
@@ -126,9 +126,14 @@ def _linear(
     X = load_data("digits", n=n)
     spec = _spec(depth, downsample, "identity")
     replicas = train_replicas(
-        spec, X, seeds=seeds, tol=LINEAR_LOSS, lr=RATE, max_steps=most_steps, polish=True,
-        dtype=torch.float64, device=device,
-    )  # fmt: skip
+        spec,
+        X,
+        TrainingOptions(
+            tol=LINEAR_LOSS, lr=RATE, max_steps=most_steps, finish="gauss_newton", dtype="float64"
+        ),
+        seeds=seeds,
+        device=device,
+    )
     found = []
     for seed, net, fit in zip(seeds, replicas, replicas.fits, strict=True):
         A = operator(net, spec.shape)
@@ -161,7 +166,11 @@ def _nonlinear(
     X = load_data("digits", n=n).to(device)
     spec = _spec(depth, downsample, "leaky_relu")
     replicas = train_replicas(
-        spec, X, seeds=seeds, tol=NONLINEAR_LOSS, lr=RATE, max_steps=most_steps, device=device
+        spec,
+        X,
+        TrainingOptions(tol=NONLINEAR_LOSS, lr=RATE, max_steps=most_steps),
+        seeds=seeds,
+        device=device,
     )
     found = []
     for seed, net, fit in zip(seeds, replicas, replicas.fits, strict=True):

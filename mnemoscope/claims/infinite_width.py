@@ -37,7 +37,7 @@ from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import NTK
-from mnemoscope.training import train_replicas
+from mnemoscope.training import TrainingOptions, train_replicas
 
 CASES = (
     ("erf", True, (1.0, 2.0)),
@@ -143,10 +143,20 @@ def _trained(
     states = X.to(device, torch.float32)
     begun = torch.stack([SelfMap(net)(states) for net in first])
     fits = train_replicas(
-        spec, states.expand(len(seeds), *states.shape), seeds=seeds, targets=states + begun,
-        tol=CONVERGED * float(X.square().mean()), optimizer="gradient_descent", momentum=0,
-        lr=X.numel() / (2 * largest), schedule="constant", max_steps=MOST_STEPS, device=device,
-    )  # fmt: skip
+        spec,
+        states.expand(len(seeds), *states.shape),
+        TrainingOptions(
+            tol=CONVERGED * float(X.square().mean()),
+            optimizer="gradient_descent",
+            momentum=0,
+            lr=X.numel() / (2 * largest),
+            schedule="constant",
+            max_steps=MOST_STEPS,
+        ),
+        seeds=seeds,
+        targets=states + begun,
+        device=device,
+    )
     decided = (limit - 1).abs() > MARGIN
     rows = []
     for r, (seed, start, net) in enumerate(zip(seeds, first, fits, strict=True)):

@@ -25,7 +25,7 @@ from mnemoscope.measure.replicas import stored_by_replica
 from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import COLOURS, theme
-from mnemoscope.training import train_replicas
+from mnemoscope.training import TrainingOptions, train_replicas
 
 BATCHES = 4
 """Mini-batches of an epoch. Full batches store far fewer examples of many; that is another claim's
@@ -69,9 +69,12 @@ def _networks(
 ) -> list[dict[str, object]]:
     """A row for each seed and distribution: where its starts ended."""
     replicas = train_replicas(
-        spec, X, seeds=seeds, batch_size=max(1, len(X) // BATCHES), max_steps=MOST_STEPS,
+        spec,
+        X,
+        TrainingOptions(batch_size=max(1, len(X) // BATCHES), max_steps=MOST_STEPS),
+        seeds=seeds,
         device=device,
-    )  # fmt: skip
+    )
     X = X.to(device)
     kept = stored_by_replica(replicas, X).sum(1)
     found = []

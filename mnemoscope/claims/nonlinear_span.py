@@ -40,7 +40,7 @@ from mnemoscope.nets.activations import activation_function
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import inverse_activation, nonlinear_solution, span_projection
-from mnemoscope.training import train_replicas
+from mnemoscope.training import TrainingOptions, train_replicas
 
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "leaky_relu": 1.0, "softplus": 1.0, "elu": 1.0}
 """The activations, and the largest slope of each."""
@@ -128,10 +128,21 @@ def _trained(
         next(spec.build(seed=seed, dtype=torch.float64).parameters()).detach() for seed in seeds
     ]
     fits = train_replicas(
-        spec, X, seeds=seeds, tol=CONVERGED, optimizer="gradient_descent", momentum=0,
-        lr=rows.numel() / (2 * steepest**2), schedule="constant", max_steps=MOST_STEPS,
-        polish=polish, dtype=torch.float64, device=device,
-    )  # fmt: skip
+        spec,
+        X,
+        TrainingOptions(
+            tol=CONVERGED,
+            optimizer="gradient_descent",
+            momentum=0,
+            lr=rows.numel() / (2 * steepest**2),
+            schedule="constant",
+            max_steps=MOST_STEPS,
+            finish="gauss_newton" if polish else "none",
+            dtype="float64",
+        ),
+        seeds=seeds,
+        device=device,
+    )
     fresh = next(
         Starts("uniform", FRESH, Range.of(X), seed=seeds[0]).blocks(
             spec.shape, dtype=torch.float64, device=torch.device("cpu")

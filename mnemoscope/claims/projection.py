@@ -14,7 +14,7 @@ from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import gradient_path, span_projection
-from mnemoscope.training import Replicas, train_replicas
+from mnemoscope.training import Replicas, TrainingOptions, train_replicas
 
 LIMIT_TOLERANCE = 1e-6
 PATH_TOLERANCE = 1e-9
@@ -80,9 +80,20 @@ def _trained(
 
     def weights(max_steps: int) -> "Replicas":
         return train_replicas(
-            spec, X, seeds=seeds, tol=CONVERGED, optimizer="gradient_descent", momentum=0, lr=lr,
-            schedule="constant", max_steps=max_steps, dtype=torch.float64, device=device,
-        )  # fmt: skip
+            spec,
+            X,
+            TrainingOptions(
+                tol=CONVERGED,
+                optimizer="gradient_descent",
+                momentum=0,
+                lr=lr,
+                schedule="constant",
+                max_steps=max_steps,
+                dtype="float64",
+            ),
+            seeds=seeds,
+            device=device,
+        )
 
     final = weights(MOST_STEPS)
     last = int(final.steps.max())

@@ -31,7 +31,8 @@ from mnemoscope.measure.replicas import stored_by_replica
 from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
-from mnemoscope.training import replica_spectral_radius, train_replicas
+from mnemoscope.training import TrainingOptions, replica_spectral_radius, train_replicas
+from mnemoscope.training.options import Schedule
 
 INTERPOLATED = 1e-8
 """The loss that counts as interpolation, also of those that train beyond it."""
@@ -107,18 +108,26 @@ def _networks(
     device: str,
     *,
     tol: float = INTERPOLATED,
-    schedule: str = "plateau",
+    schedule: Schedule = "plateau",
 ) -> list[dict[str, object]]:
     """A row for each rate and seed of one setting."""
     settings = list(product(rates, seeds))
     with warnings.catch_warnings():
         # Those that diverge are told in the table.
         warnings.simplefilter("ignore", DivergenceWarning)
-        replicas = train_replicas(
-            spec, X, seeds=[seed for _, seed in settings], lr=[lr for lr, _ in settings],
-            tol=tol, batch_size=batch_size, max_steps=max_steps, schedule=schedule, device=device,
-            **OPTIMIZERS[optimizer],
-        )  # fmt: skip
+        each = [
+            TrainingOptions(
+                lr=lr,
+                seed=seed,
+                tol=tol,
+                batch_size=batch_size,
+                max_steps=max_steps,
+                schedule=schedule,
+                **OPTIMIZERS[optimizer],
+            )
+            for lr, seed in settings
+        ]
+        replicas = train_replicas(spec, X, each, device=device)
     radius = replica_spectral_radius(replicas, X)
     kept = stored_by_replica(replicas, X)
     found = []

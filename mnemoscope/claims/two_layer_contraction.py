@@ -26,7 +26,7 @@ from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
 from mnemoscope.theory import two_layer_eigenvalue
-from mnemoscope.training import train
+from mnemoscope.training import TrainingOptions, train
 
 ACTIVATIONS = ("sigmoid", "tanh", "softplus", "silu", "gelu", "relu", "leaky_relu", "sin")
 
@@ -132,9 +132,17 @@ def _trained(
         inner.copy_(torch.outer(b0, x.flatten()))
         outer.copy_(torch.outer(x.flatten(), a0))
     fit = train(
-        net, x[None], tol=CONVERGED, optimizer="gradient_descent", momentum=0,
-        lr=step * x.numel() / 2, schedule="constant", max_steps=MOST_STEPS,
-    )  # fmt: skip
+        net,
+        x[None],
+        TrainingOptions(
+            tol=CONVERGED,
+            optimizer="gradient_descent",
+            momentum=0,
+            lr=step * x.numel() / 2,
+            schedule="constant",
+            max_steps=MOST_STEPS,
+        ),
+    )
     return {
         # It may be negative, and is the only one that is not zero.
         "measured": float(jacobian_eigenvalues(net, x[None], k=1).values[0, 0].real),

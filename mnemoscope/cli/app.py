@@ -11,6 +11,7 @@ from mnemoscope.cli.claims import claims
 from mnemoscope.cli.compare import compare
 from mnemoscope.cli.demo import demo
 from mnemoscope.cli.extract import extract
+from mnemoscope.cli.options import refuse_fractions
 from mnemoscope.cli.printing import printing
 from mnemoscope.cli.report import report
 from mnemoscope.cli.sweep import sweep
@@ -44,6 +45,7 @@ app = App(
     help_flags=["--help", "-h"],
     console=PipeConsole(),
     suppress_keyboard_interrupt=False,
+    config=refuse_fractions,
 )
 for command in COMMANDS:
     app.command(command)

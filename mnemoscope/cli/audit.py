@@ -237,7 +237,7 @@ def _check_belongs(network: "Network", run: RunFolder) -> None:
         or network.spec.model_dump(mode="json") != settings.get("spec")
         or record.source != settings.get("data")
         or any(
-            value is not None and getattr(record, name, None) != value
+            value is not None and record.options.get(name) != value
             for name, value in trained.items()
         )
     ):

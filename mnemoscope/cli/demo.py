@@ -1,6 +1,6 @@
 """`mnemoscope demo`: an autoencoder memorizes real pictures and gives them back."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -11,6 +11,7 @@ from mnemoscope.cli.printing import print_audit, print_json, print_lines
 from mnemoscope.cli.run_folder import claimed
 from mnemoscope.cli.threads import one_thread
 from mnemoscope.cli.training_folder import fit_in
+from mnemoscope.training import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,14 @@ class Recipe:
     Attributes:
         data: Arguments of `load_data`.
         spec: The network's spec, but for its shape.
-        training: Arguments of `train`, but for the seed.
+        training: How it is trained, all but the seed.
         starts: Starts of each distribution in the audit.
         trials: Corrupted copies of each example, for each corruption and strength.
     """
 
     data: dict[str, Any]
     spec: dict[str, Any]
-    training: dict[str, Any]
+    training: TrainingOptions
     starts: int
     trials: int
 
@@ -36,26 +37,14 @@ RECIPES = {
     "photos": Recipe(
         data={"source": "photos", "n": 24, "offset": 0, "size": 32, "gray": False},
         spec={"kind": "fully_connected", "width": 96, "depth": 8, "activation": "leaky_relu"},
-        training={
-            "tol": 1e-8,
-            "batch_size": 6,
-            "lr": 8e-4,
-            "schedule": "cosine",
-            "max_steps": 6000,
-        },
+        training=TrainingOptions(lr=8e-4, schedule="cosine", batch_size=6, max_steps=6000),
         starts=400,
         trials=10,
     ),
     "digits": Recipe(
         data={"source": "digits", "n": 20, "offset": 0, "size": None, "gray": False},
         spec={"kind": "fully_connected", "width": 256, "depth": 8, "activation": "leaky_relu"},
-        training={
-            "tol": 1e-8,
-            "batch_size": 5,
-            "lr": 1e-3,
-            "schedule": "cosine",
-            "max_steps": 5000,
-        },
+        training=TrainingOptions(lr=1e-3, schedule="cosine", batch_size=5, max_steps=5000),
         starts=400,
         trials=10,
     ),
@@ -85,12 +74,16 @@ def demo(
     recipe = RECIPES[data]
     X = load_data(**recipe.data)
     spec = spec_from_json({**recipe.spec, "shape": tuple(X.shape[1:])})
-    options = {**recipe.training, "seed": seed}
+    options = replace(recipe.training, seed=seed)
     with (
         one_thread(),
         claimed(
             out or ("runs/demo" if data == "photos" else f"runs/demo-{data}"),
-            {"data": recipe.data, "spec": spec.model_dump(mode="json"), "training": options},
+            {
+                "data": recipe.data,
+                "spec": spec.model_dump(mode="json"),
+                "training": asdict(options),
+            },
             force=force,
         ) as folder,
     ):

@@ -33,7 +33,7 @@ def import_libraries() -> None:
     try:
         import mnemoscope.measure
         import mnemoscope.nets
-        import mnemoscope.training  # noqa: F401
+        import mnemoscope.training.single  # noqa: F401
     finally:
         for number, before in replaced.items():
             signal.signal(number, before)

@@ -1,6 +1,6 @@
 """Options that several commands share, and what they mean."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -42,6 +42,17 @@ def _whole(tokens: Sequence[Any], most: int) -> int:
             given, expected=f"a whole number of at most {most:,}", todo="choose a smaller one"
         )
     return number
+
+
+def refuse_fractions(app: Any, commands: Any, arguments: Iterable[Any]) -> None:
+    """Refuses fractions where an option takes a whole number; cyclopts would round them.
+
+    Raises:
+        MnemoscopeError: a value is no whole number.
+    """
+    for argument in arguments:
+        if argument.hint in (int, int | None) and argument.tokens:
+            _whole(argument.tokens, LARGEST_SEED)
 
 
 def named(type_: Any, value: Any) -> None:

@@ -1,9 +1,9 @@
 """`mnemoscope train`: fit a network to interpolation and keep it."""
 
-import re
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.small_files import read_text
@@ -15,21 +15,25 @@ from mnemoscope.cli.options import (
     Gray,
     Json,
     Offset,
-    OptionalWhole,
     Out,
     Place,
-    Seed,
     Size,
-    Whole,
     check_device,
 )
 from mnemoscope.cli.printing import print_json, print_lines, told_duplicates
 from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, anchored, read
 from mnemoscope.cli.run_folder import claimed
 from mnemoscope.cli.training_folder import fit_in
+from mnemoscope.training import TrainingOptions
 
 if TYPE_CHECKING:
     from mnemoscope.nets import Spec
+
+NETWORK = Group("Network", sort_key=1)
+
+TRAINING = Group("Training", sort_key=2)
+
+NO_TRAINING_OPTIONS = TrainingOptions()
 
 KIND = "fully_connected"
 
@@ -37,10 +41,48 @@ PICTURES = ("convolutional", "unet")
 """Kinds of networks whose states have a channel axis."""
 
 
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The fields of a network's spec.
+
+    Attributes:
+        net: Kind of network; default: fully_connected.
+        width: Units of a hidden layer; default: 256.
+        depth: Weight layers; default: 8.
+        channels: Channels of a hidden layer; default: 16.
+        kernel_size: Side of the convolutions; default: 3.
+        downsample: Stride-2 convolutions; default: none.
+        levels: Levels of a U-Net; default: 2.
+        activation: Activation, such as sigmoid or sin; default: leaky_relu.
+        output_activation: Activation after the last layer; default: none, at depth 1 activation.
+        init: Initialization, such as ntk or scaled(0.1); default: that of PyTorch.
+        bias: Layers have biases; default: they have.
+    """
+
+    net: Literal["fully_connected", "convolutional", "unet"] | None = None
+    width: int | None = None
+    depth: int | None = None
+    channels: int | None = None
+    kernel_size: int | None = None
+    downsample: int | None = None
+    levels: int | None = None
+    activation: str | None = None
+    output_activation: str | None = None
+    init: str | None = None
+    bias: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What was typed."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+NO_NETWORK_OPTIONS = NetworkOptions()
+
+
 def train(
     data: Annotated[str, Parameter(help="Examples: digits, photos, a folder, a file, hf:NAME.")],
     *,
-    out: Annotated[Out, Parameter(help="Folder to write to; runs/train if left out.")] = None,
+    out: Annotated[Out, Parameter(help="Folder to write to; default: runs/train.")] = None,
     n: Count = None,
     offset: Offset = 0,
     size: Size = None,
@@ -48,64 +90,10 @@ def train(
     reading: DataOptions = NO_DATA_OPTIONS,
     spec: Annotated[
         Place,
-        Parameter(
-            help="A JSON file with the network's spec; made from the options below if left out."
-        ),
+        Parameter(help="JSON file with the network's spec; default: from the options below."),
     ] = None,
-    net: Annotated[
-        Literal["fully_connected", "convolutional", "unet"] | None,
-        Parameter(help="Kind of network; fully_connected if left out."),
-    ] = None,
-    width: Annotated[
-        OptionalWhole, Parameter(help="Units of a hidden layer; 256 if left out.")
-    ] = None,
-    depth: Annotated[OptionalWhole, Parameter(help="Weight layers; 8 if left out.")] = None,
-    channels: Annotated[
-        OptionalWhole, Parameter(help="Channels of a hidden layer; 16 if left out.")
-    ] = None,
-    kernel_size: Annotated[
-        OptionalWhole, Parameter(help="Side of the convolutions; 3 if left out.")
-    ] = None,
-    downsample: Annotated[
-        OptionalWhole, Parameter(help="Stride-2 convolutions; none if left out.")
-    ] = None,
-    levels: Annotated[OptionalWhole, Parameter(help="Levels of a U-Net; 2 if left out.")] = None,
-    activation: Annotated[
-        str | None, Parameter(help="Such as sigmoid, sin; leaky_relu if left out.")
-    ] = None,
-    output_activation: Annotated[
-        str | None, Parameter(help="After the last layer; none if left out (depth 1: activation).")
-    ] = None,
-    init: Annotated[
-        str | None, Parameter(help="Such as ntk, scaled(0.1); default, PyTorch's, if left out.")
-    ] = None,
-    bias: Annotated[
-        bool | None, Parameter(help="Whether layers have biases; they have if left out.")
-    ] = None,
-    tol: Annotated[float, Parameter(help="Loss that counts as interpolation.")] = 1e-8,
-    optimizer: Annotated[
-        Literal["adam", "gradient_descent", "rmsprop", "lbfgs", "gauss_newton"],
-        Parameter(help="Optimizer."),
-    ] = "adam",
-    polish: Annotated[
-        bool,
-        Parameter(negative=(), help="Let Gauss-Newton take over at a loss of 1e-4, down to 1e-14."),
-    ] = False,
-    lr: Annotated[
-        float | None,
-        Parameter(
-            help="Learning rate to begin with; if left out 1e-3 for adam, 0.1 for "
-            "gradient_descent, 3e-4 for rmsprop, 1 for lbfgs; gauss_newton has none."
-        ),
-    ] = None,
-    schedule: Annotated[
-        Literal["plateau", "cosine", "constant"], Parameter(help="How the rate changes.")
-    ] = "plateau",
-    batch_size: Annotated[
-        OptionalWhole, Parameter(help="Examples in each step; all of them if left out.")
-    ] = None,
-    max_steps: Annotated[Whole, Parameter(help="Steps after which to stop anyway.")] = 100_000,
-    seed: Seed = 0,
+    network: Annotated[NetworkOptions, Parameter(name="*", group=NETWORK)] = NO_NETWORK_OPTIONS,
+    training: Annotated[TrainingOptions, Parameter(name="*", group=TRAINING)] = NO_TRAINING_OPTIONS,
     device: Device = "cpu",
     force: Force = False,
     json: Json = False,
@@ -118,29 +106,19 @@ def train(
     from mnemoscope.data import duplicates
 
     check_device(device)
-    fields = {
-        "width": width, "depth": depth, "channels": channels, "kernel_size": kernel_size,
-        "downsample": downsample, "levels": levels, "activation": activation,
-        "output_activation": output_activation, "init": init, "bias": bias,
-    }  # fmt: skip
-    fields = {name: value for name, value in fields.items() if value is not None}
     given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
     source, examples = read({**given, **reading.given()})
     X = examples.X
-    if net in PICTURES and X.ndim == 3:
+    if network.net in PICTURES and X.ndim == 3:
         X = X[:, None]
-    chosen = _spec(spec, net, fields, tuple(X.shape[1:]))
-    options = {
-        "tol": tol, "optimizer": optimizer, "lr": lr, "schedule": schedule,
-        "batch_size": batch_size, "max_steps": max_steps, "seed": seed, "polish": polish,
-    }  # fmt: skip
+    chosen = _spec(spec, network.given(), tuple(X.shape[1:]))
     settings = {
         "data": anchored(source),
         "spec": chosen.model_dump(mode="json"),
-        "training": options,
+        "training": asdict(training),
     }
     with claimed(out or "runs/train", settings, force=force) as folder:
-        fit = fit_in(folder, chosen, X, options, device=device)
+        fit = fit_in(folder, chosen, X, training, device=device)
     if json:
         result = {
             "loss": fit.loss,
@@ -157,12 +135,12 @@ def train(
             }
         )
     else:
-        missed = f"does not interpolate (tol {tol:g}: {fit.reason})"
-        told = "interpolates" if fit.converged else missed
+        missed = f"does not interpolate (tol {training.tol:g}: {fit.reason})"
+        outcome = "interpolates" if fit.converged else missed
         print_lines(
             f"Data: {examples.description}.",
             *told_duplicates(X),
-            f"The network {told}: loss {fit.loss:.2e} after {fit.steps:,} steps, "
+            f"The network {outcome}: loss {fit.loss:.2e} after {fit.steps:,} steps, "
             f"{fit.seconds:.1f} s.",
             f"{folder.network}",
             f"What has it memorized?  {follow_up('audit', folder.path)}",
@@ -170,26 +148,31 @@ def train(
     return 0
 
 
-def _spec(
-    path: str | None, kind: str | None, fields: dict[str, Any], shape: tuple[int, ...]
-) -> "Spec":
+def _spec(path: str | None, given: dict[str, Any], shape: tuple[int, ...]) -> "Spec":
     from mnemoscope.nets import spec_from_json
 
     if path is None:
+        fields = {name: value for name, value in given.items() if name != "net"}
         try:
-            return spec_from_json({"kind": kind or KIND, "shape": shape, **fields})
+            return spec_from_json({"kind": given.get("net", KIND), "shape": shape, **fields})
         except MnemoscopeError as error:
+            field = (error.field or "").partition(".")[0]
+            if field not in fields:
+                raise
+            option = _option(field)
             raise MnemoscopeError(
-                _as_options(error.given, fields),
+                f"{option}={fields[field]}",
                 expected=error.expected,
-                todo=_as_options(error.todo, fields),
+                todo=error.todo.replace(f"`{field}`", option),
+                field=field,
+                choices=error.choices,
             ) from error
-    given = {**({} if kind is None else {"net": kind}), **fields}
     if given:
         raise MnemoscopeError(
             f"--spec {path} together with {_option(next(iter(given)))}",
             expected="either a spec or its fields",
             todo="write the fields into the file",
+            field="spec",
         )
     try:
         spec = spec_from_json(read_text(path))
@@ -210,13 +193,6 @@ def _spec(
             todo="change the spec's shape, or bring the pictures to its --size",
         )
     return spec
-
-
-def _as_options(text: str, fields: dict[str, Any]) -> str:
-    """A message about a spec's fields, with the options that they were given by."""
-    for name in fields:
-        text = re.sub(rf"`{name}`|\b{name}(?==)", _option(name), text)
-    return text
 
 
 def _option(name: str) -> str:

@@ -2,13 +2,14 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.publishing import check_targets, publishing
 from mnemoscope.cli.invocation import command
 from mnemoscope.cli.progress import training_progress
 from mnemoscope.cli.run_folder import INDEX, RunFolder, training_in
+from mnemoscope.training import TrainingOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,24 +22,27 @@ def fit_in(
     folder: RunFolder,
     spec: "Spec",
     X: "Tensor",
-    options: dict[str, Any],
+    options: TrainingOptions,
     *,
     device: str,
 ) -> "Fit":
-    """Trains in a run's folder: goes on from its checkpoint, leaves the network there.
+    """Trains in a run's folder: goes on from its checkpoint, and writes the network there.
 
     Raises:
         MnemoscopeError: Ctrl-C; the checkpoint is kept, and the message says how to go on.
     """
-    from mnemoscope.nets import save
-    from mnemoscope.training import train as train_
+    import torch
 
-    network = spec.build(seed=options["seed"], device=device)
+    from mnemoscope.nets import save
+    from mnemoscope.training import train
+
+    dtype = getattr(torch, options.dtype or "float32")
+    network = spec.build(seed=options.seed, dtype=dtype, device=device)
     check_targets(folder.path, [folder.network.name, INDEX])
     with training_in(folder) as checkpoint:
         try:
-            with training_progress(options["tol"]) as show:
-                fit = train_(network, X, checkpoint=checkpoint, on_progress=show, **options)
+            with training_progress(options.tol) as show:
+                fit = train(network, X, options, checkpoint=checkpoint, on_progress=show)
         except KeyboardInterrupt as error:
             if not checkpoint.exists():
                 raise
@@ -78,13 +82,16 @@ def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path
 
 
 def _is_of_another(audit: Path, record: "TrainingRecord") -> bool:
-    """Whether there is an audit, of a network with another training."""
+    """Decides whether there is an audit, of a network with another training."""
     from mnemoscope.results import Audit
 
     try:
         audited = Audit.load(audit).provenance["training"]
     except (MnemoscopeError, KeyError):
         return False
-    passing = {"history", "seconds", "versions"}
-    mine = record.model_dump(mode="json", exclude=passing)
-    return {name: value for name, value in (audited or {}).items() if name not in passing} != mine
+    passing = {"seconds", "versions"}
+    ours, theirs = (
+        {name: value for name, value in one.items() if name not in passing}
+        for one in (record.provenance(), audited or {})
+    )
+    return ours != theirs

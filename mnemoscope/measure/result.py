@@ -140,7 +140,7 @@ def _provenance(made: Circumstances) -> dict[str, Any]:
     return {
         "versions": versions(),
         "spec": None if network is None else network.spec.model_dump(mode="json"),
-        "training": None if record is None else record.model_dump(mode="json", exclude={"history"}),
+        "training": None if record is None else record.provenance(),
         "seed": given.seed,
         "data_checksum": checksum(given.original),
         "weights_checksum": weights_checksum(given.given.modules),

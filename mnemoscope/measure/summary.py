@@ -24,6 +24,7 @@ from mnemoscope.results.summary import (
     SpanDistance,
 )
 from mnemoscope.results.tables import NOISE
+from mnemoscope.training import TrainingOptions
 
 INTERPOLATION = 1e-8
 """The training loss that counts as interpolation where no training record tells another."""
@@ -80,7 +81,8 @@ def summarize(
     else:
         # A hundredth more than `tol`: the order of a sum depends on how a batch is cut.
         training_loss = loss
-        interpolated = loss <= 1.01 * (INTERPOLATION if record is None else record.tol)
+        tol = INTERPOLATION if record is None else TrainingOptions.of(record.options).tol
+        interpolated = loss <= 1.01 * tol
     return {
         "examples": len(X),
         "stored": Rate.of(radii.count(examined.stored), radii.total),

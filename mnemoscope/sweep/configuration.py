@@ -3,13 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import torch
 from jaxtyping import Float
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError, shortened
@@ -21,9 +20,7 @@ from mnemoscope.data.reading import OPTIONS, Reading
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.nets.spec import Count, Whole
 from mnemoscope.sweep.measure import Measure
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
-"""The dtypes that networks are trained in."""
+from mnemoscope.training import TrainingOptions
 
 
 class Data(StrictModel, frozen=True, extra="forbid"):
@@ -57,49 +54,16 @@ class Data(StrictModel, frozen=True, extra="forbid"):
         return {name: told[name] for name in told if name not in OPTIONS or told[name] is not None}
 
 
-def _rate(value: object) -> object:
-    """TOML has no word for nothing, which a list of rates may need."""
-    return None if value == "default" else value
-
-
-class Training(StrictModel, frozen=True, extra="forbid"):
-    """How a run is trained: the arguments of `mn.train_replicas`.
-
-    Raises:
-        MnemoscopeError: a field is misspelled, of the wrong type or out of range.
-    """
-
-    tol: float = Field(default=1e-8, strict=True, description="a loss above 0")
-    optimizer: str = Field(default="adam", strict=True, description="the name of an optimizer")
-    lr: Annotated[float | None, BeforeValidator(_rate)] = Field(
-        default=None,
-        strict=True,
-        description="a number above 0, or 'default' for the optimizer's own",
-    )
-    schedule: str = Field(default="plateau", strict=True, description="the name of a schedule")
-    batch_size: Count | None = Field(
-        default=None, description="a whole number, 1 or more, or nothing"
-    )
-    max_steps: Count = Field(default=100_000, description="a whole number, 1 or more")
-    momentum: float = Field(
-        default=0.9, strict=True, description="a number of at least 0 and below 1"
-    )
-    weight_decay: float = Field(default=0.0, strict=True, description="a number of at least 0")
-    init_scale: float = Field(default=1.0, strict=True, gt=0, description="a number above 0")
-    polish: bool = Field(default=False, strict=True, description="true or false")
-    dtype: str = Field(default="float32", strict=True, description="float32 or float64")
-
-
 FIELDS: dict[str, tuple[str, ...]] = {
     "spec": (
         "kind", "shape", "activation", "output_activation", "bias", "init", "width", "depth",
         "channels", "kernel_size", "downsample", "levels",
     ),
     "data": tuple(Data.model_fields),
-    "training": tuple(Training.model_fields),
+    "training": tuple(one.name for one in fields(TrainingOptions) if one.name != "seed"),
     "measure": tuple(Measure.model_fields),
 }  # fmt: skip
-"""Everything that a design can set or vary, by section."""
+"""Everything that a design can set or vary, by section; seeds are counted at its top."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +74,7 @@ class Configuration:
         spec: What the network is built from.
         data: Which examples it is trained on.
         data_checksum: Of these examples, so that another file under the same name is another run.
-        training: How it is trained; the learning rate is always told.
+        training: How it is trained, its seed left out; the learning rate is always explicit.
         measure: What is measured of it.
         seed: Of its weights and of the order of its examples.
     """
@@ -118,9 +82,14 @@ class Configuration:
     spec: Spec
     data: Data
     data_checksum: str
-    training: Training
+    training: TrainingOptions
     measure: Measure
     seed: int
+
+    @property
+    def options(self) -> TrainingOptions:
+        """How it is trained, with its seed."""
+        return replace(self.training, seed=self.seed)
 
     def told(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -153,7 +122,7 @@ class Configuration:
                 spec_from_json(dict(told["spec"])),
                 Data(**data),
                 found,
-                Training(**told["training"]),
+                TrainingOptions.of(told["training"]),
                 Measure(**told["measure"]),
                 seed,
             )
@@ -249,12 +218,12 @@ def held_out(data: Data, measure: Measure) -> Float[Tensor, "m *shape"] | None:
 
 
 @lru_cache(maxsize=65_536)
-def _text(part: StrictModel) -> str:
-    return json_text(part.model_dump(mode="json"))
+def _text(part: StrictModel | TrainingOptions) -> str:
+    return json_text(_dumped(part))
 
 
-def _dumped(part: StrictModel) -> dict[str, Any]:
-    return part.model_dump(mode="json")
+def _dumped(part: StrictModel | TrainingOptions) -> dict[str, Any]:
+    return asdict(part) if isinstance(part, TrainingOptions) else part.model_dump(mode="json")
 
 
 def json_text(value: Mapping[str, Any]) -> str:

@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from mnemoscope.base.check import seed as checked_seed
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.load import LARGEST
 from mnemoscope.data.sources import known_sources
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.sweep.configuration import (
-    DTYPES,
     Configuration,
     Data,
-    Training,
     examples,
     json_text,
     too_many_examples,
@@ -21,8 +20,7 @@ from mnemoscope.sweep.configuration import (
 from mnemoscope.sweep.measure import Measure
 from mnemoscope.sweep.measurements import check_measure
 from mnemoscope.sweep.needed_memory import check_memory, machine_memory
-from mnemoscope.training.checks import check_settings
-from mnemoscope.training.optimizers import optimizer_kind
+from mnemoscope.training import TrainingOptions
 
 
 def configuration(
@@ -40,7 +38,7 @@ def configuration(
     Args:
         spec: Fields of a spec, with its `kind` (`fully_connected` if left out).
         data: Fields of `Data`.
-        training: Fields of `Training`.
+        training: Fields of `TrainingOptions`, all but its seed.
         measure: Fields of `Measure`.
         seed: 0 or more.
 
@@ -56,11 +54,11 @@ def configuration(
             expected="the examples' shape",
             todo="leave `spec.shape` out",
         )
-    trained = _training(json_text(training), chosen.n, seed)
+    trained = _training(json_text(training), chosen.n)
     check_memory(built, trained, chosen.n)
     measured = _measure(json_text(measure))
     check_measure(measured, chosen)
-    return Configuration(built, chosen, found, trained, measured, seed)
+    return Configuration(built, chosen, found, trained, measured, checked_seed(seed))
 
 
 def forget_examples() -> None:
@@ -112,20 +110,10 @@ def _measure(text: str) -> Measure:
 
 
 @lru_cache(maxsize=65_536)
-def _training(text: str, n: int, seed: int) -> Training:
-    training = Training(**json.loads(text))
-    kind = optimizer_kind(training.optimizer)
-    size = n if training.batch_size is None else training.batch_size
-    if training.dtype not in DTYPES:
-        raise MnemoscopeError(
-            f"training.dtype={training.dtype!r}",
-            expected=f"one of {', '.join(DTYPES)}",
-            todo="change `training.dtype`",
-        )
-    check_settings(
-        tol=training.tol, optimizer=training.optimizer, lr=training.lr,
-        schedule=training.schedule, batch_size=size, max_steps=training.max_steps,
-        momentum=training.momentum, weight_decay=training.weight_decay, seed=seed, examples=n,
-    )  # fmt: skip
-    told = {"batch_size": size, "lr": kind.lr if training.lr is None else training.lr}
-    return training.model_copy(update=told)
+def _training(text: str, n: int) -> TrainingOptions:
+    values = json.loads(text)
+    if values.get("lr") == "default":
+        # TOML has no null, which a list of rates may need.
+        del values["lr"]
+    training = TrainingOptions.of(values)
+    return training.resolved(n, dtype=training.dtype or "float32")

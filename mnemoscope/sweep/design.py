@@ -80,7 +80,7 @@ class Design(StrictModel, frozen=True, extra="forbid"):
         device: Where the groups compute, `cpu` or `cuda`.
         data: Fixed fields of `mnemoscope.sweep.configuration.Data`.
         spec: Fixed fields of a spec; its shape is that of the examples.
-        training: Fixed fields of `mnemoscope.sweep.configuration.Training`.
+        training: Fixed fields of `mnemoscope.training.TrainingOptions`.
         measure: Fields of `mnemoscope.sweep.measure.Measure`.
         grid: Lists of values by field.
         zip: Tables of equally long lists by field.

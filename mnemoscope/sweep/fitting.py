@@ -12,11 +12,11 @@ from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceError, DivergenceWarning, MnemoscopeError
 from mnemoscope.nets import Network
-from mnemoscope.sweep.configuration import DTYPES, Configuration, examples, held_out
+from mnemoscope.sweep.configuration import Configuration, examples, held_out
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.measurements.measurement import Trained
 from mnemoscope.training import Fit, Replicas, train, train_replicas
-from mnemoscope.training.descent import FIRST_ORDER
+from mnemoscope.training.options import FIRST_ORDER
 
 Say = Callable[[str], object]
 
@@ -161,7 +161,6 @@ def _examples(runs: Sequence[Configuration]) -> Tensor:
 
 
 def _together(runs: Sequence[Configuration], X: Tensor, device: str, say: Say) -> _Trained:
-    shared = runs[0].training
     told = [time.perf_counter()]
 
     def progress(now: Any) -> None:
@@ -175,24 +174,8 @@ def _together(runs: Sequence[Configuration], X: Tensor, device: str, say: Say) -
     with warnings.catch_warnings():
         # A run that diverges is told in its row.
         warnings.simplefilter("ignore", DivergenceWarning)
-        replicas = train_replicas(
-            runs[0].spec,
-            X,
-            seeds=[run.seed for run in runs],
-            tol=shared.tol,
-            optimizer=shared.optimizer,
-            lr=[run.training.lr or 0.0 for run in runs],
-            schedule=shared.schedule,
-            batch_size=shared.batch_size,
-            max_steps=shared.max_steps,
-            momentum=shared.momentum,
-            weight_decay=[run.training.weight_decay for run in runs],
-            init_scale=[run.training.init_scale for run in runs],
-            polish=shared.polish,
-            dtype=DTYPES[shared.dtype],
-            device=device,
-            on_progress=progress,
-        )
+        options = [run.options for run in runs]
+        replicas = train_replicas(runs[0].spec, X, options, device=device, on_progress=progress)
     outcomes = [
         _Outcome(one.loss, one.steps, one.converged and not lost, lost)
         for one, lost in zip(replicas.fits, replicas.diverged.tolist(), strict=True)
@@ -206,27 +189,11 @@ def _one_by_one(runs: Sequence[Configuration], X: Tensor, device: str, say: Say)
     fits: list[Fit] = []
     networks = []
     for row, run in enumerate(runs):
-        how = run.training
-        dtype = DTYPES[how.dtype]
+        dtype = getattr(torch, run.training.dtype or "float32")
         network = run.spec.build(seed=run.seed, dtype=dtype, device=device)
-        if how.init_scale != 1:
-            with torch.no_grad():
-                for parameter in network.parameters():
-                    parameter.mul_(how.init_scale)
         try:
             found = train(
-                network,
-                (X[row] if own else X).to(device=device, dtype=dtype),
-                tol=how.tol,
-                optimizer=how.optimizer,
-                lr=how.lr,
-                schedule=how.schedule,
-                batch_size=how.batch_size,
-                max_steps=how.max_steps,
-                momentum=how.momentum,
-                weight_decay=how.weight_decay,
-                polish=how.polish,
-                seed=run.seed,
+                network, (X[row] if own else X).to(device=device, dtype=dtype), run.options
             )
         except DivergenceError as error:
             say(f"seed {run.seed}: {error}")

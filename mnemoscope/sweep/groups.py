@@ -3,14 +3,15 @@
 import hashlib
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from mnemoscope.sweep.needed_memory import memory_of_group, weights_count
 from mnemoscope.sweep.runs import Run
 from mnemoscope.training.group import WORKING_SET
+from mnemoscope.training.options import PER_REPLICA, TrainingOptions
 
-OWN = ("lr", "weight_decay", "init_scale")
-"""What replicas of one group may each have for themselves, besides their seeds and examples."""
+SHARED = [one.name for one in fields(TrainingOptions) if one.name not in PER_REPLICA]
+"""Training options that are the same for all runs of a group."""
 
 FEWEST, MOST = 8, 512
 """A group has at least so many runs if there are and `ROOM` holds them; and at most so many, since
@@ -82,5 +83,5 @@ def _size(run: Run) -> int:
 
 def _architecture(run: Run) -> object:
     known = run.configuration
-    training = known.training.model_dump(exclude=set(OWN))
-    return known.spec, known.data.n, tuple(training.items()), known.measure
+    shared = tuple(getattr(known.training, name) for name in SHARED)
+    return known.spec, known.data.n, shared, known.measure

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import FullyConnected, Spec
 from mnemoscope.nets.layers import MOST_WEIGHTS
-from mnemoscope.sweep.configuration import DTYPES, Configuration, Training
+from mnemoscope.sweep.configuration import Configuration
+from mnemoscope.training import TrainingOptions
 from mnemoscope.training.group import FEWEST, WORKING_SET
 
 MOST_MEMORY = 2**46
@@ -29,7 +30,7 @@ _STATE = {"adam": 2, "gradient_descent": 1, "rmsprop": 1}
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
-def check_memory(spec: Spec, training: Training, examples: int) -> None:
+def check_memory(spec: Spec, training: TrainingOptions, examples: int) -> None:
     """Refuses a network that no machine can train, even alone.
 
     Args:
@@ -127,13 +128,13 @@ def _outputs(spec: Spec) -> int:
     return found
 
 
-def _copies(training: Training) -> int:
+def _copies(training: TrainingOptions) -> int:
     """Numbers for each weight: itself, its gradient, the optimizer's."""
     return 2 + _STATE.get(training.optimizer, 0)
 
 
-def _itemsize(training: Training) -> int:
-    return DTYPES[training.dtype].itemsize
+def _itemsize(training: TrainingOptions) -> int:
+    return getattr(torch, training.dtype or "float32").itemsize
 
 
 def _entries(spec: Spec) -> int:

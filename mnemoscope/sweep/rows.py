@@ -1,6 +1,7 @@
 """The rows of a group: what is known of each run, as a table."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
@@ -21,7 +22,8 @@ SETTINGS: dict[str, Any] = {
     "alpha": pl.Utf8,
     "optimizer": pl.Utf8, "lr": pl.Float64, "schedule": pl.Utf8, "batch_size": pl.Int64,
     "tol": pl.Float64, "max_steps": pl.Int64, "momentum": pl.Float64, "weight_decay": pl.Float64,
-    "init_scale": pl.Float64, "polish": pl.Boolean, "dtype": pl.Utf8, "seed": pl.Int64,
+    "init_scale": pl.Float64, "unit": pl.Float64, "dtype": pl.Utf8, "finish": pl.Utf8,
+    "stop": pl.Utf8, "seed": pl.Int64,
 }  # fmt: skip
 """The configuration, a column for each field but the `key` of the data, which names the run."""
 
@@ -82,8 +84,7 @@ def _settings(run: Configuration) -> dict[str, Any]:
     told = {
         **run.spec.model_dump(),
         **run.data.model_dump(),
-        **run.training.model_dump(),
-        "seed": run.seed,
+        **asdict(run.options),
     }
     told["shape"] = "×".join(map(str, run.spec.shape))
     if isinstance(width := told.get("width"), list | tuple):

@@ -1,12 +1,28 @@
-"""Fitting networks to interpolation."""
+"""Fitting networks to interpolation.
 
-from mnemoscope.training.fit import Fit, Progress
-from mnemoscope.training.optimizers import OPTIMIZERS
-from mnemoscope.training.replica_spectra import replica_spectral_radius
-from mnemoscope.training.replicas import ReplicaProgress, Replicas
-from mnemoscope.training.schedules import SCHEDULES
-from mnemoscope.training.train import train
-from mnemoscope.training.train_replicas import train_replicas
+Names are imported when they are first used: the command line needs the options without PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mnemoscope.training.options import OPTIMIZERS, SCHEDULES, TrainingOptions
+
+if TYPE_CHECKING:
+    from mnemoscope.training.ensemble import train_replicas
+    from mnemoscope.training.fit import Fit, Progress, ReplicaProgress
+    from mnemoscope.training.replicas import Replicas, replica_spectral_radius
+    from mnemoscope.training.single import train
+
+_HOME = {
+    "Fit": "fit",
+    "Progress": "fit",
+    "ReplicaProgress": "fit",
+    "Replicas": "replicas",
+    "replica_spectral_radius": "replicas",
+    "train": "single",
+    "train_replicas": "ensemble",
+}
 
 __all__ = [
     "OPTIMIZERS",
@@ -15,7 +31,14 @@ __all__ = [
     "Progress",
     "ReplicaProgress",
     "Replicas",
+    "TrainingOptions",
     "replica_spectral_radius",
     "train",
     "train_replicas",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,4 +1,4 @@
-"""The chance in a network's layers (dropout), drawn from the training's seed."""
+"""The random draws of a network's layers (dropout), from the training's seed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import torch
 
 @contextmanager
 def seeded(seed: int, turn: int, device: torch.device) -> Iterator[None]:
-    """Inside, layers draw from the seed and the turn alone; outside, nothing has been drawn.
+    """Makes layers draw from the seed and the turn alone, and restores the generators afterwards.
 
-    Layers draw from PyTorch's global generators, which are put back as they were. So a training
-    that is resumed at a turn draws the same numbers.
+    Layers draw from PyTorch's global generators. A training that is resumed at a turn draws the
+    same numbers.
     """
     number = (seed * 2654435761 + turn) % 2**63
     on_gpu = device.type == "cuda"
@@ -24,10 +24,9 @@ def seeded(seed: int, turn: int, device: torch.device) -> Iterator[None]:
 
 
 def rewinder(device: torch.device) -> Callable[[], None]:
-    """Returns a function that puts PyTorch's generators back to where they are now.
+    """Returns a function that restores the present state of PyTorch's generators.
 
-    Between two calls of it layers such as dropout draw the same numbers, so that the losses can be
-    compared.
+    Between two calls of it layers draw the same numbers, so that losses can be compared.
     """
     on_gpu = device.type == "cuda"
     here = torch.default_generator.get_state()

@@ -18,17 +18,11 @@ from mnemoscope.base.files import replacing
 from mnemoscope.base.small_files import check_regular, parse_json
 
 FORMAT = "mnemoscope-checkpoint/4"
-"""What the checkpoint of a training says of itself."""
+"""The format that the checkpoint of a training declares."""
 
 
 def write_checkpoint(path: str | Path, state: dict[str, Any], form: str = FORMAT) -> None:
-    """Writes a nest of dicts, lists, numbers, text and tensors; the old file stays until then.
-
-    Args:
-        path: The file.
-        state: What it is to hold.
-        form: What the file says of itself.
-    """
+    """Writes a nest of dicts, lists, numbers, text and tensors; until then the old file stays."""
     tensors: dict[str, Tensor] = {}
     tree = _without_tensors(state, tensors, {})
     with replacing(path) as temporary:
@@ -38,12 +32,7 @@ def write_checkpoint(path: str | Path, state: dict[str, Any], form: str = FORMAT
 def read_checkpoint(
     path: str | Path, form: str = FORMAT, writer: str = "a training"
 ) -> dict[str, Any]:
-    """Reads what `write_checkpoint` wrote.
-
-    Args:
-        path: The file.
-        form: What the file must say of itself.
-        writer: What writes such files, for the message.
+    """Reads what `write_checkpoint` wrote in this form; `writer` names its author in messages.
 
     Raises:
         MnemoscopeError: the file is no checkpoint, or cut off.

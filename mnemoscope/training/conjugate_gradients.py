@@ -12,13 +12,7 @@ Product = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """What conjugate gradients came to.
-
-    Attributes:
-        x: `(p,)`, the solution.
-        rest: `(n,)`, what it leaves: `b - J x`.
-        converged: Whether the gradient is as small as was asked for.
-    """
+    """A solution `x`, its residual `b - J x`, and whether the gradient reached the tolerance."""
 
     x: Float[Tensor, " p"]
     rest: Float[Tensor, " n"]
@@ -34,7 +28,7 @@ def damped_least_squares(
     tol: float,
     max_products: int,
 ) -> LeastSquares:
-    """The `x` that makes `||J x - b||^2 + damping ||x||^2` small.
+    """Finds the `x` that makes `||J x - b||^2 + damping ||x||^2` small.
 
     In exact arithmetic it ends at `x = J^T (J J^T + damping I)^-1 b` after as many steps as
     `J J^T` has distinct eigenvalues. These are conjugate gradients on the normal equations
@@ -42,15 +36,15 @@ def damped_least_squares(
     with damping: Paige and Saunders 1982). The sum falls with every step, so one that was stopped
     early is a descent still, which those on `(J J^T + damping I) v = b` do not promise.
 
-    Held besides `x`: two vectors of `p` and two of `n` entries.
+    Memory besides `x`: two vectors of `p` and two of `n` entries.
 
     Args:
         push: `v (p) -> J v (n)`.
         pull: `u (n) -> J^T u (p)`.
-        b: `(n,)`, what `J x` is to be.
+        b: `(n,)`, the right-hand side.
         damping: At least 0.
-        tol: Stops when the gradient of the sum is at most so many times what it was at `x = 0`.
-        max_products: Stops after so many steps, a product of each kind in each.
+        tol: Stops when the gradient of the sum is at most this share of what it was at `x = 0`.
+        max_products: Maximum number of steps, each with a product of each kind.
     """
     rest = b.clone()
     gradient = pull(rest)

@@ -1,13 +1,26 @@
-"""What a training gives back, and what it tells on the way."""
+"""The result of a training, its progress and its history."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from html import escape
+from typing import Any, Generic, TypeVar
+
+import polars as pl
 
 from mnemoscope.nets import HistoryRow, TrainingRecord
+from mnemoscope.training.options import TrainingOptions
+
+HISTORY_ROWS = 1000
+"""When the history grows longer than this, every second row of it is dropped."""
+
+HISTORY = {"step": pl.Int64, "seconds": pl.Float64, "loss": pl.Float64, "lr": pl.Float64}
+"""The columns of `Fit.history`."""
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands.
+    """The state of a training.
 
     Attributes:
         step: Optimizer steps taken so far.
@@ -24,28 +37,153 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class ReplicaProgress:
+    """The state of a training of many networks.
+
+    Attributes:
+        step: Optimizer steps that the present group has taken so far.
+        seconds: Time since that group's start.
+        running: Replicas that are in training, or wait for it.
+        converged: Replicas that have left without diverging.
+        diverged: Replicas that have diverged.
+        loss: The largest loss among those in training.
+    """
+
+    step: int
+    seconds: float
+    running: int
+    converged: int
+    diverged: int
+    loss: float
+
+
+@dataclass(frozen=True)
 class Fit:
     """The result of a training.
 
     Attributes:
-        loss: Training loss of the network as it is now: mean squared error over all entries, in
-            squared units.
-        steps: Optimizer steps taken.
-        converged: Whether `loss <= tol`: the network interpolates its examples.
-        seconds: How long it took, in seconds.
-        history: The loss along the way, oldest first; at most about a thousand rows.
-        record: All of this and the settings, as saved with the network.
-        frozen_at: The step from which on running statistics were held constant, since with those
-            that follow the batches the loss no longer fell; None: never. See
-            `mnemoscope.training.running_statistics`.
-        reason: Why training ended without having converged; empty if it has.
+        record: The options, the outcome and the history, as saved with the network.
     """
 
-    loss: float
-    steps: int
-    converged: bool
-    seconds: float
-    history: tuple[HistoryRow, ...] = field(repr=False)
-    record: TrainingRecord = field(repr=False)
-    frozen_at: int | None = field(default=None, repr=False)
-    reason: str = ""
+    record: TrainingRecord
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self._summary().items())
+        return f"Fit({values})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>"
+            for name, value in {**self._summary(), **self.record.options}.items()
+        )
+        return f"<table>{rows}</table>"
+
+    @property
+    def loss(self) -> float:
+        """Training loss of the network as it is now: mean squared error, in squared units."""
+        return self.record.loss
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps taken."""
+        return self.record.steps
+
+    @property
+    def converged(self) -> bool:
+        """True if `loss <= tol`: the network interpolates its examples."""
+        return self.record.converged
+
+    @property
+    def seconds(self) -> float:
+        """Duration, in seconds."""
+        return self.record.seconds
+
+    @property
+    def frozen_at(self) -> int | None:
+        """The step from which running statistics were held constant; None: never.
+
+        They are where with statistics that follow the batches the loss no longer fell; see
+        `mnemoscope.training.running_statistics`.
+        """
+        return self.record.frozen_at
+
+    @property
+    def reason(self) -> str:
+        """The reason why training ended without having converged; empty if it has."""
+        return self.record.reason
+
+    @property
+    def options(self) -> TrainingOptions:
+        """The options, with nothing left open."""
+        return TrainingOptions.of(self.record.options)
+
+    @property
+    def history(self) -> pl.DataFrame:
+        """The loss along the way, oldest first, at most about a thousand rows.
+
+        Columns: `step`, `seconds`, `loss` (in squared units), `lr`.
+        """
+        return pl.DataFrame([row.model_dump() for row in self.record.history], schema=HISTORY)
+
+    def to_frame(self) -> pl.DataFrame:
+        """Returns `history`."""
+        return self.history
+
+    def _summary(self) -> dict[str, Any]:
+        names = ("loss", "steps", "converged", "seconds", "reason")
+        return {name: value for name in names if (value := getattr(self.record, name)) != ""}
+
+
+def fit_of(
+    options: TrainingOptions,
+    provenance: dict[str, Any],
+    history: list[HistoryRow],
+    *,
+    reason: str,
+    frozen_at: int | None = None,
+) -> Fit:
+    """Builds the result of a training from its history, whose last row is the outcome.
+
+    Args:
+        options: The options, with nothing left open.
+        provenance: The fields `examples`, `data_checksum`, `targets` and `versions` of the record.
+        history: Rows, oldest first.
+        reason: Why training ended if not by convergence.
+        frozen_at: See `Fit.frozen_at`.
+    """
+    last = history[-1]
+    converged = last.loss <= options.tol
+    record = TrainingRecord(
+        options=asdict(options),
+        steps=last.step,
+        loss=last.loss,
+        seconds=last.seconds,
+        converged=converged,
+        reason="" if converged else reason,
+        frozen_at=frozen_at,
+        history=tuple(history),
+        **provenance,
+    )
+    return Fit(record)
+
+
+@dataclass
+class History(Generic[Row]):
+    """Rows noted round by round, evenly thinned.
+
+    Attributes:
+        rows: The rows, oldest first.
+        stride: Rounds between two rows.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    stride: int = 1
+
+    def note(self, round: int, row: Row) -> None:
+        """Keeps the row if it is this round's turn."""
+        if round % self.stride:
+            return
+        self.rows.append(row)
+        if len(self.rows) > HISTORY_ROWS:
+            self.rows = self.rows[1::2]
+            self.stride *= 2

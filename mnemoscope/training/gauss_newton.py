@@ -27,15 +27,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mnemoscope.nets.modes import eval_mode
-from mnemoscope.training.checks import trainable
 from mnemoscope.training.linear_model import Step, linear_model
+from mnemoscope.training.networks import trainable
 from mnemoscope.training.tangent_kernel import split
 
 FIRST_DAMPING = 0.1
 """`mu` at first. At 0.01 a deep network's first step can throw it where little is to be gained."""
 
 FACTOR = 4.0
-"""What `mu` is divided by, or first multiplied by."""
+"""The factor that divides `mu`, or multiplies it at first."""
 
 NEGLIGIBLE = 1e-8
 """A predicted share of the loss that is lost in float32's rounding of it: no step goes further."""
@@ -64,11 +64,6 @@ class GaussNewton:
     """
 
     def __init__(self, net: nn.Module) -> None:
-        """Takes a network.
-
-        Raises:
-            MnemoscopeError: it has no parameters to train.
-        """
         trainable(net)
         self.net = net
         self.loss = math.nan
@@ -83,16 +78,10 @@ class GaussNewton:
         *,
         tol: float,
     ) -> int:
-        """Takes up to so many steps; how many it took, at least 1.
+        """Takes up to `iterations` steps, until the loss is at most `tol`; returns their number.
 
-        A step that no damping makes lower the loss counts, leaves the network as it is and is the
-        last.
-
-        Args:
-            X: `(n, *shape)`, the examples, in the network's dtype and on its device.
-            Y: `(n, *shape)`, what they are to be mapped to.
-            iterations: At most so many.
-            tol: Stops at a loss of at most this.
+        It is at least 1: a step that no damping makes lower the loss counts, leaves the network as
+        it is and is the last.
 
         Raises:
             MnemoscopeError: the network cannot be differentiated in float64, or its derivative is
@@ -107,36 +96,29 @@ class GaussNewton:
                     return taken
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on, besides the weights."""
+        """Returns everything that the next step depends on besides the weights."""
         return {"mu": self._mu}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes what `state_dict` gave."""
+        """Restores what `state_dict` returned."""
         self._mu = state["mu"]
 
     @torch.no_grad()
     def _step(self, X: Tensor, Y: Tensor) -> None:
-        place = _Place(self.net, X, Y)
-        trial = place.search(self._mu)
-        # Said so that NaN, too, is an end.
-        self.stalled = not trial.loss < place.loss
-        self.loss = place.loss
+        iterate = _Iterate(self.net, X, Y)
+        trial = iterate.search(self._mu)
+        # Written so that NaN ends it, too.
+        self.stalled = not trial.loss < iterate.loss
+        self.loss = iterate.loss
         if not self.stalled:
             self.loss, self._mu = trial.loss, trial.mu
-            for name, parameter in place.parameters.items():
+            for name, parameter in iterate.parameters.items():
                 parameter.copy_(trial.parameters[name])
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """Where a damping leads.
-
-    Attributes:
-        parameters: By name, in the network's dtype.
-        loss: There.
-        mu: The damping, without unit.
-        step: What the linear model asked for.
-    """
+    """A trial point: its parameters by name, its loss, its `mu`, and the step that led there."""
 
     parameters: dict[str, Tensor]
     loss: float
@@ -144,7 +126,7 @@ class _Trial:
     step: Step
 
 
-class _Place:
+class _Iterate:
     """A network at its weights, from where a step is to be taken."""
 
     def __init__(self, net: nn.Module, X: Tensor, Y: Tensor) -> None:

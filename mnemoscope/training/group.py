@@ -5,7 +5,6 @@ step to step, and no more optimizer state exists than that of one group.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -18,45 +17,15 @@ from mnemoscope.nets.stacking import make_stack
 from mnemoscope.training.descent import Descent
 
 WORKING_SET = 12 * 2**20
-"""Bytes of parameters, gradients and optimizer state that a group may have on a CPU: what stays in
-the cache from one step to the next."""
+"""Bytes of parameters, gradients and optimizer state of a group on a CPU: what stays in the cache
+from one step to the next."""
 
 FEWEST = 2
-"""A group has at least so many replicas, however large: with one alone a second core is idle."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What replicas are fitted to: the same for all, or for each its own.
-
-    Attributes:
-        X: `(n, *shape)` for all, or `(R, n, *shape)`.
-        Y: The targets, likewise; `X` itself for an autoencoder.
-        own: Whether each replica has its own.
-    """
-
-    X: Tensor
-    Y: Tensor
-    own: bool
-
-    def of(self, members: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """`(r, n, *shape)` each: a copy for each of some replicas, which products like best."""
-        X = self._rows(self.X, members)
-        return X, X if self.Y is self.X else self._rows(self.Y, members)
-
-    def _rows(self, values: Tensor, members: Sequence[int]) -> Tensor:
-        if self.own:
-            return values[list(members)]
-        return values.expand(len(members), *values.shape).contiguous()
+"""Minimum number of replicas in a group, however large: with one alone a second core is idle."""
 
 
 class Group:
-    """Some replicas, computed as one.
-
-    Attributes:
-        stack: Their networks.
-        rates: The learning rate of each.
-    """
+    """Some replicas, computed as one: their networks, and the learning rate of each."""
 
     def __init__(
         self,
@@ -77,13 +46,13 @@ class Group:
     def only(self, rows: Sequence[int]) -> "Group":
         """Some of its replicas, as they are."""
         stack = make_stack(self.stack.spec, [values[rows] for values in self.stack.parameters])
-        descent = self._descent.only(rows, stack.values, stack.gradient)
+        descent = self._descent.only(rows, stack)
         X = self._X[rows]
         Y = X if self._Y is self._X else self._Y[rows]
         return Group(stack, descent, X, Y, [self.rates[row] for row in rows])
 
     def descend(self, steps: int) -> Float[Tensor, " r"]:
-        """Takes so many full-batch steps; each replica's loss before the last of them."""
+        """Takes `steps` full-batch steps; returns each replica's loss before the last of them."""
         error = self._X
         for _ in range(steps):
             error = self._step(self._X, self._Y)
@@ -92,13 +61,7 @@ class Group:
     def epoch(
         self, order: Int[Tensor, "r n"], size: int, most: int
     ) -> tuple[int, Float[Tensor, " r"]]:
-        """A pass over mini-batches, each replica in its own order: steps, mean losses on the way.
-
-        Args:
-            order: A row for each replica of the group.
-            size: Examples in each mini-batch.
-            most: Take no more steps than this.
-        """
+        """A pass over mini-batches, each replica in its own order: steps, losses on the way."""
         rows = torch.arange(len(self), device=order.device)[:, None]
         total = self._X.new_zeros(len(self))
         steps = count = 0
@@ -131,11 +94,7 @@ def shares(
 ) -> list[list[int]]:
     """The replicas in shares of nearly equal size, each as many as one group holds.
 
-    Args:
-        spec: What each is built from.
-        X: The examples of one.
-        replicas: How many there are.
-        like: A tensor of the dtype and on the device that they are trained in.
+    `X` are the examples of one; `like` has the dtype and device that they are trained in.
     """
     entries = spec.parameters_count()
     # Parameters, gradient, two running means, and what a pass over the examples leaves behind.

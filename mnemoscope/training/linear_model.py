@@ -44,7 +44,7 @@ class Step:
     Attributes:
         change: `(P,)`, of the parameters.
         predicted: The share of `||r||^2` by which it falls in the linear model.
-        short: Whether less damping would ask for a longer step that predicts notably more.
+        short: Less damping would ask for a longer step that predicts notably more.
     """
 
     change: Float[Tensor, " P"]
@@ -53,11 +53,11 @@ class Step:
 
 
 class LinearModel(ABC):
-    """What a network is near its weights, at its examples.
+    """A network near its weights, at its examples.
 
     Attributes:
         linear: The Jacobian, as products.
-        scale: The mean diagonal of `J J^T`: what a damping is small or large against.
+        scale: The mean diagonal of `J J^T`, the scale of a damping.
         floor: The smallest damping, below which `J J^T` need not be positive in float64.
     """
 
@@ -67,12 +67,10 @@ class LinearModel(ABC):
         self.floor = torch.finfo(torch.float64).eps * linear.size * scale
 
     def step(self, residual: Float[Tensor, " N"], damping: float, *, share: float) -> Step:
-        """The damped step; none where the residual or the Jacobian is zero.
+        """Returns the damped step; none where the residual or the Jacobian is zero.
 
-        Args:
-            residual: `(N,)`, float64.
-            damping: `lambda`, at least `floor`.
-            share: What is left of the loss, 0 to 1: the less, the more exact the step.
+        `damping` is `lambda`, at least `floor`; `share` is what is left of the loss, 0 to 1: the
+        less, the more exact the step.
         """
         square = float(residual @ residual)
         if square == 0 or self.scale == 0:
@@ -110,7 +108,7 @@ class KernelModel(LinearModel):
 
 
 class ProductModel(LinearModel):
-    """The model of which only products are made: steps by conjugate gradients.
+    """The model by products alone: steps by conjugate gradients.
 
     The share of the gradient that they may leave is the square root of what is left of the loss,
     from `LOOSEST` to `FINEST`: far from interpolation exact steps are not worth their price (Dembo,
@@ -137,7 +135,7 @@ class ProductModel(LinearModel):
 
 
 def linear_model(net: nn.Module, X: Float[Tensor, "n *shape"]) -> LinearModel:
-    """The model with a kernel where that keeps within its bounds, otherwise the one of products.
+    """Makes the model with a kernel where that keeps within its bounds, else that by products.
 
     Raises:
         MnemoscopeError: the network cannot be differentiated in float64, or the derivative is not

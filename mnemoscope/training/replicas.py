@@ -1,37 +1,22 @@
-"""What many trainings at once give back."""
+"""The result of training many networks at once, and the spectral radii of all of them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.nets import Network, Spec
+from mnemoscope.base.memory import batch_size_within
+from mnemoscope.linalg import spectral_radius
+from mnemoscope.linalg.dense import DENSE_EIGEN_SIZE, spectral_radii
+from mnemoscope.nets import FullyConnected, Network, Spec
+from mnemoscope.nets.fully_connected_stack import FullyConnectedStack
 from mnemoscope.nets.stack import network_from
 from mnemoscope.training.fit import Fit
-
-
-@dataclass(frozen=True)
-class ReplicaProgress:
-    """Where the training of many stands.
-
-    Attributes:
-        step: Optimizer steps that the present group has taken so far.
-        seconds: Time since that group's start.
-        running: Replicas that are in training, or wait for it.
-        converged: Replicas that have left without diverging.
-        diverged: Replicas that were taken out.
-        loss: The largest loss among those in training.
-    """
-
-    step: int
-    seconds: float
-    running: int
-    converged: int
-    diverged: int
-    loss: float
 
 
 @dataclass(frozen=True)
@@ -42,10 +27,10 @@ class Replicas:
     list.
 
     Attributes:
-        spec: What every one of them is built from.
+        spec: The spec that every one of them is built from.
         fits: The result of each training.
-        diverged: `(R,)`, which of them diverged; such a one has the weights it was taken out with.
-        seconds: How long all of it took, in seconds.
+        diverged: `(R,)`, True where training diverged; the weights are those of that moment.
+        seconds: Duration of all of it, in seconds.
         parameters: `(R, *shape)` each: all weights and biases, in the order of a network's own.
     """
 
@@ -86,7 +71,7 @@ class Replicas:
 
     @property
     def converged(self) -> Bool[Tensor, " r"]:
-        """`(R,)`, which of them interpolate."""
+        """`(R,)`, True where the network interpolates."""
         return torch.tensor([fit.converged for fit in self.fits])
 
     def states_of_each(
@@ -114,3 +99,64 @@ class Replicas:
                 todo="reshape them",
             )
         return list(X) if own else [X] * len(self)
+
+
+def replica_spectral_radius(
+    replicas: Replicas,
+    X: Float[Tensor, "n *shape"] | Float[Tensor, "r n *shape"],
+    **options: Any,
+) -> Float[Tensor, "r n"]:
+    """Computes the spectral radius of every network at every state.
+
+    Without options, and where fully connected networks have a layer of few units, all of them at
+    once; otherwise one network after the other.
+
+    Args:
+        replicas: The networks.
+        X: `(n, *shape)`, states for all of them; or `(R, n, *shape)`, for each its own.
+        **options: As `mn.spectral_radius` takes them.
+
+    Raises:
+        MnemoscopeError: as `mn.spectral_radius`.
+    """
+    each = replicas.states_of_each(X)
+    if has_small_cores(replicas.spec) and not options and len(each[0]):
+        assert isinstance(replicas.spec, FullyConnected)
+        like = replicas.parameters[0]
+        states = torch.stack(list(each)).to(device=like.device, dtype=like.dtype)
+        return stack_spectral_radius(replicas.spec, replicas.parameters, states)
+    radii = [spectral_radius(net, Z, **options) for net, Z in zip(replicas, each, strict=True)]
+    return torch.stack(radii)
+
+
+def has_small_cores(spec: Spec) -> bool:
+    """Decides whether a dense solver at the narrowest layer is faster than a Krylov method."""
+    return (
+        isinstance(spec, FullyConnected)
+        and min([math.prod(spec.shape), *spec.widths]) <= DENSE_EIGEN_SIZE
+    )
+
+
+def stack_spectral_radius(
+    spec: FullyConnected,
+    parameters: Sequence[Float[Tensor, "r *shape"]],
+    Z: Float[Tensor, "r n *shape"],
+) -> Float[Tensor, "r n"]:
+    """The spectral radius of every network at each of its states.
+
+    From `FullyConnectedStack.cores`: batched products, and the eigenvalues of `r n` matrices of the
+    narrowest layer's size. As many networks at once as fit into a quarter of the free memory.
+
+    Args:
+        spec: What each of them is built from.
+        parameters: `(r, *shape)` each.
+        Z: `(r, n, *shape)`, states for each of them.
+    """
+    sizes = [math.prod(spec.shape), *spec.widths]
+    bytes_each = 3 * Z.shape[1] * min(sizes) * max(sizes) * Z.element_size()
+    together = batch_size_within(bytes_each, device=Z.device, largest=len(Z))
+    found = [
+        spectral_radii(FullyConnectedStack(spec, [p[rows] for p in parameters]).cores(Z[rows]))
+        for rows in torch.arange(len(Z), device=Z.device).split(together)
+    ]
+    return torch.cat(found)

@@ -51,6 +51,16 @@ class RescaledLBFGS(LBFGS):
     iteration depends on.
     """
 
+    def __init__(self, parameters: Sequence[Tensor], *, lr: float) -> None:
+        super().__init__(
+            list(parameters),
+            lr=lr,
+            history_size=50,
+            tolerance_grad=0,
+            tolerance_change=0,
+            line_search_fn="strong_wolfe",
+        )
+
     def advance(
         self, closure: Callable[[], Tensor], iterations: int, *, buffers: Sequence[Tensor] = ()
     ) -> tuple[int, float]:

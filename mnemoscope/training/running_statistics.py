@@ -12,8 +12,8 @@ training sets are not interpolated, however long the training.
 
 `set_exact` gives each layer the mean and the variance, with divisor `m`, of all examples as the
 layer sees them in eval mode. After full-batch training the network in eval mode is then the one
-that was trained, but for rounding. After training on mini-batches, of which each has statistics of
-its own, no statistics make it that; where the loss no longer falls, training goes on with these
+that was trained, but for rounding. After training on mini-batches, each with statistics of its own,
+no statistics make it that; where the loss no longer falls, training goes on with these
 held constant, in which case the layer is an affine map.
 """
 
@@ -36,7 +36,7 @@ CHUNK = 1024
 
 
 def following(net: nn.Module) -> list[_NormBase]:
-    """The layers of a network that keep running statistics."""
+    """Returns the layers of a network that keep running statistics."""
     return [
         layer
         for layer in net.modules()
@@ -50,12 +50,7 @@ def set_exact(net: nn.Module, layers: Sequence[_NormBase], X: Float[Tensor, "n *
     A layer's statistics depend on those of the layers before it. Up to `CHUNK` examples take one
     pass, in which each layer is set before it is applied; more take a pass for each layer, in the
     order in which they are called. A layer that is called several times gets the statistics of all
-    its calls.
-
-    Args:
-        net: The network.
-        layers: Those to set. Of those that are never called nothing changes.
-        X: `(n, *shape)`, the examples.
+    its calls; one that is never called keeps its own.
     """
     parts = X.split(CHUNK)
     groups = [list(layers)] if len(parts) == 1 else [[layer] for layer in called(net, layers, X)]
@@ -65,7 +60,7 @@ def set_exact(net: nn.Module, layers: Sequence[_NormBase], X: Float[Tensor, "n *
 
 
 def called(net: nn.Module, layers: Sequence[nn.Module], X: Float[Tensor, "n *shape"]) -> list[Any]:
-    """The layers that a network calls, in the order of their first calls."""
+    """Returns the layers that a network calls, in the order of their first calls."""
     order: dict[nn.Module, None] = {}
 
     def note(layer: nn.Module, _: Tensor) -> None:
@@ -87,16 +82,14 @@ def check_statistics(net: nn.Module) -> None:
                 f"{type(layer).__name__} `{name or 'itself'}` without running statistics",
                 expected="a network that maps each state by itself in eval mode",
                 todo="build it with track_running_stats=True, or replace it",
+                field="net",
             )
 
 
 def check_batches(net: nn.Module, X: Float[Tensor, "n *shape"], smallest: int) -> None:
     """Refuses batches in which batch norm has a single value of each channel.
 
-    Args:
-        net: The network.
-        X: `(n, *shape)`, the examples.
-        smallest: Examples in the smallest batch.
+    `smallest` is the number of examples in the smallest batch.
 
     Raises:
         MnemoscopeError: there is such a batch: the variance of a value is 0.
@@ -116,6 +109,7 @@ def check_batches(net: nn.Module, X: Float[Tensor, "n *shape"], smallest: int) -
             f"a batch of 1 example for {type(single[0]).__name__} `{names[single[0]] or 'itself'}`",
             expected="at least 2 values of each channel, for their variance",
             todo="pass more examples, or a batch_size that leaves no example alone",
+            field="batch_size",
         )
 
 

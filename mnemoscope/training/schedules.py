@@ -1,52 +1,44 @@
-"""Learning-rate policies: how the rate follows from the losses seen so far.
+"""Schedules: how the learning rate follows from the losses seen so far.
 
-A rate is a value: `after` gives the next one. So a checkpoint that holds it resumes exactly.
+A `LearningRate` is a value: `after` returns the next one. So a checkpoint that holds it resumes
+exactly.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SCHEDULES = {
-    "plateau": "halves the rate when the loss has stopped falling, tests whether that helped, and "
-    "raises it again by a tenth for as long as it falls; needs no number of steps",
-    "cosine": "from the first rate to a hundredth of it along half a cosine over `max_steps`",
-    "constant": "the first rate throughout",
-}
-"""The schedules, by name. The rate is part of what decides which examples are stored."""
-
 WINDOW = 100
-"""Steps over which `plateau` averages the loss before it judges."""
+"""Steps over which `plateau` averages the loss before it changes the rate."""
 
 FALLING = 0.9
-"""A window whose mean loss is below this share of the one before it is falling."""
+"""The loss falls if its mean over a window is below this share of that over the window before."""
 
 RISING = 1.5
-"""One above this share of it is rising: the rate is too high."""
+"""The loss rises, so the rate is too high, if the mean is above this share."""
 
 SMALLEST = 1 / 512
-"""`plateau` never goes below this share of the first rate."""
+"""The lowest rate of `plateau`, as a share of the first rate."""
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A learning rate and all that the next one depends on.
+class LearningRate:
+    """A learning rate and everything that the next one depends on.
 
     Attributes:
         schedule: A name in `SCHEDULES`.
-        first: The rate to begin with.
+        first: The first rate.
         max_steps: The steps that `cosine` is spread over.
-        share: The present rate, as a share of the first.
+        share: The current rate, as a share of the first.
         step: Steps taken.
-        seen: Steps in the present window.
+        seen: Steps in the current window.
         total: The sum of their losses.
         before: Mean loss of the window before; None in the first one.
-        halved: Whether the last judgement halved the rate.
+        halved: The last change halved the rate.
     """
 
     schedule: str
@@ -64,7 +56,7 @@ class Rate:
         """The learning rate."""
         return self.first * self.share
 
-    def after(self, loss: float, steps: int) -> "Rate":
+    def after(self, loss: float, steps: int) -> "LearningRate":
         """The rate after `steps` more steps with this mean loss."""
         step = self.step + steps
         if self.schedule == "constant":
@@ -80,11 +72,11 @@ class Rate:
             self, step=step, share=share, halved=halved, seen=0, total=0.0, before=total / seen
         )
 
-    def afresh(self) -> "Rate":
-        """The rate for another function from here on: `plateau` forgets what it has seen."""
+    def afresh(self) -> "LearningRate":
+        """The rate for another function from here on: `plateau` discards the losses it has seen."""
         if self.schedule != "plateau":
             return self
-        return Rate(self.schedule, self.first, self.max_steps, step=self.step)
+        return LearningRate(self.schedule, self.first, self.max_steps, step=self.step)
 
     def _judged(self, mean: float) -> tuple[float, bool]:
         if self.before is None:
@@ -96,26 +88,22 @@ class Rate:
         # The halving did not bring the loss down, so it was not the rate: take it back.
         return min(1.0, 2 * self.share), False
 
-    def state(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
 
-
-class Rates:
-    """The rates of many trainings that have taken the same steps.
+class LearningRates:
+    """The learning rates of many trainings that have taken the same steps.
 
     Attributes:
-        lr: The learning rate of each; the same list for as long as none of them changes.
+        lr: The rate of each; the same list for as long as none of them changes.
     """
 
     def __init__(self, schedule: str, first: Sequence[float], max_steps: int) -> None:
-        self._each = [Rate(schedule, lr, max_steps) for lr in first]
+        self._each = [LearningRate(schedule, lr, max_steps) for lr in first]
         self._steps = 0
         self._total = torch.zeros(len(first), dtype=torch.float64)
         self.lr = list(first)
 
     def after(self, losses: Float[Tensor, " r"], steps: int) -> bool:
-        """Goes on by so many steps with these mean losses; whether any rate has changed."""
+        """Records `steps` more steps with these mean losses; returns True if any rate changed."""
         schedule = self._each[0].schedule
         if schedule == "constant":
             return False

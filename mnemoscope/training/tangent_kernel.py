@@ -32,8 +32,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import Network
 from mnemoscope.nets.plain import plain_layers
-from mnemoscope.training.checks import trainable
-from mnemoscope.training.stack_solver import is_plain
+from mnemoscope.training.networks import is_plain, trainable
 
 KERNEL_SIZE = 3072
 """The largest `N` that a kernel is formed for: 72 MiB. Beyond, conjugate gradients are as fast."""
@@ -108,7 +107,7 @@ class ParameterLinearization:
 
 
 def split(net: nn.Module, weights: Float[Tensor, " P"]) -> dict[str, Float[Tensor, "*shape"]]:
-    """The trainable parameters by name, as parts of one tensor that holds them all."""
+    """Splits one tensor that holds all trainable parameters into these, by name."""
     own = {name: p for name, p in net.named_parameters() if p.requires_grad}
     parts = weights.split([_reals(p).numel() for p in own.values()])
     return {
@@ -120,7 +119,7 @@ def split(net: nn.Module, weights: Float[Tensor, " P"]) -> dict[str, Float[Tenso
 
 
 def can_form_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> bool:
-    """Whether the kernel, and the Jacobian where it needs one, keep within their bounds."""
+    """Decides whether the kernel, and the Jacobian where it needs one, keep within bounds."""
     if X.numel() > KERNEL_SIZE:
         return False
     entries = X.numel() * sum(_reals(p).numel() for p in trainable(net))
@@ -128,7 +127,7 @@ def can_form_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> bool:
 
 
 def tangent_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> Float[Tensor, "N N"]:
-    """`J J^T` in float64; layer by layer where the network is what its fully connected spec says.
+    """Computes `J J^T` in float64, layer by layer for a network as its fully connected spec says.
 
     Any other network must act on each state of a batch by itself, as every network does in eval
     mode. Its Jacobian is formed, example by example.
@@ -188,5 +187,6 @@ def _refusing(net: nn.Module) -> Iterator[None]:
         raise MnemoscopeError(
             f"a {type(net).__name__} that gives no derivative in its parameters: {reason}",
             expected="a network that torch.func can differentiate, in float64",
-            todo="train it with another optimizer, such as adam, and without polish",
+            todo="train it with another optimizer, such as adam, and with finish='none'",
+            field="net",
         ) from error

@@ -17,9 +17,8 @@ LONG = ["train", "digits", "-n", "4", *SMALL, "--tol", "1e-30", "--max-steps", "
 CHECKPOINT = "runs/train/unfinished-*/checkpoint.safetensors"
 
 EAGER = """
-import sys
-import mnemoscope.training.train
-sys.modules["mnemoscope.training.train"].CHECKPOINT_SECONDS = 0.1
+from mnemoscope.training import single
+single.CHECKPOINT_SECONDS = 0.1
 from mnemoscope.cli import main
 main()
 """
@@ -27,14 +26,12 @@ main()
 
 SEEN = """
 import pathlib
-import mnemoscope.training.train
-import sys
-module = sys.modules["mnemoscope.training.train"]
-step = module._Run._pass
+from mnemoscope.training import single
+step = single._Run._pass
 def seen(*arguments):
     pathlib.Path("begun").touch()
     return step(*arguments)
-module._Run._pass = seen
+single._Run._pass = seen
 from mnemoscope.cli import main
 main()
 """

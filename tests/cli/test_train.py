@@ -51,7 +51,7 @@ def test_the_same_command_again(trained, run):
 
 def test_another_run_takes_the_folder_with_force(audited, run):
     assert run(*TRAIN, "--force", "--seed", "1").code == 0
-    assert mn.nets.load(audited / "network.safetensors").training_record.seed == 1
+    assert mn.nets.load(audited / "network.safetensors").training_record.options["seed"] == 1
     assert {path.name for path in audited.iterdir()} == {"network.safetensors", "run.json"}
 
 

@@ -69,5 +69,5 @@ def test_ends_on_a_trained_network_are_those_of_going_all_the_way(kind, trained)
 def trained():
     net = mn.nets.FullyConnected(shape=(1, 8, 8), width=96, depth=6).build(seed=0)
     X = mn.load_data("digits", n=6)
-    assert mn.train(net, X, batch_size=2, tol=1e-7).converged
+    assert mn.train(net, X, mn.TrainingOptions(batch_size=2, tol=1e-7)).converged
     return net

@@ -85,7 +85,7 @@ def test_ends_equal_those_of_a_thousand_fixed_iterations():
         seed=0
     )
     X = mn.load_data("digits", n=5)
-    assert mn.train(net, X, tol=1e-8).converged
+    assert mn.train(net, X, mn.TrainingOptions(tol=1e-8)).converged
     Z = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     census = mn.find_attractors(net, Z, X)
     with torch.no_grad():

@@ -80,7 +80,7 @@ def memorized():
     net = mn.nets.FullyConnected(shape=(1, 8, 8), width=12, depth=4, activation="sigmoid").build(
         seed=0
     )
-    mn.train(net, X, tol=1e-6)
+    mn.train(net, X, mn.TrainingOptions(tol=1e-6))
     return net.eval(), X
 
 

@@ -85,7 +85,7 @@ def test_orbits_are_the_same(dtype, monkeypatch):
     X = mn.load_data("digits", n=6).to(dtype)
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=14, depth=4, activation="tanh")
     net = spec.build(seed=0, dtype=dtype)
-    mn.train(net, X, tol=1e-6)
+    mn.train(net, X, mn.TrainingOptions(tol=1e-6))
     Z = 2 * torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(1), dtype=dtype)
     Z[0], Z[1] = torch.inf, torch.nan
     assert image_space(mn.SelfMap(net)) is not None

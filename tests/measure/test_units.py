@@ -15,7 +15,7 @@ def trained():
     X = mn.load_data("digits", n=6).double()
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=48, depth=4, activation="sigmoid")
     net = spec.build(seed=0).double()
-    mn.train(net, X, tol=1e-6, lr=3e-3)
+    mn.train(net, X, mn.TrainingOptions(tol=1e-6, lr=3e-3))
     return net, X
 
 

@@ -42,17 +42,11 @@ def spec(request: pytest.FixtureRequest) -> Spec:
 @pytest.fixture
 def record() -> TrainingRecord:
     return TrainingRecord(
-        optimizer="adam",
-        lr=1e-3,
-        schedule="cosine",
-        batch_size=20,
-        tol=1e-8,
-        max_steps=10_000,
+        options={"optimizer": "adam", "lr": 1e-3, "batch_size": 20, "tol": 1e-8, "seed": 7},
         steps=1_234,
         loss=0.1 + 0.2,
         converged=False,
         seconds=3.5,
-        seed=7,
         examples=20,
         data_checksum="ab12",
         targets=False,

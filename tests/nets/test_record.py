@@ -43,12 +43,13 @@ def test_source_history_and_targets_may_be_left_out(record: TrainingRecord):
     ("field", "value", "told"),
     [
         ("steps", -1, "steps=-1; expected a whole number, 0 or more"),
-        ("batch_size", 0, "batch_size=0; expected a whole number, 1 or more"),
+        ("examples", 0, "examples=0; expected a whole number, 1 or more"),
+        ("options", {"lr": object}, "expected a dictionary of training options"),
         ("seconds", -0.5, "seconds=-0.5; expected a time in seconds, 0 or more"),
         ("loss", "low", "loss='low'; expected a loss, as a number"),
         ("history", [{"step": 0}], "expected rows with step, seconds, loss and lr"),
         ("source", {"picture": object}, "expected a dictionary of plain JSON values"),
-        ("optimiser", "adam", "did you mean `optimizer`?"),
+        ("example", 4, "did you mean `examples`?"),
     ],
 )
 def test_a_wrong_value_is_told_in_one_line(

@@ -287,7 +287,7 @@ def test_someone_elses_safetensors_is_told(path: Path):
         ({"spec": "{"}, "the JSON of a spec cannot be parsed"),
         ({"spec": '{"kind": "rnn"}'}, "a spec with kind='rnn'"),
         ({"spec": SPEC.to_json().replace("depth", "dpth")}, "FullyConnected has no field dpth"),
-        ({"training_record": "{}"}, "TrainingRecord was given no optimizer"),
+        ({"training_record": "{}"}, "TrainingRecord was given no options"),
         (
             {"spec": FullyConnected(shape=(2**31 - 1,), width=2**31 - 1).to_json()},
             "does not fit into memory",

@@ -30,7 +30,9 @@ def test_each_run_is_trained_as_if_it_were_alone(training):
         net = run.spec.build(seed=run.seed)
         how = {key: value for key, value in training.items() if key != "optimizer"}
         alone = mn.train(
-            net, examples(run.data)[0], optimizer=run.training.optimizer, seed=run.seed, **how
+            net,
+            examples(run.data)[0],
+            mn.TrainingOptions(optimizer=run.training.optimizer, seed=run.seed, **how),
         )
         assert found.loss[row] == pytest.approx(alone.loss, rel=1e-3)
         mine = dict(found.replicas[row].named_parameters())

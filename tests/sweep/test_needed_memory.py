@@ -6,7 +6,6 @@ import torch
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import Convolutional, FullyConnected, UNet
 from mnemoscope.sweep import needed_memory as module
-from mnemoscope.sweep.configuration import Training
 from mnemoscope.sweep.needed_memory import (
     MOST_MEMORY,
     check_memory,
@@ -15,6 +14,7 @@ from mnemoscope.sweep.needed_memory import (
     weights_count,
 )
 from mnemoscope.sweep.runs import planned_runs
+from mnemoscope.training import TrainingOptions
 from tests.sweep.designs import tiny
 
 
@@ -90,7 +90,7 @@ def test_no_memory_is_taken_to_tell_it():
 )
 def test_what_no_machine_holds_is_refused(spec, words):
     with pytest.raises(MnemoscopeError) as error:
-        check_memory(spec, Training(), 4)
+        check_memory(spec, TrainingOptions(), 4)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -98,9 +98,9 @@ def test_what_no_machine_holds_is_refused(spec, words):
 def test_what_another_machine_may_hold_is_not_refused():
     spec = FullyConnected(shape=(64,), width=1_000_000, depth=4)
     assert 16 * weights_count(spec) < MOST_MEMORY
-    check_memory(spec, Training(), 4)
+    check_memory(spec, TrainingOptions(), 4)
     with pytest.raises(MnemoscopeError):
-        check_memory(spec, Training(dtype="float64"), 10**12)
+        check_memory(spec, TrainingOptions(dtype="float64"), 10**12)
 
 
 def test_a_container_has_what_it_may_take(tmp_path, monkeypatch):

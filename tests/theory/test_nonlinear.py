@@ -39,7 +39,11 @@ def test_training_ends_there(activation):
     net = spec.build(seed=0, dtype=torch.float64)
     A0 = next(net.parameters()).detach().clone()
     fit = mn.train(
-        net, X, tol=1e-22, optimizer="gradient_descent", momentum=0.9, lr=1.0, schedule="constant"
+        net,
+        X,
+        mn.TrainingOptions(
+            tol=1e-22, optimizer="gradient_descent", momentum=0.9, lr=1.0, schedule="constant"
+        ),
     )
     assert fit.converged
     A, theory = next(net.parameters()).detach(), nonlinear_solution(X, activation, A0)

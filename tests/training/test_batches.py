@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mnemoscope.training.batches import EPOCHS, Order, orders
+from mnemoscope.training.examples import EPOCHS, Order, orders
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
+from mnemoscope.training import OPTIMIZERS
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
-from mnemoscope.training.optimizers import OPTIMIZERS
 
 
 class Spectrum(nn.Module):
@@ -32,7 +32,7 @@ def test_complex_parameters_are_trained(optimizer, dtype):
         warnings.simplefilter("error")
         before = float((net(X) - X).detach().square().mean())
         lr = {"adam": 1e-2, "rmsprop": 1e-2, "gradient_descent": 0.05}.get(optimizer)
-        fit = mn.train(net, X, optimizer=optimizer, lr=lr, max_steps=300)
+        fit = mn.train(net, X, mn.TrainingOptions(optimizer=optimizer, lr=lr, max_steps=300))
     assert fit.loss < 1e-2 * before
     assert net.w.dtype == dtype
 

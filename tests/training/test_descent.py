@@ -1,12 +1,17 @@
 """First-order steps on flat tensors, held against PyTorch's optimizers, one for each network."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from mnemoscope.nets.layout import Layout
-from mnemoscope.training.descent import FIRST_ORDER, Descent
-from mnemoscope.training.optimizers import make_optimizer, set_rate
+from mnemoscope.training import TrainingOptions
+from mnemoscope.training.descent import Descent
+from mnemoscope.training.options import FIRST_ORDER
+from mnemoscope.training.solvers import first_order_optimizer
 from tests.known_maps import DTYPES
 
 SHAPES = [(4, 3), (4,)]
@@ -24,7 +29,8 @@ def begin(name, replicas, dtype, decays):
     tensors = [drawn(replicas, *s, seed=100 + i, dtype=dtype) for i, s in enumerate(SHAPES)]
     layout = Layout.of(tensors)
     values, gradient = layout.join(tensors), torch.zeros(layout.size, dtype=dtype)
-    descent = Descent(name, layout, values, gradient, momentum=0.8, weight_decay=decays)
+    stack: Any = SimpleNamespace(layout=layout, values=values, gradient=gradient)
+    descent = Descent(name, stack, momentum=0.8, weight_decay=decays)
 
     def step(gradients, rates):
         gradient.copy_(layout.join(gradients))
@@ -37,11 +43,12 @@ def alone(name, replica, replicas, dtype, rates, decay):
     """The same network by itself, with PyTorch's optimizer."""
     tensors = [drawn(replicas, *s, seed=100 + i, dtype=dtype) for i, s in enumerate(SHAPES)]
     parameters = [nn.Parameter(t[replica].clone()) for t in tensors]
-    solver = make_optimizer(name, list(parameters), lr=rates[0], momentum=0.8, weight_decay=decay)
+    options = TrainingOptions(optimizer=name, momentum=0.8, weight_decay=decay)
+    solver = first_order_optimizer(parameters, options)
     for step, rate in enumerate(rates):
         for parameter, gradient in zip(parameters, gradients(step, replicas, dtype), strict=True):
             parameter.grad = gradient[replica].clone()
-        set_rate(solver, rate)
+        solver.param_groups[0]["lr"] = rate
         solver.step()
     return [p.detach() for p in parameters]
 
@@ -95,7 +102,8 @@ def test_some_of_the_networks_go_on_as_they_are(name):
     small = Layout.of(parts)
     last = gradients(3, 3, torch.float64)
     fewer, gradient = small.join(parts), small.join([g[rows] for g in last])
-    some = descent.only(rows, fewer, gradient)
+    stack: Any = SimpleNamespace(layout=small, values=fewer, gradient=gradient)
+    some = descent.only(rows, stack)
     assert some.weight_decay == [0.3, 0.1]
     some.step([0.03, 0.01])
     step(last, [0.01, 0.02, 0.03])

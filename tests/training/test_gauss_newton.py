@@ -110,7 +110,7 @@ def test_it_interpolates_from_the_first_weights(activation, dtype):
 @pytest.mark.parametrize("activation", ["leaky_relu", "sigmoid", "tanh"])
 def test_in_float32_it_ends_below_1e_14_a_few_steps_after_1e_4(activation):
     X, net = digits(10), network(activation, width=128, depth=4)
-    mn.train(net, X, tol=1e-4)
+    mn.train(net, X, mn.TrainingOptions(tol=1e-4))
     method = GaussNewton(net)
     assert method.advance(X, X, 8, tol=POLISHED) < 8
     assert method.loss <= POLISHED

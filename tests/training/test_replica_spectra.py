@@ -5,7 +5,7 @@ import torch
 
 import mnemoscope as mn
 from mnemoscope.nets.stack import drawn_parameters, network_from
-from mnemoscope.training.replica_spectra import has_small_cores, stack_spectral_radius
+from mnemoscope.training.replicas import has_small_cores, stack_spectral_radius
 
 SEEDS = [0, 1, 2]
 

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.training.optimizers import make_optimizer
 from mnemoscope.training.rescaled_lbfgs import LBFGS_RESTART, RISE, RescaledLBFGS
 
 
@@ -25,9 +24,7 @@ def quadratic(scale=1.0, d=12):
 
 
 def lbfgs(z):
-    solver = make_optimizer("lbfgs", [z], lr=1.0, momentum=0.0, weight_decay=0.0)
-    assert isinstance(solver, RescaledLBFGS)
-    return solver
+    return RescaledLBFGS([z], lr=1.0)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-12])
@@ -224,13 +221,15 @@ X = torch.rand(5, 4, generator=torch.Generator().manual_seed(0))
 
 def test_a_network_of_roots_interpolates():
     net = Root()
-    assert mn.train(net, X, optimizer="lbfgs", tol=1e-12, max_steps=500).converged
+    assert mn.train(
+        net, X, mn.TrainingOptions(optimizer="lbfgs", tol=1e-12, max_steps=500)
+    ).converged
     assert torch.allclose(net.w.detach(), torch.ones(4), atol=1e-4)
 
 
 def test_running_statistics_survive_a_step_into_nan():
     net = Root(nn.BatchNorm1d(4))
-    fit = mn.train(net, X, optimizer="lbfgs", tol=1e-12, max_steps=300)
+    fit = mn.train(net, X, mn.TrainingOptions(optimizer="lbfgs", tol=1e-12, max_steps=300))
     assert math.isfinite(fit.loss)
     assert all(bool(value.isfinite().all()) for value in net.state_dict().values())
 
@@ -239,13 +238,16 @@ def test_dropout_is_drawn_once_in_a_round():
     net = Root(nn.Dropout(0.2))
     seen = []
     fit = mn.train(
-        net, X, optimizer="lbfgs", tol=1e-12, max_steps=200, on_progress=lambda p: seen.append(p)
+        net,
+        X,
+        mn.TrainingOptions(optimizer="lbfgs", tol=1e-12, max_steps=200),
+        on_progress=lambda p: seen.append(p),
     )
     assert math.isfinite(fit.loss)
     # Within a round the loss falls, whatever was dropped.
     assert len(seen) > 1
     again = Root(nn.Dropout(0.2))
-    mn.train(again, X, optimizer="lbfgs", tol=1e-12, max_steps=200)
+    mn.train(again, X, mn.TrainingOptions(optimizer="lbfgs", tol=1e-12, max_steps=200))
     assert torch.equal(again.w, net.w)
 
 
@@ -256,5 +258,9 @@ def test_it_stays_at_the_floor_of_rounding(activation, seed):
     # for which of them depends on the processor.
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=64, depth=4, activation=activation)
     digits = mn.load_data("digits", n=5)
-    fit = mn.train(spec.build(seed=seed), digits, optimizer="lbfgs", tol=1e-30, max_steps=160)
+    fit = mn.train(
+        spec.build(seed=seed),
+        digits,
+        mn.TrainingOptions(optimizer="lbfgs", tol=1e-30, max_steps=160),
+    )
     assert fit.loss < 1e-12

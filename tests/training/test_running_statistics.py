@@ -1,7 +1,6 @@
 """Batch norm and its like: the network in eval mode converges, or training says why not."""
 
 import math
-import sys
 
 import pytest
 import torch
@@ -9,10 +8,9 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.base.unit import unit_of
+from mnemoscope.training import single
+from mnemoscope.training.judgement import STALL_LOOKS, STALL_STEPS, Stall
 from mnemoscope.training.running_statistics import CHUNK, called, following, set_exact
-from mnemoscope.training.stall import LOOKS, STEPS, Stall
-
-train_module = sys.modules[mn.train.__module__]
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -84,14 +82,14 @@ def test_what_is_small_in_training_mode_is_small_in_eval_mode(options):
 @pytest.mark.parametrize("optimizer", ["lbfgs", "gradient_descent", "rmsprop", "gauss_newton"])
 def test_with_every_optimizer(optimizer):
     net, X = normalized(), examples()
-    fit = mn.train(net, X, optimizer=optimizer)
+    fit = mn.train(net, X, mn.TrainingOptions(optimizer=optimizer))
     assert fit.converged
     assert eval_loss(net, X) <= 1.05e-8
 
 
-def test_polishing_goes_on_with_the_statistics_that_it_found():
+def test_the_finish_goes_on_with_the_statistics_that_it_found():
     net, X = normalized(), examples()
-    fit = mn.train(net, X, polish=True)
+    fit = mn.train(net, X, mn.TrainingOptions(finish="gauss_newton"))
     assert fit.loss <= 1e-13
     assert eval_loss(net, X) <= 1e-12
 
@@ -108,7 +106,7 @@ def test_the_audit_of_such_a_network():
 
 def test_a_convolutional_network_with_two_of_them():
     net, X = convolutional(), mn.load_data("digits", n=4)
-    fit = mn.train(net, X, tol=1e-6, max_steps=5000)
+    fit = mn.train(net, X, mn.TrainingOptions(tol=1e-6, max_steps=5000))
     assert fit.converged
     assert fit.frozen_at is None
     assert eval_loss(net, X) <= 1.05e-6
@@ -152,10 +150,10 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("round_", [20, 290], ids=["while they follow", "when they are constant"])
 def test_killed_and_resumed_it_comes_to_the_same(round_, tmp_path, monkeypatch):
-    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(single, "CHECKPOINT_SECONDS", 0.0)
     X, options = examples(), {"max_steps": 4000, "tol": 1e-30}
     whole = normalized(nn.BatchNorm1d(6, affine=False))
-    one = mn.train(whole, X, **options)
+    one = mn.train(whole, X, mn.TrainingOptions(**options))
     assert one.frozen_at is not None
     # The round of 10 steps in which it is killed lies on the side that the case is about.
     assert (10 * round_ > one.frozen_at + 100) == (round_ == 290)
@@ -169,11 +167,14 @@ def test_killed_and_resumed_it_comes_to_the_same(round_, tmp_path, monkeypatch):
     path = tmp_path / "checkpoint"
     with pytest.raises(Killed):
         mn.train(
-            normalized(nn.BatchNorm1d(6, affine=False)), X, checkpoint=path, on_progress=kill,
-            **options,
-        )  # fmt: skip
+            normalized(nn.BatchNorm1d(6, affine=False)),
+            X,
+            mn.TrainingOptions(**options),
+            checkpoint=path,
+            on_progress=kill,
+        )
     net = normalized(nn.BatchNorm1d(6, affine=False))
-    other = mn.train(net, X, checkpoint=path, **options)
+    other = mn.train(net, X, mn.TrainingOptions(**options), checkpoint=path)
     assert (other.loss, other.steps, other.frozen_at) == (one.loss, one.steps, one.frozen_at)
     for name, value in whole.state_dict().items():
         assert torch.equal(net.state_dict()[name], value), name
@@ -192,10 +193,10 @@ class Apart(nn.Module):
 
 def test_where_the_modes_differ_otherwise_training_stops_early_and_says_why(tmp_path):
     X = torch.tensor([[1.0, -1.0], [2.0, -2.0]])
-    fit = mn.train(Apart(), X, lr=0.05, max_steps=20_000)
+    fit = mn.train(Apart(), X, mn.TrainingOptions(lr=0.05, max_steps=20_000))
     assert not fit.converged
-    # It reaches tol within some hundred steps, and then waits for `STEPS` more.
-    assert STEPS < fit.steps < 5000
+    # It reaches tol within some hundred steps, and then waits for `STALL_STEPS` more.
+    assert STALL_STEPS < fit.steps < 5000
     # Off by 1 in a unit of 4.
     assert fit.loss == pytest.approx(1 / 16, rel=1e-3)
     assert "in training mode but 0.062 in eval mode" in fit.reason
@@ -205,7 +206,7 @@ def test_where_the_modes_differ_otherwise_training_stops_early_and_says_why(tmp_
 
 def test_a_slow_training_is_not_stopped():
     X = torch.tensor([[1.0, -1.0]])
-    fit = mn.train(Apart(), X, lr=1e-5, schedule="constant", max_steps=1500)
+    fit = mn.train(Apart(), X, mn.TrainingOptions(lr=1e-5, schedule="constant", max_steps=1500))
     assert fit.steps == 1500
     assert fit.reason == "max_steps=1500 was reached"
 
@@ -218,7 +219,7 @@ def test_a_network_that_interpolates_already_stays_as_it_is():
         net[3].weight.zero_()
         net[3].bias.zero_()
     state = {name: value.clone() for name, value in net.state_dict().items()}
-    fit = mn.train(net, X, unit=1.0)
+    fit = mn.train(net, X, mn.TrainingOptions(unit=1.0))
     assert (fit.steps, fit.converged) == (0, True)
     assert all(torch.equal(state[name], value) for name, value in net.state_dict().items())
 
@@ -259,10 +260,12 @@ def test_a_batch_without_a_variance_is_refused_in_one_line(n, size):
     with pytest.raises(
         mn.MnemoscopeError, match="a batch of 1 example for BatchNorm1d `1`"
     ) as told:
-        mn.train(net, X, unit=1.0, batch_size=size)
+        mn.train(net, X, mn.TrainingOptions(unit=1.0, batch_size=size))
     assert "\n" not in str(told.value)
     # Gauss-Newton works in eval mode, where one is enough; pictures have many values of a channel.
-    assert mn.train(normalized(), X, unit=1.0, optimizer="gauss_newton").converged
+    assert mn.train(
+        normalized(), X, mn.TrainingOptions(unit=1.0, optimizer="gauss_newton")
+    ).converged
     picture = mn.load_data("digits", n=1)
     assert mn.train(convolutional(), picture, max_steps=20).steps == 20
 
@@ -274,13 +277,13 @@ def test_batch_norm_without_running_statistics_is_refused():
 
 def test_a_stall_is_many_looks_and_many_steps_without_a_fall():
     stall = Stall().after(1.0, 10)
-    for step in range(20, 20 + STEPS, 10):
+    for step in range(20, 20 + STALL_STEPS, 10):
         stall = stall.after(0.95, step)
-    assert stall.over(10 + STEPS)
-    assert not stall.over(9 + STEPS)
+    assert stall.over(10 + STALL_STEPS)
+    assert not stall.over(9 + STALL_STEPS)
     # A fall of a tenth in all, however slow, begins anew.
-    assert not stall.after(0.89, 10 + STEPS).over(10 + STEPS)
+    assert not stall.after(0.89, 10 + STALL_STEPS).over(10 + STALL_STEPS)
     few = Stall().after(1.0, 10)
-    for look in range(1, LOOKS + 1):
-        few = few.after(1.0, 10 + look * STEPS)
-        assert few.over(10 + look * STEPS) == (look == LOOKS)
+    for look in range(1, STALL_LOOKS + 1):
+        few = few.after(1.0, 10 + look * STALL_STEPS)
+        assert few.over(10 + look * STALL_STEPS) == (look == STALL_LOOKS)

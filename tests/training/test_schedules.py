@@ -1,8 +1,9 @@
 import math
+from dataclasses import asdict
 
 import pytest
 
-from mnemoscope.training.schedules import FALLING, RISING, SMALLEST, WINDOW, Rate
+from mnemoscope.training.schedules import FALLING, RISING, SMALLEST, WINDOW, LearningRate
 
 
 def shares(rate, losses, steps=WINDOW):
@@ -15,7 +16,7 @@ def shares(rate, losses, steps=WINDOW):
 
 
 def plateau():
-    return Rate("plateau", first=0.1, max_steps=1000)
+    return LearningRate("plateau", first=0.1, max_steps=1000)
 
 
 @pytest.mark.parametrize(
@@ -72,22 +73,24 @@ def test_plateau_judges_the_mean_over_a_window_whatever_its_parts():
     ],
 )
 def test_cosine(step, share):
-    rate = Rate("cosine", first=0.2, max_steps=1000).after(3.0, step)
+    rate = LearningRate("cosine", first=0.2, max_steps=1000).after(3.0, step)
     assert rate.share == pytest.approx(share)
     assert rate.lr == pytest.approx(0.2 * share)
     # It depends on the number of steps and not on how they came.
     parts = (
-        Rate("cosine", first=0.2, max_steps=1000).after(1.0, step - step // 3).after(9.0, step // 3)
+        LearningRate("cosine", first=0.2, max_steps=1000)
+        .after(1.0, step - step // 3)
+        .after(9.0, step // 3)
     )
     assert parts == rate
 
 
 def test_constant():
-    assert shares(Rate("constant", 0.3, 100), [1.0, 1.0, 5.0, 100.0]) == [1.0] * 4
+    assert shares(LearningRate("constant", 0.3, 100), [1.0, 1.0, 5.0, 100.0]) == [1.0] * 4
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine", "constant"])
 def test_a_rate_comes_back_from_its_state(schedule):
-    rate = Rate(schedule, 0.1, 1000).after(1.0, 150).after(1.0, 30)
-    assert Rate(**rate.state()) == rate
-    assert Rate(**rate.state()).after(1.0, 80) == rate.after(1.0, 80)
+    rate = LearningRate(schedule, 0.1, 1000).after(1.0, 150).after(1.0, 30)
+    assert LearningRate(**asdict(rate)) == rate
+    assert LearningRate(**asdict(rate)).after(1.0, 80) == rate.after(1.0, 80)

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.training.autograd_solver import AutogradSolver
-from mnemoscope.training.descent import FIRST_ORDER
-from mnemoscope.training.solvers import make_solver
-from mnemoscope.training.stack_solver import StackSolver, is_plain
+from mnemoscope.training import TrainingOptions
+from mnemoscope.training.networks import is_plain
+from mnemoscope.training.options import FIRST_ORDER
+from mnemoscope.training.solvers import AutogradSolver, StackSolver, make_solver
 from tests.known_maps import DTYPES
 
 
@@ -29,9 +29,8 @@ def examples(dtype=torch.float32, n=5):
 def test_steps_are_those_of_autograd_and_pytorchs_optimizer(name, weight_decay, activation, dtype):
     X = examples(dtype)
     fast, plain = network(dtype, activation=activation), network(dtype, activation=activation)
-    settings = {"lr": 0.01, "momentum": 0.9, "weight_decay": weight_decay}
-    one = StackSolver(fast, name, momentum=0.9, weight_decay=weight_decay)
-    other = AutogradSolver(plain, list(plain.parameters()), name, **settings)
+    options = TrainingOptions(optimizer=name, lr=0.01, weight_decay=weight_decay)
+    one, other = StackSolver(fast, options), AutogradSolver(plain, options)
     for turn in range(20):
         # Of two sizes, and with a rate that changes.
         x = X if turn % 3 else X[:2]
@@ -50,7 +49,7 @@ def test_steps_are_those_of_autograd_and_pytorchs_optimizer(name, weight_decay, 
 def test_the_network_is_trained_while_the_solver_lives_and_owns_its_memory_after():
     net, X = network(), examples()
     before = [p.detach().clone() for p in net.parameters()]
-    solver = StackSolver(net, "adam", momentum=0.9, weight_decay=0.0)
+    solver = StackSolver(net, TrainingOptions())
     solver.step(X, X, 0.01)
     after = [p.detach().clone() for p in net.parameters()]
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
@@ -99,11 +98,11 @@ def test_a_network_that_was_changed_is_left_to_autograd(change):
 
 
 def test_which_solver_for_which_network():
-    settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "tol": 1e-8}
-    assert isinstance(make_solver(network(), "adam", **settings), StackSolver)
+    adam, rmsprop = TrainingOptions(), TrainingOptions(optimizer="rmsprop")
+    assert isinstance(make_solver(network(), adam, tol=1e-8), StackSolver)
     conv = mn.nets.Convolutional(shape=(1, 4, 4), channels=2, depth=2).build(seed=0)
-    assert isinstance(make_solver(conv, "adam", **settings), AutogradSolver)
-    assert isinstance(make_solver(nn.Linear(3, 3), "rmsprop", **settings), AutogradSolver)
+    assert isinstance(make_solver(conv, adam, tol=1e-8), AutogradSolver)
+    assert isinstance(make_solver(nn.Linear(3, 3), rmsprop, tol=1e-8), AutogradSolver)
 
 
 @pytest.mark.parametrize("batch_size", [None, 2])
@@ -116,5 +115,5 @@ def test_a_whole_training_comes_to_the_same(batch_size):
     assert other.converged
     assert one.steps == pytest.approx(other.steps, rel=0.02)
     # Over the first steps nothing but rounding has come between them.
-    for a, b in zip(one.history[:10], other.history[:10], strict=True):
-        assert a.loss == pytest.approx(b.loss, rel=1e-4)
+    first = [fit.history["loss"][:10].to_list() for fit in (one, other)]
+    assert first[0] == pytest.approx(first[1], rel=1e-4)

@@ -3,20 +3,19 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
+import polars as pl
 import pytest
 import torch
 from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.base.unit import unit_of
-from mnemoscope.training import history
-from mnemoscope.training import train as train_module_function
-from mnemoscope.training.optimizers import OPTIMIZERS
+from mnemoscope.training import OPTIMIZERS, single
+from mnemoscope.training import fit as fit_module
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
-
-train_module = sys.modules[train_module_function.__module__]
 
 
 def digits(n=5):
@@ -52,7 +51,7 @@ def equal(one, other):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_interpolates(optimizer, activation):
     net, X = network(activation, depth=3), digits()
-    fit = mn.train(net, X, optimizer=optimizer, tol=1e-8)
+    fit = mn.train(net, X, mn.TrainingOptions(optimizer=optimizer, tol=1e-8))
     assert fit.converged
     assert fit.loss <= 1e-8
     # The forward pass is the same; only the sum differs, by a few roundings of float32.
@@ -62,14 +61,14 @@ def test_every_optimizer_interpolates(optimizer, activation):
 @pytest.mark.parametrize(("activation", "width"), [("sigmoid", 64), ("leaky_relu", 128)])
 def test_adam_reaches_1e_12_in_float32(activation, width):
     net, X = network(activation, width=width), digits()
-    assert mn.train(net, X, tol=1e-12).converged
+    assert mn.train(net, X, mn.TrainingOptions(tol=1e-12)).converged
     assert loss_of(net, X) <= 1e-12
 
 
 def test_lbfgs_reaches_1e_12_in_float32():
     # On the loss as it is it has come to 8e-11 after 700 steps, and stalls.
     net, X = network("leaky_relu", width=128), digits(20)
-    fit = mn.train(net, X, optimizer="lbfgs", tol=1e-12, max_steps=700)
+    fit = mn.train(net, X, mn.TrainingOptions(optimizer="lbfgs", tol=1e-12, max_steps=700))
     assert fit.converged
     assert loss_of(net, X) <= 1e-12
 
@@ -80,7 +79,7 @@ def test_one_linear_layer_from_zeros_ends_at_the_projection_on_the_span(seed):
     net = mn.nets.FullyConnected(
         shape=(8,), depth=1, activation="identity", bias=False, init="zeros"
     ).build(seed=0)
-    fit = mn.train(net, X, optimizer="gradient_descent", tol=1e-13, lr=0.5)
+    fit = mn.train(net, X, mn.TrainingOptions(optimizer="gradient_descent", tol=1e-13, lr=0.5))
     assert fit.converged
     A = next(net.parameters()).detach().double()
     Q = torch.linalg.qr(X.double().T).Q
@@ -89,29 +88,29 @@ def test_one_linear_layer_from_zeros_ends_at_the_projection_on_the_span(seed):
 
 
 @pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name != "gauss_newton"])
-def test_polishing_takes_over_and_ends_far_below(optimizer):
+def test_the_finish_takes_over_and_ends_far_below(optimizer):
     net, X = network("leaky_relu", width=128), digits()
-    fit = mn.train(net, X, optimizer=optimizer, polish=True)
+    fit = mn.train(net, X, mn.TrainingOptions(optimizer=optimizer, finish="gauss_newton"))
     assert fit.converged
-    assert fit.record.polish
+    assert fit.record.options["finish"] == "gauss_newton"
     assert fit.loss <= 1e-14
     # A few steps of Gauss-Newton, each with a row of its own, after the last look of the optimizer.
-    above = [row for row in fit.history if row.loss > 1e-4]
-    assert fit.steps - above[-1].step <= 10 + 12
+    above = fit.history.filter(pl.col("loss") > 1e-4)
+    assert fit.steps - above["step"][-1] <= 10 + 12
 
 
-def test_polishing_begins_where_the_optimizer_ended():
+def test_the_finish_begins_where_the_optimizer_ended():
     X = digits()
-    plain, polished = network("leaky_relu"), network("leaky_relu")
-    one = mn.train(plain, X, tol=1e-4)
-    other = mn.train(polished, X, polish=True)
-    own = [row for row in other.history if row.step <= one.steps]
-    assert [row.loss for row in own] == [row.loss for row in one.history[:-1]] + [own[-1].loss]
+    plain, finished = network("leaky_relu"), network("leaky_relu")
+    one = mn.train(plain, X, mn.TrainingOptions(tol=1e-4))
+    other = mn.train(finished, X, mn.TrainingOptions(finish="gauss_newton"))
+    own = other.history.filter(pl.col("step") <= one.steps)["loss"].to_list()
+    assert own[:-1] == one.history["loss"].to_list()[:-1]
 
 
 def test_gauss_newton_ends_at_the_floor_of_rounding_and_not_before():
     net, X = network("tanh"), digits()
-    fit = mn.train(net, X, optimizer="gauss_newton", tol=1e-30, max_steps=200)
+    fit = mn.train(net, X, mn.TrainingOptions(optimizer="gauss_newton", tol=1e-30, max_steps=200))
     assert not fit.converged
     assert fit.steps < 200
     assert fit.loss < 1e-13
@@ -119,7 +118,7 @@ def test_gauss_newton_ends_at_the_floor_of_rounding_and_not_before():
 
 def test_a_sequence_is_stored_as_a_cycle():
     net, X = network("sigmoid"), digits(4)
-    fit = mn.train(net, X, targets=X.roll(-1, 0), tol=1e-8)
+    fit = mn.train(net, X, mn.TrainingOptions(tol=1e-8), targets=X.roll(-1, 0))
     assert fit.converged
     assert fit.loss == pytest.approx(loss_of(net, X, X.roll(-1, 0)), rel=1e-5)
     assert fit.record.targets
@@ -138,7 +137,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others():
     X, found = digits(6), []
     for seed in (3, 3, 4):
         net = network("leaky_relu")
-        mn.train(net, X, batch_size=2, max_steps=30, seed=seed)
+        mn.train(net, X, mn.TrainingOptions(batch_size=2, max_steps=30, seed=seed))
         found.append(weights(net))
     assert equal(found[0], found[1])
     assert not equal(found[0], found[2])
@@ -149,8 +148,8 @@ def test_the_batch_size_decides_the_steps_of_an_epoch_and_is_recorded():
     net, X = network(), digits(5)
     fit = mn.train(net, X, batch_size=2, max_steps=9, on_progress=lambda p: looks.append(p.step))
     assert looks == [3, 6, 9]
-    assert fit.record.batch_size == 2
-    assert mn.train(net, X, max_steps=1).record.batch_size == 5
+    assert fit.options.batch_size == 2
+    assert mn.train(net, X, max_steps=1).options.batch_size == 5
 
 
 def test_mini_batches_are_those_of_the_seed():
@@ -168,7 +167,7 @@ def test_mini_batches_are_those_of_the_seed():
             return self.weight * z
 
     X = torch.rand(6, 4, generator=torch.Generator().manual_seed(0))
-    mn.train(Noting(), X, batch_size=3, max_steps=6, seed=5)
+    mn.train(Noting(), X, mn.TrainingOptions(batch_size=3, max_steps=6, seed=5))
     assert [len(batch) for batch in seen] == [3] * 6
     orders = []
     for epoch in range(3):
@@ -186,10 +185,12 @@ def test_mini_batches_are_those_of_the_seed():
     ids=str,
 )
 def test_it_ends_after_exactly_max_steps(max_steps, options):
-    fit = mn.train(network(), digits(), max_steps=max_steps, tol=1e-30, **options)
+    fit = mn.train(
+        network(), digits(), mn.TrainingOptions(max_steps=max_steps, tol=1e-30, **options)
+    )
     assert fit.steps == fit.record.steps == max_steps
     assert not fit.converged
-    assert fit.history[-1].step == max_steps
+    assert fit.history["step"][-1] == max_steps
 
 
 def test_a_network_that_interpolates_already_is_left_alone():
@@ -204,7 +205,7 @@ def test_a_network_that_interpolates_already_is_left_alone():
 def test_a_zero_gradient_is_no_error_and_ends():
     net = mn.nets.FullyConnected(shape=(4,), depth=1, activation="relu").build(seed=0)
     nn.init.constant_(net.body.linear_1.bias, -100.0)
-    fit = mn.train(net, torch.ones(2, 4), optimizer="lbfgs", max_steps=25)
+    fit = mn.train(net, torch.ones(2, 4), mn.TrainingOptions(optimizer="lbfgs", max_steps=25))
     assert (fit.loss, fit.steps, fit.converged) == (1.0, 25, False)
 
 
@@ -224,7 +225,7 @@ def test_divergence_is_told_in_one_line(optimizer, lr, max_steps):
     net = network("leaky_relu")
     net.train(False)
     with pytest.raises(mn.DivergenceError) as error:
-        mn.train(net, digits(), optimizer=optimizer, lr=lr, max_steps=max_steps)
+        mn.train(net, digits(), mn.TrainingOptions(optimizer=optimizer, lr=lr, max_steps=max_steps))
     told = str(error.value)
     assert "at step " in told
     assert f"learning rate {lr:.3g}" in told
@@ -266,7 +267,7 @@ def test_the_loss_is_that_of_eval_mode_and_modes_are_put_back(fails):
         fit = mn.train(net, X, max_steps=50, on_progress=on_progress)
         assert fit.loss == pytest.approx(loss_of(net, X) / unit_of(X) ** 2, rel=1e-5)
         # In training mode a tenth of the units is missing.
-        assert fit.loss != pytest.approx(fit.history[-2].loss, rel=1e-5)
+        assert fit.loss != pytest.approx(fit.history["loss"][-2], rel=1e-5)
     except KeyError:
         assert fails
     assert modes == [m.training for m in net.modules()]
@@ -278,12 +279,11 @@ def test_dropout_draws_from_the_seed_and_can_interpolate_in_eval_mode():
     found = []
     for seed in (0, 0, 1):
         net = Flaky(dropped=0.5)
-        fit = mn.train(net, X, tol=1e-2, seed=seed, max_steps=5000)
+        fit = mn.train(net, X, mn.TrainingOptions(tol=1e-2, seed=seed, max_steps=5000))
         assert fit.converged
         # With half of the units missing it did not look like it: the mean of many draws, since a
         # single one may be lucky.
-        last = [row.loss for row in fit.history[-21:-1]]
-        assert sum(last) / len(last) > 1e-2
+        assert fit.history["loss"][-21:-1].mean() > 1e-2
         found.append(weights(net))
     assert equal(found[0], found[1])
     assert not equal(found[0], found[2])
@@ -296,57 +296,73 @@ def test_it_trains_where_the_caller_has_switched_gradients_off():
 
 def test_the_record_says_how_to_do_it_again():
     net, X = network(), digits()
-    fit = mn.train(net, X, lr=2e-3, schedule="constant", max_steps=30, seed=7)
+    fit = mn.train(net, X, mn.TrainingOptions(lr=2e-3, schedule="constant", max_steps=30, seed=7))
     record = net.training_record
     assert record is fit.record
-    assert (record.optimizer, record.lr, record.schedule, record.seed) == (
-        "adam",
-        2e-3,
-        "constant",
-        7,
-    )
+    assert record.options == {
+        "tol": 1e-8, "optimizer": "adam", "lr": 2e-3, "schedule": "constant", "batch_size": 5,
+        "max_steps": 30, "momentum": 0.9, "weight_decay": 0.0, "init_scale": 1.0, "seed": 7,
+        "unit": unit_of(X), "dtype": "float32", "finish": "none", "stop": "loss",
+    }  # fmt: skip
     assert (record.steps, record.loss, record.converged) == (fit.steps, fit.loss, fit.converged)
-    assert (record.examples, record.targets, record.max_steps) == (5, False, 30)
-    assert (record.momentum, record.weight_decay, record.polish) == (0.9, 0.0, False)
+    assert (record.examples, record.targets) == (5, False)
     assert record.data_checksum == mn.train(network(), X, max_steps=1).record.data_checksum
-    assert record.history == fit.history
+    assert [row.loss for row in record.history] == fit.history["loss"].to_list()
+    again = network()
+    mn.train(again, X, fit.options)
+    assert equal(weights(again), weights(net))
     rates = {
-        name: mn.train(network(), X, optimizer=name, max_steps=1).record.lr for name in OPTIMIZERS
+        name: mn.train(network(), X, mn.TrainingOptions(optimizer=name, max_steps=1)).options.lr
+        for name in OPTIMIZERS
     }
     assert rates == {
         "adam": 1e-3,
         "gradient_descent": 0.1,
         "rmsprop": 3e-4,
         "lbfgs": 1.0,
-        "gauss_newton": 1.0,
+        "gauss_newton": None,
     }
+
+
+def test_a_fit_can_be_read_as_a_table():
+    fit = mn.train(network(), digits(), max_steps=20)
+    assert fit.to_frame().equals(fit.history)
+    assert fit.history.columns == ["step", "seconds", "loss", "lr"]
+    assert fit.history["step"].to_list() == [10, 20]
+    assert "steps=20, converged=False" in repr(fit)
+    assert "<th>optimizer</th><td>adam</td>" in fit._repr_html_()
 
 
 def test_the_rates_of_the_schedule_are_the_ones_used():
     rates = []
     mn.train(
-        network(), digits(), schedule="cosine", lr=1e-3, max_steps=40, tol=1e-30,
+        network(),
+        digits(),
+        mn.TrainingOptions(schedule="cosine", lr=1e-3, max_steps=40, tol=1e-30),
         on_progress=lambda p: rates.append(p.lr),
-    )  # fmt: skip
+    )
     expected = [1e-3 * (0.01 + 0.99 * (1 + math.cos(math.pi * i / 4)) / 2) for i in range(4)]
     assert rates == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 1}], ids=["full batch", "mini-batches"])
 def test_the_history_is_thinned_and_its_steps_increase(options, monkeypatch):
-    monkeypatch.setattr(history, "HISTORY_ROWS", 20)
+    monkeypatch.setattr(fit_module, "HISTORY_ROWS", 20)
     looks = []
     fit = mn.train(
-        network(), digits(2), tol=1e-30, max_steps=1234, on_progress=looks.append, **options
+        network(),
+        digits(2),
+        mn.TrainingOptions(tol=1e-30, max_steps=1234, **options),
+        on_progress=looks.append,
     )
-    steps = [row.step for row in fit.history]
+    steps, losses = fit.history["step"].to_list(), fit.history["loss"].to_list()
     assert 10 <= len(steps) <= 21
     assert steps == sorted(set(steps))
     assert steps[-1] == 1234
-    assert fit.history[-1].loss == fit.loss
+    assert losses[-1] == fit.loss
     seen = {p.step: p.loss for p in looks}
-    assert all(seen[row.step] == row.loss for row in fit.history[:-1])
-    assert all(a.seconds <= b.seconds for a, b in zip(fit.history, fit.history[1:], strict=False))
+    assert losses[:-1] == [seen[step] for step in steps[:-1]]
+    assert fit.history["seconds"].is_sorted()
 
 
 # Checkpoints. Those that go on must end with the same numbers, to the bit.
@@ -359,7 +375,7 @@ WAYS = {
     "rmsprop": {"optimizer": "rmsprop"},
     "lbfgs": {"optimizer": "lbfgs"},
     "gauss-newton": {"optimizer": "gauss_newton"},
-    "polishing": {"polish": True, "lr": 3e-3},
+    "finish": {"finish": "gauss_newton", "lr": 3e-3},
 }
 
 
@@ -386,7 +402,7 @@ def kill():
 @pytest.fixture
 def every_round(monkeypatch):
     """A checkpoint after every round instead of every 20 seconds."""
-    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(single, "CHECKPOINT_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("every_round")
@@ -397,21 +413,27 @@ def test_a_killed_training_goes_on_to_the_same_numbers(way, rounds, tmp_path):
     X, path = digits(), tmp_path / "checkpoint"
     whole = network("leaky_relu")
     undisturbed = []
-    one = mn.train(whole, X, on_progress=undisturbed.append, **options)
+    one = mn.train(whole, X, mn.TrainingOptions(**options), on_progress=undisturbed.append)
     net = network("leaky_relu")
     with pytest.raises(Killed):
-        mn.train(net, X, checkpoint=path, on_progress=at_round(rounds, kill), **options)
+        mn.train(
+            net,
+            X,
+            mn.TrainingOptions(**options),
+            checkpoint=path,
+            on_progress=at_round(rounds, kill),
+        )
     # Resumed in another process the weights at hand are the first ones.
     net = network("leaky_relu")
     looks = []
-    other = mn.train(net, X, checkpoint=path, on_progress=looks.append, **options)
+    other = mn.train(
+        net, X, mn.TrainingOptions(**options), checkpoint=path, on_progress=looks.append
+    )
     # The round that was killed is done again, those before it are not.
     assert looks[0].step == undisturbed[rounds - 1].step
     assert equal(weights(net), weights(whole))
     assert (one.loss, one.steps) == (other.loss, other.steps)
-    assert [(r.step, r.loss, r.lr) for r in one.history] == [
-        (r.step, r.loss, r.lr) for r in other.history
-    ]
+    assert one.history.drop("seconds").equals(other.history.drop("seconds"))
 
 
 class OffByOne(nn.Module):
@@ -429,24 +451,26 @@ class OffByOne(nn.Module):
 def test_a_resumed_training_looks_when_the_whole_one_does(tmp_path, monkeypatch):
     # Where it is killed it interpolates already. The whole training does not look there, so
     # neither may the resumed one.
-    monkeypatch.setattr(train_module, "LOOK", 1000)
+    monkeypatch.setattr(single, "LOOK", 1000)
     X, path = torch.tensor([[1.0, -1.0], [2.0, -2.0]]), tmp_path / "checkpoint"
     whole, net, options = OffByOne(), OffByOne(), {"tol": 1e-2, "lr": 0.05, "max_steps": 200}
-    assert mn.train(whole, X, **options).steps == 200
+    assert mn.train(whole, X, mn.TrainingOptions(**options)).steps == 200
     with pytest.raises(Killed):
-        mn.train(net, X, checkpoint=path, on_progress=at_round(18, kill), **options)
+        mn.train(
+            net, X, mn.TrainingOptions(**options), checkpoint=path, on_progress=at_round(18, kill)
+        )
     assert loss_of(net, X) <= 1e-2
     net = OffByOne()
-    assert mn.train(net, X, checkpoint=path, **options).steps == 200
+    assert mn.train(net, X, mn.TrainingOptions(**options), checkpoint=path).steps == 200
     assert equal(weights(net), weights(whole))
 
 
 def test_the_loss_in_eval_mode_is_looked_at_now_and_then():
-    fit = mn.train(OffByOne(), torch.tensor([[1.0, -1.0]]), tol=1e-2, lr=0.05)
+    fit = mn.train(OffByOne(), torch.tensor([[1.0, -1.0]]), mn.TrainingOptions(tol=1e-2, lr=0.05))
     assert fit.converged
     assert fit.steps % 100 == 0
     # Off by one in training mode, half a unit.
-    assert min(row.loss for row in fit.history[:-1]) >= 1 / 4
+    assert fit.history["loss"][:-1].min() >= 1 / 4
 
 
 @pytest.mark.usefixtures("every_round")
@@ -466,16 +490,19 @@ def test_ctrl_c_comes_after_the_checkpoint_was_written(way, tmp_path):
     options = WAYS[way] | {"max_steps": 100, "tol": 1e-30}
     X, path = digits(), tmp_path / "checkpoint"
     whole, net = network("leaky_relu"), network("leaky_relu")
-    mn.train(whole, X, **options)
+    mn.train(whole, X, mn.TrainingOptions(**options))
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         mn.train(
-            net, X, checkpoint=path, **options,
+            net,
+            X,
+            mn.TrainingOptions(**options),
+            checkpoint=path,
             on_progress=at_round(3, lambda: signal.raise_signal(signal.SIGINT)),
-        )  # fmt: skip
+        )
     assert signal.getsignal(signal.SIGINT) is handler
     looks = []
-    mn.train(net, X, checkpoint=path, on_progress=looks.append, **options)
+    mn.train(net, X, mn.TrainingOptions(**options), checkpoint=path, on_progress=looks.append)
     # No step is lost: it goes on with the fourth round.
     assert looks[0].step == (12 if "batch_size" in options else 40)
     assert equal(weights(net), weights(whole))
@@ -490,7 +517,8 @@ X = mn.load_data("digits", n=5)
 spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=64, depth=4, activation="leaky_relu")
 try:
     mn.train(
-        spec.build(seed=0), X, batch_size=2, max_steps=90, tol=1e-30, checkpoint=sys.argv[1],
+        spec.build(seed=0), X, mn.TrainingOptions(batch_size=2, max_steps=90, tol=1e-30),
+        checkpoint=sys.argv[1],
         on_progress=lambda p: p.step == 30 and os.kill(os.getpid(), signal.SIGINT),
     )
 except KeyboardInterrupt:
@@ -511,9 +539,9 @@ def test_ctrl_c_in_another_process(tmp_path):
     assert done.returncode == 0
     X, options = digits(), {"batch_size": 2, "max_steps": 90, "tol": 1e-30}
     whole, net = network("leaky_relu"), network("leaky_relu")
-    mn.train(whole, X, **options)
+    mn.train(whole, X, mn.TrainingOptions(**options))
     looks = []
-    mn.train(net, X, checkpoint=path, on_progress=looks.append, **options)
+    mn.train(net, X, mn.TrainingOptions(**options), checkpoint=path, on_progress=looks.append)
     assert looks[0].step == 33
     # Another process may have another number of threads; nothing here is split among them.
     assert equal(weights(net), weights(whole))
@@ -523,8 +551,8 @@ def test_ctrl_c_in_another_process(tmp_path):
 def checkpointed(tmp_path, every_round):
     """A checkpoint of a training, and its settings."""
     path = tmp_path / "checkpoint"
-    options = {"batch_size": 2, "max_steps": 30, "checkpoint": path}
-    mn.train(network("leaky_relu"), digits(), **options)
+    options = mn.TrainingOptions(batch_size=2, max_steps=30)
+    mn.train(network("leaky_relu"), digits(), options, checkpoint=path)
     return path, options
 
 
@@ -547,11 +575,13 @@ def checkpointed(tmp_path, every_round):
 )
 def test_a_checkpoint_of_another_training_is_refused(changed, told, checkpointed):
     path, options = checkpointed
-    options = options | changed
-    net, X = options.pop("net", network("leaky_relu")), options.pop("X", digits())
+    changed = dict(changed)
+    net, X = changed.pop("net", network("leaky_relu")), changed.pop("X", digits())
+    targets = changed.pop("targets", None)
     before, content = weights(net), path.read_bytes()
     with pytest.raises(mn.MnemoscopeError, match=told) as error:
-        mn.train(net, X, **options)
+        mn.train(net, X, replace(options, **changed), targets=targets, checkpoint=path)
+    assert error.value.field == "checkpoint"
     assert "is a checkpoint of another training" in str(error.value)
     assert "\n" not in str(error.value)
     assert equal(before, weights(net))
@@ -564,19 +594,19 @@ def test_a_damaged_checkpoint_is_refused_and_left_as_it_was(damage, checkpointed
     path.write_bytes(damage(path.read_bytes()))
     content = path.read_bytes()
     with pytest.raises(mn.MnemoscopeError, match="cannot be read as a checkpoint"):
-        mn.train(network("leaky_relu"), digits(), **options)
+        mn.train(network("leaky_relu"), digits(), options, checkpoint=path)
     assert path.read_bytes() == content
 
 
 def test_when_to_stop_may_change_between_two_parts_of_a_training(checkpointed):
-    _, options = checkpointed
+    path, options = checkpointed
     net = network("leaky_relu")
-    fit = mn.train(net, digits(), **options | {"max_steps": 60, "tol": 1e-6})
+    fit = mn.train(net, digits(), replace(options, max_steps=60, tol=1e-6), checkpoint=path)
     whole = network("leaky_relu")
-    mn.train(whole, digits(), batch_size=2, max_steps=60, tol=1e-6)
+    mn.train(whole, digits(), mn.TrainingOptions(batch_size=2, max_steps=60, tol=1e-6))
     assert fit.steps == 60
     assert equal(weights(net), weights(whole))
     # Fewer steps than were taken: nothing is done, and the loss is that of the weights.
     net = network("leaky_relu")
-    fit = mn.train(net, digits(), **options | {"max_steps": 3})
+    fit = mn.train(net, digits(), options, max_steps=3, checkpoint=path)
     assert fit.loss == pytest.approx(loss_of(net, digits()), rel=1e-5)

@@ -1,13 +1,14 @@
 """Many networks at once, held against each of them trained alone."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 import mnemoscope as mn
 from mnemoscope.training import group as group_module
-from mnemoscope.training.descent import FIRST_ORDER
+from mnemoscope.training.options import FIRST_ORDER
 from tests.known_maps import DTYPES
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
@@ -20,20 +21,18 @@ def digits(n=5):
     return mn.load_data("digits", n=n)
 
 
-def alone(spec, X, seed, *, dtype=torch.float32, init_scale=1.0, **options):
+def alone(spec, X, seed, *, dtype=torch.float32, targets=None, **options):
     """The same training by itself, by autograd."""
     net = spec.build(seed=seed, dtype=dtype)
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.mul_(init_scale)
     # A hook makes `train` take PyTorch's gradients: the plain way.
     net.register_forward_hook(lambda *_: None)
-    return net, mn.train(net, X, seed=seed, **options)
+    return net, mn.train(net, X, mn.TrainingOptions(seed=seed, **options), targets=targets)
 
 
 def held_against(replicas, r, net, fit, *, rel):
     """The same beginning but for rounding, and the same verdict."""
-    rows = list(zip(replicas.fits[r].history[:5], fit.history[:5], strict=True))
+    records = replicas.fits[r].record, fit.record
+    rows = list(zip(*(record.history[:5] for record in records), strict=True))
     for own, other in rows:
         assert own.step == other.step
         assert own.loss == pytest.approx(other.loss, rel=rel)
@@ -57,7 +56,9 @@ def held_against(replicas, r, net, fit, *, rel):
 )
 def test_each_comes_out_as_it_would_alone(options, dtype):
     X = digits().to(dtype)
-    replicas = mn.train_replicas(SPEC, X, seeds=SEEDS, dtype=dtype, **options)
+    replicas = mn.train_replicas(
+        SPEC, X, mn.TrainingOptions(dtype=str(dtype).removeprefix("torch."), **options), seeds=SEEDS
+    )
     for r, seed in enumerate(SEEDS):
         net, fit = alone(SPEC, X, seed, dtype=dtype, **options)
         # Fifty steps, each of which may multiply a rounding a little.
@@ -78,7 +79,7 @@ CONVOLUTIONAL = [
 @pytest.mark.parametrize("spec", CONVOLUTIONAL, ids=lambda s: s.kind)
 def test_convolutional_ones_too(spec, options):
     X = digits(4)
-    replicas = mn.train_replicas(spec, X, seeds=SEEDS, max_steps=60, **options)
+    replicas = mn.train_replicas(spec, X, mn.TrainingOptions(max_steps=60, **options), seeds=SEEDS)
     for r, seed in enumerate(SEEDS):
         net, fit = alone(spec, X, seed, max_steps=60, **options)
         held_against(replicas, r, net, fit, rel=1e-3)
@@ -87,16 +88,15 @@ def test_convolutional_ones_too(spec, options):
 def test_each_may_have_its_own_rate_decay_and_scale():
     X = digits()
     own = {"lr": [1e-3, 3e-3, 5e-4], "weight_decay": [0.0, 0.01, 0.1], "init_scale": [1, 0.5, 1.5]}
-    replicas = mn.train_replicas(SPEC, X, seeds=SEEDS, max_steps=120, **own)
-    for r, seed in enumerate(SEEDS):
-        settings = {name: values[r] for name, values in own.items()}
+    each = [dict(zip(own, values, strict=True)) for values in zip(*own.values(), strict=True)]
+    options = [mn.TrainingOptions(max_steps=120, **settings) for settings in each]
+    replicas = mn.train_replicas(SPEC, X, options, seeds=SEEDS)
+    for r, (seed, settings) in enumerate(zip(SEEDS, each, strict=True)):
         net, fit = alone(SPEC, X, seed, max_steps=120, **settings)
         held_against(replicas, r, net, fit, rel=1e-3)
         record = replicas[r].training_record
         assert record is not None
-        assert (record.lr, record.weight_decay, record.init_scale, record.seed) == (
-            own["lr"][r], own["weight_decay"][r], own["init_scale"][r], seed,
-        )  # fmt: skip
+        assert {**settings, "seed": seed}.items() <= record.options.items()
 
 
 def test_each_may_have_its_own_examples_and_targets():
@@ -116,15 +116,16 @@ def test_each_may_have_its_own_examples_and_targets():
 
 
 @pytest.mark.parametrize("optimizer", FIRST_ORDER)
-def test_one_that_diverges_is_told_and_does_the_others_no_harm(optimizer):
+def test_one_that_diverges_is_reported_and_does_the_others_no_harm(optimizer):
     X, usual = digits(), {"adam": 1e-3, "gradient_descent": 0.1, "rmsprop": 3e-4}[optimizer]
-    options = {"optimizer": optimizer, "max_steps": 300}
+    options = mn.TrainingOptions(optimizer=optimizer, max_steps=300)
+    each = [replace(options, lr=lr) for lr in (usual, 1e18, usual)]
     with pytest.warns(mn.DivergenceWarning, match=r"1 of 3 replicas .*: 1 \(seed 0, lr 1e\+18\)"):
-        replicas = mn.train_replicas(SPEC, X, seeds=SEEDS, lr=[usual, 1e18, usual], **options)
+        replicas = mn.train_replicas(SPEC, X, each, seeds=SEEDS)
     assert replicas.diverged.tolist() == [False, True, False]
     assert replicas.converged.tolist()[1] is False
     assert not replicas.fits[1].loss < 1e10
-    undisturbed = mn.train_replicas(SPEC, X, seeds=[4, 7], lr=[usual, usual], **options)
+    undisturbed = mn.train_replicas(SPEC, X, options, seeds=[4, 7])
     for r, other in ((0, 0), (2, 1)):
         assert math.isfinite(replicas.fits[r].loss)
         pairs = zip(replicas[r].parameters(), undisturbed[other].parameters(), strict=True)
@@ -134,45 +135,47 @@ def test_one_that_diverges_is_told_and_does_the_others_no_harm(optimizer):
             assert torch.allclose(own, same, rtol=0, atol=1e-4)
 
 
-def test_each_is_polished():
+def test_each_is_finished():
     X = digits()
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=48, depth=3)
-    replicas = mn.train_replicas(spec, X, seeds=SEEDS, polish=True)
+    replicas = mn.train_replicas(spec, X, mn.TrainingOptions(finish="gauss_newton"), seeds=SEEDS)
     assert bool((replicas.loss <= 1e-14).all())
     for r, seed in enumerate(SEEDS):
-        _, fit = alone(spec, X, seed, polish=True)
+        _, fit = alone(spec, X, seed, finish="gauss_newton")
         held_against(replicas, r, None, fit, rel=1e-3)
         loss = float((replicas[r](X).detach() - X).square().mean())
         # At the floor of rounding, where the order of a sum matters.
         assert loss <= 1e-13
-        assert [row.step for row in replicas.fits[r].history] == sorted(
-            {row.step for row in replicas.fits[r].history}
-        )
+        steps = replicas.fits[r].history["step"].to_list()
+        assert steps == sorted(set(steps))
 
 
 def test_one_that_has_converged_changes_no_more():
     X = digits()
     alone_too = mn.train_replicas(SPEC, X, seeds=[0])
     # A rate so small that the other goes on for long after.
-    both = mn.train_replicas(SPEC, X, seeds=[0, 1], lr=[1e-3, 1e-5], max_steps=2000)
+    each = [mn.TrainingOptions(lr=lr, max_steps=2000) for lr in (1e-3, 1e-5)]
+    both = mn.train_replicas(SPEC, X, each, seeds=[0, 1])
     assert both.converged.tolist() == [True, False]
     # Rounding may decide in which look the loss is small enough.
     assert int(both.steps[0]) == pytest.approx(alone_too.fits[0].steps, rel=0.05)
     assert int(both.steps[1]) == 2000
     assert both.fits[0].loss <= 1e-8
-    assert both.fits[0].history[-1].step == both.fits[0].steps
+    assert both.fits[0].history["step"][-1] == both.fits[0].steps
 
 
 @pytest.mark.parametrize("step", [1, 10, 17])
 def test_it_ends_after_exactly_max_steps(step):
-    replicas = mn.train_replicas(SPEC, digits(), seeds=2, max_steps=step, tol=1e-30)
+    replicas = mn.train_replicas(
+        SPEC, digits(), mn.TrainingOptions(max_steps=step, tol=1e-30), seeds=2
+    )
     assert replicas.steps.tolist() == [step, step]
     assert not bool(replicas.converged.any())
 
 
 def test_no_more_than_ten_steps_are_taken_beyond_tol():
     X = digits()
-    replicas = mn.train_replicas(SPEC, X, seeds=SEEDS, schedule="constant")
+    replicas = mn.train_replicas(SPEC, X, mn.TrainingOptions(schedule="constant"), seeds=SEEDS)
     for r, seed in enumerate(SEEDS):
         net = SPEC.build(seed=seed)
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
@@ -190,26 +193,31 @@ def test_no_more_than_ten_steps_are_taken_beyond_tol():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"batch_size": 2, "lr": [1e-3 * (1 + i / 7) for i in range(7)]}], ids=str
+    "options",
+    [
+        mn.TrainingOptions(),
+        [mn.TrainingOptions(batch_size=2, lr=1e-3 * (1 + i / 7)) for i in range(7)],
+    ],
+    ids=["one for all", "one for each"],
 )
 def test_the_numbers_do_not_depend_on_the_groups(options, monkeypatch):
     X = digits(4)
-    whole = mn.train_replicas(SPEC, X, seeds=7, **options)
+    whole = mn.train_replicas(SPEC, X, options, seeds=7)
     # Two at a time: whoever is left is put together anew, again and again.
     monkeypatch.setattr(group_module, "WORKING_SET", 1)
-    small = mn.train_replicas(SPEC, X, seeds=7, **options)
+    small = mn.train_replicas(SPEC, X, options, seeds=7)
     assert bool(whole.converged.all())
     assert bool(small.converged.all())
     assert small.steps.tolist() == pytest.approx(whole.steps.tolist(), rel=0.05)
     for one, other in zip(whole.fits, small.fits, strict=True):
-        for a, b in zip(one.history[:10], other.history[:10], strict=True):
-            assert a.loss == pytest.approx(b.loss, rel=1e-3)
+        first = [fit.history["loss"][:10].to_list() for fit in (one, other)]
+        assert first[0] == pytest.approx(first[1], rel=1e-3)
 
 
 def test_a_thousand_of_them_are_as_many_results():
     spec = mn.nets.FullyConnected(shape=(4,), width=8, depth=2)
     X = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
-    replicas = mn.train_replicas(spec, X, seeds=1000, lr=1e-2)
+    replicas = mn.train_replicas(spec, X, mn.TrainingOptions(lr=1e-2), seeds=1000)
     assert len(replicas) == 1000
     assert int(replicas.converged.sum()) == 1000
     losses = torch.tensor(
@@ -254,7 +262,8 @@ def test_all_are_audited():
 
 
 def test_a_network_goes_through_a_file(tmp_path):
-    replicas = mn.train_replicas(SPEC, digits(), seeds=2, init_scale=[1, 0.5])
+    options = [mn.TrainingOptions(init_scale=scale, max_steps=20) for scale in (1, 0.5)]
+    replicas = mn.train_replicas(SPEC, digits(), options, seeds=2)
     path = tmp_path / "network.safetensors"
     mn.nets.save(replicas[1], path)
     loaded = mn.nets.load(path)
@@ -273,32 +282,36 @@ def test_progress_is_told():
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "field"),
     [
-        ({"seeds": []}, "no seeds; expected a seed for each network"),
+        ({"seeds": []}, "seeds"),
+        ({"seeds": None}, "seeds"),
         ({"seeds": [0, -1]}, "seed"),
-        ({"optimizer": "lbfgs"}, "optimizer='lbfgs' for many networks at once; expected one of"),
-        ({"optimizer": "gauss_newton"}, "end with polish=True"),
-        ({"optimizer": "sgd"}, "optimizer='sgd'; expected one of adam"),
-        ({"lr": [1e-3]}, "1 values of lr for 3 replicas"),
-        ({"lr": "fast"}, "lr='fast'; expected a number"),
-        ({"lr": [1e-3, 0.0, 1e-3]}, "lr=0.0"),
-        ({"weight_decay": [0.0, -1.0, 0.0]}, "weight_decay=-1.0"),
-        ({"init_scale": [1.0, math.nan, 1.0]}, "values of init_scale"),
-        ({"batch_size": 9}, "batch_size=9"),
-        ({"schedule": "step"}, "schedule='step'"),
-        ({"spec": SPEC.build(seed=0)}, "a Network to build replicas from; expected a spec"),
-        ({"X": torch.rand(5, 8, 8)}, r"examples of shape \(5, 8, 8\) for 3 networks"),
-        ({"X": torch.rand(2, 5, 1, 8, 8)}, "for 3 networks of states"),
-        ({"X": torch.full((5, 1, 8, 8), math.inf)}, "NaN or infinity in the examples"),
-        ({"targets": torch.rand(4, 1, 8, 8)}, "targets of shape"),
-        ({"tol": 0.0}, "tol=0.0"),
-        ({"max_steps": 0}, "max_steps"),
+        ({"options": mn.TrainingOptions(optimizer="lbfgs")}, "optimizer"),
+        ({"options": mn.TrainingOptions(optimizer="gauss_newton")}, "optimizer"),
+        ({"options": [mn.TrainingOptions()]}, "options"),
+        ({"options": [mn.TrainingOptions(tol=tol) for tol in (1e-8, 1e-8, 1e-6)]}, "tol"),
+        ({"batch_size": 9}, "batch_size"),
+        ({"spec": SPEC.build(seed=0)}, "spec"),
+        ({"X": torch.rand(5, 8, 8)}, "X"),
+        ({"X": torch.rand(2, 5, 1, 8, 8)}, "X"),
+        ({"X": torch.full((5, 1, 8, 8), math.inf)}, "X"),
+        ({"targets": torch.rand(4, 1, 8, 8)}, "targets"),
     ],
 )
-def test_wrong_arguments_are_told(changed, told):
-    options = {"spec": SPEC, "X": digits(), "seeds": SEEDS} | changed
-    spec, X = options.pop("spec"), options.pop("X")
-    with pytest.raises(mn.MnemoscopeError, match=told) as error:
-        mn.train_replicas(spec, X, **options)
+def test_wrong_arguments_are_refused(changed, field):
+    arguments = {"spec": SPEC, "X": digits(), "options": None, "seeds": SEEDS} | changed
+    with pytest.raises(mn.MnemoscopeError) as error:
+        mn.train_replicas(**arguments)
+    assert error.value.field == field
     assert "\n" not in str(error.value)
+
+
+def test_the_seeds_of_options_serve_where_none_are_given():
+    each = [mn.TrainingOptions(seed=seed, max_steps=10) for seed in SEEDS]
+    options = mn.TrainingOptions(max_steps=10)
+    one, other = (
+        mn.train_replicas(SPEC, digits(), each),
+        mn.train_replicas(SPEC, digits(), options, seeds=SEEDS),
+    )
+    assert torch.equal(one.loss, other.loss)

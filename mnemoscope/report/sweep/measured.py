@@ -24,7 +24,7 @@ TABLE = frozenset(
         "levels", "source", "n", "offset", "size", "gray", "column", "split", "scale",
         "channels_last", "alpha",
         "optimizer", "lr", "schedule", "batch_size", "tol", "max_steps", "momentum",
-        "weight_decay", "init_scale", "polish",
+        "weight_decay", "init_scale", "unit", "finish", "stop",
         "dtype", "seed", "loss", "steps", "seconds", "parameters", "configuration",
     }
 )  # fmt: skip

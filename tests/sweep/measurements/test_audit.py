@@ -20,7 +20,9 @@ REPEATED = ("_low", "_high", "_strength")
 @pytest.fixture(scope="module")
 def replicas():
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=16, depth=3)
-    return mn.train_replicas(spec, mn.load_data("digits", n=12), seeds=range(1), max_steps=2000)
+    return mn.train_replicas(
+        spec, mn.load_data("digits", n=12), mn.TrainingOptions(max_steps=2000), seeds=range(1)
+    )
 
 
 @pytest.mark.parametrize("held_out", [0, 12])

@@ -19,7 +19,7 @@ SPECS = [
 def test_blocks_of_states_and_their_images(spec, size, monkeypatch):
     monkeypatch.setattr(module, "batch_size_within", lambda *_, **__: size)
     X = mn.load_data("digits", n=3)
-    replicas = mn.train_replicas(spec, X, seeds=range(2), max_steps=2)
+    replicas = mn.train_replicas(spec, X, mn.TrainingOptions(max_steps=2), seeds=range(2))
     Z = torch.rand(2, 5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     states, made = map(list, zip(*images(replicas, Z), strict=True))
     assert {part.shape[1] for part in states[:-1]} <= {size}

@@ -2,7 +2,6 @@
 
 import polars as pl
 import pytest
-import torch
 
 import mnemoscope as mn
 from mnemoscope.sweep.configuration import Data
@@ -27,8 +26,13 @@ KINDS = {
 def trained(request):
     spec, n, r = KINDS[request.param]
     X, held_out = mn.load_data("digits", n=n), mn.load_data("digits", n=4, offset=n)
-    dtype = torch.float64 if request.param == "one_of_one" else torch.float32
-    replicas = mn.train_replicas(spec, X, seeds=range(r), max_steps=2, dtype=dtype)
+    dtype = "float64" if request.param == "one_of_one" else "float32"
+    replicas = mn.train_replicas(
+        spec,
+        X,
+        mn.TrainingOptions(max_steps=2, dtype=dtype),
+        seeds=range(r),
+    )
     return group(replicas, X, held_out, starts=8, trials=2, audit=AUDIT)
 
 

@@ -34,7 +34,7 @@ def test_copies_are_recalled_to_their_own_example_only():
 def test_the_seed_of_the_run_draws():
     digits = mn.load_data("digits", n=3)
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=16, depth=3)
-    replicas = mn.train_replicas(spec, digits, seeds=[3, 7], max_steps=3000)
+    replicas = mn.train_replicas(spec, digits, mn.TrainingOptions(max_steps=3000), seeds=[3, 7])
     trained = group(replicas, digits, seeds=(3, 7), starts=30, start_kind="gaussian")
     told = OUTCOMES.take(trained)
     for r, seed in enumerate(trained.seeds):
@@ -46,7 +46,7 @@ def test_the_seed_of_the_run_draws():
 def test_noise_decides_what_is_recalled(noise, fewer):
     digits = mn.load_data("digits", n=3)
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=64, depth=4, activation="sigmoid")
-    replicas = mn.train_replicas(spec, digits, seeds=range(1), max_steps=20_000)
+    replicas = mn.train_replicas(spec, digits, mn.TrainingOptions(max_steps=20_000), seeds=range(1))
     told = RECALL.take(group(replicas, digits, trials=4, noise=noise))
     assert told["trials"] == [12]
     assert (told["recalled"][0] < 12) == fewer

@@ -20,7 +20,9 @@ def pixels(png):
 @pytest.fixture(scope="module")
 def replicas():
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=16, depth=3)
-    return mn.train_replicas(spec, mn.load_data("digits", n=3), seeds=range(3), max_steps=2000)
+    return mn.train_replicas(
+        spec, mn.load_data("digits", n=3), mn.TrainingOptions(max_steps=2000), seeds=range(3)
+    )
 
 
 def test_noise_above_and_its_ends_below(replicas):

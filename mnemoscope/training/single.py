@@ -1,0 +1,437 @@
+"""`train`: one network of any kind, fitted to interpolation.
+
+`mnemoscope.training.ensemble` has a loop of its own: it holds losses, rates and verdicts of many
+networks as tensors, which would cost one small network about a tenth of its time, and it knows
+neither checkpoints nor running statistics. Both loops share options, examples, rules
+(`mnemoscope.training.judgement`), rates, history and result.
+"""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mnemoscope.base.check import invalid
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.interruption import Interruption, deferred_interrupt
+from mnemoscope.base.provenance import checksum, versions
+from mnemoscope.nets import HistoryRow, Network
+from mnemoscope.nets.dtypes import state_dtype
+from mnemoscope.training.chance import seeded
+from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
+from mnemoscope.training.examples import Examples, Order, checked_examples
+from mnemoscope.training.fit import Fit, History, Progress, fit_of
+from mnemoscope.training.judgement import (
+    LOOK,
+    ROUND,
+    Stall,
+    divergence,
+    largest_loss,
+    promising,
+    target_loss,
+)
+from mnemoscope.training.networks import check_network, trainable, whole_loss
+from mnemoscope.training.options import TrainingOptions, with_changes
+from mnemoscope.training.running_statistics import (
+    check_batches,
+    check_statistics,
+    following,
+    set_exact,
+)
+from mnemoscope.training.schedules import LearningRate
+from mnemoscope.training.solvers import Solver, Stepwise, make_solver
+
+CHECKPOINT_SECONDS = 20.0
+"""Time between two checkpoints."""
+
+APART = 10.0
+"""A loss in eval mode above this many times that of the steps is due to the mode, not to the step
+between the two."""
+
+_log = logging.getLogger("mnemoscope")
+
+
+def train(
+    net: nn.Module,
+    X: Float[Tensor, "n *shape"],
+    options: TrainingOptions | None = None,
+    *,
+    targets: Float[Tensor, "n *shape"] | None = None,
+    batch_size: int | None = None,
+    max_steps: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+) -> Fit:
+    """Fits a network to reproduce its examples until it interpolates them.
+
+    The training loss is the mean squared error over all entries of all examples, in squared units,
+    in eval mode. It is computed after each pass over the mini-batches, or each 10 full-batch steps.
+    Training stops when it is at most `tol`, after `max_steps`, or where it can go no further
+    (`Fit.reason`). See `RescaledLBFGS`, `mnemoscope.training.gauss_newton` and
+    `mnemoscope.training.running_statistics` for L-BFGS, Gauss-Newton and batch norm.
+
+    Args:
+        net: The network; its weights are changed, its mode is left as it was.
+        X: `(n, *shape)`, the examples.
+        options: How to train; default: `TrainingOptions()`.
+        targets: `(n, *shape)`, what to map each example to; default: the example itself. With the
+            next example of a sequence, the sequence is stored as a cycle.
+        batch_size: Instead of `options.batch_size`.
+        max_steps: Instead of `options.max_steps`.
+        checkpoint: A file, written every 20 seconds and on Ctrl-C. Where it exists, training goes
+            on from it, to the same numbers as if it had never stopped. It stays when training ends.
+        on_progress: Called after each look at the loss.
+
+    Raises:
+        MnemoscopeError: an argument is out of range, the data are not finite or do not fit the
+            network, the checkpoint is of another training, or batch norm has no running statistics
+            or a batch of a single value.
+        DivergenceError: the loss became NaN or grew a hundredfold.
+        KeyboardInterrupt: Ctrl-C; with a checkpoint, after it was written.
+    """
+    chosen = with_changes(options, batch_size=batch_size, max_steps=max_steps)
+    like = trainable(net)[0]
+    dtype = state_dtype([net], None)
+    name = str(dtype).removeprefix("torch.")
+    if chosen.dtype not in (None, name):
+        raise invalid("dtype", chosen.dtype, f"{name}, the dtype of the network")
+    examples = checked_examples(X, targets, ndim=None, dtype=dtype, device=like.device)
+    unit = chosen.unit or examples.unit(0)
+    run = _Run(net, examples, chosen.resolved(examples.count, unit=unit, dtype=name))
+    path = None if checkpoint is None else Path(checkpoint)
+    modes = [(module, module.training) for module in net.modules()]
+    try:
+        run.prepare(path)
+        with ExitStack() as stack:
+            interruption = stack.enter_context(deferred_interrupt()) if path else None
+            stack.enter_context(torch.enable_grad())
+            run.until_the_end(path, interruption, on_progress)
+    finally:
+        run.close()
+        for module, mode in modes:
+            module.training = mode
+    fit = run.fit()
+    if isinstance(net, Network):
+        net.training_record = fit.record
+    return fit
+
+
+@dataclass
+class _State:
+    """The state of a training: plain values, stored in a checkpoint with weights and solver.
+
+    Attributes:
+        rate: The learning rate.
+        finishing: The finish has taken over from the optimizer.
+        step: Optimizer steps taken.
+        round: Passes over the mini-batches, or rounds of full-batch steps.
+        seconds: Time spent.
+        first_loss: The loss before the first step; NaN before it is known.
+        loss: The loss when it was last evaluated in eval mode.
+        frozen_at: The step from which running statistics are constant.
+        apart: Why training mode and eval mode keep the loss from falling; empty if they do not.
+        stall: How long the loss has not fallen.
+        history: Rows of step, seconds, loss and learning rate.
+    """
+
+    rate: LearningRate
+    finishing: bool = False
+    step: int = 0
+    round: int = 0
+    seconds: float = 0.0
+    first_loss: float = math.nan
+    loss: float = math.nan
+    frozen_at: int | None = None
+    apart: str = ""
+    stall: Stall = field(default_factory=Stall)
+    history: History[list[float]] = field(default_factory=History[list[float]])
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "_State":
+        """The state whose `asdict` these values are."""
+        nested = {
+            "rate": LearningRate(**values["rate"]),
+            "stall": Stall(**values["stall"]),
+            "history": History(**values["history"]),
+        }
+        return cls(**{**values, **nested})
+
+
+class _Run:
+    """A training under way."""
+
+    def __init__(self, net: nn.Module, examples: Examples, options: TrainingOptions) -> None:
+        assert options.unit is not None
+        self.net, self.examples, self.options = net, examples, options
+        # What a mean squared error is divided by.
+        self.square = options.unit**2
+        self.layers = following(net)
+        self.solver: Solver | None = None
+        self.at = _State(LearningRate(options.schedule, options.first_rate, options.max_steps))
+
+    @property
+    def target(self) -> float:
+        """The loss at which the current solver has done its part."""
+        return target_loss(self.options, finishing=self.at.finishing)
+
+    def prepare(self, path: Path | None) -> None:
+        """Checks the network, makes the solver and restores the checkpoint, if there is one."""
+        X = self.examples.X
+        self.net.eval()
+        check_statistics(self.net)
+        check_network(self.net, X)
+        solver = self._begin()
+        if not solver.in_eval_mode:
+            size = self.options.batch_size or len(X)
+            check_batches(self.net, X, len(X) % size or size)
+        if path is not None and path.exists():
+            self._restore(path)
+        elif self.options.init_scale != 1:
+            with torch.no_grad():
+                for parameter in self.net.parameters():
+                    parameter.mul_(self.options.init_scale)
+        self._to_training_mode()
+
+    def close(self) -> None:
+        """Leaves the network as a module like any other."""
+        if self.solver is not None:
+            self.solver.close()
+            self.solver = None
+
+    def until_the_end(
+        self,
+        path: Path | None,
+        interruption: Interruption | None,
+        on_progress: Callable[[Progress], object] | None,
+    ) -> None:
+        """Trains until the loss is small enough, the steps are used up, or nothing helps."""
+        at, options = self.at, self.options
+        begun = time.perf_counter() - at.seconds
+        saved = time.perf_counter()
+        order = Order(self.examples.count, [options.seed], self.examples.X.device)
+        if math.isnan(at.loss):
+            self._look_first()
+        while solver := self._next_solver():
+            before = at.step
+            draws = seeded(options.seed, at.round, self.examples.X.device)
+            with draws if solver.by_chance else nullcontext():
+                squares, full_batch = self._pass(solver, order)
+            seen = squares / self.square
+            at.round += 1
+            at.seconds = time.perf_counter() - begun
+            self._check_growth(seen)
+            now = Progress(at.step, at.seconds, seen, at.rate.lr)
+            at.history.note(at.round, [now.step, now.seconds, now.loss, now.lr])
+            if on_progress is not None:
+                on_progress(now)
+            if not at.finishing:
+                at.rate = at.rate.after(seen, at.step - before)
+            small = seen <= promising(self.target, full_batch=full_batch)
+            if small or at.round % LOOK == 0 or at.step >= options.max_steps:
+                at.loss = self._loss()
+                self._check_growth(at.loss)
+                self._judge(seen)
+            asked = interruption is not None and interruption.asked
+            if path is not None and (asked or time.perf_counter() - saved > CHECKPOINT_SECONDS):
+                self._save(path)
+                saved = time.perf_counter()
+            if asked:
+                raise KeyboardInterrupt
+        # A training resumed with a larger `tol` or fewer steps has not looked at its loss yet.
+        at.loss = self._loss()
+        at.seconds = time.perf_counter() - begun
+
+    def fit(self) -> Fit:
+        """The result, at the end."""
+        at, options = self.at, self.options
+        rows = at.history.rows
+        if rows and rows[-1][0] == at.step:
+            rows[-1][1:3] = [at.seconds, at.loss]
+        else:
+            rows.append([at.step, at.seconds, at.loss, at.rate.lr])
+        if at.step >= options.max_steps:
+            reason = f"max_steps={options.max_steps} was reached"
+        else:
+            reason = at.apart or f"{options.optimizer} could go no further"
+        return fit_of(
+            options,
+            {**self.examples.provenance(0), "versions": versions()},
+            [
+                HistoryRow(step=int(step), seconds=seconds, loss=loss, lr=lr)
+                for step, seconds, loss, lr in rows
+            ],
+            reason=reason,
+            frozen_at=at.frozen_at,
+        )
+
+    def _begin(self) -> Solver:
+        """Makes the solver of the optimizer, or of the finish."""
+        self.close()
+        options = self.options
+        if self.at.finishing:
+            options = TrainingOptions(optimizer="gauss_newton")
+        self.solver = make_solver(self.net, options, tol=self.target * self.square)
+        return self.solver
+
+    def _to_training_mode(self) -> None:
+        """Puts the network into training mode, except layers whose statistics are constant."""
+        self.net.train()
+        if self.at.frozen_at is not None:
+            for layer in self.layers:
+                layer.eval()
+
+    def _look_first(self) -> None:
+        loss = self._mean_square()
+        if not math.isfinite(loss):
+            raise MnemoscopeError(
+                f"a network whose training loss is {loss} before the first step",
+                expected="outputs on the examples that are finite numbers",
+                todo="repair its weights, or scale the examples down",
+                field="net",
+            )
+        self.at.loss = self.at.first_loss = loss
+
+    def _next_solver(self) -> Solver | None:
+        """The solver of the next round, the finish when it is its turn; None at the end."""
+        at = self.at
+        if at.loss <= self.target and self.options.finish != "none" and not at.finishing:
+            at.finishing = True
+            self._begin()
+        assert self.solver is not None
+        ended = (
+            at.loss <= self.target
+            or at.step >= self.options.max_steps
+            or self.solver.stalled
+            or at.apart
+        )
+        return None if ended else self.solver
+
+    def _pass(self, solver: Solver, order: Order) -> tuple[float, bool]:
+        """A pass over the mini-batches, or a round of full-batch steps.
+
+        Returns:
+            The mean squared error on the way, and whether steps were full-batch.
+        """
+        X, Y, at = self.examples.X, self.examples.Y, self.at
+        left = self.options.max_steps - at.step
+        size = self.options.batch_size or len(X)
+        if size >= len(X) or not isinstance(solver, Stepwise):
+            taken, loss = solver.descend(X, Y, min(ROUND, left), at.rate.lr)
+            at.step += taken
+            return loss, True
+        total, count = X.new_zeros(()), 0
+        for index in order.epoch(at.round)[0].split(size)[:left]:
+            x = X[index]
+            solver.step(x, x if Y is X else Y[index], at.rate.lr)
+            total += solver.loss() * len(x)
+            count += len(x)
+            at.step += 1
+        return float(total) / count, False
+
+    def _mean_square(self) -> float:
+        return whole_loss(self.net, self.examples.X, self.examples.Y) / self.square
+
+    def _loss(self) -> float:
+        """The training loss as it is now, with exact running statistics where it is not small."""
+        loss = self._mean_square()
+        if loss <= self.target or not self._follows:
+            return loss
+        set_exact(self.net, self.layers, self.examples.X)
+        return self._mean_square()
+
+    @property
+    def _follows(self) -> bool:
+        """True if steps change statistics that eval mode uses."""
+        assert self.solver is not None
+        return bool(self.layers) and self.at.frozen_at is None and not self.solver.in_eval_mode
+
+    def _judge(self, seen: float) -> None:
+        """Checks whether training mode and eval mode are what keeps the loss from falling."""
+        at = self.at
+        at.stall = at.stall.after(at.loss, at.step)
+        if at.loss <= self.target or not at.stall.over(at.step):
+            return
+        if self._follows:
+            _log.info(
+                "loss %.3g (%.3g in training mode) no longer falls at step %d: the running "
+                "statistics of %d normalization layers are constant from here on",
+                at.loss,
+                seen,
+                at.step,
+                len(self.layers),
+            )
+            at.frozen_at = at.step
+            self._to_training_mode()
+            self._begin()
+            at.rate, at.stall = at.rate.afresh(), Stall()
+        elif seen <= self.target and at.loss > APART * seen:
+            at.apart = (
+                f"the loss is {seen:.2g} in training mode but {at.loss:.2g} in eval mode, since a "
+                "layer behaves differently there, and it no longer falls"
+            )
+
+    def _check_growth(self, loss: float) -> None:
+        at = self.at
+        if math.isfinite(loss) and loss <= largest_loss(at.first_loss):
+            return
+        raise divergence(self.options, loss, first=at.first_loss, step=at.step, lr=at.rate.lr)
+
+    def _save(self, path: Path) -> None:
+        assert self.solver is not None
+        state = {
+            "identity": self._identity,
+            "weights": dict(self.net.state_dict()),
+            "solver": self.solver.state_dict(),
+            "state": asdict(self.at),
+        }
+        write_checkpoint(path, state)
+
+    def _restore(self, path: Path) -> None:
+        state = read_checkpoint(path)
+        theirs, ours = state["identity"], self._identity
+        differing = [key for key in ours if theirs.get(key) != ours[key]]
+        if differing:
+            listed = ", ".join(
+                f"{key} {_brief(theirs.get(key))}, not {_brief(ours[key])}" for key in differing
+            )
+            raise MnemoscopeError(
+                f"{path} is a checkpoint of another training: {listed}",
+                expected="a checkpoint of this very training",
+                todo="train with its options, remove it, or name another one",
+                field="checkpoint",
+            )
+        self.net.load_state_dict(state["weights"])
+        self.at = _State.of(state["state"])
+        self._begin().load_state_dict(state["solver"])
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        """Values that a checkpoint must share: everything but when to stop, which may change."""
+        options = asdict(self.options)
+        for name in ("tol", "unit", "stop"):
+            del options[name]
+        if self.options.schedule != "cosine":
+            del options["max_steps"]
+        spec = self.net.spec.model_dump(mode="json") if isinstance(self.net, Network) else None
+        return {
+            **options,
+            **self.examples.provenance(0),
+            "targets_checksum": checksum(self.examples.Y),
+            "parameters": [list(p.shape) for p in trainable(self.net)],
+            **(spec or {"network": str(self.net)}),
+        }
+
+
+def _brief(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 20 else f"{text[:17]}…"
