@@ -41,6 +41,12 @@ def _each(net: nn.Module, Z: Tensor, value: Callable[[Tensor], Tensor]) -> Tenso
     return torch.stack(found)
 
 
+WITH_PRODUCTS = {
+    mn.spectral_radius: mn.jacobian_eigenvalues,
+    mn.operator_norm: mn.jacobian_singular_values,
+}
+
+
 def question(
     asked: str,
     ours: Callable[..., Any],
@@ -59,10 +65,9 @@ def question(
     def note() -> str:
         one, other = found["ours"][:part], found["rival"]
         away = float(((one - other) / other).abs().max())
-        _, info = ours(net, Z, return_info=True)
         f = mn.SelfMap(net)
         linear = f.linearize(Z)
-        products = int(info.products.max())
+        products = int(WITH_PRODUCTS[ours](net, Z, 1).products.max())
         share = (
             products
             * median_seconds(lambda: linear.jvp(Z))

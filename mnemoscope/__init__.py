@@ -52,11 +52,12 @@ if TYPE_CHECKING:
     from mnemoscope.extraction import recover as recover
     from mnemoscope.linalg import AccuracyWarning as AccuracyWarning
     from mnemoscope.linalg import ConvergenceWarning as ConvergenceWarning
+    from mnemoscope.linalg import LeadingValues as LeadingValues
     from mnemoscope.linalg import Spectrum as Spectrum
     from mnemoscope.linalg import distance_to_span as distance_to_span
     from mnemoscope.linalg import effective_rank as effective_rank
+    from mnemoscope.linalg import jacobian_eigenvalues as jacobian_eigenvalues
     from mnemoscope.linalg import jacobian_singular_values as jacobian_singular_values
-    from mnemoscope.linalg import jacobian_spectrum as jacobian_spectrum
     from mnemoscope.linalg import operator_norm as operator_norm
     from mnemoscope.linalg import spectral_radius as spectral_radius
     from mnemoscope.linalg import spectrum as spectrum
@@ -100,9 +101,9 @@ _HOMES = {
     "base.errors": ("DivergenceError", "DivergenceWarning", "MnemoscopeError"),
     "base.stats": ("wilson",),
     "linalg": (
-        "AccuracyWarning", "ConvergenceWarning", "Spectrum", "distance_to_span", "effective_rank",
-        "jacobian_singular_values", "jacobian_spectrum", "operator_norm", "spectral_radius",
-        "spectrum",
+        "AccuracyWarning", "ConvergenceWarning", "LeadingValues", "Spectrum", "distance_to_span",
+        "effective_rank", "jacobian_eigenvalues", "jacobian_singular_values", "operator_norm",
+        "spectral_radius", "spectrum",
     ),
     "maps": ("BlackBox", "SelfMap", "Wrapped", "load_map"),
     "report": ("write_report",),

@@ -21,7 +21,7 @@ from mnemoscope.claims.checks import at_most, near
 from mnemoscope.claims.claim import Check, Claim, Evidence
 from mnemoscope.claims.scale import Scale
 from mnemoscope.data import load_data
-from mnemoscope.linalg import jacobian_spectrum
+from mnemoscope.linalg import jacobian_eigenvalues
 from mnemoscope.nets import FullyConnected
 from mnemoscope.report.charts.rows import chart_data
 from mnemoscope.report.charts.theme import theme
@@ -137,7 +137,7 @@ def _trained(
     )  # fmt: skip
     return {
         # It may be negative, and is the only one that is not zero.
-        "measured": float(jacobian_spectrum(net, x[None], k=1)[0, 0].real),
+        "measured": float(jacobian_eigenvalues(net, x[None], k=1).values[0, 0].real),
         "loss": fit.loss,
         "steps": fit.steps,
         "interpolated": fit.converged,

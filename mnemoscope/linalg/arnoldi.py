@@ -6,12 +6,13 @@ states in one batched product. Rayleigh-Ritz on it, `H = Q^T J Q`, gives Ritz pa
 Problems*, 2011, ch. 6). When the basis is full it is restarted with the leading Ritz vectors and
 the last direction (Morgan 1996; Wu & Simon 2000).
 
-The images `J Q` are kept beside `Q`. So the residual is that of real products, not of a recurrence
+The images `J Q` are kept as well. So the residual is that of real products, not of a recurrence
 that rounding or a nearly defective `J` may have spoilt, and any subspace may be kept at a restart.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Complex, Float, Int
@@ -19,43 +20,45 @@ from torch import Tensor
 
 from mnemoscope.linalg.eigen import eigenpairs
 from mnemoscope.linalg.orthogonal import combinations, orthogonalize, random_unit
+from mnemoscope.linalg.values import LeadingValues
 
 Product = Callable[[Float[Tensor, "a d"]], Float[Tensor, "a d"]]
-
 
 NEXT = 2
 """Values known beyond those asked for: a complex pair, from which a leading one must be apart."""
 
-
 ROUNDINGS = 50.0
-"""No residual is below so many roundings of the largest image."""
+"""Roundings of the largest image below which no residual can be resolved."""
 
 
 @dataclass(frozen=True)
-class RitzValues:
-    """Leading eigenvalues with what is known of their accuracy.
+class RitzValues(LeadingValues):
+    """Leading eigenvalues with all that a Krylov basis shows of them.
 
     Attributes:
-        values: `(n, k)` complex, largest modulus first.
-        residual: `(n, k)`, `||J x - theta x||` for the unit Ritz vector `x`.
-        converged: `(n, k)`, whether the residual met the tolerance.
-        products: `(n,)` products with the Jacobian made for each state.
         next: `(n, e)`, up to `NEXT` values that follow, converged or not; infinite where the basis
             has no more.
-        condition: `(n, k)`, condition numbers of the values of `H`: of those of `J` no more than an
-            idea, unless the basis spans the whole space.
+        condition: `(n, k)`, condition numbers of the values of `H`: rough estimates of those of
+            `J`, unless the basis spans the whole space.
         image_norm: `(n,)`, the largest `||J q||` of a vector of the basis.
-        vectors: `(n, k, d)`, unit Ritz vectors, if they were asked for.
+        vectors: `(n, k, d)`, unit Ritz vectors, if requested.
     """
 
-    values: Complex[Tensor, "n k"]
-    residual: Float[Tensor, "n k"]
-    converged: Bool[Tensor, "n k"]
-    products: Int[Tensor, " n"]
     next: Complex[Tensor, "n e"]
     condition: Float[Tensor, "n k"]
     image_norm: Float[Tensor, " n"]
     vectors: Complex[Tensor, "n k d"] | None = None
+
+
+class _Pairs(NamedTuple):
+    """Rayleigh-Ritz on a basis: all values, largest modulus first; residuals of the first `k`."""
+
+    values: Complex[Tensor, "n j"]
+    Y: Complex[Tensor, "n j j"]
+    residual: Float[Tensor, "n k"]
+    image_norm: Float[Tensor, " n"]
+    good: Bool[Tensor, "n k"]
+    bad: Bool[Tensor, " n"]
 
 
 def leading_eigenvalues(
@@ -69,36 +72,24 @@ def leading_eigenvalues(
     generator: torch.Generator,
     vectors: bool = False,
 ) -> RitzValues:
-    """The `k` eigenvalues of largest modulus of `n` matrices, given by their products.
+    """Computes the `k` eigenvalues of largest modulus of `n` matrices, given by their products.
 
     Args:
         products_at: Given the indices of some of the states, their batched product `v -> J v`.
         like: A batch of states, for its shape, dtype and device.
-        k: How many eigenvalues, at most `d`.
+        k: Number of eigenvalues, at most `d`.
         tol: A pair has converged when its residual is at most `tol |theta_1|`, or at the floor
             of rounding, `max(50, 5 sqrt(j)) eps max ||J q||` with `j` basis vectors.
         basis_size: Vectors held for each state before a restart, more than `k + 1` or `d`.
-        max_products: Products for each state after which the rest is told as not converged.
-        generator: Makes the first vectors.
+        max_products: Maximum number of products for each state.
+        generator: Draws the first vectors.
         vectors: Whether to return the Ritz vectors.
     """
     n, d = like.shape
     m = min(basis_size, d)
-    extra = min(NEXT, d - k)
     # A basis of fewer vectors has fewer values.
     max_products = max(max_products, k)
-    found = RitzValues(
-        values=torch.zeros(n, k, dtype=like.dtype.to_complex(), device=like.device),
-        residual=like.new_full((n, k), torch.inf),
-        converged=torch.zeros(n, k, dtype=torch.bool, device=like.device),
-        products=torch.zeros(n, dtype=torch.int64, device=like.device),
-        next=torch.full((n, extra), torch.inf, dtype=like.dtype.to_complex(), device=like.device),
-        condition=like.new_full((n, k), torch.inf),
-        image_norm=like.new_zeros(n),
-        vectors=torch.zeros(n, k, d, dtype=like.dtype.to_complex(), device=like.device)
-        if vectors
-        else None,
-    )
+    found = _nothing_yet(like, k, vectors=vectors)
     active = torch.arange(n, device=like.device)
     apply = products_at(active)
     Q = like.new_zeros(n, m + 1, d)
@@ -115,53 +106,80 @@ def leading_eigenvalues(
             Q[:, j], _, _ = orthogonalize(W[:, j - 1], Q[:, :j], spare)
         if j < check and made < max_products:
             continue
-        H = torch.bmm(Q[:, :j], W[:, :j].mT)
-        bad = ~torch.isfinite(H).flatten(1).all(1)
-        # LAPACK balances its matrix first: entries of mere rounding would be scaled up to matter.
-        noise = torch.finfo(H.dtype).eps * torch.linalg.matrix_norm(H)[:, None, None]
-        values, Y = eigenpairs(torch.where(bad[:, None, None] | (H.abs() <= noise), 0, H))
-        order = values.abs().argsort(dim=1, descending=True, stable=True)
-        values = values.gather(1, order)
-        Y = Y.gather(2, order[:, None, :].expand_as(Y))
-        top = values[:, :k]
-        residual = _residual(Q[:, :j], W[:, :j], Y[:, :, :k], top)
-        # Each entry of a residual is a difference of sums of j terms.
-        roundings = max(ROUNDINGS, 5 * j**0.5) * torch.finfo(like.dtype).eps
-        image_norm = torch.linalg.vector_norm(W[:, :j], dim=2).amax(1)
-        floor = roundings * image_norm
-        limit = torch.maximum(tol * top[:, 0].abs(), floor)
-        good = (residual <= limit[:, None]) & ~bad[:, None]
-        found.values[active] = torch.where(bad[:, None], torch.nan, top)
-        found.residual[active] = torch.where(bad[:, None], torch.nan, residual)
-        found.converged[active] = good
-        found.products[active] = made
-        found.image_norm[active] = image_norm
-        following = torch.where(bad[:, None], torch.nan, values[:, k : k + extra])
-        found.next[active, : following.shape[1]] = following
-        if found.vectors is not None:
-            pairs = (combinations(Q[:, :j], part) for part in (Y[:, :, :k].real, Y[:, :, :k].imag))
-            found.vectors[active] = torch.complex(*pairs)
-        open_ = ~good.all(1) & ~bad
+        pairs = _rayleigh_ritz(Q[:, :j], W[:, :j], k, tol)
+        _record(found, active, pairs, Q[:, :j], made)
+        open_ = ~pairs.good.all(1) & ~pairs.bad
         if made >= max_products or j >= d or not bool(open_.any()):
-            found.condition[active] = _conditions(Y, k)
+            found.condition[active] = _conditions(pairs.Y, k)
             return found
         if j == m:
             keep = min(m - 1, k + (m - k) // 2)
-            P = torch.linalg.qr(_real_basis(Y[:, :, :keep], values[:, :keep])).Q
+            P = torch.linalg.qr(_real_basis(pairs.Y[:, :, :keep], pairs.values[:, :keep])).Q
             last = Q[:, j].clone()
             Q[:, :keep] = combinations(Q[:, :j], P)
             W[:, :keep] = combinations(W[:, :j], P)
             Q[:, keep] = orthogonalize(last, Q[:, :keep], spare)[0]
             j = keep
         if int(open_.sum()) <= len(active) // 2:
-            found.condition[active[~open_]] = _conditions(Y[~open_], k)
+            found.condition[active[~open_]] = _conditions(pairs.Y[~open_], k)
             active, Q, W, spare = active[open_], Q[open_], W[open_], spare[open_]
             apply = products_at(active)
         check = min(m, j + max(8, j // 4))
 
 
+def _nothing_yet(like: Float[Tensor, "n d"], k: int, *, vectors: bool) -> RitzValues:
+    n, d = like.shape
+    dtype = like.dtype.to_complex()
+    return RitzValues(
+        values=like.new_zeros(n, k, dtype=dtype),
+        residual=like.new_full((n, k), torch.inf),
+        converged=like.new_zeros(n, k, dtype=torch.bool),
+        products=like.new_zeros(n, dtype=torch.int64),
+        next=like.new_full((n, min(NEXT, d - k)), torch.inf, dtype=dtype),
+        condition=like.new_full((n, k), torch.inf),
+        image_norm=like.new_zeros(n),
+        vectors=like.new_zeros(n, k, d, dtype=dtype) if vectors else None,
+    )
+
+
+def _rayleigh_ritz(
+    Q: Float[Tensor, "n j d"], W: Float[Tensor, "n j d"], k: int, tol: float
+) -> _Pairs:
+    H = torch.bmm(Q, W.mT)
+    bad = ~torch.isfinite(H).flatten(1).all(1)
+    # LAPACK balances its matrix first: entries of mere rounding would be scaled up to matter.
+    noise = torch.finfo(H.dtype).eps * torch.linalg.matrix_norm(H)[:, None, None]
+    values, Y = eigenpairs(torch.where(bad[:, None, None] | (H.abs() <= noise), 0, H))
+    order = values.abs().argsort(dim=1, descending=True, stable=True)
+    values = values.gather(1, order)
+    Y = Y.gather(2, order[:, None, :].expand_as(Y))
+    residual = _residual(Q, W, Y[:, :, :k], values[:, :k])
+    # Each entry of a residual is a difference of sums of j terms.
+    roundings = max(ROUNDINGS, 5 * Q.shape[1] ** 0.5) * torch.finfo(Q.dtype).eps
+    image_norm = torch.linalg.vector_norm(W, dim=2).amax(1)
+    limit = torch.maximum(tol * values[:, 0].abs(), roundings * image_norm)
+    good = (residual <= limit[:, None]) & ~bad[:, None]
+    return _Pairs(values, Y, residual, image_norm, good, bad)
+
+
+def _record(
+    found: RitzValues, active: Int[Tensor, " a"], pairs: _Pairs, Q: Tensor, made: int
+) -> None:
+    k, bad = found.values.shape[1], pairs.bad[:, None]
+    found.values[active] = torch.where(bad, torch.nan, pairs.values[:, :k])
+    found.residual[active] = torch.where(bad, torch.nan, pairs.residual)
+    found.converged[active] = pairs.good
+    found.products[active] = made
+    found.image_norm[active] = pairs.image_norm
+    following = torch.where(bad, torch.nan, pairs.values[:, k : k + found.next.shape[1]])
+    found.next[active, : following.shape[1]] = following
+    if found.vectors is not None:
+        parts = (combinations(Q, part) for part in (pairs.Y[:, :, :k].real, pairs.Y[:, :, :k].imag))
+        found.vectors[active] = torch.complex(*parts)
+
+
 def _conditions(Y: Complex[Tensor, "n j j"], k: int) -> Float[Tensor, "n k"]:
-    """Of the first values whose unit eigenvectors are the columns; infinite if some are dependent.
+    """Condition numbers from unit eigenvectors as columns; infinite if some are dependent.
 
     The rows of the inverse are left eigenvectors with `w_i y_i = 1`.
     """

@@ -11,6 +11,7 @@ from mnemoscope.linalg.balancing import (
     without_acyclic,
 )
 from mnemoscope.linalg.eigen import eigenpairs, eigenvalues
+from mnemoscope.linalg.values import LeadingValues
 from mnemoscope.maps import Linearization
 
 DENSE_EIGEN_SIZE = 64
@@ -20,10 +21,8 @@ DENSE_SINGULAR_SIZE = 32
 """States of up to this many entries: forming `J` and all its singular values beats Golub-Kahan."""
 
 
-def dense_eigenvalues(
-    linear: Linearization, k: int, *, residuals: bool
-) -> tuple[Complex[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """The `k` leading eigenvalues of each Jacobian and, if asked for, their residuals (else 0).
+def dense_eigenvalues(linear: Linearization, k: int, *, residuals: bool) -> LeadingValues:
+    """The `k` leading eigenvalues of each Jacobian; without `residuals` these are 0.
 
     Entries on no cycle are left out first: they move no eigenvalue, and a block triangular matrix
     with similar blocks has ill-conditioned ones (`mnemoscope.linalg.balancing`).
@@ -33,13 +32,13 @@ def dense_eigenvalues(
     if not residuals:
         values = eigenvalues(J)
         values = values.gather(1, _descending(values.abs(), k))
-        return _or_nan(values, bad), J.new_zeros(values.shape)
+        return _solved(values, J.new_zeros(values.shape), bad, J)
     values, vectors = eigenpairs(J)
     order = _descending(values.abs(), k)
     values = values.gather(1, order)
     x = vectors.gather(2, order[:, None, :].expand(-1, J.shape[1], -1))
     residual = torch.linalg.vector_norm(J.to(x.dtype) @ x - x * values[:, None, :], dim=1)
-    return _or_nan(values, bad), _or_nan(residual, bad)
+    return _solved(values, residual, bad, J)
 
 
 def balanced_eigenvalues(
@@ -67,17 +66,24 @@ def spectral_radii(A: Float[Tensor, "*n d d"]) -> Float[Tensor, "*n"]:
     return torch.where(bad, torch.nan, radii).view(A.shape[:-2])
 
 
-def dense_singular_values(
-    linear: Linearization, k: int, *, residuals: bool
-) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """The `k` leading singular values of each Jacobian and, if asked for, their residuals."""
+def dense_singular_values(linear: Linearization, k: int, *, residuals: bool) -> LeadingValues:
+    """The `k` leading singular values of each Jacobian; without `residuals` these are 0."""
     J, bad = _finite(linear.dense())
     if not residuals:
         values = torch.linalg.svdvals(J)[:, :k]
-        return _or_nan(values, bad), torch.zeros_like(values)
+        return _solved(values, torch.zeros_like(values), bad, J)
     U, S, Vh = torch.linalg.svd(J)
     backward = J.mT @ U[:, :, :k] - Vh.mT[:, :, :k] * S[:, None, :k]
-    return _or_nan(S[:, :k], bad), _or_nan(torch.linalg.vector_norm(backward, dim=1), bad)
+    return _solved(S[:, :k], torch.linalg.vector_norm(backward, dim=1), bad, J)
+
+
+def _solved(values: Tensor, residual: Tensor, bad: Tensor, J: Tensor) -> LeadingValues:
+    return LeadingValues(
+        values=_or_nan(values, bad),
+        residual=_or_nan(residual, bad),
+        converged=torch.isfinite(residual) & torch.isfinite(values.abs()) & ~bad[:, None],
+        products=torch.full((len(J),), J.shape[-1], device=J.device),
+    )
 
 
 def _descending(moduli: Tensor, k: int) -> Tensor:

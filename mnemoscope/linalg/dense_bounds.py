@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Unpack
 
 import torch
 from jaxtyping import Bool, Complex, Float
@@ -14,12 +15,12 @@ from mnemoscope.linalg.balancing import (
     rescaled,
     without_acyclic,
 )
-from mnemoscope.linalg.bounds import Spectrum
 from mnemoscope.linalg.eigen import eigenvalues
 from mnemoscope.linalg.enclosure import enclose
-from mnemoscope.linalg.leading import default_tol
+from mnemoscope.linalg.leading import Settings, SpectrumOptions
 from mnemoscope.linalg.powers import power_bounds
 from mnemoscope.linalg.product_bounds import GAP
+from mnemoscope.linalg.values import Spectrum
 from mnemoscope.maps import Linearization, SelfMap
 from mnemoscope.maps.chain import ChainLinearization
 
@@ -45,29 +46,26 @@ def dense_bounds(
     Z: Float[Tensor, "n *shape"],
     k: int,
     *,
-    dtype: torch.dtype | None = None,
-    tol: float | None = None,
-    max_products: int = 2000,
-    batch_size: int | None = None,
-    seed: int = 0,
     solve: "Solver | None" = None,
+    **options: Unpack[SpectrumOptions],
 ) -> Spectrum:
     """The leading eigenvalues at each state, enclosed; see `mnemoscope.linalg.bounded.spectrum`.
 
     Of a fully connected network `J = B A` through its narrowest layer, all values but zeros are
     those of the small matrix `A B`. `solve` solves the matrices (default: `enclosed`).
     """
-    del max_products  # A matrix is formed from as many as it has columns.
-    f, Z, linearize = _prepared(f, Z, dtype)
-    tol = tol if tol is not None else default_tol(torch.float64)
+    settings = Settings(**options)
+    f, Z, linearize = _prepared(f, Z, settings.dtype)
+    tol = settings.tol_for(torch.float64)
     m = f.narrowest
     # Eigenvectors, their inverse and the enclosure are complex matrices; a dozen are held at once.
     bytes_each = 40 * 8 * m * m + 2 * min(m, 64) * f.footprint.linearize
-    size = batch_size or f.batch_size(bytes_each, largest=max(1, len(Z)))
     with f.evaluating():
-        parts = Z.split(size) if len(Z) else [Z]
-        found = [_bounds(f, linearize(part), k, tol, seed, solve or enclosed) for part in parts]
-    return Spectrum.joined(found)
+        parts = [
+            _bounds(f, linearize(part), k, tol, settings.seed, solve or enclosed)
+            for part in settings.parts(f, Z, bytes_each)
+        ]
+    return Spectrum.joined(parts)
 
 
 def _prepared(

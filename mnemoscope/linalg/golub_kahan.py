@@ -9,31 +9,14 @@ Both bases are reorthogonalized in full.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mnemoscope.linalg.arnoldi import Product
 from mnemoscope.linalg.orthogonal import combinations, orthogonalize, random_unit
-
-
-@dataclass(frozen=True)
-class SingularValues:
-    """Leading singular values with what is known of their accuracy.
-
-    Attributes:
-        values: `(n, k)`, largest first.
-        residual: `(n, k)`, `||J^T u - s v||`; `s` is within it of a true singular value.
-        converged: `(n, k)`, whether the residual met the tolerance.
-        products: `(n,)` products with `J` or `J^T` made for each state.
-    """
-
-    values: Float[Tensor, "n k"]
-    residual: Float[Tensor, "n k"]
-    converged: Bool[Tensor, "n k"]
-    products: Int[Tensor, " n"]
+from mnemoscope.linalg.values import LeadingValues
 
 
 def leading_singular_values(
@@ -45,26 +28,20 @@ def leading_singular_values(
     basis_size: int,
     max_products: int,
     generator: torch.Generator,
-) -> SingularValues:
-    """The `k` largest singular values of `n` matrices, given by their products.
+) -> LeadingValues:
+    """Computes the `k` largest singular values of `n` matrices, given by `v -> J v`, `u -> J^T u`.
 
-    Args:
-        products_at: Given the indices of some of the states, `v -> J v` and `u -> J^T u`.
-        like: A batch of states, for its shape, dtype and device.
-        k: How many singular values, at most `d`.
-        tol: A value has converged when its residual is at most `tol s_1`, or at rounding's floor.
-        basis_size: Vectors held on each side for each state before a restart.
-        max_products: Products for each state after which the rest is told as not converged.
-        generator: Makes the first vectors.
+    Arguments as in `mnemoscope.linalg.arnoldi.leading_eigenvalues`; `basis_size` counts the vectors
+    on each side.
     """
     n, d = like.shape
     m = min(basis_size, d)
     eps = torch.finfo(like.dtype).eps
-    found = SingularValues(
+    found = LeadingValues(
         values=like.new_zeros(n, k),
         residual=like.new_full((n, k), torch.inf),
-        converged=torch.zeros(n, k, dtype=torch.bool, device=like.device),
-        products=torch.zeros(n, dtype=torch.int64, device=like.device),
+        converged=like.new_zeros(n, k, dtype=torch.bool),
+        products=like.new_zeros(n, dtype=torch.int64),
     )
     active = torch.arange(n, device=like.device)
     jvp, vjp = products_at(active)
@@ -110,7 +87,6 @@ def leading_singular_values(
             B[:, :keep, :keep] = torch.diag_embed(S[:, :keep])
             j = keep
         if int(open_.sum()) <= len(active) // 2:
-            active, V, U, B = active[open_], V[open_], U[open_], B[open_]
-            spare = spare[open_]
+            active, V, U, B, spare = (part[open_] for part in (active, V, U, B, spare))
             jvp, vjp = products_at(active)
         check = min(m, j + 8)

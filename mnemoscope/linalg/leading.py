@@ -1,12 +1,12 @@
 """Spectra and norms of a map's Jacobian at many states: the public functions."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict, Unpack, overload
+from typing import NamedTuple, TypedDict, Unpack
 
 import torch
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
@@ -21,6 +21,7 @@ from mnemoscope.linalg.dense import (
 )
 from mnemoscope.linalg.golub_kahan import leading_singular_values
 from mnemoscope.linalg.stepped import stepped_eigenvalues, stepped_singular_values
+from mnemoscope.linalg.values import LeadingValues
 from mnemoscope.maps import (
     Linearization,
     SelfMap,
@@ -35,24 +36,22 @@ WHOLE_SPACE = 512
 """States of up to this many entries: a Krylov basis may grow to all of the space, so that even a
 spectrum whose moduli are all alike is found."""
 
-
 SENSITIVE = 1e-2
 """Where its residual and rounding may have moved the leading value by this share of it, and the
 state is no larger than `WHOLE_SPACE`, the matrix is formed, balanced and solved in float64."""
 
 
 class SpectrumOptions(TypedDict, total=False):
-    """What every spectral function takes besides its map and states.
+    """Options of every spectral function.
 
     Attributes:
         dtype: The dtype to compute in (default: the map's).
         tol: Largest residual, relative to the leading value, of a converged one; default 3e-6 in
             float32 and 1e-10 in float64. A singular value is within its residual of a true one; an
             eigenvalue's error is about its condition number times its residual.
-        max_products: Products for each state after which a value counts as not converged
-            (default 2000).
+        max_products: Maximum number of Jacobian-vector products for each state (default 2000).
         batch_size: States worked on at once (default: what fits into a quarter of free memory).
-        seed: Of the first Krylov vectors (default 0).
+        seed: Random seed of the first Krylov vectors (default 0).
     """
 
     dtype: torch.dtype | None
@@ -63,51 +62,36 @@ class SpectrumOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class SpectrumInfo:
-    """How far the values of a spectrum can be trusted.
+class Settings:
+    """`SpectrumOptions` with their defaults."""
 
-    Attributes:
-        residual: `(n, k)`, norm of `J x - theta x` (of `J^T u - s v` for singular values).
-        converged: `(n, k)`, whether the residual met the tolerance.
-        products: `(n,)` Jacobian-vector products made for each state (dense: `d`).
-    """
+    dtype: torch.dtype | None = None
+    tol: float | None = None
+    max_products: int = 2000
+    batch_size: int | None = None
+    seed: int = 0
 
-    residual: Float[Tensor, "n k"]
-    converged: Bool[Tensor, "n k"]
-    products: Int[Tensor, " n"]
+    def tol_for(self, dtype: torch.dtype) -> float:
+        """The largest relative residual of a converged value."""
+        return self.tol if self.tol is not None else 3e-6 if dtype == torch.float32 else 1e-10
+
+    def parts(self, f: SelfMap, Z: Tensor, bytes_each: int) -> Sequence[Tensor]:
+        """The states in batches that fit into memory; one of none, if there are no states."""
+        size = self.batch_size or f.batch_size(bytes_each, largest=max(1, len(Z)))
+        return Z.split(size) if len(Z) else [Z]
 
 
 class ConvergenceWarning(UserWarning):
-    """Some values did not reach the tolerance; `return_info=True` tells which."""
+    """Some values did not reach the tolerance."""
 
 
-@overload
-def jacobian_spectrum(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    k: int = ...,
-    *,
-    return_info: Literal[False] = ...,
-    **options: Unpack[SpectrumOptions],
-) -> Complex[Tensor, "n k"]: ...
-@overload
-def jacobian_spectrum(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    k: int = ...,
-    *,
-    return_info: Literal[True],
-    **options: Unpack[SpectrumOptions],
-) -> tuple[Complex[Tensor, "n k"], SpectrumInfo]: ...
-def jacobian_spectrum(
+def jacobian_eigenvalues(
     f: Stage | SelfMap,
     Z: Float[Tensor, "n *shape"],
     k: int = 6,
-    *,
-    return_info: bool = False,
     **options: Unpack[SpectrumOptions],
-) -> Complex[Tensor, "n k"] | tuple[Complex[Tensor, "n k"], SpectrumInfo]:
-    """The `k` leading eigenvalues of the Jacobian of `f` at each state, largest modulus first.
+) -> LeadingValues:
+    """Computes the `k` leading eigenvalues of the Jacobian of `f` at each state, without bounds.
 
     Matrix-free (thick-restarted Arnoldi, `mnemoscope.linalg.arnoldi`); from the dense matrix where
     `d` is so small that this is faster. For a fully connected network with few units in its last
@@ -117,139 +101,73 @@ def jacobian_spectrum(
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the states.
-        k: How many eigenvalues, at most `d`.
-        return_info: Also return a `SpectrumInfo`: residuals, products, converged.
+        k: Number of eigenvalues, at most `d`.
         **options: See `SpectrumOptions`.
+
+    Returns:
+        The values, largest modulus first; `converged` shows which reached the tolerance.
 
     Raises:
         MnemoscopeError: `Z` is not a batch of states, or `k` is not between 1 and `d`.
-
-    Warns:
-        ConvergenceWarning: some value did not converge, and `return_info` is off.
 
     Example:
         >>> import torch
         >>> A = torch.tensor([[0.0, -2.0], [2.0, 0.0]])
         >>> f = SelfMap(lambda z: z @ A.T, shape=(2,))
-        >>> jacobian_spectrum(f, torch.zeros(1, 2), k=2).abs().round(decimals=3)
+        >>> jacobian_eigenvalues(f, torch.zeros(1, 2), k=2).values.abs().round(decimals=3)
         tensor([[2., 2.]])
     """
-    values, info = _solve(_eigenvalues, f, Z, k, residuals=return_info, **options)
-    return (values, info) if return_info else _trusted(values, info)
+    return _solve(EIGENVALUES, f, Z, k, Settings(**options), residuals=True)
 
 
-@overload
-def jacobian_singular_values(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    k: int = ...,
-    *,
-    return_info: Literal[False] = ...,
-    **options: Unpack[SpectrumOptions],
-) -> Float[Tensor, "n k"]: ...
-@overload
-def jacobian_singular_values(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    k: int = ...,
-    *,
-    return_info: Literal[True],
-    **options: Unpack[SpectrumOptions],
-) -> tuple[Float[Tensor, "n k"], SpectrumInfo]: ...
 def jacobian_singular_values(
     f: Stage | SelfMap,
     Z: Float[Tensor, "n *shape"],
     k: int = 6,
-    *,
-    return_info: bool = False,
     **options: Unpack[SpectrumOptions],
-) -> Float[Tensor, "n k"] | tuple[Float[Tensor, "n k"], SpectrumInfo]:
-    """The `k` leading singular values of the Jacobian of `f` at each state, largest first.
+) -> LeadingValues:
+    """Computes the `k` leading singular values of the Jacobian of `f` at each state.
 
-    Matrix-free (`mnemoscope.linalg.golub_kahan`), dense where `d` is small. Arguments, errors and
-    warnings as in `jacobian_spectrum`.
+    Matrix-free (`mnemoscope.linalg.golub_kahan`), dense where `d` is small. Arguments, result and
+    errors as in `jacobian_eigenvalues`.
     """
-    values, info = _solve(_singular_values, f, Z, k, residuals=return_info, **options)
-    return (values, info) if return_info else _trusted(values, info)
+    return _solve(SINGULAR_VALUES, f, Z, k, Settings(**options), residuals=True)
 
 
-@overload
 def spectral_radius(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    *,
-    return_info: Literal[False] = ...,
-    **options: Unpack[SpectrumOptions],
-) -> Float[Tensor, " n"]: ...
-@overload
-def spectral_radius(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    *,
-    return_info: Literal[True],
-    **options: Unpack[SpectrumOptions],
-) -> tuple[Float[Tensor, " n"], SpectrumInfo]: ...
-def spectral_radius(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    *,
-    return_info: bool = False,
-    **options: Unpack[SpectrumOptions],
-) -> Float[Tensor, " n"] | tuple[Float[Tensor, " n"], SpectrumInfo]:
-    """The largest eigenvalue modulus of the Jacobian of `f` at each state, `(n,)`.
+    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], **options: Unpack[SpectrumOptions]
+) -> Float[Tensor, " n"]:
+    """Computes the largest eigenvalue modulus of the Jacobian of `f` at each state, `(n,)`.
 
-    Below 1 at a fixed point, the fixed point attracts. Arguments, errors and warnings as in
-    `jacobian_spectrum`. No error bound is computed: where the Jacobian is far from normal, a value
-    with a tiny residual may be wrong. `mnemoscope.spectrum` bounds it.
+    Below 1 at a fixed point, the fixed point attracts. Arguments and errors as in
+    `jacobian_eigenvalues`. No error bound is computed: where the Jacobian is far from normal, a
+    value with a tiny residual may be wrong. `mnemoscope.spectrum` bounds it.
+
+    Warns:
+        ConvergenceWarning: some value did not reach the tolerance.
     """
-    values, info = _solve(_eigenvalues, f, Z, 1, residuals=return_info, **options)
-    radius = values.abs()[:, 0]
-    return (radius, info) if return_info else _trusted(radius, info)
+    return _trusted(_solve(EIGENVALUES, f, Z, 1, Settings(**options), residuals=False))
 
 
-@overload
 def operator_norm(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    *,
-    return_info: Literal[False] = ...,
-    **options: Unpack[SpectrumOptions],
-) -> Float[Tensor, " n"]: ...
-@overload
-def operator_norm(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    *,
-    return_info: Literal[True],
-    **options: Unpack[SpectrumOptions],
-) -> tuple[Float[Tensor, " n"], SpectrumInfo]: ...
-def operator_norm(
-    f: Stage | SelfMap,
-    Z: Float[Tensor, "n *shape"],
-    *,
-    return_info: bool = False,
-    **options: Unpack[SpectrumOptions],
-) -> Float[Tensor, " n"] | tuple[Float[Tensor, " n"], SpectrumInfo]:
-    """The largest singular value of the Jacobian of `f` at each state, `(n,)`.
+    f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], **options: Unpack[SpectrumOptions]
+) -> Float[Tensor, " n"]:
+    """Computes the largest singular value of the Jacobian of `f` at each state, `(n,)`.
 
     Below 1, one step brings any two states nearby closer together. Arguments, errors and warnings
-    as in `jacobian_spectrum`.
+    as in `spectral_radius`.
     """
-    values, info = _solve(_singular_values, f, Z, 1, residuals=return_info, **options)
-    return (values[:, 0], info) if return_info else _trusted(values[:, 0], info)
+    return _trusted(_solve(SINGULAR_VALUES, f, Z, 1, Settings(**options), residuals=False))
 
 
 def check_count(f: SelfMap, k: int) -> None:
-    """Checks that the Jacobian has so many values.
-
-    Raises:
-        MnemoscopeError: it has not.
-    """
+    """Checks that the Jacobian has at least `k` values."""
     if not 1 <= k <= f.size:
         raise MnemoscopeError(
             f"k={k} values of a {f.size} × {f.size} Jacobian",
             expected=f"k between 1 and {f.size}",
-            todo="ask for fewer",
+            todo="request fewer",
+            field="k",
         )
 
 
@@ -258,118 +176,71 @@ def basis_size(d: int, k: int) -> int:
     return d if d <= WHOLE_SPACE else max(64, 3 * k)
 
 
-def default_tol(dtype: torch.dtype) -> float:
-    """The largest relative residual of a converged value."""
-    return 3e-6 if dtype == torch.float32 else 1e-10
-
-
-Solver = Callable[..., tuple[Tensor, SpectrumInfo]]
-
-
 def _solve(
-    solver: Solver,
-    f: Stage | SelfMap,
-    Z: Tensor,
-    k: int,
-    *,
-    residuals: bool,
-    dtype: torch.dtype | None = None,
-    tol: float | None = None,
-    max_products: int = 2000,
-    batch_size: int | None = None,
-    seed: int = 0,
-) -> tuple[Tensor, SpectrumInfo]:
+    kind: "Kind", f: Stage | SelfMap, Z: Tensor, k: int, settings: Settings, *, residuals: bool
+) -> LeadingValues:
     """Runs a solver over the states in batches that fit into memory."""
     Z = given_examples(Z)
-    f = as_self_map(f, Z.shape[1:]).to(dtype)
+    f = as_self_map(f, Z.shape[1:]).to(settings.dtype)
     Z = f.batch(Z)
     check_derivatives(f, Z)
     check_growth(f, Z)
     check_count(f, k)
-    if f.differentiable and f.by_values:
-        return _of_steps(solver, f, Z, k, max_products=max_products, seed=seed)
-    basis = basis_size(f.size, k)
-    tol = tol if tol is not None else default_tol(f.dtype)
-    entries = 3 * f.size * max(2 * basis, f.size if f.size <= DENSE_EIGEN_SIZE else 0)
-    size = batch_size or f.batch_size(
-        entries * Z.element_size() + f.footprint.linearize, largest=max(1, len(Z))
-    )
-    generator = torch.Generator().manual_seed(seed)
     with f.evaluating():
-        parts = [
-            solver(f, part, k, tol, basis, max_products, generator, residuals)
-            for part in (Z.split(size) if len(Z) else [Z])
-        ]
-    values = torch.cat([part for part, _ in parts])
-    return values, SpectrumInfo(
-        residual=torch.cat([info.residual for _, info in parts]),
-        converged=torch.cat([info.converged for _, info in parts]),
-        products=torch.cat([info.products for _, info in parts]),
-    )
+        if f.differentiable and f.by_values:
+            return kind.stepped(f, Z, k, max_products=settings.max_products, seed=settings.seed)
+        entries = (
+            3 * f.size * max(2 * basis_size(f.size, k), f.size if f.size <= DENSE_EIGEN_SIZE else 0)
+        )
+        bytes_each = entries * Z.element_size() + f.footprint.linearize
+        search: Search = {
+            "k": k,
+            "tol": settings.tol_for(f.dtype),
+            "max_products": settings.max_products,
+            "generator": torch.Generator().manual_seed(settings.seed),
+        }
+        parts = settings.parts(f, Z, bytes_each)
+        return LeadingValues.joined([kind.solve(f, part, residuals, search) for part in parts])
 
 
-def _of_steps(
-    solver: Solver, f: SelfMap, Z: Tensor, k: int, *, max_products: int, seed: int
-) -> tuple[Tensor, SpectrumInfo]:
-    """Of a map whose values come in steps: the growth over visible lengths."""
-    with f.evaluating():
-        if solver is _eigenvalues:
-            found = stepped_eigenvalues(f, Z, k, max_products=max_products, seed=seed)
-        else:
-            found = stepped_singular_values(f, Z, k, seed=seed)
-    values, residual, products = found
-    return values, SpectrumInfo(
-        residual=residual,
-        converged=torch.isfinite(residual),
-        products=torch.full((len(Z),), products, device=Z.device),
-    )
+class Search(TypedDict):
+    """What the Krylov methods are given."""
+
+    k: int
+    tol: float
+    max_products: int
+    generator: torch.Generator
 
 
-def _eigenvalues(
-    f: SelfMap,
-    Z: Tensor,
-    k: int,
-    tol: float,
-    basis: int,
-    max_products: int,
-    generator: torch.Generator,
-    residuals: bool,
-) -> tuple[Tensor, SpectrumInfo]:
+def _eigenvalues(f: SelfMap, Z: Tensor, residuals: bool, search: Search) -> LeadingValues:
+    k = search["k"]
     linearized, like, shape = reduced(f, Z, k)
     size = like.shape[1]
     if size <= DENSE_EIGEN_SIZE:
-        return _dense(*dense_eigenvalues(linearized(Z), k, residuals=residuals), size)
+        return dense_eigenvalues(linearized(Z), k, residuals=residuals)
     found = leading_eigenvalues(
         lambda index: flat(linearized(Z[index]).jvp, shape),
         like,
-        k=k,
-        tol=tol,
-        basis_size=size if size <= WHOLE_SPACE else basis,
-        max_products=max_products,
-        generator=generator,
+        basis_size=basis_size(size, k),
+        **search,
     )
-    values, info = found.values, SpectrumInfo(found.residual, found.converged, found.products)
     # What residual and rounding may have moved a value by, to first order.
     floor = ROUNDINGS * torch.finfo(like.dtype).eps * found.image_norm
     moved = found.condition[:, 0] * (found.residual[:, 0] + floor)
-    row = (info.converged.all(1) & (moved > SENSITIVE * values[:, 0].abs())).nonzero()[:, 0]
+    row = (found.converged.all(1) & (moved > SENSITIVE * found.radius)).nonzero()[:, 0]
     if len(row) and size <= WHOLE_SPACE:
         chunk = f.batch_size(f.footprint.linearize, largest=len(row) * size) // len(row)
         part = balanced_eigenvalues(linearized(Z[row]), k, chunk=max(1, min(chunk, size)))
-        values[row], info.residual[row] = part
-        info.converged[row] = torch.isfinite(info.residual[row])
-        info.products[row] += size
-    return values, info
+        found.values[row], found.residual[row] = part
+        found.converged[row] = torch.isfinite(found.residual[row])
+        found.products[row] += size
+    return found
 
 
 def reduced(
     f: SelfMap, Z: Tensor, k: int
 ) -> tuple[Callable[[Tensor], Linearization], Float[Tensor, "n r"], tuple[int, ...]]:
-    """How to linearize at some of the states, in coordinates of the space that is mapped into.
-
-    Returns:
-        The function, and the states and their shape as vectors of it have them.
-    """
+    """How to linearize in coordinates of the space that is mapped into; states there; a shape."""
     space = image_space(f)
     if space is None or k > len(space.basis):
         return f.linearize, Z.flatten(1), f.shape
@@ -382,33 +253,16 @@ def reduced(
     return linearized, space.coordinates(Z), space.map.shape
 
 
-def _singular_values(
-    f: SelfMap,
-    Z: Tensor,
-    k: int,
-    tol: float,
-    basis: int,
-    max_products: int,
-    generator: torch.Generator,
-    residuals: bool,
-) -> tuple[Tensor, SpectrumInfo]:
+def _singular_values(f: SelfMap, Z: Tensor, residuals: bool, search: Search) -> LeadingValues:
     if f.size <= DENSE_SINGULAR_SIZE:
-        return _dense(*dense_singular_values(f.linearize(Z), k, residuals=residuals), f.size)
+        return dense_singular_values(f.linearize(Z), search["k"], residuals=residuals)
 
     def products_at(index: Tensor) -> tuple[Product, Product]:
         linear = f.linearize(Z[index])
         return flat(linear.jvp, f.shape), flat(linear.vjp, f.shape)
 
-    found = leading_singular_values(
-        products_at,
-        Z.flatten(1),
-        k=k,
-        tol=tol,
-        basis_size=basis,
-        max_products=max_products,
-        generator=generator,
-    )
-    return found.values, SpectrumInfo(found.residual, found.converged, found.products)
+    basis = basis_size(f.size, search["k"])
+    return leading_singular_values(products_at, Z.flatten(1), basis_size=basis, **search)
 
 
 def flat(product: Product, shape: tuple[int, ...]) -> Product:
@@ -416,21 +270,26 @@ def flat(product: Product, shape: tuple[int, ...]) -> Product:
     return lambda V: product(V.reshape(-1, *shape)).flatten(1)
 
 
-def _dense(values: Tensor, residual: Tensor, d: int) -> tuple[Tensor, SpectrumInfo]:
-    return values, SpectrumInfo(
-        residual=residual,
-        converged=torch.isfinite(residual) & torch.isfinite(values.abs()),
-        products=torch.full((len(values),), d, device=values.device),
-    )
-
-
-def _trusted(values: Tensor, info: SpectrumInfo) -> Tensor:
-    open_ = int((~info.converged).any(1).sum())
+def _trusted(found: LeadingValues) -> Float[Tensor, " n"]:
+    """The largest moduli, with a warning where they are rough."""
+    open_ = int((~found.converged).any(1).sum())
     if open_:
         warnings.warn(
-            f"values at {open_} of {len(values)} states did not reach the tolerance; "
-            "return_info=True tells which, a larger max_products or dtype=torch.float64 helps",
+            f"values at {open_} of {len(found)} states did not reach the tolerance; "
+            "`converged` of mn.jacobian_eigenvalues or mn.jacobian_singular_values shows which, a "
+            "larger max_products or dtype=torch.float64 helps",
             ConvergenceWarning,
             stacklevel=3,
         )
-    return values
+    return found.radius
+
+
+class Kind(NamedTuple):
+    """How one kind of values is computed: of a differentiable map, and of one with steps."""
+
+    solve: Callable[[SelfMap, Tensor, bool, Search], LeadingValues]
+    stepped: Callable[..., LeadingValues]
+
+
+EIGENVALUES = Kind(_eigenvalues, stepped_eigenvalues)
+SINGULAR_VALUES = Kind(_singular_values, stepped_singular_values)

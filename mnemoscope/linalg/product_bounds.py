@@ -1,13 +1,15 @@
 """Bounded eigenvalues of Jacobians that are only multiplied with."""
 
+from typing import Unpack
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mnemoscope.linalg.arnoldi import Product, RitzValues, leading_eigenvalues
-from mnemoscope.linalg.bounds import Spectrum
-from mnemoscope.linalg.leading import basis_size, default_tol, flat, reduced
+from mnemoscope.linalg.leading import Settings, SpectrumOptions, basis_size, flat, reduced
 from mnemoscope.linalg.orthogonal import random_unit
+from mnemoscope.linalg.values import Spectrum
 from mnemoscope.maps import Linearization, SelfMap
 
 GAP = 0.1
@@ -35,28 +37,23 @@ def product_bounds(
     k: int,
     *,
     thorough: bool = True,
-    dtype: torch.dtype | None = None,
-    tol: float | None = None,
-    max_products: int = 2000,
-    batch_size: int | None = None,
-    seed: int = 0,
+    **options: Unpack[SpectrumOptions],
 ) -> Spectrum:
     """The leading eigenvalues at each state; see `mnemoscope.linalg.bounded.spectrum`.
 
     With `thorough` off, only the leading one gets a condition number, from a left vector that is no
     more accurate than that takes, and nothing is estimated from powers.
     """
-    f = f.to(dtype)
+    settings = Settings(**options)
+    f = f.to(settings.dtype)
     Z = f.batch(Z)
-    tol = tol if tol is not None else default_tol(f.dtype)
     held = 4 * basis_size(f.size, k) + 8 * k
     bytes_each = held * f.size * Z.element_size() + f.footprint.linearize
-    size = batch_size or f.batch_size(bytes_each, largest=max(1, len(Z)))
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(settings.seed)
     with f.evaluating():
         parts = [
-            _bounds(f, part, k, tol, max_products, generator, thorough)
-            for part in (Z.split(size) if len(Z) else [Z])
+            _bounds(f, part, k, settings, generator, thorough=thorough)
+            for part in settings.parts(f, Z, bytes_each)
         ]
     return Spectrum.joined(parts)
 
@@ -65,11 +62,12 @@ def _bounds(
     f: SelfMap,
     Z: Tensor,
     k: int,
-    tol: float,
-    max_products: int,
+    settings: Settings,
     generator: torch.Generator,
+    *,
     thorough: bool,
 ) -> Spectrum:
+    tol, max_products = settings.tol_for(f.dtype), settings.max_products
     linearized, like, shape = reduced(f, Z, k)
     linear = linearized(Z)
 
@@ -93,14 +91,8 @@ def _bounds(
     # Of the transpose the same values are found, from another start.
     other = search(f.reversible, *((k, tol) if thorough else (1, max(tol, LEFT_TOL))))
     rounding = _rounding(linear, right, shape, generator)
-    gap = _gap(right, like.shape[1])
-    condition = bound = torch.full_like(right.residual, torch.nan)
-    if f.reversible:
-        condition, bound = _conditions(right, other, gap, rounding)
-    error = bound * (right.residual + rounding[:, None])
-    error = torch.where(error <= GAP * gap, error, torch.inf)
+    condition, error = _errors(right, other if f.reversible else None, rounding, like.shape[1])
     known = torch.isfinite(right.values.abs())
-    error = torch.where(known, error, torch.nan)
     values, residual, converged = right.values, right.residual, right.converged
     # What the other search found beyond the first has no vector of this side.
     row = _missed(right, other, rounding).nonzero()[:, 0]
@@ -124,6 +116,19 @@ def _bounds(
         converged=converged & torch.isfinite(error),
         products=right.products + other.products + 3 + PROBES * steps * estimated,
     )
+
+
+def _errors(
+    right: RitzValues, left: RitzValues | None, rounding: Float[Tensor, " n"], d: int
+) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
+    """Condition numbers, and first-order error bounds; NaN and infinity where there are none."""
+    gap = _gap(right, d)
+    condition = bound = torch.full_like(right.residual, torch.nan)
+    if left is not None:
+        condition, bound = _conditions(right, left, gap, rounding)
+    error = bound * (right.residual + rounding[:, None])
+    error = torch.where(error <= GAP * gap, error, torch.inf)
+    return condition, torch.where(torch.isfinite(right.values.abs()), error, torch.nan)
 
 
 def _gap(found: RitzValues, d: int) -> Float[Tensor, "n k"]:

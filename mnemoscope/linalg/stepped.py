@@ -1,12 +1,12 @@
 """Spectra of maps whose values come in steps, from difference quotients over visible lengths."""
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.linalg.arnoldi import Product, leading_eigenvalues
-from mnemoscope.linalg.bounds import Spectrum
 from mnemoscope.linalg.dense import dense_eigenvalues, dense_singular_values
+from mnemoscope.linalg.values import LeadingValues, Spectrum
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.differences import DifferenceLinearization
 
@@ -25,15 +25,14 @@ ROUGH = 4
 
 def stepped_eigenvalues(
     f: SelfMap, Z: Float[Tensor, "n *shape"], k: int, *, max_products: int, seed: int
-) -> tuple[Complex[Tensor, "n k"], Float[Tensor, "n k"], int]:
-    """The `k` leading eigenvalues of the growth over visible lengths, residuals, products.
+) -> LeadingValues:
+    """The `k` leading eigenvalues of the growth over visible lengths.
 
     A residual is at least the error of a product.
     """
     linear = DifferenceLinearization(f, Z, seed=seed)
     if f.size <= DENSE:
-        values, residual = dense_eigenvalues(linear, k, residuals=True)
-        return values, residual + linear.error, linear.products
+        return _rough(dense_eigenvalues(linear, k, residuals=True), linear, linear.products)
 
     def products_at(index: Tensor) -> Product:
         at = DifferenceLinearization(f, Z[index], seed=seed)
@@ -48,31 +47,29 @@ def stepped_eigenvalues(
         max_products=max_products,
         generator=torch.Generator().manual_seed(seed),
     )
-    return found.values, found.residual + linear.error, int(found.products.max())
+    return _rough(found, linear, int(found.products.max()))
 
 
 def stepped_spectrum(
     f: SelfMap, Z: Float[Tensor, "n *shape"], k: int, *, max_products: int = 2000, seed: int
 ) -> Spectrum:
-    """What is known of the growth over visible lengths: estimates, no bounds."""
+    """Estimates the growth over visible lengths, without bounds."""
     with f.evaluating():
-        values, residual, products = stepped_eigenvalues(
-            f, Z, k, max_products=max_products, seed=seed
-        )
-        upper = values.real.new_full((len(Z),), torch.inf)
+        found = stepped_eigenvalues(f, Z, k, max_products=max_products, seed=seed)
+        upper = found.residual.new_full((len(Z),), torch.inf)
         if f.size <= DENSE:
             linear = DifferenceLinearization(f, Z, seed=seed)
             upper = _powers(linear.dense().double()) + linear.error
-    unknown = torch.full_like(residual, torch.inf)
+    residual = found.residual.double()
     return Spectrum(
-        values=values.to(torch.complex128),
-        residual=residual.double(),
-        condition=torch.full_like(residual, torch.nan).double(),
-        error_bound=unknown.double(),
+        values=found.values.to(torch.complex128),
+        residual=residual,
+        condition=torch.full_like(residual, torch.nan),
+        error_bound=torch.full_like(residual, torch.inf),
         upper=upper.double(),
         estimated=torch.ones(len(Z), dtype=torch.bool, device=Z.device),
-        converged=torch.zeros(len(Z), k, dtype=torch.bool, device=Z.device),
-        products=torch.full((len(Z),), products, device=Z.device),
+        converged=torch.zeros_like(residual, dtype=torch.bool),
+        products=found.products,
     )
 
 
@@ -90,15 +87,25 @@ def _powers(J: Float[Tensor, "n d d"]) -> Float[Tensor, " n"]:
 
 
 def stepped_singular_values(
-    f: SelfMap, Z: Float[Tensor, "n *shape"], k: int, *, seed: int
-) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"], int]:
-    """The `k` leading singular values of the growth over visible lengths, errors, products.
+    f: SelfMap, Z: Float[Tensor, "n *shape"], k: int, *, max_products: int, seed: int
+) -> LeadingValues:
+    """The `k` leading singular values of the growth over visible lengths.
 
     Raises:
         MnemoscopeError: the states are so large that the Jacobian cannot be formed.
     """
+    del max_products  # A matrix is formed from as many as it has columns.
     linear = DifferenceLinearization(f, Z, seed=seed)
     if f.size > DENSE:
         linear.vjp(Z)
-    values, residual = dense_singular_values(linear, k, residuals=True)
-    return values, residual + linear.error, linear.products
+    return _rough(dense_singular_values(linear, k, residuals=True), linear, linear.products)
+
+
+def _rough(found: LeadingValues, linear: DifferenceLinearization, products: int) -> LeadingValues:
+    residual = found.residual + linear.error
+    return LeadingValues(
+        values=found.values,
+        residual=residual,
+        converged=torch.isfinite(residual),
+        products=torch.full((len(residual),), products, device=residual.device),
+    )

@@ -18,7 +18,7 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stats import Rate
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.outcomes import Outcomes, reached_by
-from mnemoscope.linalg import spectral_radius
+from mnemoscope.linalg import jacobian_eigenvalues
 from mnemoscope.linalg.bounded import DENSE_BOUND_SIZE
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage
@@ -194,8 +194,9 @@ def _plainly_expanding(g: SelfMap, Z: Tensor, max_products: int) -> Linearized |
     radius = Z.new_empty(0)
     # Of one state first: where that one does not expand, there is little lost.
     for count in sorted({1, len(Z)}):
-        radius, info = spectral_radius(g, Z[:count], return_info=True, max_products=max_products)
-        if not bool((radius - info.residual[:, 0] > 1).all()):
+        found = jacobian_eigenvalues(g, Z[:count], 1, max_products=max_products)
+        radius = found.radius
+        if not bool((radius - found.residual[:, 0] > 1).all()):
             return None
     return Linearized(
         spectral_radius=radius,

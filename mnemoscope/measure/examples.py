@@ -21,7 +21,7 @@ from mnemoscope.dynamics.stored import (
     distance_to_attractor,
     match_radii,
 )
-from mnemoscope.linalg import decisive_spectrum, distance_to_span, operator_norm
+from mnemoscope.linalg import decisive_spectrum, distance_to_span, jacobian_singular_values
 from mnemoscope.maps import SelfMap
 from mnemoscope.measure.subject import Subject
 from mnemoscope.results.tables import EXAMPLES, NOISE, SPECTRA
@@ -212,11 +212,11 @@ def _linearized(f: SelfMap, X: Tensor, k: int, max_products: int) -> Linearized:
     if f.by_values:
         norm = None
         if f.differentiable and f.size <= FORMED:
-            norm, _ = operator_norm(f, X, return_info=True)
+            norm = jacobian_singular_values(f, X, 1).radius
         return _from_values(contraction(f, X), norm)
     norm = None
     if f.reversible:
-        norm, _ = operator_norm(f, X, return_info=True, max_products=max_products)
+        norm = jacobian_singular_values(f, X, 1, max_products=max_products).radius
     found = decisive_spectrum(f, X, k, norm=norm, max_products=max_products)
     table = pl.DataFrame(
         {

@@ -26,7 +26,7 @@ from mnemoscope.base.text import plain
 from mnemoscope.data import duplicates
 from mnemoscope.dynamics.orbits import Status, iterate
 from mnemoscope.dynamics.states import rms
-from mnemoscope.linalg import decisive_spectrum, operator_norm
+from mnemoscope.linalg import decisive_spectrum, jacobian_singular_values
 from mnemoscope.linalg.leading import SpectrumOptions
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage
@@ -288,7 +288,7 @@ def _measure(
     if f.reversible:
         norm = None if known is None else known.operator_norm
         values["operator_norm"] = (
-            operator_norm(f, Z, return_info=True, **limit)[0] if norm is None else norm
+            jacobian_singular_values(f, Z, 1, **limit).radius if norm is None else norm
         )
     orbits = iterate(f, Z, **subject.orbits)
     values["distance_moved"] = torch.where(

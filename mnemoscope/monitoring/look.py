@@ -10,7 +10,7 @@ from mnemoscope.dynamics.atlas import Atlas, chart
 from mnemoscope.dynamics.orbits import TOL, Status, iterate
 from mnemoscope.dynamics.states import rms
 from mnemoscope.dynamics.stored import MatchRadii, distance_to_attractor
-from mnemoscope.linalg import spectral_radius
+from mnemoscope.linalg import jacobian_eigenvalues
 from mnemoscope.maps import SelfMap
 
 RADIUS_TOL = 1e-3
@@ -64,11 +64,9 @@ def look(f: SelfMap, Z: Float[Tensor, "m *shape"], radii: MatchRadii, *, max_ste
             nothing = Z.new_full((len(Z),), torch.nan)
             none = torch.zeros(len(Z), dtype=torch.bool, device=Z.device)
             return Look(loss, nothing, none, none, 0)
-        radius, info = spectral_radius(
-            f, Z, return_info=True, tol=RADIUS_TOL, max_products=MAX_PRODUCTS
-        )
+        found = jacobian_eigenvalues(f, Z, 1, tol=RADIUS_TOL, max_products=MAX_PRODUCTS)
         stored, unsettled = _stored(f, Z, radii, max_steps)
-    return Look(loss, radius, info.converged[:, 0], stored, unsettled)
+    return Look(loss, found.radius, found.converged[:, 0], stored, unsettled)
 
 
 def _stored(

@@ -29,13 +29,11 @@ def eigenvalue_tolerance(known, dtype):
 
 def test_leading_eigenvalues_are_the_known_ones(known, dtype, method):
     k = known.eigenvalues.shape[1]
-    values, info = mn.jacobian_spectrum(
-        known.self_map(dtype), known.at.to(dtype), k, return_info=True
-    )
-    error = (values.abs().double() - known.eigenvalues).abs()
+    found = mn.jacobian_eigenvalues(known.self_map(dtype), known.at.to(dtype), k)
+    error = (found.values.abs().double() - known.eigenvalues).abs()
     assert error.max() <= eigenvalue_tolerance(known, dtype)
-    assert info.converged.all()
-    assert info.residual.shape == values.shape
+    assert found.converged.all()
+    assert found.residual.shape == found.values.shape
 
 
 def test_spectral_radius_is_the_first_modulus(known, dtype, method):
@@ -56,7 +54,7 @@ def test_operator_norm_is_the_largest_singular_value(known, dtype, method):
 def test_singular_values_agree_with_the_dense_ones(known, method):
     f = known.self_map(torch.float64)
     k = min(4, f.size)
-    values = mn.jacobian_singular_values(f, known.at, k)
+    values = mn.jacobian_singular_values(f, known.at, k).values
     dense_values = torch.linalg.svdvals(f.linearize(known.at).dense())[:, :k]
     assert torch.allclose(values, dense_values, atol=1e-9)
 
@@ -84,12 +82,12 @@ def test_networks_agree_with_dense_eigvals_to_1e_4(spec, monkeypatch):
     monkeypatch.setattr(leading, "DENSE_EIGEN_SIZE", 0)
     net = spec.build(seed=0)
     Z = torch.rand(3, *spec.shape, generator=torch.Generator().manual_seed(0))
-    radius, info = mn.spectral_radius(net, Z, return_info=True)
+    found = mn.jacobian_eigenvalues(net, Z, 1)
     J = mn.SelfMap(net).to(torch.float64).linearize(Z).dense()
     expected = torch.linalg.eigvals(J).abs().amax(1)
-    assert ((radius.double() - expected) / expected).abs().max() <= 1e-4
-    assert info.converged.all()
-    assert (info.products < torch.tensor(spec.shape).prod()).all() or spec.shape == (1, 8, 8)
+    assert ((found.radius.double() - expected) / expected).abs().max() <= 1e-4
+    assert found.converged.all()
+    assert (found.products < torch.tensor(spec.shape).prod()).all() or spec.shape == (1, 8, 8)
 
 
 def test_float64_is_computed_in_float64_when_asked_for():
@@ -106,8 +104,8 @@ def test_batches_change_nothing_but_memory():
     known = next(m for m in KNOWN_MAPS if m.name == "complex pair, large")
     f = known.self_map(torch.float64)
     Z = torch.cat([known.at, known.at])
-    whole = mn.jacobian_spectrum(f, Z, 3)
-    parts = mn.jacobian_spectrum(f, Z, 3, batch_size=2)
+    whole = mn.jacobian_eigenvalues(f, Z, 3).values
+    parts = mn.jacobian_eigenvalues(f, Z, 3, batch_size=2).values
     assert torch.allclose(whole.abs(), parts.abs(), atol=1e-8)
 
 
@@ -115,26 +113,35 @@ def test_what_did_not_converge_says_so(monkeypatch):
     monkeypatch.setattr(leading, "DENSE_EIGEN_SIZE", 0)
     known = next(m for m in KNOWN_MAPS if m.name == "real spectrum, large")
     f = known.self_map(torch.float64)
-    _, info = mn.spectral_radius(f, known.at, max_products=5, return_info=True)
-    assert not info.converged.any()
-    assert (info.products == 5).all()
+    found = mn.jacobian_eigenvalues(f, known.at, 1, max_products=5)
+    assert not found.converged.any()
+    assert (found.products == 5).all()
     with pytest.warns(mn.ConvergenceWarning, match="3 of 3 states"):
         mn.spectral_radius(f, known.at, max_products=5)
 
 
-def test_a_nan_jacobian_is_told_and_spoils_no_other(method):
+def test_a_nan_jacobian_is_reported_and_spoils_no_other(method):
     f = mn.SelfMap(lambda z: z.sqrt(), shape=(4,), dtype=torch.float64)
     Z = torch.tensor([[0.25] * 4, [-1.0] * 4], dtype=torch.float64)
-    radius, info = mn.spectral_radius(f, Z, return_info=True)
-    assert float(radius[0]) == pytest.approx(1.0)
-    assert math.isnan(float(radius[1]))
-    assert info.converged[:, 0].tolist() == [True, False]
+    found = mn.jacobian_eigenvalues(f, Z, 1)
+    assert float(found.radius[0]) == pytest.approx(1.0)
+    assert math.isnan(float(found.radius[1]))
+    assert found.converged[:, 0].tolist() == [True, False]
 
 
 @pytest.mark.parametrize("k", [0, 6])
 def test_k_out_of_range_is_refused(k):
-    with pytest.raises(mn.MnemoscopeError, match="k between 1 and 5"):
-        mn.jacobian_spectrum(lambda z: z, torch.zeros(1, 5), k)
+    for measure in (mn.spectrum, mn.jacobian_eigenvalues, mn.jacobian_singular_values):
+        with pytest.raises(mn.MnemoscopeError) as refusal:
+            measure(lambda z: z, torch.zeros(1, 5), k)
+        assert refusal.value.field == "k"
+
+
+def test_unknown_options_are_refused():
+    with pytest.raises(TypeError, match="max_product"):
+        mn.spectral_radius(lambda z: z, torch.zeros(1, 5), max_product=5)
+    with pytest.raises(TypeError, match="max_product"):
+        mn.spectrum(lambda z: z, torch.zeros(1, 5), max_product=5)
 
 
 def test_no_states_give_no_values():
@@ -161,5 +168,5 @@ def test_any_shape_and_dtype_of_state(shape, n, single):
 def test_dense_residuals_are_those_of_the_pairs():
     A = torch.tensor([[0.5, 1.0], [0.0, 0.25]], dtype=torch.float64)
     f = mn.SelfMap(lambda z: z @ A.T, (2,), dtype=torch.float64)
-    _, residual = dense.dense_eigenvalues(f.linearize(torch.zeros(1, 2)), 2, residuals=True)
-    assert residual.max() < 1e-15
+    found = dense.dense_eigenvalues(f.linearize(torch.zeros(1, 2)), 2, residuals=True)
+    assert found.residual.max() < 1e-15

@@ -109,7 +109,7 @@ def test_derivatives_that_are_not_those_of_the_values(name, dtype):
     if name == "a straight-through step":
         X = X / 2  # No step is near.
     f = SelfMap(f, (d,), dtype=dtype)
-    for measure in (mn.spectral_radius, mn.operator_norm, mn.jacobian_spectrum):
+    for measure in (mn.spectral_radius, mn.operator_norm, mn.jacobian_eigenvalues):
         with pytest.raises(mn.MnemoscopeError, match=r"not those of its values.*black box"):
             measure(f, X)
     assert f.by_values
@@ -254,7 +254,7 @@ def through_load_map(f):
 PUBLIC = {
     "spectral_radius": lambda f: mn.spectral_radius(f, X6),
     "operator_norm": lambda f: mn.operator_norm(f, X6),
-    "jacobian_spectrum": lambda f: mn.jacobian_spectrum(f, X6, 2),
+    "jacobian_eigenvalues": lambda f: mn.jacobian_eigenvalues(f, X6, 2),
     "jacobian_singular_values": lambda f: mn.jacobian_singular_values(f, X6, 2),
     "iterate": lambda f: mn.iterate(f, X6),
     "find_attractors": lambda f: mn.find_attractors(f, X6),
