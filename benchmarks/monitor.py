@@ -67,7 +67,8 @@ def pair(spec: mn.nets.Spec, X: torch.Tensor) -> tuple[float, float, pl.DataFram
     """Seconds without and with a monitor, and its history."""
     alone = Timed(plain_loop(spec, X, lambda _: None))
     watched = Timed(iter(()))
-    monitor = Monitor(X, EVERY, clock=watched.now)
+    monitor = Monitor(X, EVERY)
+    monitor.clock = watched.now
     watched.steps = plain_loop(spec, X, monitor)
     for _ in range(STEPS // TURN):
         alone.run(TURN)

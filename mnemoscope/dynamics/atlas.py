@@ -1,4 +1,4 @@
-"""The attractors known so far, and how ends of orbits are held against them."""
+"""The attractors known so far, and the assignment of orbits to them."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ RESOLUTION = 100
 UNRESOLVED = 0.5
 """What a rate below 1 that steps hide is taken for where a distance depends on it."""
 
-MOST_FAILED = 16
+MAX_FAILED = 16
 """Ends of a map in steps that were found, one after another, not to attract: others will not."""
 
 FURTHEST = 100
@@ -93,11 +93,11 @@ class Atlas:
         return torch.where(distance <= reach, owner, -1)
 
 
-class Charted(NamedTuple):
+class Assigned(NamedTuple):
     """An atlas, and where orbits belong in it.
 
     Attributes:
-        atlas: With what was found.
+        atlas: The atlas with the attractors that were found.
         labels: `(n,)`, the attractor of each orbit, -1 for none.
         crawled: `(n,)`, whether the orbit's end was none, for from there it leads further on.
     """
@@ -107,36 +107,19 @@ class Charted(NamedTuple):
     crawled: Bool[Tensor, " n"]
 
 
-def chart(
-    f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float
-) -> tuple[Atlas, Int[Tensor, " n"]]:
-    """Assigns ends of orbits to attractors, as `charted`: the atlas and the labels alone."""
-    found = charted(f, orbits, atlas, tol=tol)
-    return found.atlas, found.labels
-
-
-def charted(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Charted:
+def assign(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Assigned:
     """Assigns ends of orbits to attractors; those not known yet are verified and added.
 
-    Ends that lie together are one group; one of each is held against the known attractors. Where it
+    Ends that lie together are one group; one of each is compared with the known attractors. If it
     is none of them it is refined, its true period found, its spectral radius `rho` computed, and
-    kept if it attracts; see `mnemoscope.dynamics.stability`.
+    kept if it attracts (`mnemoscope.dynamics.stability`).
 
     A step that moves a state by `s` near an attractor leaves it `s / (1 - rho)` away from it in the
     slowest direction. So a refined point, which a step moves by what rounding has left, may lie so
-    far from where it belongs. In single precision that is too far to tell slow attractors apart, or
-    to tell them from what does not attract: there ends are followed in double precision
+    far from where it belongs. In single precision that is too far to separate slow attractors from
+    each other, or from what does not attract: there ends are followed in double precision
     (`mnemoscope.dynamics.slow`) and refined there. Orbits that are unsettled but near their limits
     count as well, for refining leads to these.
-
-    Args:
-        f: The map.
-        orbits: What `iterate` gave.
-        atlas: What is known so far.
-        tol: The tolerance of `iterate`, in units.
-
-    Returns:
-        The atlas with what was found, and where each orbit belongs.
     """
     resolution = RESOLUTION * tol * f.unit
     labels = torch.full((len(orbits),), -1, dtype=torch.int64, device=f.device)
@@ -151,7 +134,7 @@ def charted(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Charted:
         found = atlas.match(ends[leaders], away[mine[leaders]])
         if not f.resolution.smooth:
             sizes = torch.bincount(group, minlength=len(leaders))
-            atlas, found = _chart_steps(f, ends[leaders], sizes, found, period, atlas, tol)
+            atlas, found = _assign_steps(f, ends[leaders], sizes, found, period, atlas, tol)
             labels[mine] = found[group]
             continue
         open_ = (found < 0).nonzero()[:, 0]
@@ -166,7 +149,7 @@ def charted(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Charted:
                 atlas = _with(f, atlas, point, tol)
             found[open_[i]] = known
         labels[mine], crawled[mine] = found[group], moving[group]
-    return Charted(atlas, labels, crawled)
+    return Assigned(atlas, labels, crawled)
 
 
 def _almost(orbits: Orbits, tol: float) -> Tensor:
@@ -210,7 +193,7 @@ def _with(f: SelfMap, atlas: Atlas, new: _Attractor, tol: float) -> Atlas:
     )
 
 
-def _chart_steps(
+def _assign_steps(
     f: SelfMap,
     ends: Tensor,
     sizes: Tensor,
@@ -227,7 +210,7 @@ def _chart_steps(
     """
     order = sizes.argsort(descending=True, stable=True)
     failed = 0
-    while failed < MOST_FAILED:
+    while failed < MAX_FAILED:
         order = order[found[order] < 0]
         if len(order) == 0:
             return atlas, found
@@ -244,7 +227,7 @@ def _chart_steps(
     _log.warning(
         "%d ends of orbits of a map in steps were not examined: %d others did not attract",
         len(order),
-        MOST_FAILED,
+        MAX_FAILED,
     )
     return atlas, found
 

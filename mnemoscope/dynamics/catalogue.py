@@ -8,7 +8,7 @@ from mnemoscope.dynamics.fixed_points import refine
 from mnemoscope.dynamics.states import group_within, nearest, rms
 from mnemoscope.maps import SelfMap
 
-MOST_POINTS = 4096
+MAX_POINTS = 4096
 """No more are kept: a map may have as many as there are starts, or a continuum of them."""
 
 
@@ -84,7 +84,7 @@ class Catalogue:
         labels = self._match(points)
         new = (labels < 0).nonzero()[:, 0]
         group, leaders = group_within(points[new], self._resolution)
-        leaders = leaders[: MOST_POINTS - len(self)]
+        leaders = leaders[: MAX_POINTS - len(self)]
         labels[new] = torch.where(group < len(leaders), group + len(self), -1)
         self.points = torch.cat([self.points, points[new[leaders]]])
         return labels

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mnemoscope.base.stats import wilson
 from mnemoscope.data.given import given_examples
-from mnemoscope.dynamics.atlas import Atlas, charted
+from mnemoscope.dynamics.atlas import Atlas, assign
 from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, Status, iterate
 from mnemoscope.dynamics.starts import Starts, block_size
@@ -113,13 +113,13 @@ def survey(
     """
     tol = options.get("tol", TOL)
     orbits = iterate(f, Z, landmarks=atlas.fixed_points, **options)
-    atlas, labels, crawled = charted(f, orbits, atlas, tol=tol)
+    atlas, labels, crawled = assign(f, orbits, atlas, tol=tol)
     again = (crawled | _misled(orbits, labels)).nonzero()[:, 0]
     if len(again):
         # A landmark that is still moving, or does not attract, was none: without it then.
         plain = iterate(f, Z[again], **options)
         orbits = orbits.updated(again, plain)
-        atlas, labels[again], _ = charted(f, plain, atlas, tol=tol)
+        atlas, labels[again], _ = assign(f, plain, atlas, tol=tol)
     # An orbit whose steps fell to rounding on the way to an attractor has converged to it.
     found = (labels >= 0) & (orbits.status == Status.UNSETTLED)
     status = torch.where(found, Status.CONVERGED, orbits.status)

@@ -51,7 +51,7 @@ PILOT = 64
 SETTLED_IN = 512
 """Orbits after which most landmarks are known: from then on the batch has its full size."""
 
-MOST_LANDMARKS = 4096
+MAX_LANDMARKS = 4096
 """No more landmarks are learned than this."""
 
 BATCH = 512
@@ -600,7 +600,7 @@ def _gap(batch: WorkingBatch, image: Tensor) -> Tensor:
 
 def _learned(landmarks: Tensor, arrived: Tensor, resolution: float) -> Tensor:
     """The landmarks with the fixed points that orbits have just come to from afar."""
-    if len(arrived) == 0 or len(landmarks) >= MOST_LANDMARKS:
+    if len(arrived) == 0 or len(landmarks) >= MAX_LANDMARKS:
         return landmarks
     new = arrived[nearest(arrived, landmarks)[1] > resolution]
     if len(new) == 0:

@@ -22,15 +22,14 @@ Distances are RMS over entries. `match_tol` and `tol` are shares of the unit; ra
 here are in the scale of the data.
 """
 
-import math
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from typing_extensions import Unpack
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.check import real_number
 from mnemoscope.dynamics.atlas import RESOLUTION, Atlas
 from mnemoscope.dynamics.census import survey
 from mnemoscope.dynamics.neighbours import nearest_among
@@ -229,18 +228,8 @@ def recalled_copies(
 
 
 def checked_match_tol(match_tol: float) -> float:
-    """Returns a tolerance that a caller passed.
-
-    Raises:
-        MnemoscopeError: it is not a finite number above 0.
-    """
-    if not 0 < match_tol < math.inf:
-        raise MnemoscopeError(
-            f"match_tol={match_tol}",
-            expected="a distance above 0, as a share of the unit",
-            todo=f"omit it for the default, {MATCH_TOL}",
-        )
-    return match_tol
+    """Returns a tolerance that a caller passed, if it is a finite number above 0."""
+    return real_number("match_tol", match_tol, above=0)
 
 
 def _groups_of_equal(X: Tensor) -> tuple[Int[Tensor, " n"], Int[Tensor, " g"]]:

@@ -13,7 +13,7 @@ from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.states import group_within, rms
 from mnemoscope.extraction.search import Search
 
-ALIKE = 1e-2
+DISTINCT_TOL = 1e-2
 """Two candidates this near to each other (RMS, as a share of the data's range) are one picture: the
 distance within which an attractor is held to be an example."""
 
@@ -80,7 +80,7 @@ def evidence(found: Search) -> Evidence:
 
 def distinct(states: Float[Tensor, "m *shape"], span: Range) -> Int[Tensor, " k"]:
     """The rows that are no near copy of an earlier one, rising."""
-    return group_within(states, ALIKE * span.width)[1]
+    return group_within(states, DISTINCT_TOL * span.width)[1]
 
 
 def excess(states: Float[Tensor, "m *shape"], span: Range) -> Float[Tensor, " m"]:

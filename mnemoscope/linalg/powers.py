@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mnemoscope.linalg.balancing import power_of_two
 
-MOST_SQUARINGS = 30
+MAX_SQUARINGS = 30
 """`||A^p||^(1/p)` at `p = 2^30` is above the spectral radius by a factor that no longer matters."""
 
 IMPROVES = 1e-4
@@ -49,7 +49,7 @@ def power_bounds(
     P, e, goal = A[row], error.to(A)[row], goal.to(A)[row]
     # The exact power is 2^scale times what is held.
     scale = torch.zeros_like(e)
-    for squarings in range(MOST_SQUARINGS + 1):
+    for squarings in range(MAX_SQUARINGS + 1):
         P, e, shift = _normalized(P, e)
         scale = scale + shift
         norm = _norm_bound(P)

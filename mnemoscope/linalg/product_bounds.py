@@ -20,7 +20,7 @@ of second order are then below about a tenth of it (Stewart & Sun, *Matrix Pertu
 LEFT_TOL = 1e-3
 """Relative residual of a left vector that only tells whether its value is well-conditioned."""
 
-MOST_POWERS = 16
+MAX_POWERS = 16
 """Steps of the power estimate."""
 
 PROBES = 4
@@ -102,7 +102,7 @@ def _bounds(
     upper = (values.abs() + error)[:, 0].double()
     upper = torch.where(torch.isfinite(upper), upper, torch.inf)
     estimated = torch.isinf(upper) & known[:, 0] & thorough
-    row, steps = estimated.nonzero()[:, 0], min(MOST_POWERS, max(1, max_products // PROBES))
+    row, steps = estimated.nonzero()[:, 0], min(MAX_POWERS, max(1, max_products // PROBES))
     if len(row):
         here = linear if len(row) == len(Z) else linearized(Z[row])
         upper[row] = _power_estimate(here, steps, shape, generator)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mnemoscope.data import corrupt
-from mnemoscope.dynamics.atlas import Atlas, chart
+from mnemoscope.dynamics.atlas import Atlas, assign
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions, iterate
 from mnemoscope.dynamics.outcomes import Outcomes
 from mnemoscope.dynamics.states import expand
@@ -111,5 +111,5 @@ def _orbits(
     # The orbit goes on from the last frame.
     left = max(1, options.get("max_steps", MAX_STEPS) - SHOWN[-1])
     orbits = iterate(f, z, **{**options, "max_steps": left})
-    atlas, labels = chart(f, orbits, atlas, tol=options.get("tol", TOL))
+    atlas, labels, _ = assign(f, orbits, atlas, tol=options.get("tol", TOL))
     return torch.stack([*frames, orbits.end], dim=1), labels, atlas

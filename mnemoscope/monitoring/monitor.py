@@ -10,15 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.check import real_number, whole_number
+from mnemoscope.base.check import seed as check_seed
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stats import wilson
 from mnemoscope.base.unit import unit_of
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol, match_radii
 from mnemoscope.maps import SelfMap, check_derivatives
-from mnemoscope.monitoring.look import Look, look
 from mnemoscope.monitoring.pace import Pace
+from mnemoscope.monitoring.snapshot import Snapshot, snapshot
 from mnemoscope.nets.modes import eval_mode
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ MONITOR: dict[str, pl.DataType] = {
     "share": pl.Float64(),
 }
 """A row for each record. Counts are of `states`, with the 95% interval of their share. `unsettled`
-orbits are not counted as stored; `unconverged` spectral radii are rough. `left_out` is how many
-records that were due before this one would have cost too much; `cost` is this one's in seconds,
-`share` that of all so far, of the training's own time."""
+orbits are not counted as stored; `unconverged` spectral radii are rough. `left_out` counts records
+that were due before this one and would have cost too much; `cost` is this one's in seconds, `share`
+that of all so far, of the training's own time."""
 
 
 class Monitor:
@@ -64,23 +65,25 @@ class Monitor:
             optimizer.step()
             monitor(net)
 
-    Every `every` steps it looks at some of the examples: the same ones each time, chosen by the
-    seed, as many as its share of the time allows. Where even few are too dear, records are left
-    out. The history tells both. The network's mode, gradients and weights and the global generator
+    Every `every` steps it measures some of the examples: the same ones each time, chosen by the
+    seed, as many as its share of the time allows. Where even few cost too much, records are left
+    out; the history shows both. The network's mode, gradients and weights and the global generator
     stay as they were, so training goes on to the same numbers as without it.
 
     Args:
-        X: `(n, *shape)`, what the network is trained on.
+        X: `(n, *shape)`, the training examples.
         every: Steps between records.
-        states: Examples to look at, at most.
-        seed: Of the choice of these.
-        share: Of the training's time that records may take.
+        states: Maximum number of examples to measure.
+        seed: Random seed of their choice.
+        share: Share of the training's time that records may take.
         match_tol: The largest distance (RMS, in units of `X`) at which an attractor stores an
             example.
         max_steps: Applications of the network after which an orbit counts as unsettled, at least 2.
         network: Picks the self-map out of the module that is handed over, where that is not one
             itself: `network=lambda module: module.autoencoder`.
-        clock: Seconds, for a test.
+
+    Attributes:
+        clock: Returns the time in seconds.
 
     Raises:
         MnemoscopeError: an option is out of range.
@@ -107,7 +110,6 @@ class Monitor:
         match_tol: float = MATCH_TOL,
         max_steps: int = MAX_STEPS,
         network: Callable[[Any], nn.Module] | None = None,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         X = given_examples(X)
         if not isinstance(X, Tensor) or X.ndim < 2 or X.numel() == 0:
@@ -117,17 +119,12 @@ class Monitor:
                 else f"examples that are a {type(X).__name__}",
                 expected="a tensor (n, *shape) of at least one example",
                 todo="load them with mn.load_data, or pass one example as x[None]",
+                field="X",
             )
-        for name, value, least in (("states", states, 1), ("max_steps", max_steps, 2)):
-            whole_number(name, value, least=least)
-        if not 0 < share < 1:
-            raise MnemoscopeError(
-                f"share={share}",
-                expected="a number above 0 and below 1",
-                todo="omit it for the default",
-            )
-        seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
-        generator = torch.Generator().manual_seed(seed)
+        whole_number("states", states, least=1)
+        self._max_steps = whole_number("max_steps", max_steps, least=2)
+        share = real_number("share", share, above=0, below=1)
+        generator = torch.Generator().manual_seed(check_seed(seed))
         chosen = torch.randperm(len(X), generator=generator)[:states]
         X = X.detach()
         self._X = X[chosen.to(X.device)].clone()
@@ -136,8 +133,7 @@ class Monitor:
             self._X, unit=self._unit, match_tol=checked_match_tol(match_tol), among=X
         )
         self._every = whole_number("every", every, least=1)
-        self._max_steps = max_steps
-        self._network, self._clock = network, clock
+        self._network, self.clock = network, time.perf_counter
         self._pace = Pace(share, len(chosen))
         self._begun: float | None = None
         self._step = self._left_out = self._dues = 0
@@ -150,25 +146,25 @@ class Monitor:
 
     @property
     def left_out(self) -> int:
-        """How many records that were due since the last one would have cost too much."""
+        """The number of records that were due since the last one and would have cost too much."""
         return self._left_out
 
     def __call__(self, net: nn.Module, *, step: int | None = None) -> None:
-        """Tells that a step is done; records, if it is time to.
+        """Counts a step that is done, and records if it is time to.
 
         Args:
             net: The network.
-            step: Steps done so far; left out, calls are counted. A number that does not rise, as
+            step: Steps done so far (default: the number of calls). A number that does not rise, as
                 where gradients of several batches are added up, is no new step.
 
         Raises:
             MnemoscopeError: the network is no self-map of the examples.
         """
-        now = self._clock()
+        now = self.clock()
         before, self._step = self._step, self._step + 1 if step is None else step
         if self._begun is None:
-            # A training that is resumed does not begin with a record; but what cannot be measured
-            # is told now, not after the hours to the first one.
+            # A training that is resumed does not begin with a record; but a network that cannot be
+            # measured is refused now, not hours later.
             self._map(net)
             self._begun, before = now, max(0, self._step - 1)
         if self._step // self._every <= before // self._every:
@@ -180,13 +176,13 @@ class Monitor:
             self._left_out += 1
 
     def record(self, net: nn.Module) -> None:
-        """Records now, whatever it costs: after the last step, say.
+        """Records now, whatever it costs: for example, after the last step.
 
         Raises:
             MnemoscopeError: the network is no self-map of the examples.
         """
         _wait_for_device(self._X, net)
-        begun = self._clock()
+        begun = self.clock()
         if self._begun is None:
             self._begun = begun
         trained = begun - self._begun - self._pace.spent
@@ -197,9 +193,8 @@ class Monitor:
             Z = f.batch(self._X[:states])
             check_derivatives(f, Z)
             radii = self._radii.head(len(Z))
-            seen = look(f, Z, radii, max_steps=self._max_steps)
-        row = _row(seen)
-        cost = self._clock() - begun
+            row = _row(snapshot(f, Z, radii, max_steps=self._max_steps))
+        cost = self.clock() - begun
         self._pace.paid(cost, trained, self._dues)
         self._rows.append(
             {
@@ -215,11 +210,7 @@ class Monitor:
         self._left_out = 0
 
     def _map(self, net: nn.Module) -> SelfMap:
-        """The self-map that is looked at.
-
-        Raises:
-            MnemoscopeError: the network is none.
-        """
+        """The self-map that is measured; an error where the network is none."""
         net = net if self._network is None else self._network(net)
         with eval_mode(net), torch.autocast(self._X.device.type, enabled=False):
             try:
@@ -230,25 +221,26 @@ class Monitor:
                     expected=error.expected,
                     todo="pick the self-map out of it: "
                     'Monitor(X, network=lambda net: mn.Wrapped(net, output="sample"))',
+                    field="network",
                 ) from error
 
     def lightning(self) -> "Callback":
-        """This monitor as a callback for Lightning's `Trainer`.
+        """Returns this monitor as a callback for Lightning's `Trainer`.
 
         Raises:
             MnemoscopeError: Lightning is not installed.
         """
-        from mnemoscope.monitoring.lightning import lightning_callback
+        from mnemoscope.monitoring.callbacks import lightning_callback
 
         return lightning_callback(self)
 
     def trainer_callback(self) -> "TrainerCallback":
-        """This monitor as a `TrainerCallback` for Hugging Face's `Trainer`.
+        """Returns this monitor as a `TrainerCallback` for Hugging Face's `Trainer`.
 
         Raises:
             MnemoscopeError: transformers is not installed.
         """
-        from mnemoscope.monitoring.hugging_face import trainer_callback
+        from mnemoscope.monitoring.callbacks import trainer_callback
 
         return trainer_callback(self)
 
@@ -262,7 +254,7 @@ def _measuring(f: SelfMap) -> Iterator[None]:
         yield
 
 
-def _row(seen: Look) -> dict[str, Any]:
+def _row(seen: Snapshot) -> dict[str, Any]:
     m = len(seen.stored)
     known = seen.spectral_radius[torch.isfinite(seen.spectral_radius)].double()
     row: dict[str, Any] = {
@@ -281,7 +273,7 @@ def _row(seen: Look) -> dict[str, Any]:
 
 
 def _wait_for_device(X: Tensor, net: nn.Module) -> None:
-    """Until the accelerator has done the training's steps: these are not the monitor's time."""
+    """Waits for the training's steps on an accelerator, which are not the monitor's time."""
     device = next((p.device for p in net.parameters()), X.device)
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -53,7 +53,7 @@ def test_the_spread_is_that_of_the_points(catalogue):
 
 
 def test_no_more_are_kept_than_there_is_room_for(monkeypatch):
-    monkeypatch.setattr(module, "MOST_POINTS", 3)
+    monkeypatch.setattr(module, "MAX_POINTS", 3)
     f = mn.SelfMap(lambda z: z, (1,), dtype=torch.float64)
     catalogue = Catalogue(f, resolution=1e-3, spread=1.0)
     assert sort_in(catalogue, [0.0, 1.0]) == [0, 1]

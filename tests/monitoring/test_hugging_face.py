@@ -25,7 +25,8 @@ def test_it_records_while_trainer_trains(tmp_path):
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
     X = torch.rand(8, 4, generator=torch.Generator().manual_seed(0))
-    monitor = Monitor(X, every=4, network=lambda model: model.autoencoder, clock=lambda: 0.0)
+    monitor = Monitor(X, every=4, network=lambda model: model.autoencoder)
+    monitor.clock = lambda: 0.0
     arguments = transformers.TrainingArguments(
         output_dir=str(tmp_path), max_steps=10, per_device_train_batch_size=2, use_cpu=True,
         report_to=[], save_strategy="no", disable_tqdm=True, logging_strategy="no",

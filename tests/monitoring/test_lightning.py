@@ -28,7 +28,8 @@ def test_it_records_while_lightning_trains():
         def configure_optimizers(self):
             return torch.optim.Adam(self.parameters(), lr=1e-2)
 
-    monitor = Monitor(X, every=4, clock=lambda: 0.0)
+    monitor = Monitor(X, every=4)
+    monitor.clock = lambda: 0.0
     trainer = lightning.Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, max_steps=10, accumulate_grad_batches=2,

@@ -12,13 +12,19 @@ from mnemoscope.monitoring.monitor import MONITOR
 
 
 class Clock:
-    """Stands still unless it is told the time: looks cost nothing, so all of them are made."""
+    """Stands still unless it is set: snapshots cost nothing, so all of them are taken."""
 
     def __init__(self):
         self.now = 0.0
 
     def __call__(self):
         return self.now
+
+
+def timed(clock, X, **options):
+    monitor = Monitor(X, **options)
+    monitor.clock = clock
+    return monitor
 
 
 def examples(n=12):
@@ -48,7 +54,7 @@ def trained(net, X, steps, after_step, clock=None):
 
 def test_it_counts_its_calls_and_records_every_so_many():
     clock = Clock()
-    monitor = Monitor(examples(), every=10, clock=clock)
+    monitor = timed(clock, examples(), every=10)
     trained(network(), examples(), 35, monitor, clock)
     assert monitor.history["step"].to_list() == [10, 20, 30]
     # Since its first call, after the first step.
@@ -58,7 +64,7 @@ def test_it_counts_its_calls_and_records_every_so_many():
 
 def test_a_row_is_what_the_public_functions_give():
     X, net = examples(), network()
-    monitor = Monitor(X, every=1, states=8, clock=Clock())
+    monitor = timed(Clock(), X, every=1, states=8)
     trained(net, X, 300, lambda _: None).eval()
     monitor.record(net)
     row = monitor.history.row(0, named=True)
@@ -102,7 +108,7 @@ def test_training_goes_on_as_if_nobody_watched():
         torch.random.set_rng_state(state)
         return net
 
-    watched, alone = losses_with(Monitor(X, every=1, clock=Clock())), losses_with(lambda _: None)
+    watched, alone = losses_with(timed(Clock(), X, every=1)), losses_with(lambda _: None)
     for one, other in zip(watched.parameters(), alone.parameters(), strict=True):
         assert torch.equal(one, other)
         assert torch.equal(one.grad, other.grad)
@@ -113,7 +119,7 @@ def test_training_goes_on_as_if_nobody_watched():
 def test_batch_norm_in_training_is_looked_at_in_eval_mode_and_learns_nothing():
     net = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6))
     mean = net[1].running_mean.clone()
-    monitor = Monitor(examples(), every=1, clock=Clock())
+    monitor = timed(Clock(), examples(), every=1)
     monitor.record(net)
     assert torch.equal(net[1].running_mean, mean)
     assert net.training
@@ -123,23 +129,23 @@ def test_autocast_outside_changes_nothing():
     net = network()
     histories = []
     for enabled in (False, True):
-        monitor = Monitor(examples(), clock=Clock())
+        monitor = timed(Clock(), examples())
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
             monitor.record(net)
         histories.append(monitor.history)
     assert histories[0].equals(histories[1])
 
 
-def test_where_time_is_short_the_history_tells_what_was_left_out():
+def test_where_time_is_short_the_history_counts_what_was_left_out():
     class Slow(Clock):
-        """A second passes whenever somebody looks: a record takes one, a step nothing."""
+        """A second passes at each reading: a record takes one, a step nothing."""
 
         def __call__(self):
             self.now += 1
             return self.now
 
     clock = Slow()
-    monitor = Monitor(examples(20), every=1, clock=clock)
+    monitor = timed(clock, examples(20), every=1)
     net = network()
     for _ in range(200):
         monitor(net)
@@ -154,14 +160,14 @@ def test_where_time_is_short_the_history_tells_what_was_left_out():
 
 
 def test_a_number_of_steps_that_does_not_rise_is_no_new_step():
-    monitor = Monitor(examples(), every=2, clock=Clock())
+    monitor = timed(Clock(), examples(), every=2)
     for step in (1, 1, 2, 2, 2, 3, 5, 5):
         monitor(network(), step=step)
     assert monitor.history["step"].to_list() == [2, 5]
 
 
 def test_a_training_that_is_resumed_does_not_begin_with_a_record():
-    monitor = Monitor(examples(), every=100, clock=Clock())
+    monitor = timed(Clock(), examples(), every=100)
     for step in range(1050, 1101):
         monitor(network(), step=step)
     assert monitor.history["step"].to_list() == [1100]
@@ -169,7 +175,7 @@ def test_a_training_that_is_resumed_does_not_begin_with_a_record():
 
 def test_the_self_map_is_picked_out_of_a_module():
     outer = nn.ModuleDict({"autoencoder": network()})
-    monitor = Monitor(examples(), every=1, network=lambda m: m["autoencoder"], clock=Clock())
+    monitor = timed(Clock(), examples(), every=1, network=lambda m: m["autoencoder"])
     monitor(outer)
     assert monitor.history.height == 1
 
@@ -178,7 +184,7 @@ def test_a_network_that_has_diverged_gives_a_row():
     net = network()
     with torch.no_grad():
         net[0].weight.fill_(torch.nan)
-    monitor = Monitor(examples(), clock=Clock())
+    monitor = timed(Clock(), examples())
     monitor.record(net)
     row = monitor.history.row(0, named=True)
     assert math.isnan(row["loss"])
@@ -188,10 +194,10 @@ def test_a_network_that_has_diverged_gives_a_row():
 
 def test_the_examples_are_a_copy():
     X = examples()
-    monitor = Monitor(X, clock=Clock())
+    monitor = timed(Clock(), X)
     X.zero_()
     monitor.record(network())
-    again = Monitor(examples(), clock=Clock())
+    again = timed(Clock(), examples())
     again.record(network())
     assert monitor.history.select(pl.exclude("seconds")).equals(
         again.history.select(pl.exclude("seconds"))
@@ -199,40 +205,37 @@ def test_the_examples_are_a_copy():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"every": 0}, "every=0"),
-        ({"states": 0}, "states=0"),
-        ({"share": 1.5}, "share=1.5"),
-        ({"match_tol": 0}, "match_tol=0"),
-        ({"max_steps": 1}, "max_steps=1"),
-        ({"seed": -1}, "seed=-1"),
-    ],
+    "options",
+    [{"every": 0}, {"states": 0}, {"share": 1.5}, {"match_tol": 0}, {"max_steps": 1}, {"seed": -1}],
 )
-def test_options_out_of_range_are_refused(options, told):
-    with pytest.raises(mn.MnemoscopeError, match=told):
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(mn.MnemoscopeError) as refusal:
         Monitor(examples(), **options)
+    assert [refusal.value.field] == list(options)
 
 
 @pytest.mark.parametrize("X", [torch.zeros(3), torch.zeros(0, 3), [[0.0]]])
 def test_what_is_no_batch_of_examples_is_refused(X):
-    with pytest.raises(mn.MnemoscopeError, match="examples"):
+    with pytest.raises(mn.MnemoscopeError) as refusal:
         Monitor(X)
+    assert refusal.value.field == "X"
 
 
-def test_a_network_of_other_states_is_refused_when_it_is_looked_at():
-    with pytest.raises(mn.MnemoscopeError, match="fails on a batch"):
+def test_a_network_of_other_states_is_refused_when_it_is_measured():
+    with pytest.raises(mn.MnemoscopeError) as refusal:
         Monitor(torch.zeros(3, 5)).record(network())
+    assert refusal.value.field == "network"
 
 
-def test_what_cannot_be_measured_is_told_at_the_first_call():
+def test_what_cannot_be_measured_is_refused_at_the_first_call():
     class Pair(nn.Module):
         def forward(self, z):
             return z[:, :1], z
 
     X = torch.rand(4, 3)
-    with pytest.raises(mn.MnemoscopeError, match="network=lambda"):
+    with pytest.raises(mn.MnemoscopeError) as refusal:
         Monitor(X, every=500)(Pair())
+    assert refusal.value.field == "network"
     monitor = Monitor(X, every=1, network=lambda net: mn.Wrapped(net, output=1))
     monitor(Pair())
     assert monitor.history.height == 1

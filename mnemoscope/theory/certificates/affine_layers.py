@@ -22,7 +22,7 @@ from mnemoscope.nets.plain import plain_layers
 from mnemoscope.nets.spec import Network
 from mnemoscope.theory.certificates.rounding import UNIT, UP, frobenius, gamma, proved_norm
 
-MOST_ENTRIES = 2**25
+MAX_ENTRIES = 2**25
 """Entries that a layer's matrix may have: 256 MiB. A convolution on 16 channels of 16 x 16 pixels
 has half as many."""
 
@@ -195,10 +195,10 @@ def _after(size: tuple[int, ...], stride: int, enlarged: bool) -> int:
 
 def _check_entries(*sizes: int) -> None:
     entries = torch.Size(sizes).numel()
-    if entries > MOST_ENTRIES:
+    if entries > MAX_ENTRIES:
         raise MnemoscopeError(
             f"a layer whose matrix has {entries} entries",
-            expected=f"{MOST_ENTRIES} at most",
+            expected=f"{MAX_ENTRIES} at most",
             todo="certify a narrower network, or one of smaller states",
         )
 

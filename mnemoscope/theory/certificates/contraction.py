@@ -47,7 +47,7 @@ from mnemoscope.theory.certificates.rounding import (
 )
 from mnemoscope.theory.certificates.slopes import slope_range
 
-MOST_UNITS = 3000
+MAX_UNITS = 3000
 """Units whose slopes may vary at once; the matrix `N` has that many squared entries, 72 MB."""
 
 
@@ -121,7 +121,7 @@ def contraction(
         moving = spread > 0
         root = spread[moving].sqrt() * UP
         p, q = root * weights[k][moving], root / weights[k][moving]
-        if A.shape[1] + len(p) > MOST_UNITS:
+        if A.shape[1] + len(p) > MAX_UNITS:
             return nothing
         if len(q):
             largest = float(q.max())

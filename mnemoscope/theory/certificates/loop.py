@@ -29,7 +29,7 @@ from mnemoscope.theory.certificates.rounding import (
 )
 from mnemoscope.theory.certificates.slopes import VALUE_PADDING, slope_range, steepest
 
-MOST_COORDINATES = 1024
+MAX_COORDINATES = 1024
 """The most entries or units at the cut: matrices of this size are decomposed."""
 
 
@@ -80,10 +80,10 @@ class Loop:
         units, entries = layers[0].weight.shape
         self.at_state = entries <= units
         self.coordinates = min(entries, units)
-        if self.coordinates > MOST_COORDINATES:
+        if self.coordinates > MAX_COORDINATES:
             raise MnemoscopeError(
                 f"a network of {entries} entries and {units} units in its first layer",
-                expected=f"{MOST_COORDINATES} at most of one of them",
+                expected=f"{MAX_COORDINATES} at most of one of them",
                 todo="certify a narrower network, or one of smaller states",
             )
         self.last, self.last_error = self._join()

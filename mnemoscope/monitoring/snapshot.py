@@ -1,4 +1,4 @@
-"""One look at a network in training: the loss, contraction and storage at some of its examples."""
+"""A snapshot of a network in training: loss, contraction and storage at some of its examples."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mnemoscope.dynamics.atlas import Atlas, chart
+from mnemoscope.dynamics.atlas import Atlas, assign
 from mnemoscope.dynamics.orbits import TOL, Status, iterate
 from mnemoscope.dynamics.states import rms
 from mnemoscope.dynamics.stored import MatchRadii, distance_to_attractor
@@ -14,11 +14,10 @@ from mnemoscope.linalg import jacobian_eigenvalues
 from mnemoscope.maps import SelfMap
 
 RADIUS_TOL = 1e-3
-"""Relative residual of a spectral radius that is good enough to be drawn over a training."""
+"""Relative residual of a spectral radius: enough for a curve over a training."""
 
 MAX_PRODUCTS = 64
-"""Products with each Jacobian, at most. What has not converged by then is told as such."""
-
+"""Maximum number of products with each Jacobian."""
 
 SCREEN = 32
 """Steps after which orbits that have gone far, and did not come back in the latter half of these,
@@ -30,16 +29,16 @@ within the radius would have grown tenfold on its way to an attractor."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen at each state.
+class Snapshot:
+    """What was measured at each state.
 
     Attributes:
         loss: Mean squared error over all of them, in squared units.
         spectral_radius: `(m,)`, of the Jacobian at the state.
         converged: `(m,)`, whether that reached its tolerance.
-        stored: `(m,)`, whether the state's orbit was seen to end at an attractor that matches it.
-        unsettled: How many orbits that stayed near had not settled after `max_steps`; none of
-            these counts as stored.
+        stored: `(m,)`, whether the state's orbit ended at an attractor that matches it.
+        unsettled: Number of orbits that stayed near and had not settled after `max_steps`; none
+            of them counts as stored.
     """
 
     loss: float
@@ -49,24 +48,19 @@ class Look:
     unsettled: int
 
 
-def look(f: SelfMap, Z: Float[Tensor, "m *shape"], radii: MatchRadii, *, max_steps: int) -> Look:
-    """Looks at a map: an audit's measurements, with fewer products and shorter orbits.
-
-    Args:
-        f: The map.
-        Z: `(m, *shape)`, examples.
-        radii: How near an attractor must lie to each example to store it.
-        max_steps: Applications of `f` after which an orbit counts as unsettled, at least 2.
-    """
+def snapshot(
+    f: SelfMap, Z: Float[Tensor, "m *shape"], radii: MatchRadii, *, max_steps: int
+) -> Snapshot:
+    """Takes an audit's measurements at some examples, with fewer products and shorter orbits."""
     with f.evaluating():
         loss = float(f.residual(Z).double().square().mean())
         if not loss < torch.inf:
             nothing = Z.new_full((len(Z),), torch.nan)
             none = torch.zeros(len(Z), dtype=torch.bool, device=Z.device)
-            return Look(loss, nothing, none, none, 0)
+            return Snapshot(loss, nothing, none, none, 0)
         found = jacobian_eigenvalues(f, Z, 1, tol=RADIUS_TOL, max_products=MAX_PRODUCTS)
         stored, unsettled = _stored(f, Z, radii, max_steps)
-    return Look(loss, found.radius, found.converged[:, 0], stored, unsettled)
+    return Snapshot(loss, found.radius, found.converged[:, 0], stored, unsettled)
 
 
 def _stored(
@@ -90,7 +84,7 @@ def _stored(
     arrived |= orbits.status == Status.CYCLE
     if bool(arrived.any()):
         found = rows[arrived]
-        atlas, labels = chart(f, orbits.of(arrived), Atlas.empty(f), tol=TOL)
+        atlas, labels, _ = assign(f, orbits.of(arrived), Atlas.empty(f), tol=TOL)
         near = distance_to_attractor(Z[found], labels, atlas)
         stored[found] = radii.at(found).stored(labels, near)
     return stored, orbits.count(Status.UNSETTLED)

@@ -5,11 +5,11 @@ import mnemoscope as mn
 from mnemoscope.dynamics import Atlas
 from mnemoscope.dynamics.stored import match_radii
 from mnemoscope.measure.examples import examine
-from mnemoscope.monitoring.look import look
+from mnemoscope.monitoring.snapshot import snapshot
 
 
 def seen(f, Z, max_steps=256):
-    return look(f, Z, match_radii(Z, unit=f.unit), max_steps=max_steps)
+    return snapshot(f, Z, match_radii(Z, unit=f.unit), max_steps=max_steps)
 
 
 def test_it_sees_what_an_audit_sees(known, dtype):
@@ -51,7 +51,7 @@ def test_an_orbit_that_settles_slowly_is_counted_and_not_stored():
     assert (found.unsettled, found.stored.tolist()) == (1, [False])
 
 
-def test_a_network_that_has_diverged_is_told():
+def test_a_network_that_has_diverged_is_reported():
     found = seen(mn.SelfMap(lambda z: z / 0, shape=(2,)), torch.ones(3, 2))
     assert not found.loss < torch.inf
     assert torch.isnan(found.spectral_radius).all()
