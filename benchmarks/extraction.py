@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import mnemoscope as mn
-from mnemoscope.extraction import Extraction, extract
+from mnemoscope.extraction import Extraction, SearchOptions, extract
 from mnemoscope.extraction.scoring import NONE, average_precision
 
 MATCH_TOL = 1e-2
@@ -191,7 +191,7 @@ if __name__ == "__main__":
             if wanted and case.name not in wanted:
                 continue
             net, X = case.trained()
-            out = extract(net, max_seconds=SECONDS)
+            out = extract(net, options=SearchOptions(max_seconds=SECONDS))
             found = cases is CASES
             rows.append(found_row(case, net, X, out) if found else rank_row(case, X, out))
         if rows:

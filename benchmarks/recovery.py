@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 import mnemoscope as mn
 from mnemoscope.dynamics.states import rms
-from mnemoscope.extraction.recovery import recover
+from mnemoscope.extraction import RecoveryOptions, recover
 from mnemoscope.nets.spec import Spec
 
 LOSSES = (1e-4, 1e-6, 1e-8)
@@ -212,10 +212,10 @@ def tuned() -> list[list[str]]:
         tasks[case.name] = [(net, *degraded(X, share, 1, seed=2)[:2]) for share in TUNING_MISSING]
     found = []
     for values in itertools.product(*GRID.values()):
-        choice: dict[str, Any] = dict(zip(GRID, values, strict=True))
+        options = RecoveryOptions(**dict[str, Any](zip(GRID, values, strict=True)))
         counts = [
             [
-                int((distances(recover(net, Y, **choice).estimate, X) <= MATCH).sum())
+                int((distances(recover(net, Y, options=options).estimate, X) <= MATCH).sum())
                 for net, X, Y in each
             ]
             for each in tasks.values()

@@ -97,6 +97,7 @@ def extract(
     tolerance = match_tol_of(match_tol)
     import torch
 
+    from mnemoscope.extraction import SearchOptions
     from mnemoscope.extraction import extract as extract_from
     from mnemoscope.extraction.extraction import extraction_files
     from mnemoscope.maps import check_map
@@ -121,15 +122,17 @@ def extract(
         redirect_stdout(sys.stderr),
     ):
         check_targets(folder.path, [*extraction_files(), SCORES, INDEX])
+        options = SearchOptions(
+            max_seconds=math.inf if seconds is None else seconds, on_progress=show
+        )
         result = extract_from(
             f,
             starts=starts,
             extra=extra,
             span=None if low is None or high is None else (low, high),
             max_starts=limit,
-            max_seconds=math.inf if seconds is None else seconds,
             seed=seed,
-            on_progress=show,
+            options=options,
         )
         scores = None if X is None else result.score(X, match_tol=tolerance)
         _write(folder, result, scores)

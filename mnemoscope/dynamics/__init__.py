@@ -4,9 +4,9 @@ from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import Census, find_attractors
 from mnemoscope.dynamics.fixed_point_search import FixedPoints, find_fixed_points
 from mnemoscope.dynamics.fixed_points import Refined, refine
-from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import Orbits, Status, iterate
 from mnemoscope.dynamics.starts import STARTS, Starts
+from mnemoscope.dynamics.unseen import good_turing
 
 __all__ = [
     "STARTS",

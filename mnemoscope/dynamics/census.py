@@ -11,10 +11,10 @@ from torch import Tensor
 from mnemoscope.base.stats import wilson
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.atlas import Atlas, assign
-from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, Status, iterate
 from mnemoscope.dynamics.starts import Starts, block_size
 from mnemoscope.dynamics.states import nearest
+from mnemoscope.dynamics.unseen import good_turing
 from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data, in_unit_of_starts
 

@@ -12,7 +12,7 @@ from mnemoscope.base.unit import unit_of
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import Census, find_attractors, survey
 from mnemoscope.dynamics.orbits import OrbitOptions
-from mnemoscope.dynamics.starts import Range, Starts, block_size, bred
+from mnemoscope.dynamics.starts import Range, Starts, block_size, from_attractors
 from mnemoscope.dynamics.stored import MATCH_TOL, match_radii
 from mnemoscope.maps import SelfMap
 
@@ -67,10 +67,10 @@ def outcomes_of_blocks(
 def bred_blocks(
     parents: Float[Tensor, "m *shape"], count: int, *, seed: int
 ) -> Iterator[Float[Tensor, "b *shape"]]:
-    """Starts bred from attractors, `block_size` at a time."""
+    """Makes starts from attractors, `block_size` at a time."""
     block = block_size(parents.shape[1:].numel())
     for done in range(0, count, block):
-        yield bred(parents, min(block, count - done), seed=seed + done)
+        yield from_attractors(parents, min(block, count - done), seed=seed + done)
 
 
 def reached_by(ended: Sequence[Outcomes]) -> Int[Tensor, " r"]:

@@ -12,10 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mnemoscope.dynamics.catalogue import Catalogue
-from mnemoscope.dynamics.chao import chao
 from mnemoscope.dynamics.probes import DIRECTIONS, probes, surroundings
-from mnemoscope.dynamics.starts import bred
+from mnemoscope.dynamics.starts import from_attractors
 from mnemoscope.dynamics.states import rms
+from mnemoscope.dynamics.unseen import chao
 from mnemoscope.maps import SelfMap
 
 FIRST, THEN = (0.3, 1.0), (0.15, 0.6)
@@ -83,7 +83,7 @@ class Sources:
                 self._missing = True
             else:
                 points = self._catalogue.points
-                starts = bred(points, max(256, 4 * len(points)), seed=self._left)
+                starts = from_attractors(points, max(256, 4 * len(points)), seed=self._left)
                 origin = self._signs.new_full((len(starts),), -1).long()
         self._left -= len(starts)
         return torch.stack([torch.full_like(origin, -1), origin], 1), starts

@@ -151,10 +151,10 @@ class Starts:
             yield STARTS[self.kind](size, generator, self.span).to(dtype)
 
 
-def bred(
+def from_attractors(
     attractors: Float[Tensor, "m *shape"], count: int, *, seed: int = 0
 ) -> Float[Tensor, "count *shape"]:
-    """Starts bred from attractors already found, a third of each kind.
+    """Makes starts from attractors already found, a third of each kind.
 
     `a + b - c` of three, `a` with Gaussian noise of half the range, half the entries of each of
     two: they lie between basins, where the basins not found yet are.

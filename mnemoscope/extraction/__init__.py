@@ -1,7 +1,8 @@
-"""What comes out of the weights: alone, with no training data, or from degraded examples."""
+"""Training examples from the weights: alone, with no training data, or from degraded examples."""
 
 from mnemoscope.extraction.extract import extract
 from mnemoscope.extraction.extraction import Extraction
-from mnemoscope.extraction.recovery import Recovery, recover
+from mnemoscope.extraction.recovery import Recovery, RecoveryOptions, recover
+from mnemoscope.extraction.search import SearchOptions
 
-__all__ = ["Extraction", "Recovery", "extract", "recover"]
+__all__ = ["Extraction", "Recovery", "RecoveryOptions", "SearchOptions", "extract", "recover"]

@@ -15,20 +15,20 @@ from mnemoscope.extraction.search import Search
 
 DISTINCT_TOL = 1e-2
 """Two candidates this near to each other (RMS, as a share of the data's range) are one picture: the
-distance within which an attractor is held to be an example."""
+distance within which an attractor counts as an example."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of each candidate without any data.
+    """Properties of each candidate that need no data.
 
     Attributes:
         states: `(m, *shape)`.
         attractor: `(m,)`, the attractor in the atlas that the state belongs to.
         period: `(m,)`, of that attractor.
         spectral_radius: `(m,)`, of the Jacobian of `f^p`.
-        starts: `(kinds, m)`, how many starts of each kind ended at that attractor.
-        tried: `(kinds,)`, how many starts of each kind there were.
+        starts: `(kinds, m)`, number of starts of each kind that ended at that attractor.
+        tried: `(kinds,)`, number of starts of each kind.
         excess: `(m,)`, RMS of what of its entries lies outside of the data's range.
         contrast: `(m,)`, standard deviation of its entries.
         roughness: `(m,)`, mean square difference of neighbours over twice the variance: 1 for white
@@ -57,11 +57,11 @@ class Evidence:
 
 
 KINDS_FIRST = ("starts", "tried")
-"""What has a row for each kind of starts, where all else has one for each candidate."""
+"""Attributes that have a row for each kind of starts; all others have one for each candidate."""
 
 
 def evidence(found: Search) -> Evidence:
-    """What the search tells of every state of every attractor; on the CPU."""
+    """Collects what the search shows of every state of every attractor; on the CPU."""
     atlas, owner = found.atlas, found.atlas.owner.cpu()
     states = atlas.states.cpu()
     starts, tried = _counts(found, len(atlas))
@@ -119,7 +119,6 @@ def _variance(states: Tensor) -> Tensor:
 
 
 def _counts(found: Search, attractors: int) -> tuple[Tensor, Tensor]:
-    kinds = list(dict.fromkeys(part.kind for part in found.parts))
-    labels = [found.labels(kind) for kind in kinds]
+    labels = [found.labels([kind]) for kind in found.kinds]
     starts = [torch.bincount(own[own >= 0], minlength=attractors) for own in labels]
     return torch.stack(starts), torch.tensor([len(own) for own in labels])

@@ -1,4 +1,4 @@
-"""The range of the data, as the attractors tell it where nobody does."""
+"""The range of the data, estimated from the attractors."""
 
 import torch
 from torch import Tensor
@@ -7,25 +7,25 @@ from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.starts import Range
 
 USUAL = (Range(0.0, 1.0), Range(-1.0, 1.0), Range(0.0, 255.0))
-"""Ranges that data usually have; the first is taken unless the finds speak against it."""
+"""Ranges that data usually have; the first is the default unless attractors contradict it."""
 
 SLACK = 0.25
-"""Finds may leave a usual range by this share of its width: spurious ones overshoot a little, and
-the lower ends of the first two differ by twice as much of the wider one."""
+"""Attractors may leave a usual range by this share of its width: spurious ones overshoot a little,
+and the lower ends of the first two differ by twice as much of the wider one."""
 
 FILLED = 0.5
-"""The share of a usual range, other than the first, that finds must span: small numbers fit into
-every large range."""
+"""The share of a usual range, other than the first, that attractors must span: small numbers fit
+into every large range."""
 
 FILLED_FIRST = 0.05
-"""The share of the first: finds of less contrast than this are data of another scale."""
+"""The share of the first: attractors of less contrast than this are data of another scale."""
 
 
 def likely_range(atlas: Atlas) -> Range:
-    """The first usual range that fits the finds; else what they span themselves.
+    """The first usual range that fits the attractors; else what they span themselves.
 
-    What they span: the medians of the least and of the largest entry of each attractor, over the
-    more stable half of them, since spurious attractors are less stable and leave the range.
+    They span from the median of the least entry of each to that of the largest, over the more
+    stable half of them, since spurious attractors are less stable and leave the range.
     """
     if len(atlas) == 0:
         return USUAL[0]
@@ -45,6 +45,6 @@ def likely_range(atlas: Atlas) -> Range:
 
 
 def _each(values: Tensor, atlas: Atlas, reduce: str) -> Tensor:
-    """Of a number for each state the least or largest for each attractor."""
+    """The least or largest of a number for each state, over the states of each attractor."""
     empty = torch.zeros(len(atlas), dtype=values.dtype, device=values.device)
     return empty.scatter_reduce(0, atlas.owner, values, reduce, include_self=False)

@@ -1,30 +1,31 @@
-"""`extract`: what comes out of a map alone, with no data."""
+"""`extract`: candidates for training examples from a map alone, with no data."""
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.base.check import LARGEST_SEED, whole_number
+from mnemoscope.base.check import invalid, whole_number
+from mnemoscope.base.check import seed as check_seed
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stats import wilson
-from mnemoscope.dynamics.orbits import TOL
-from mnemoscope.dynamics.starts import STARTS, Range, Starts
-from mnemoscope.extraction.candidates import Evidence, distinct, evidence
-from mnemoscope.extraction.estimates import estimates_table
+from mnemoscope.dynamics.starts import Range, Starts
+from mnemoscope.extraction.candidates import distinct, evidence
 from mnemoscope.extraction.extraction import Extraction
 from mnemoscope.extraction.ranking import likelihood
-from mnemoscope.extraction.search import BRED, GIVEN, Search, search, since_last_find
+from mnemoscope.extraction.search import (
+    DEFAULT_OPTIONS,
+    Search,
+    SearchOptions,
+    search,
+    since_last_find,
+)
+from mnemoscope.extraction.tables import candidates_table, estimates_table, history_table
 from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map
-
-MAX_STEPS = 2000
-"""Applications of `f` after which an orbit is given up. `log(1e6) / (1 - rho)` steps bring it from
-a distance of 1 to within 1e-6 of its attractor: these do for spectral radii `rho` up to 0.993."""
 
 
 def extract(
@@ -32,20 +33,15 @@ def extract(
     *,
     shape: Sequence[int] | None = None,
     starts: int = 200,
-    kinds: Sequence[str] = tuple(STARTS),
-    extra: Float[Tensor, "g *shape"] | None = None,
-    span: tuple[float, float] | None = None,
     max_starts: int = 100_000,
-    max_seconds: float = math.inf,
+    span: tuple[float, float] | None = None,
+    extra: Float[Tensor, "g *shape"] | None = None,
     seed: int = 0,
-    tol: float = TOL,
-    max_steps: int = MAX_STEPS,
-    batch_size: int | None = None,
-    on_progress: Callable[[int, int], object] | None = None,
+    options: SearchOptions = DEFAULT_OPTIONS,
 ) -> Extraction:
-    """Pulls training examples out of a map without any data.
+    """Extracts candidates for training examples from a map, without any data.
 
-    Orbits from many kinds of starts, and from starts bred from the attractors these find, end at
+    Orbits from many kinds of starts, and from starts made from the attractors these find, end at
     attractors; each, or each state of a cycle, is a candidate. They are ranked by how likely each
     is a training example (`mnemoscope.extraction.ranking`); of candidates within 1e-2 of each other
     (RMS, as a share of the range) the best stays. The search goes on in rounds until, with 95%
@@ -55,22 +51,16 @@ def extract(
 
     Args:
         f: A self-map, or a network or callable to make one from.
-        shape: The shape of a state, where the map does not tell.
-        starts: Of each kind in a round, and as many bred ones as of all kinds together.
-        kinds: Names in `mnemoscope.dynamics.STARTS`.
-        extra: `(g, *shape)`, starts of your own, tried first.
-        span: The least and the largest entry of the data; if left out, [0, 1] until attractors
-            tell (`mnemoscope.extraction.data_range`). Noise is scaled by it, and candidates that
-            leave it are ranked low.
-        max_starts: Starts after which to stop anyway (at the end of a kind's).
-        max_seconds: Likewise.
-        seed: Of all draws: the same seed, machine and limits give the same candidates, unless
+        shape: The shape of a state; required where the map does not define it.
+        starts: Starts of each kind in a round, and as many made from attractors as of all kinds.
+        max_starts: Number of starts after which the search stops (at the end of a kind's).
+        span: The least and the largest entry of the data (default: [0, 1] until attractors show it,
+            `mnemoscope.extraction.data_range`). Noise is scaled by it, and candidates that leave it
+            are ranked low.
+        extra: `(g, *shape)`, further starts, tried first.
+        seed: Random seed: the same seed, machine and limits give the same candidates, unless
             `max_seconds` ends the search.
-        tol: An orbit has converged when it is within this of its limit (RMS, in units, which are
-            the range of the data as far as it is known).
-        max_steps: Applications of `f` after which an orbit is given up.
-        batch_size: States worked on at once; by default what is fast and fits into memory.
-        on_progress: Called with the starts used and the attractors found, after each kind.
+        options: Kinds of starts, time limit, tolerances and progress.
 
     Raises:
         MnemoscopeError: an option is out of range, or the extra starts are no states of the map.
@@ -82,98 +72,44 @@ def extract(
     """
     begun = time.perf_counter()
     f = as_self_map(f, shape)
-    _check_options(starts, max_starts, max_seconds, seed, max_steps, batch_size)
-    kinds = list(dict.fromkeys(kinds))
     given = None if extra is None else _checked(f, extra)
     known_range = None if span is None else _range(span)
-    for kind in kinds:
-        Starts(kind, starts)
-    if not kinds:
-        raise MnemoscopeError(
-            "no kinds of starts",
-            expected=f"some of {', '.join(STARTS)}",
-            todo="leave kinds out for all of them",
-        )
-    likely = Starts("uniform", 3, known_range or Range(), seed)
+    whole_number("starts", starts, least=1)
+    whole_number("max_starts", max_starts, least=1)
+    likely = Starts("uniform", 3, known_range or Range(), check_seed(seed))
     states = next(likely.blocks(f.shape, dtype=f.dtype, device=f.device))
     check_values(f, states if given is None else given)
     with f.evaluating():
-        found = search(
-            f, kinds, starts=starts, given=given, span=known_range, max_starts=max_starts,
-            max_seconds=max_seconds, seed=seed, on_progress=on_progress or (lambda *_: None),
-            tol=tol, max_steps=max_steps, batch_size=batch_size,
-        )  # fmt: skip
+        limits = {"starts": starts, "max_starts": max_starts, "seed": seed}
+        found = search(f, options, given=given, span=known_range, **limits)
+    summary = {
+        **_summary(found),
+        "range": "learned" if span is None else "given",
+        "seed": seed,
+    }
+    return _extraction(found, summary, tol=options.tol, begun=begun)
+
+
+def _extraction(
+    found: Search, summary: dict[str, object], *, tol: float, begun: float
+) -> Extraction:
     known = evidence(found)
     score = likelihood(known, found.span, tol)
     order = score.argsort(descending=True, stable=True)
     order = order[distinct(known.states[order], found.span)]
     known, score = known.at(order), score[order]
+    summary |= {"candidates": len(known), "seconds": time.perf_counter() - begun}
     return Extraction(
         candidates=known.states,
-        table=_table(known, score, found),
+        table=candidates_table(known, score, found),
         estimates=estimates_table(found),
-        history=_history(found),
-        summary={
-            **_summary(found),
-            "candidates": len(known),
-            "range": "learned" if span is None else "given",
-            "seed": seed,
-            "seconds": time.perf_counter() - begun,
-        },
-    )
-
-
-def _table(known: Evidence, score: Tensor, found: Search) -> pl.DataFrame:
-    kinds = list(dict.fromkeys(part.kind for part in found.parts))
-    noise = torch.tensor([kind not in (BRED, GIVEN) for kind in kinds])
-    count, total = known.starts[noise].sum(0), int(known.tried[noise].sum())
-    low, high = wilson(count, total)
-    return pl.DataFrame(
-        {
-            "rank": range(1, len(known) + 1),
-            "score": score.tolist(),
-            "kind": ["cycle" if p > 1 else "fixed_point" for p in known.period.tolist()],
-            "attractor": known.attractor.tolist(),
-            "period": known.period.tolist(),
-            "spectral_radius": known.spectral_radius.tolist(),
-            "starts": known.starts.sum(0).tolist(),
-            "basin_fraction": (count.double() / max(1, total)).tolist(),
-            "basin_low": low.tolist(),
-            "basin_high": high.tolist(),
-            "kinds_reached": (known.starts > 0).sum(0).tolist(),
-            "kinds_tried": [len(kinds)] * len(known),
-            "excess": known.excess.tolist(),
-            "contrast": known.contrast.tolist(),
-            "roughness": known.roughness.tolist(),
-        },
-        schema=TABLE,
-    )
-
-
-TABLE = {
-    "rank": pl.Int64, "score": pl.Float64, "kind": pl.String, "attractor": pl.Int64,
-    "period": pl.Int64, "spectral_radius": pl.Float64, "starts": pl.Int64,
-    "basin_fraction": pl.Float64, "basin_low": pl.Float64, "basin_high": pl.Float64,
-    "kinds_reached": pl.Int64, "kinds_tried": pl.Int64, "excess": pl.Float64,
-    "contrast": pl.Float64, "roughness": pl.Float64,
-}  # fmt: skip
-
-
-def _history(found: Search) -> pl.DataFrame:
-    used = torch.tensor([len(part.labels) for part in found.parts]).cumsum(0)
-    return pl.DataFrame(
-        {
-            "round": [part.round for part in found.parts],
-            "kind": [part.kind for part in found.parts],
-            "starts": used.tolist(),
-            "found": [part.found for part in found.parts],
-            "seconds": [part.seconds for part in found.parts],
-        }
+        history=history_table(found),
+        summary=summary,
     )
 
 
 def _summary(found: Search) -> dict[str, object]:
-    labels = found.labels()
+    labels = found.labels(found.kinds)
     after = sum(len(part.labels) for part in since_last_find(found.parts))
     return {
         "attractors": len(found.atlas),
@@ -193,7 +129,8 @@ def _checked(f: SelfMap, extra: Tensor) -> Tensor:
             f"extra starts of shape {tuple(extra.shape)}"
             + (" with NaN or infinity among them" if len(states) else ""),
             expected="at least one, all of finite numbers",
-            todo="mend them, or leave them out",
+            todo="correct them, or omit them",
+            field="extra",
         )
     return states
 
@@ -201,30 +138,5 @@ def _checked(f: SelfMap, extra: Tensor) -> Tensor:
 def _range(span: tuple[float, float]) -> Range:
     low, high = float(span[0]), float(span[1])
     if not -math.inf < low < high < math.inf:
-        raise MnemoscopeError(
-            f"a range from {low} to {high}",
-            expected="two finite numbers, the lower first",
-            todo="leave it out to learn it from the attractors",
-        )
+        raise invalid("span", (low, high), "two finite numbers, the lower first")
     return Range(low, high)
-
-
-def _check_options(
-    starts: int,
-    max_starts: int,
-    max_seconds: float,
-    seed: int,
-    max_steps: int,
-    batch_size: int | None,
-) -> None:
-    for name, value in (("starts", starts), ("max_starts", max_starts), ("max_steps", max_steps)):
-        whole_number(name, value, least=1)
-    whole_number("seed", seed, least=0, most=LARGEST_SEED)
-    if batch_size is not None:
-        whole_number("batch_size", batch_size, least=1)
-    if not max_seconds > 0:
-        raise MnemoscopeError(
-            f"max_seconds={max_seconds}",
-            expected="a time above 0",
-            todo="leave it out for as long as it takes",
-        )

@@ -1,6 +1,5 @@
-"""`Extraction`: what came out of the weights, best first; saved whole."""
+"""`Extraction`: what came out of the weights, best first; saved and loaded whole."""
 
-import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,29 +8,32 @@ from typing import Any
 
 import polars as pl
 from jaxtyping import Float
-from polars.exceptions import PolarsError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mnemoscope.base.errors import MnemoscopeError, shortened
+from mnemoscope.base.bundle import Bundle, BundleKind, load_bundle, save_bundle
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import replacing
-from mnemoscope.base.publishing import finish, publishing
-from mnemoscope.base.small_files import check_regular, read_json
+from mnemoscope.base.html import table_html
+from mnemoscope.base.publishing import Publication
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
 from mnemoscope.extraction.pictures import drawable, drawn, sheet
 from mnemoscope.extraction.scoring import score_table
 
-FORMAT = "mnemoscope-extraction/1"
-"""What `extraction.json` says of itself."""
-
-INDEX, STATES, PICTURES, SHEET = (
-    "extraction.json", "candidates.safetensors", "pictures", "sheet.png",
-)  # fmt: skip
+PICTURES, SHEET = "pictures", "sheet.png"
 
 TABLES = ("table", "estimates", "history")
+
+KIND = BundleKind(
+    noun="extraction",
+    format="mnemoscope-extraction/2",
+    index="extraction.json",
+    tables=dict.fromkeys(TABLES),
+    tensors="candidates.safetensors",
+    written_by="Extraction.save or `mnemoscope extract`",
+)
+"""The files of a saved extraction, but for the pictures and the tables as CSV."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,16 @@ class Extraction:
         """The data's range, as it was given or learned."""
         return Range(self.summary["low"], self.summary["high"])
 
+    def to_frame(self) -> pl.DataFrame:
+        """Returns the table of candidates."""
+        return self.table
+
+    def _repr_html_(self) -> str:
+        title = f"{len(self):,} candidates from {self.summary['attractors']:,} attractors"
+        return table_html(title, self.table)
+
     def score(self, X: Float[Tensor, "n *shape"], *, match_tol: float = MATCH_TOL) -> pl.DataFrame:
-        """Holds the candidates against the training examples: precision and recall at each rank.
+        """Compares the candidates with the training examples: precision and recall at each rank.
 
         See `mnemoscope.extraction.scoring.score_table`.
 
@@ -92,6 +102,7 @@ class Extraction:
                 f"examples of shape {tuple(X.shape)}",
                 expected=f"at least one of shape {tuple(self.candidates.shape[1:])}",
                 todo="choose the examples that the map was trained on",
+                field="X",
             )
         return score_table(self.candidates, X.detach().cpu(), checked_match_tol(match_tol))
 
@@ -109,23 +120,23 @@ class Extraction:
             MnemoscopeError: the folder cannot be written to.
         """
         folder = Path(folder)
-        with publishing() as new:
-            stage = new.folder(folder)
-            with replacing(stage / STATES) as states:
-                save_file({"candidates": self.candidates.contiguous()}, states)
+        pictures: set[str] = set()
+
+        def write_copies(new: Publication, stage: Path) -> None:
             for name in TABLES:
-                frame: pl.DataFrame = getattr(self, name)
-                with replacing(stage / f"{name}.parquet") as table:
-                    frame.write_parquet(table)
-                with replacing(stage / f"{name}.csv") as table:
-                    frame.write_csv(table)
-            drawn = self._draw(stage)
-            content = {"format": FORMAT, "summary": self.summary}
-            with replacing(stage / INDEX) as index:
-                index.write_text(json.dumps(content, indent=2) + "\n")
-            new.remove(folder, *_old_pictures(folder, drawn))
-        if not drawn:
-            # Files that are not ours keep it.
+                with replacing(stage / f"{name}.csv") as file:
+                    getattr(self, name).write_csv(file)
+            pictures.update(self._draw(stage))
+            new.remove(folder, *_old_pictures(folder, pictures))
+
+        bundle = Bundle(
+            tables={name: getattr(self, name) for name in TABLES},
+            tensors={"candidates": self.candidates},
+            content={"summary": self.summary},
+        )
+        save_bundle(folder, KIND, bundle, more=write_copies)
+        if not pictures:
+            # Files of other origin keep the folder.
             with suppress(OSError):
                 (folder / PICTURES).rmdir()
         return folder
@@ -137,30 +148,12 @@ class Extraction:
         Raises:
             MnemoscopeError: the folder holds no extraction, or a damaged one.
         """
-        folder = Path(folder)
-        try:
-            finish(folder)
-            index = read_json(folder / INDEX)
-            if index["format"] != FORMAT:
-                raise ValueError(f"its format is {shortened(repr(index['format']))}")
-            for name in extraction_files():
-                check_regular(folder / name)
-            return cls(
-                candidates=load_file(folder / STATES)["candidates"],
-                **{name: pl.read_parquet(folder / f"{name}.parquet") for name in TABLES},
-                summary=index["summary"],
-            )
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError, PolarsError) as error:
-            missing = isinstance(error, FileNotFoundError)
-            told = "does not exist" if missing else str(error).strip().split("\n")[0]
-            raise MnemoscopeError(
-                f"{folder}, from which no extraction can be read ({told})",
-                expected="a folder that Extraction.save or `mnemoscope extract` wrote",
-                todo="check the path, or extract again",
-            ) from error
+        bundle = load_bundle(folder, KIND)
+        summary, candidates = bundle.content["summary"], bundle.tensors["candidates"]
+        return cls(candidates, **bundle.tables, summary=summary)
 
     def _draw(self, folder: Path) -> set[str]:
-        """The pictures; the names of those of single candidates."""
+        """Draws the pictures; returns the names of those of single candidates."""
         written: set[str] = set()
         if not len(self) or not drawable(tuple(self.candidates.shape[1:])):
             return written
@@ -175,13 +168,12 @@ class Extraction:
 
 
 def extraction_files() -> list[str]:
-    """The names of the files that every extraction has."""
-    tables = [f"{name}.{kind}" for name in TABLES for kind in ("parquet", "csv")]
-    return [STATES, *tables, INDEX]
+    """Returns the names of the files that every extraction has."""
+    return [*(f"{name}.csv" for name in TABLES), *KIND.files()]
 
 
 def _old_pictures(folder: Path, written: set[str]) -> list[Path]:
-    """The pictures of an earlier extraction that this one has none for."""
+    """The pictures of an earlier extraction that this one does not replace."""
     old = [path for path in (folder / PICTURES).glob("*.png") if path.stem.isdecimal()]
     sheets = [] if written else [folder / SHEET]
     return [path for path in old if path.name not in written] + sheets

@@ -14,20 +14,20 @@ from mnemoscope.dynamics.starts import Range
 SMALLEST_SIDE = 64
 """Pixels to which the longer side of a smaller picture is enlarged, by whole pixels."""
 
-SHEET = 400
-"""The best so many are on the sheet."""
+MAX_ON_SHEET = 400
+"""Candidates on the sheet: the best."""
 
 GAP = 2
 """Pixels between pictures of the sheet."""
 
 
 def drawable(shape: tuple[int, ...]) -> bool:
-    """Whether a state of this shape is a picture: `(1 or 3, h, w)`, or `(h, w)`."""
+    """Decides whether a state of this shape is a picture: `(1 or 3, h, w)`, or `(h, w)`."""
     return is_picture(shape) or len(shape) == 2
 
 
 def drawn(states: Float[Tensor, "m *shape"], span: Range) -> Iterator[Image.Image]:
-    """Each state as a picture: its range from black to white, what is outside cut off."""
+    """Draws each state: its range from black to white, what is outside cut off."""
     for state in states:
         levels = (state.double() - span.low) / span.width
         pixels = (levels.clamp(0, 1) * 255).round().to(torch.uint8)
@@ -38,8 +38,8 @@ def drawn(states: Float[Tensor, "m *shape"], span: Range) -> Iterator[Image.Imag
 
 
 def sheet(states: Float[Tensor, "m *shape"], span: Range) -> Image.Image:
-    """The best candidates in rows, best first, on white."""
-    images = list(drawn(states[:SHEET], span))
+    """Draws the best candidates in rows, best first, on white."""
+    images = list(drawn(states[:MAX_ON_SHEET], span))
     columns = max(1, math.ceil(math.sqrt(len(images))))
     wide, high = images[0].width + GAP, images[0].height + GAP
     rows = math.ceil(len(images) / columns)

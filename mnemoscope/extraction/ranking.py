@@ -9,12 +9,12 @@ Two facts set a memory apart from what the map does between its memories:
   radius per application of the map (of a cycle of period `p` the `p`-th root of that of `f^p`): a
   deviation dies out over about `1 / (1 - rho)` steps.
 
-Both `e` and `1 - rho` range over many powers of ten and have no scale of their own, so what can be
-told from them is told by their logarithms:
+Both `e` and `1 - rho` range over many powers of ten and have no scale of their own, so their
+logarithms carry the information:
 
     score = - log e + log (1 - rho)
 
-with `e` at least the distance below which attractors are not told apart. No weight was fitted.
+with `e` at least the distance below which attractors are not distinguished. No weight was fitted.
 
 Not in it, since they put spurious attractors first on some networks (`docs/extraction.md`): the
 size of the basin, how many kinds of starts reach it, smoothness. They are in the table.
@@ -29,14 +29,7 @@ from mnemoscope.extraction.candidates import Evidence
 
 
 def likelihood(known: Evidence, span: Range, tol: float) -> Float[Tensor, " m"]:
-    """The score of each candidate; the higher, the likelier it is a training example.
-
-    Args:
-        known: What is known of the candidates.
-        span: The data's range.
-        tol: The tolerance of the orbits, in units; attractors nearer than `100 tol` are not
-            distinguished.
-    """
+    """Scores each candidate; the higher, the likelier it is a training example."""
     excess = (known.excess / span.width).clamp_min(RESOLUTION * tol)
     per_step = known.spectral_radius ** (1 / known.period)
     return (1 - per_step).log() - excess.log()

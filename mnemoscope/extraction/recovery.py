@@ -1,4 +1,4 @@
-"""`recover`: training examples from degraded ones, as an inverse problem that the map regularizes.
+"""`recover`: training examples from degraded ones, an inverse problem that the map regularizes.
 
 A degraded example `y = H x + noise` has lost entries of `x`: `H` is diagonal, 1 where an entry was
 observed and 0 where it is missing, and which are missing is not known. The example is sought as
@@ -21,10 +21,10 @@ method of multipliers with the autoencoder in the place of the proximal mapping 
 Chosen here: the rule for the mask (see `recover`), that the multiplier of an entry begins anew when
 its mask changes, how many steps lie between two estimates of the mask, and when to stop.
 
-Where no entry is observed a step is `v <- f(v)`: plain iteration. What is observed holds the state
+Where no entry is observed a step is `v <- f(v)`: plain iteration. Observed entries hold the state
 where plain iteration loses it, so an example that `f` reproduces can be recovered though it is no
 attractor, if `f` contracts along the entries that are missing. Where it expands along them, as the
-U-Nets do that are told of in `docs/recovery.md`, these steps leave the example too.
+U-Nets in `docs/recovery.md` do, these steps leave the example too.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mnemoscope.base.check import real_number, whole_number
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.orbits import DIVERGED, orbit_batch_size
@@ -42,13 +43,13 @@ from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 
 RHO = 0.3
 """The weight of the map against the observed entries, which have weight 1. It, `AGREEMENT` and
-`INNER` were chosen by `benchmarks/recovery.py tune`, on other examples than are reported of."""
+`INNER` were chosen by `benchmarks/recovery.py tune`, on other examples than it reports."""
 
 AGREEMENT = 0.03
 """An entry of the state this near to the degraded one agrees with it."""
 
 STEPS = 300
-"""Values of `f` spent on each example, at most."""
+"""Maximum number of values of `f` for each example."""
 
 INNER = 30
 """Steps between two estimates of the mask."""
@@ -59,10 +60,10 @@ TOL = 1e-6
 
 @dataclass(frozen=True)
 class Recovery:
-    """What degraded examples were taken back to.
+    """Estimates of degraded examples.
 
-    Whether an estimate is the example is for the caller to judge, who has it; a map that paints in
-    well passes the same test on examples it was never trained on, so test it on such ones too.
+    Compare them with the examples themselves; a map that fills in well passes the same test on
+    examples it was never trained on, so test it on such ones too.
 
     Attributes:
         estimate: `(n, *shape)`, the examples as estimated; the last finite state if it diverged
@@ -73,7 +74,7 @@ class Recovery:
             units.
         misfit: `(n,)`, root mean square of `x - y` over the entries taken for observed, in units; 0
             if none.
-        converged: `(n,)`, whether nothing moved by more than `tol` and the mask stood still.
+        converged: `(n,)`, whether nothing moved by more than `tol` and the mask did not change.
     """
 
     estimate: Float[Tensor, "n *shape"]
@@ -87,45 +88,65 @@ class Recovery:
         return len(self.steps)
 
 
+@dataclass(frozen=True)
+class RecoveryOptions:
+    """Options of the solver of `recover`.
+
+    Attributes:
+        rho: The weight of the map against the observed entries; the larger, the nearer to plain
+            iteration.
+        agreement: How near to each other (in units) entries agree; above the noise of observed
+            ones.
+        inner: Steps between two estimates of the mask.
+        tol: Root mean square (in units) below which a solution has converged.
+        batch_size: Examples worked on at once (default: as many as are fast, and fit into a quarter
+            of the memory that is free).
+
+    Raises:
+        MnemoscopeError: one is out of range.
+    """
+
+    rho: float = RHO
+    agreement: float = AGREEMENT
+    inner: int = INNER
+    tol: float = TOL
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        real_number("rho", self.rho, above=0)
+        real_number("agreement", self.agreement, least=0)
+        whole_number("inner", self.inner, least=1)
+        real_number("tol", self.tol, above=0)
+        if self.batch_size is not None:
+            whole_number("batch_size", self.batch_size, least=1)
+
+
 def recover(
     f: Stage | SelfMap,
     Y: Float[Tensor, "n *shape"],
     *,
     mask: Bool[Tensor, "n *shape"] | None = None,
     fill: float = 0.0,
-    rho: float = RHO,
-    agreement: float = AGREEMENT,
     steps: int = STEPS,
-    inner: int = INNER,
-    tol: float = TOL,
-    batch_size: int | None = None,
+    options: RecoveryOptions = RecoveryOptions(),
 ) -> Recovery:
     """Recovers examples from which entries are missing, with the map as the regularizer.
 
     The mask, if it is not known, is estimated every `inner` steps. An entry of `Y` further than
-    `agreement` from `fill` was observed; any other was if the present estimate agrees with it, that
-    is within `agreement`. (For entries without noise this minimizes `|H x + (1 - H) fill - y|`, and
-    calls observed what both fit.) So a missing entry whose true value is `fill` counts as observed:
-    nothing tells the two apart. The first estimate takes no entry at `fill` for observed.
+    `agreement` from `fill` was observed; any other was if the present estimate is within
+    `agreement` of it. (For entries without noise this minimizes `|H x + (1 - H) fill - y|`, and
+    calls observed what both fit.) So a missing entry whose true value is `fill` counts as observed.
+    The first estimate takes no entry at `fill` for observed. Nothing is random.
 
-    All examples are worked on at once, `batch_size` of them at a time, each until it has converged.
-    Memory: a few copies of `Y`, and as much as `iterate` takes for `batch_size` states. Nothing is
-    random.
+    Memory: a few copies of `Y`, and as much as `iterate` takes for `batch_size` states.
 
     Args:
         f: A self-map, or a network or callable to make one from.
         Y: `(n, *shape)`, the degraded examples.
         mask: `(n, *shape)`, True where an entry was observed, if that is known.
-        fill: What missing entries hold. Not used where the mask is known.
-        rho: The weight of the map against the observed entries; the larger, the nearer to plain
-            iteration.
-        agreement: How near to each other (in units) entries agree; above the noise of what was
-            observed.
-        steps: Values of `f` for each example, at most.
-        inner: Steps between two estimates of the mask.
-        tol: Root mean square (in units) below which a solution has converged.
-        batch_size: Examples worked on at once (default: as many as are fast, and fit into a quarter
-            of the memory that is free).
+        fill: The value of missing entries. Not used where the mask is known.
+        steps: Maximum number of values of `f` for each example.
+        options: The solver's.
 
     Raises:
         MnemoscopeError: `Y` is not a batch of finite states, the mask is not of its shape, or an
@@ -145,21 +166,17 @@ def recover(
     Y = f.batch(Y)
     _check_data(Y, mask)
     f = in_unit_of_data(f, Y)
-    if not (rho > 0 and tol > 0 and agreement >= 0) or steps < 1 or inner < 1:
-        raise MnemoscopeError(
-            f"rho={rho}, tol={tol}, agreement={agreement}, steps={steps}, inner={inner}",
-            expected="rho > 0, tol > 0, agreement >= 0, steps and inner of at least 1",
-            todo="leave them out for the defaults",
-        )
+    whole_number("steps", steps, least=1)
+    agreement = options.agreement
     observed = (Y - fill).abs() > agreement * f.unit if mask is None else mask.to(f.device)
     # Nothing agrees within less than nothing: a known mask stays as it is.
     near = agreement * f.unit if mask is None else -1.0
     check_values(f, Y)
-    size = batch_size or orbit_batch_size(f)
+    size = options.batch_size or orbit_batch_size(f)
     found = _Solutions(f, Y, observed)
     with f.evaluating():
         for rows in torch.arange(len(Y), device=f.device).split(size):
-            found.solve(rows, rho=rho, near=near, steps=steps, inner=inner, tol=tol)
+            found.solve(rows, options, near=near, steps=steps)
     return found.recovery()
 
 
@@ -174,24 +191,22 @@ class _Solutions:
         self.residual = Y.new_full((n,), torch.inf)
         self.converged = torch.zeros(n, dtype=torch.bool, device=Y.device)
 
-    def solve(
-        self, rows: Tensor, *, rho: float, near: float, steps: int, inner: int, tol: float
-    ) -> None:
-        """Alternates between examples and masks; who has converged, or diverged, leaves."""
+    def solve(self, rows: Tensor, options: RecoveryOptions, *, near: float, steps: int) -> None:
+        """Alternates between examples and masks; rows that converged, or diverged, leave."""
         y, observed = self.Y[rows], self.observed[rows]
         h, v, u = observed, y, torch.zeros_like(y)
         unit = self.f.unit
         bound = DIVERGED * rms(y).clamp_min(unit)
         taken = 0
         while taken < steps and len(rows):
-            count = min(inner, steps - taken)
+            count = min(options.inner, steps - taken)
             taken += count
-            x, v, u, moved = self._advance(y, h, v, u, rho, count)
+            x, v, u, moved = self._advance(y, h, v, u, options.rho, count)
             gap = rms(x - v)
             # NaN compares as False.
             alive = (gap < bound) & (rms(x) < bound)
             mask = observed | ((x - y).abs() <= near)
-            settled = torch.maximum(gap, moved) <= tol * unit
+            settled = torch.maximum(gap, moved) <= options.tol * unit
             still = alive & (mask == h).flatten(1).all(1) & settled
             out = rows[alive]
             self.estimate[out], self.mask[out] = x[alive], mask[alive]
@@ -233,13 +248,15 @@ def _check_data(Y: Tensor, mask: Tensor | None) -> None:
     finite = torch.isfinite(Y).flatten(1).all(1)
     if not bool(finite.all()):
         raise MnemoscopeError(
-            f"degraded examples of which {int((~finite).sum())} have NaN or infinity",
+            f"degraded examples, {int((~finite).sum())} of them with NaN or infinity",
             expected="finite numbers",
-            todo="put a number where entries are missing, and tell it as `fill` or by the mask",
+            todo="put a number where entries are missing, and pass it as `fill`, or pass the mask",
+            field="Y",
         )
     if mask is not None and (mask.shape != Y.shape or mask.dtype != torch.bool):
         raise MnemoscopeError(
             f"a mask of shape {tuple(mask.shape)} and {mask.dtype}",
             expected=f"{tuple(Y.shape)} and torch.bool, True where an entry was observed",
             todo="expand it to the shape of the degraded examples: mask.expand_as(Y)",
+            field="mask",
         )

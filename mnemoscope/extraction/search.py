@@ -1,27 +1,32 @@
 """The search: rounds of starts of every kind, until none of many has found anything new.
 
 No data are needed. A round has as many starts of each kind of noise, and as many again that are
-bred from the attractors found so far. The range that the noise is scaled by, if it is not told, is
-[0, 1] in the first round, then what the attractors found say of it.
+made from the attractors found so far. Unless it is given, the range that the noise is scaled by is
+[0, 1] in the first round, then what the attractors found suggest.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mnemoscope.base.check import invalid, one_of, real_number, whole_number
 from mnemoscope.base.stats import wilson
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.good_turing import good_turing
-from mnemoscope.dynamics.orbits import OrbitOptions
+from mnemoscope.dynamics.orbits import TOL
 from mnemoscope.dynamics.outcomes import bred_blocks, outcomes_of_blocks
-from mnemoscope.dynamics.starts import BLOCK, Range, Starts
+from mnemoscope.dynamics.starts import BLOCK, STARTS, Range, Starts
+from mnemoscope.dynamics.unseen import good_turing
 from mnemoscope.extraction.data_range import likely_range
 from mnemoscope.maps import SelfMap
+
+MAX_STEPS = 2000
+"""Applications of `f` after which an orbit is given up. `log(1e6) / (1 - rho)` steps bring it from
+a distance of 1 to within 1e-6 of its attractor: these do for spectral radii `rho` up to 0.993."""
 
 RESCALED = 4.0
 """The search begins again, once, when the range that the attractors suggest is this many times
@@ -31,12 +36,52 @@ NOTHING_NEW = "nothing new"
 """Why a search that was not cut short has stopped."""
 
 BRED, GIVEN = "bred", "given"
-"""Kinds of starts that are no noise: bred from attractors found, handed over by the caller."""
+"""Kinds of starts that are no noise: made from attractors found, passed by the caller."""
 
 UNSEEN = 1e-3
 """The search is over when, with 95% confidence, fewer than this share of starts like those of the
 last rounds would find an attractor that is not known. One in a thousand: what is then missed has
 basins so small that ten times as many starts would hardly find more than a few."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Options of an extraction that are seldom changed.
+
+    Attributes:
+        kinds: Names in `mnemoscope.dynamics.STARTS`.
+        max_seconds: Time after which the search stops (at the end of a kind's starts).
+        tol: Distance from its limit (RMS, in units, which are the range of the data as far as it is
+            known) at which an orbit has converged.
+        max_steps: Applications of `f` after which an orbit is given up.
+        batch_size: States worked on at once (default: what is fast and fits into memory).
+        on_progress: Called with the starts used and the attractors found, after each kind.
+
+    Raises:
+        MnemoscopeError: one is out of range.
+    """
+
+    kinds: Sequence[str] = tuple(STARTS)
+    max_seconds: float = math.inf
+    tol: float = TOL
+    max_steps: int = MAX_STEPS
+    batch_size: int | None = None
+    on_progress: Callable[[int, int], object] = lambda used, found: None
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            one_of("kinds", kind, STARTS)
+        if not self.kinds:
+            raise invalid("kinds", self.kinds, f"some of {', '.join(STARTS)}")
+        if not self.max_seconds > 0:
+            raise invalid("max_seconds", self.max_seconds, "a time above 0")
+        real_number("tol", self.tol, above=0)
+        whole_number("max_steps", self.max_steps, least=1)
+        if self.batch_size is not None:
+            whole_number("batch_size", self.batch_size, least=1)
+
+
+DEFAULT_OPTIONS = SearchOptions()
 
 
 @dataclass(frozen=True)
@@ -47,8 +92,8 @@ class Part:
         round: From 0.
         kind: A name in `STARTS`, `bred` or `given`.
         labels: `(starts,)`, the attractor in the atlas where each ended; -1 for none.
-        found: How many attractors were known after it.
-        seconds: Since the search began.
+        found: Number of attractors known after it.
+        seconds: Time since the search began.
     """
 
     round: int
@@ -66,7 +111,7 @@ class Search:
         atlas: The attractors found.
         parts: In the order in which they were tried.
         stopped: Why no more were: `nothing new`, `most starts`, `most seconds`.
-        span: The data's range, as it was given or as all attractors tell it.
+        span: The data's range, as given or as all attractors suggest it.
     """
 
     atlas: Atlas
@@ -74,50 +119,42 @@ class Search:
     stopped: str
     span: Range
 
-    def labels(self, *kinds: str) -> Int[Tensor, " starts"]:
-        """Where the starts of some kinds ended, or of all kinds if none is named."""
-        chosen = [part.labels for part in self.parts if not kinds or part.kind in kinds]
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of starts, in the order in which they were first tried."""
+        return list(dict.fromkeys(part.kind for part in self.parts))
+
+    def labels(self, kinds: Sequence[str]) -> Int[Tensor, " starts"]:
+        """Where the starts of some kinds ended."""
+        chosen = [part.labels for part in self.parts if part.kind in kinds]
         return torch.cat([torch.empty(0, dtype=torch.int64), *chosen])
 
 
 def search(
     f: SelfMap,
-    kinds: Sequence[str],
+    options: SearchOptions,
     *,
     starts: int,
+    max_starts: int,
     given: Float[Tensor, "g *shape"] | None,
     span: Range | None,
-    max_starts: int,
-    max_seconds: float,
     seed: int,
-    on_progress: Callable[[int, int], object],
-    **options: Unpack[OrbitOptions],
 ) -> Search:
-    """Looks for attractors until nothing new is found, or starts or time are used up.
+    """Searches for attractors until nothing new is found, or starts or time are used up.
 
-    It is over when no start since the last find found a new one, these are so many that Wilson's
-    95% interval for none of them ends below `UNSEEN` (3,838), a whole round is among them, and
-    Good and Turing's share of all starts is not above it either. The first is a test of a binomial
-    rate: to the attractors known by then each of these starts was an independent trial.
-
-    Args:
-        f: The map; without a unit of its own its unit is the width of the range.
-        kinds: Names in `STARTS`.
-        starts: Of each kind in a round; bred ones as many as all of these together.
-        given: `(g, *shape)`, further starts, tried first.
-        span: The range of the data; `None` to begin with [0, 1] and learn it from what is found.
-        max_starts: Starts after which no further kind is begun.
-        max_seconds: Likewise.
-        seed: Of all draws.
-        on_progress: Called with starts used and attractors found.
-        **options: How orbits are followed.
+    It is over when no start since the last find found a new one, there are enough of these that
+    Wilson's 95% interval for none of them ends below `UNSEEN` (3,838), a whole round is among them,
+    and Good and Turing's share of all starts is not above it either. The first is a test of a
+    binomial rate: to the attractors known by then each of these starts was an independent trial.
+    A map without a unit of its own gets the width of the range.
     """
     begun = time.perf_counter()
     generator = torch.Generator().manual_seed(seed)
     drawn_in, atlas = span or Range(), Atlas.empty(f)
     own_unit, again = f.known_unit is not None, True
     f = f if own_unit else f.with_unit(drawn_in.width)
-    parts: list[Part] = []
+    kinds, parts = list(dict.fromkeys(options.kinds)), list[Part]()
+    limits = {name: getattr(options, name) for name in ("tol", "max_steps", "batch_size")}
     used, turn, stopped = 0, 0, ""
 
     def blocks(kind: str) -> Iterator[Tensor]:
@@ -134,12 +171,12 @@ def search(
         for kind in [*first, *kinds, BRED]:
             if kind == BRED and len(atlas.states) < 2:
                 continue
-            atlas, ended = outcomes_of_blocks(f, atlas, kind, blocks(kind), **options)
+            atlas, ended = outcomes_of_blocks(f, atlas, kind, blocks(kind), **limits)
             seconds = time.perf_counter() - begun
             parts.append(Part(turn, kind, ended.labels.cpu(), len(atlas), seconds))
             used += len(ended.labels)
-            on_progress(used, len(atlas))
-            if used >= max_starts or seconds >= max_seconds:
+            options.on_progress(used, len(atlas))
+            if used >= max_starts or seconds >= options.max_seconds:
                 stopped = "most starts" if used >= max_starts else "most seconds"
                 break
         if _nothing_new(parts):

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from mnemoscope.base.stats import wilson
 from mnemoscope.dynamics.atlas import Atlas
-from mnemoscope.dynamics.good_turing import good_turing
 from mnemoscope.dynamics.orbits import Status
 from mnemoscope.dynamics.outcomes import Outcomes, bred_blocks, outcomes_of_blocks, reached_by
 from mnemoscope.dynamics.starts import Starts
+from mnemoscope.dynamics.unseen import good_turing
 from mnemoscope.measure.examples import Examined
 from mnemoscope.measure.subject import Subject
 from mnemoscope.results.tables import BASINS, STARTS

@@ -2,9 +2,9 @@
 
 With `T` the time of the training itself and `s` the share, snapshots may have cost `s T` so far.
 One that is due is taken if it fits, by what the last one cost for each state, into `PLANNED s T`;
-the rest is a reserve. Otherwise it is left out, and the next one is considered again. The cost of the
-first is unknown, so it is taken at few states; where one exceeds the share, the next waits until
-that is paid back.
+the rest is a reserve. Otherwise it is left out, and the next one is considered again. The cost of
+the first is unknown, so it is taken at few states; where one exceeds the share, the next waits
+until that is paid back.
 """
 
 from dataclasses import dataclass

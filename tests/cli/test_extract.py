@@ -98,7 +98,7 @@ def test_nothing_to_pull_out_is_told(trained, run):
         (["extract", "runs/train", "-n", "4"], "--n without --data"),
         (["extract", "runs/train", "--data", "photos"], "(3, 32, 32)"),
         (["extract", "runs/train", "--low", "0"], "both or neither"),
-        (["extract", "runs/train", "--low", "1", "--high", "0"], "a range from 1.0 to 0.0"),
+        (["extract", "runs/train", "--low", "1", "--high", "0"], "span="),
         (["extract", "runs/train", "--starts", "0"], "starts=0"),
         (["extract", "runs/train", "--starts-from", "mine.txt"], "--starts-from mine.txt"),
         (["extract", "runs/train", "--starts-from", "short.npy"], "(7,)"),

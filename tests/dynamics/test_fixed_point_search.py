@@ -6,8 +6,8 @@ import torch
 import mnemoscope as mn
 from mnemoscope.base.unit import unit_of_starts
 from mnemoscope.dynamics import find_fixed_points
-from mnemoscope.dynamics.chao import chao
 from mnemoscope.dynamics.states import nearest
+from mnemoscope.dynamics.unseen import chao
 from tests.known_maps import DTYPES, KNOWN_MAPS
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")

@@ -5,7 +5,7 @@ import torch
 
 import mnemoscope as mn
 from mnemoscope.dynamics import STARTS
-from mnemoscope.dynamics.starts import BLOCK, Range, bred
+from mnemoscope.dynamics.starts import BLOCK, Range, from_attractors
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -66,7 +66,7 @@ def test_blocks_bound_the_memory():
 
 def test_bred_starts_come_from_their_parents():
     parents = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
-    Z = bred(parents, 300)
+    Z = from_attractors(parents, 300)
     assert Z.shape == (300, 2)
     assert set(Z[:100].flatten().tolist()) <= {-1.0, 0.0, 1.0, 2.0}
     assert set(Z[200:].flatten().tolist()) == {0.0, 1.0}

@@ -5,21 +5,18 @@ import torch
 
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.extraction.candidates import distinct, evidence, excess, roughness
-from mnemoscope.extraction.search import search
+from mnemoscope.extraction.search import SearchOptions, search
 from tests.extraction.maps import memories, remembering
 
 
-def looked(f, **options):
-    given = {
-        "starts": 50, "given": None, "span": None, "max_starts": 600, "max_seconds": 60.0,
-        "seed": 0, "on_progress": lambda used, found: None,
-    }  # fmt: skip
-    return search(f, ("uniform", "gaussian"), **{**given, **options})
+def searched(f):
+    options = SearchOptions(kinds=("uniform", "gaussian"))
+    return search(f, options, starts=50, max_starts=600, given=None, span=None, seed=0)
 
 
 def test_every_state_of_a_cycle_is_a_candidate():
     X = memories(5, 1, 4, 4)
-    known = evidence(looked(remembering(X, X[[1, 2, 0, 3, 4]])))
+    known = evidence(searched(remembering(X, X[[1, 2, 0, 3, 4]])))
     assert len(known) == 5
     assert sorted(known.period.tolist()) == [1, 1, 3, 3, 3]
     cycle = known.period == 3
@@ -29,18 +26,17 @@ def test_every_state_of_a_cycle_is_a_candidate():
 
 
 def test_starts_are_counted_by_kind():
-    found = looked(remembering(memories(4, 1, 4, 4)))
+    found = searched(remembering(memories(4, 1, 4, 4)))
     known = evidence(found)
-    kinds = list(dict.fromkeys(part.kind for part in found.parts))
-    for row, kind in enumerate(kinds):
-        labels = found.labels(kind)
+    for row, kind in enumerate(found.kinds):
+        labels = found.labels([kind])
         assert int(known.tried[row]) == len(labels)
         for column, attractor in enumerate(known.attractor.tolist()):
             assert int(known.starts[row, column]) == int((labels == attractor).sum())
 
 
 def test_rows_can_be_chosen():
-    known = evidence(looked(remembering(memories(4, 1, 4, 4))))
+    known = evidence(searched(remembering(memories(4, 1, 4, 4))))
     rows = torch.tensor([2, 0])
     part = known.at(rows)
     assert torch.equal(part.states, known.states[rows])

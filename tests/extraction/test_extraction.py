@@ -24,9 +24,8 @@ def test_what_is_saved(out, tmp_path):
     folder = out.save(tmp_path / "new" / "folder")
     names = {path.name for path in folder.iterdir()}
     tables = {f"{n}.{e}" for n in ("table", "estimates", "history") for e in ("csv", "parquet")}
-    assert names == {
-        *tables, "candidates.safetensors", "extraction.json", "sheet.png", "pictures",
-    }  # fmt: skip
+    files = {"candidates.safetensors", "extraction.json", "sheet.png", "pictures"}
+    assert names == tables | files
     assert torch.equal(load_file(folder / "candidates.safetensors")["candidates"], out.candidates)
     for name in ("table", "estimates", "history"):
         assert pl.read_parquet(folder / f"{name}.parquet").equals(getattr(out, name))
@@ -47,7 +46,7 @@ def test_what_was_saved_is_read_again(out, tmp_path):
 @pytest.mark.parametrize("damage", [lambda p: p.unlink(), lambda p: p.write_bytes(b"{}")])
 def test_what_is_damaged_is_refused(out, tmp_path, spoilt, damage):
     damage(out.save(tmp_path) / spoilt)
-    with pytest.raises(MnemoscopeError, match="no extraction can be read"):
+    with pytest.raises(MnemoscopeError, match="extraction"):
         Extraction.load(tmp_path)
 
 
@@ -111,14 +110,19 @@ def test_scores_are_those_of_the_candidates_in_their_order(out):
 
 
 @pytest.mark.parametrize(
-    ("examples", "options", "says"),
+    ("examples", "options", "field"),
     [
-        (torch.rand(3, 1, 4, 5), {}, "(3, 1, 4, 5)"),
-        (torch.rand(0, 1, 4, 4), {}, "(0, 1, 4, 4)"),
-        (X, {"match_tol": 0.0}, "match_tol=0.0"),
+        (torch.rand(3, 1, 4, 5), {}, "X"),
+        (torch.rand(0, 1, 4, 4), {}, "X"),
+        (X, {"match_tol": 0.0}, "match_tol"),
     ],
 )
-def test_wrong_examples_are_refused(out, examples, options, says):
-    with pytest.raises(MnemoscopeError) as error:
+def test_wrong_examples_are_refused(out, examples, options, field):
+    with pytest.raises(MnemoscopeError) as refusal:
         out.score(examples, **options)
-    assert says in str(error.value)
+    assert refusal.value.field == field
+
+
+def test_a_notebook_shows_the_best_candidates(out):
+    assert out.to_frame() is out.table
+    assert f"{len(out)} candidates" in out._repr_html_()

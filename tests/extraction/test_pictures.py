@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mnemoscope.dynamics.starts import Range
-from mnemoscope.extraction.pictures import GAP, SHEET, drawable, drawn, sheet
+from mnemoscope.extraction.pictures import GAP, MAX_ON_SHEET, drawable, drawn, sheet
 
 
 @pytest.mark.parametrize(
@@ -45,5 +45,5 @@ def test_the_sheet_has_the_best_in_rows():
     assert whole.getpixel((GAP + 2 * (64 + GAP), GAP)) == 128
     assert whole.getpixel((GAP + 64 + GAP, GAP + 64 + GAP)) == 255
     assert whole.getpixel((0, 0)) == 255
-    many = sheet(torch.zeros(SHEET + 50, 1, 64, 64), Range())
+    many = sheet(torch.zeros(MAX_ON_SHEET + 50, 1, 64, 64), Range())
     assert many.size == (20 * (64 + GAP) + GAP, 20 * (64 + GAP) + GAP)

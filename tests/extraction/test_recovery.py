@@ -7,7 +7,7 @@ import mnemoscope as mn
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.unit import unit_of
 from mnemoscope.dynamics.states import rms
-from mnemoscope.extraction.recovery import recover
+from mnemoscope.extraction import RecoveryOptions, recover
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -49,9 +49,8 @@ def test_with_a_projection_it_is_least_squares_in_the_subspace(rho):
     x = draw(5, 4, seed=3) @ B.T
     mask = kept(0.4, 5, 30)
     Y = torch.where(mask, x + 0.1 * draw(5, 30, seed=4), 0)
-    found = recover(
-        float64(lambda Z: Z @ B @ B.T, 30), Y, mask=mask, rho=rho, steps=5000, tol=1e-10
-    )
+    options = RecoveryOptions(rho=rho, tol=1e-10)
+    found = recover(float64(lambda Z: Z @ B @ B.T, 30), Y, mask=mask, steps=5000, options=options)
     for row in range(5):
         seen = mask[row]
         c = torch.linalg.lstsq(B[seen], Y[row, seen, None]).solution[:, 0]
@@ -140,7 +139,9 @@ def test_what_diverges_ends_finite_and_says_so():
 def test_each_example_by_itself(memories):
     Y = memories * kept(0.6, *memories.shape)
     f = float64(remembering(memories), 1, 6, 6)
-    whole, again, by_two = recover(f, Y), recover(f, Y), recover(f, Y, batch_size=2)
+    whole, again, by_two = (
+        recover(f, Y, options=RecoveryOptions(batch_size=size)) for size in (None, None, 2)
+    )
     assert torch.equal(whole.estimate, again.estimate)
     assert torch.allclose(whole.estimate, by_two.estimate, atol=1e-12)
     assert torch.equal(whole.mask, by_two.mask)
@@ -154,18 +155,29 @@ def test_none_give_none():
 
 
 @pytest.mark.parametrize(
-    ("Y", "options", "told"),
+    ("Y", "given", "field"),
     [
-        (torch.zeros(2, 3), {"mask": torch.ones(3, dtype=torch.bool)}, "a mask of shape"),
-        (torch.zeros(2, 3), {"mask": torch.ones(2, 3)}, "torch.float32"),
-        (torch.full((2, 3), torch.nan), {}, "2 have NaN"),
-        (torch.zeros(3), {}, "without a shape|shape"),
-        (torch.zeros(2, 3), {"rho": 0.0}, "rho=0.0"),
-        (torch.zeros(2, 3), {"steps": 0}, "steps=0"),
-        (torch.zeros(2, 3), {"inner": 0}, "inner=0"),
-        (torch.zeros(2, 3), {"agreement": -1.0}, "agreement=-1.0"),
+        (torch.zeros(2, 3), {"mask": torch.ones(3, dtype=torch.bool)}, "mask"),
+        (torch.zeros(2, 3), {"mask": torch.ones(2, 3)}, "mask"),
+        (torch.full((2, 3), torch.nan), {}, "Y"),
+        (torch.zeros(2, 3), {"steps": 0}, "steps"),
     ],
 )
-def test_wrong_input_is_told_in_one_line(Y, options, told):
-    with pytest.raises(MnemoscopeError, match=told):
-        recover(lambda Z: Z / 2, Y, **options)
+def test_wrong_input_is_refused(Y, given, field):
+    with pytest.raises(MnemoscopeError) as refusal:
+        recover(lambda Z: Z / 2, Y, **given)
+    assert refusal.value.field == field
+
+
+def test_examples_without_a_shape_are_refused():
+    with pytest.raises(MnemoscopeError, match="shape"):
+        recover(lambda Z: Z / 2, torch.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "option", [{"rho": 0.0}, {"inner": 0}, {"agreement": -1.0}, {"tol": 0.0}, {"batch_size": 0}]
+)
+def test_options_out_of_range_are_refused(option):
+    with pytest.raises(MnemoscopeError) as refusal:
+        RecoveryOptions(**option)
+    assert [refusal.value.field] == list(option)
