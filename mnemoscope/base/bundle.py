@@ -53,7 +53,7 @@ class BundleKind:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a result folder holds.
+    """The content of a result folder.
 
     Attributes:
         tables: By name.

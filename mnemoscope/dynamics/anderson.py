@@ -33,18 +33,18 @@ DAMPING = 1e-4
 SKETCH = 64
 """Numbers that a residual is sketched by where a state has more than twice as many entries."""
 
-LOOK = 4
-"""Steps between two looks at which searches are done."""
+CHECK = 4
+"""Steps between two checks of which searches are done."""
 
 
 @dataclass(frozen=True)
 class Ends:
-    """Where searches ended.
+    """Ends of searches.
 
     Attributes:
-        tags: `(n, t)`, what each search was let in with.
+        tags: `(n, t)`, the numbers that each search carried.
         states: `(n, *shape)`.
-        converged: `(n,)`, whether `f(z) - z` came down to the tolerance.
+        converged: `(n,)`, whether `f(z) - z` fell to the tolerance.
     """
 
     tags: Int[Tensor, "n t"]
@@ -53,7 +53,7 @@ class Ends:
 
 
 class Mixing:
-    """Searches under way, each at its own step, all in one batch; whoever is done leaves it.
+    """Searches under way, each at its own step, all in one batch; finished ones leave it.
 
     Memory: about `30 d` entries for each search, and the map's own.
 
@@ -62,13 +62,10 @@ class Mixing:
     """
 
     def __init__(self, f: SelfMap, *, tol: float, max_steps: int, tags: int) -> None:
-        """Prepares for searches; none is under way yet.
+        """Prepares for searches, each with a number of `tags`; none is under way yet.
 
-        Args:
-            f: The map.
-            tol: Residual (RMS) at which a search has converged; or rounding, `4 eps RMS(z)`.
-            max_steps: Values of `f` after which a search is given up.
-            tags: Numbers that each search carries.
+        A search converges at a residual (RMS) of `tol`, or of rounding, `4 eps RMS(z)`, and is
+        given up after `max_steps` values of `f`.
         """
         self.reach = 0.0
         self._f, self._tol, self._max_steps = f, tol, max_steps
@@ -88,7 +85,7 @@ class Mixing:
         return len(self._age)
 
     def admit(self, tags: Int[Tensor, "n t"], Z: Float[Tensor, "n *shape"]) -> None:
-        """Lets new searches in: a plain step from `Z`, which fills their memory."""
+        """Adds new searches: a plain step from `Z`, which fills their memory."""
         if len(Z) == 0:
             return
         image = self._f(Z).flatten(1)
@@ -107,11 +104,11 @@ class Mixing:
             setattr(self, name, torch.cat([old, rows.expand(-1, *old.shape[1:])]))
 
     def run(self, until: int) -> Ends:
-        """Goes on until at most so many searches are under way; gives those that are done."""
+        """Goes on until at most `until` searches are under way; returns those that are done."""
         tags, states, converged = [self._tags[:0]], [self._z[:0]], [self._age[:0] > 0]
         while len(self) > until:
             image = self._f(self._z.reshape(-1, *self._f.shape)).flatten(1)
-            if self._turn % LOOK == 0:
+            if self._turn % CHECK == 0:
                 there, leaving = self._done(image)
                 # Closing the ranks copies the memory: not for a few.
                 if int(leaving.sum()) > 0.1 * len(self):
@@ -124,7 +121,7 @@ class Mixing:
         return Ends(torch.cat(tags), ends, torch.cat(converged))
 
     def _done(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Which searches have converged, and which are over."""
+        """The searches that have converged, and those that are over."""
         left = rms(image - self._z)
         there = left <= (4 * torch.finfo(left.dtype).eps * rms(self._z)).clamp_min(self._tol)
         return there, there | ~torch.isfinite(left) | (self._age >= self._max_steps)
@@ -149,7 +146,7 @@ class Mixing:
         self._z = self._within(self._z + way * (limit / torch.maximum(rms(way), limit))[:, None])
 
     def _within(self, z: Tensor) -> Tensor:
-        """Where searches go on: between the bounds of the map's domain, as all fixed points are."""
+        """Clips states to the map's domain, in which all fixed points lie."""
         shaped = z.reshape(-1, *self._f.shape)
         return self._f.clipped(shaped).flatten(1)
 
@@ -177,7 +174,7 @@ def _weights(products: Float[Tensor, "n m m"], place: int) -> Float[Tensor, "n m
     square.add_(DAMPING * square + lost)
     factor = torch.linalg.cholesky_ex(secants)[0]
     share = torch.cholesky_solve((present - across)[:, :, None], factor)[:, :, 0]
-    # A factor that rounding spoiled is of no use: a plain step.
+    # Where rounding spoiled the factor, a plain step.
     weights = torch.nan_to_num(share, nan=0.0, posinf=0.0, neginf=0.0)
     weights[:, place] += 1 - weights.sum(1)
     return weights

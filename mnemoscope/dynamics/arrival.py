@@ -1,10 +1,9 @@
-"""Whether an orbit is within a tolerance of its limit, by the lengths of its latest steps.
+"""Decides whether an orbit is near its limit, by the lengths of its latest steps.
 
 Where steps shrink by the ratio `q` each, a step of length `s` has led to within `s q / (1 - q)` of
 the limit: as far as all further steps together. The ratio is the geometric mean over the latest
 `WINDOW` steps, or the last one where that is larger: where ratios rise a slower direction takes
-over. Ratios of steps that are no longer than what rounding does to a state are noise; what was seen
-before they were is kept.
+over. Ratios of steps no longer than rounding are noise; the last ratio before is kept.
 """
 
 from typing import NamedTuple
@@ -31,14 +30,14 @@ SLOW = 0.99
 """Orbits whose steps shrink no faster are followed by leaps: plain steps would take hundreds."""
 
 SLOW_FROM = 256
-"""Steps after which an orbit is asked whether it moves slowly and straight on."""
+"""Steps after which orbits are tested for moving slowly and straight on."""
 
 STRAIGHT = 0.25
 """It does if the way since its anchor differs by this share at most from as many present steps."""
 
 
 class Arrivals(NamedTuple):
-    """What the latest steps of each orbit show.
+    """Evidence from the latest steps of each orbit.
 
     Attributes:
         arrived: `(b,)`, whether it is within the tolerance of its limit.
@@ -57,11 +56,7 @@ def arrivals(
 ) -> Arrivals:
     """Judges the orbits by their latest steps, and notes the ratios of these in the batch.
 
-    Args:
-        batch: The orbits; the present step is recorded.
-        step: `(b,)`, the length of the present step.
-        tol: Distance from the limit that counts as there.
-        floor: `(b,)`, the length of steps that may be rounding.
+    The present step, of length `step`, is recorded there; steps up to `floor` may be rounding.
     """
     window = batch.age.clamp_max(WINDOW)
     first, before = batch.length(window), batch.length(batch.age.clamp_max(1))
@@ -89,7 +84,7 @@ def arrivals(
 def coherent(
     batch: WorkingBatch, step: Float[Tensor, " b"], gap: Float[Tensor, " b"]
 ) -> Bool[Tensor, " b"]:
-    """Which orbits, at powers of two from `SLOW_FROM` on, move slowly and straight on.
+    """Selects orbits that, at powers of two from `SLOW_FROM` on, move slowly and straight on.
 
     The way since the anchor, half as many steps ago, is then as long as that many present steps:
     on a curve, in chaos or in a cycle it is shorter, and longer where steps shrink fast.
@@ -112,12 +107,7 @@ def returns(
 ) -> Arrivals:
     """Judges orbits that have just returned: the same bound, for the map applied `period` times.
 
-    Args:
-        batch: The orbits.
-        gap: `(b,)`, by how much the return misses.
-        period: `(b,)`, steps since the state that it is a return to.
-        tol: Distance from the cycle that counts as there.
-        floor: `(b,)`, the length of steps that may be rounding.
+    `gap` is the distance by which the return misses.
     """
     times = (batch.age + 1 - batch.returned) / period.clamp_min(1)
     again = (batch.period == period) & torch.isfinite(batch.gap)

@@ -23,13 +23,13 @@ RESOLUTION = 100
 """Attractors nearer to each other than this many times `tol` (RMS, in units) count as one."""
 
 UNRESOLVED = 0.5
-"""What a rate below 1 that steps hide is taken for where a distance depends on it."""
+"""Assumed rate where steps hide it and a distance depends on it."""
 
 MAX_FAILED = 16
-"""Ends of a map in steps that were found, one after another, not to attract: others will not."""
+"""Consecutive ends of a map in steps that do not attract, after which the others are dropped."""
 
-FURTHEST = 100
-"""However slow an attractor, ends are its own no further from it than this many resolutions."""
+MAX_REACH = 100
+"""Largest distance, in resolutions, of an end from its attractor, however slow."""
 
 SLOW = 1e-3
 """In single precision a spectral radius this near to 1 decides nothing: rounding of `1e-7` moves a
@@ -51,7 +51,7 @@ class Atlas:
         owner: `(s,)`, which attractor a state belongs to.
         period: `(m,)`.
         spectral_radius: `(m,)`, of the Jacobian of `f^p` there, below 1.
-        reach: `(m,)`, how far (RMS) from it an end, or another refined state, is still its own.
+        reach: `(m,)`, largest distance (RMS) from it of an end, or refined state, that is its own.
     """
 
     states: Float[Tensor, "s *shape"]
@@ -78,7 +78,7 @@ class Atlas:
     def match(
         self, Z: Float[Tensor, "n *shape"], away: Float[Tensor, " n"] | None = None
     ) -> Int[Tensor, " n"]:
-        """The attractor whose own each state is, -1 where there is none.
+        """Finds the attractor that each state belongs to, -1 for none.
 
         Args:
             Z: `(n, *shape)`, states.
@@ -126,7 +126,7 @@ def assign(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Assigned:
     crawled = torch.zeros_like(labels, dtype=torch.bool)
     periods = torch.where(_almost(orbits, tol), 1, orbits.period)
     away = 2 * f.unit * orbits.distance.nan_to_num(0.0, posinf=0.0)
-    away = away.clamp_max(FURTHEST * resolution)
+    away = away.clamp_max(MAX_REACH * resolution)
     for period in periods[(periods > 0) & (periods <= MAX_PERIOD)].unique().tolist():
         mine = (periods == period).nonzero()[:, 0]
         ends = orbits.end[mine]
@@ -153,14 +153,14 @@ def assign(f: SelfMap, orbits: Orbits, atlas: Atlas, *, tol: float) -> Assigned:
 
 
 def _almost(orbits: Orbits, tol: float) -> Tensor:
-    """Which orbits are unsettled, but so near to their limits that refining leads to these."""
-    near = orbits.distance <= FURTHEST * RESOLUTION * tol
+    """Selects unsettled orbits so near to their limits that refining leads to these."""
+    near = orbits.distance <= MAX_REACH * RESOLUTION * tol
     return near & (orbits.status == Status.UNSETTLED)
 
 
 @dataclass(frozen=True)
 class _Attractor:
-    """An end that was verified.
+    """A verified end.
 
     Attributes:
         lap: `(p, *shape)`, its states.
@@ -177,7 +177,7 @@ def _with(f: SelfMap, atlas: Atlas, new: _Attractor, tol: float) -> Atlas:
     period = len(new.lap)
     rate = new.spectral_radius.nan_to_num(UNRESOLVED)
     slow = 2 * new.residual / (1 - rate)
-    reach = f.unit * slow.clamp(RESOLUTION * tol, FURTHEST * RESOLUTION * tol)
+    reach = f.unit * slow.clamp(RESOLUTION * tol, MAX_REACH * RESOLUTION * tol)
     # A map that is constant there has no other fixed point nearby, however large its steps.
     if rate > 0:
         reach = torch.maximum(reach, f.resolution.spacing / (1 - rate))
@@ -242,7 +242,7 @@ def _settled(f: SelfMap, end: Tensor, period: int) -> tuple[Tensor, Tensor, Tens
         states.append(f(states[-1]))
     lap = torch.cat(states)
     size = rms(lap - lap.mean(0)).max()
-    if period > 1 and size <= FURTHEST * f.resolution.spacing:
+    if period > 1 and size <= MAX_REACH * f.resolution.spacing:
         middle = lap.mean(0, keepdim=True)
         radius, attracts = stability(f, middle)
         if bool(attracts[0] & (size * (1 - radius[0].nan_to_num(0)) <= f.resolution.spacing)):
@@ -271,14 +271,14 @@ def _attractors(
     still = rms(went.end.to(f.dtype) - start) <= resolution
     # Where even a first step is rounding no distance is known, and the start is as good an end.
     distance = torch.where(still, 0, went.distance)
-    near = (distance <= FURTHEST * resolution) & ~(went.diverged | went.left)
+    near = (distance <= MAX_REACH * resolution) & ~(went.diverged | went.left)
     rows, moved = near.nonzero()[:, 0], unsure[~still]
     if len(rows) == 0:
         return found, moved
     double = in_float64(f, start) or f
     # In double precision the distance that the orbit still has is known.
     exact = double.dtype == torch.float64
-    away = (4 * distance if exact else torch.full_like(distance, FURTHEST * resolution))[rows]
+    away = (4 * distance if exact else torch.full_like(distance, MAX_REACH * resolution))[rows]
     ends = went.end[rows].to(double.dtype)
     more, _ = _verified(double, ends, away.to(ends), period, tol, last=True)
     found += [(int(unsure[rows[i]]), replace(new, lap=new.lap.to(f.dtype))) for i, new in more]
@@ -288,7 +288,7 @@ def _attractors(
 def _verified(
     f: SelfMap, ends: Tensor, away: Tensor, period: int, tol: float, *, last: bool = False
 ) -> tuple[list[tuple[int, _Attractor]], Int[Tensor, " u"]]:
-    """The ends that are attractors, and those of which that cannot be said at this precision.
+    """The ends that are attractors, and those that this precision cannot decide.
 
     A refined point further than `away` from its end is not where the orbit leads. If this is the
     `last` word, whatever is verified counts.

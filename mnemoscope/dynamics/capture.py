@@ -1,4 +1,4 @@
-"""Seeing that an orbit has settled down to a known fixed point before it has got there.
+"""Recognizes that an orbit converges to a known fixed point before it has got there.
 
 Near an attracting fixed point `a` an orbit soon runs along the slowest direction: with
 `e = z - a`, `f(z) - a` is nearly `lam e` for a number `lam < 1`. If `f` is moreover linear on the
@@ -36,14 +36,7 @@ def captured(
     image: Float[Tensor, "n *shape"],
     landmarks: Float[Tensor, "m *shape"],
 ) -> Int[Tensor, " n"]:
-    """The landmark that each orbit is settling down to; -1 where nothing can be concluded.
-
-    Args:
-        f: The map.
-        z: `(n, *shape)`, states of the orbits.
-        image: `(n, *shape)`, `f(z)`.
-        landmarks: `(m, *shape)`, attracting fixed points.
-    """
+    """The landmark that each orbit at `z`, with `image` `f(z)`, converges to; -1 for unknown."""
     target, _ = nearest(image, landmarks)
     a = landmarks[target]
     e, after = (z - a).flatten(1), (image - a).flatten(1)
@@ -55,7 +48,7 @@ def captured(
     rows = good.nonzero()[:, 0]
     if len(rows):
         middle = a[rows] + (z[rows] - a[rows]) / 2
-        # Of a straight map the middle moves half as far as the end.
+        # Under a straight map the middle moves half as far as the end.
         bend = rms(f(middle) - (a[rows] + image[rows]) / 2)
         least = torch.minimum(1 - lam[rows].abs(), lam[rows].abs())
         good[rows] = bend <= STRAIGHT * least * rms(z[rows] - a[rows]) / 2

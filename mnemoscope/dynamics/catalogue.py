@@ -1,4 +1,4 @@
-"""The fixed points found so far, and how ends of searches are held against them."""
+"""The fixed points found so far, and the assignment of ends of searches to them."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,7 +9,7 @@ from mnemoscope.dynamics.states import group_within, nearest, rms
 from mnemoscope.maps import SelfMap
 
 MAX_POINTS = 4096
-"""No more are kept: a map may have as many as there are starts, or a continuum of them."""
+"""Maximum number that is kept: a map may have a continuum of them."""
 
 
 class Catalogue:
@@ -17,17 +17,11 @@ class Catalogue:
 
     Attributes:
         points: `(m, *shape)`, in the order in which they were found.
-        hits: `(m,)`, how many searches ended there that did not begin next to it.
+        hits: `(m,)`, number of searches that ended there and did not begin next to it.
     """
 
     def __init__(self, f: SelfMap, *, resolution: float, spread: float) -> None:
-        """An empty catalogue.
-
-        Args:
-            f: The map.
-            resolution: Two points nearer than this (RMS) count as one.
-            spread: What the spread is taken for before two points are known.
-        """
+        """An empty catalogue: points within `resolution` (RMS) are one; a first guess of spread."""
         self._f, self._resolution, self._spread = f, resolution, spread
         self.points = torch.empty(0, *f.shape, dtype=f.dtype, device=f.device)
         self.hits = torch.empty(0, dtype=torch.int64, device=f.device)
@@ -37,7 +31,7 @@ class Catalogue:
 
     @property
     def spread(self) -> float:
-        """How far the points lie from their mean (RMS)."""
+        """The RMS distance of the points from their mean."""
         if len(self) < 2:
             return self._spread
         return float(rms(self.points - self.points.mean(0)).square().mean().sqrt())
@@ -48,15 +42,9 @@ class Catalogue:
         converged: Bool[Tensor, " n"],
         origin: Int[Tensor, " n"],
     ) -> Int[Tensor, " n"]:
-        """Finds the point that each search ended at; one not known yet is refined and added.
+        """Finds the point that each search ended at, -1 for none; a new one is refined and added.
 
-        Args:
-            ends: `(n, *shape)`, where the searches ended.
-            converged: `(n,)`, whether the residual there is small.
-            origin: `(n,)`, the point that each began next to, or -1.
-
-        Returns:
-            `(n,)`, the point of each; -1 for none.
+        `origin` is the point that each search began next to, or -1.
         """
         labels = torch.full_like(origin, -1)
         rows = converged.nonzero()[:, 0]

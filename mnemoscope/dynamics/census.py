@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Unpack
 
+import polars as pl
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mnemoscope.base.stats import wilson
+from mnemoscope.base.tables import frame_of, table_html
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.atlas import Atlas, assign
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions, Orbits, Status, iterate
@@ -27,16 +29,16 @@ class Census:
         attractors: `(m, *shape)`; for a cycle its state nearest to an example.
         period: `(m,)`, 1 for a fixed point.
         spectral_radius: `(m,)`, of the Jacobian of `f^p` there, below 1.
-        basin_fraction: `(m,)`, share of all starts that ended there; those that left the map's
-            domain are among all.
+        basin_fraction: `(m,)`, share of all starts that ended there; the denominator includes those
+            that left the map's domain.
         basin_low: `(m,)`, lower end of its 95% Wilson interval.
         basin_high: `(m,)`, upper end.
         nearest_example: `(m,)`, index of the nearest example; -1 without examples.
         distance: `(m,)`, RMS distance to it, in units; NaN without examples.
         labels: `(n,)`, the attractor of each start; -1 for none.
-        unseen: Good and Turing's share: of the starts that end at an attractor, how many would end
-            at one not seen yet.
-        status: `(n,)`, codes of `Status`: what became of each orbit.
+        unseen: Good and Turing's share: the estimated share of the starts with an attractor that
+            would end at one not seen yet.
+        status: `(n,)`, codes of `Status`, the outcome of each orbit.
     """
 
     attractors: Float[Tensor, "m *shape"]
@@ -50,6 +52,23 @@ class Census:
     labels: Int[Tensor, " n"]
     unseen: float
     status: Int[Tensor, " n"]
+
+    def to_frame(self) -> pl.DataFrame:
+        """Returns a row for each attractor, largest basin first."""
+        names = (
+            "period",
+            "spectral_radius",
+            "basin_fraction",
+            "basin_low",
+            "basin_high",
+            "nearest_example",
+            "distance",
+        )
+        return frame_of({name: getattr(self, name) for name in names})
+
+    def _repr_html_(self) -> str:
+        found, starts = len(self.period), len(self.labels)
+        return table_html(f"{found:,} attractors reached from {starts:,} starts", self.to_frame())
 
 
 def find_attractors(
@@ -67,9 +86,9 @@ def find_attractors(
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the starts; or `Starts`, which are drawn in blocks as they are needed, so
-            that memory does not grow with their number but for a label each. Of a map whose domain
-            has bounds, entries beyond these are moved to them; `Z` of your own are not, and a start
-            outside has the status `left_domain`.
+            that memory does not grow with their number but for a label each. Entries of drawn
+            starts beyond the bounds of the map's domain are moved to them; those of a tensor are
+            not, and a start outside has the status `left_domain`.
         X: `(e, *shape)`, examples to match attractors to.
         **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
 
@@ -108,8 +127,8 @@ def survey(
 ) -> tuple[Atlas, Int[Tensor, " n"], Orbits]:
     """Iterates from `Z` and adds what is found to an atlas: atlas, labels in it, orbits.
 
-    The fixed points known, and those found on the way, are landmarks: most orbits can be told to
-    have converged to one without going all the way.
+    The fixed points known, and those found on the way, are landmarks: most orbits are seen to
+    converge to one without going all the way.
     """
     tol = options.get("tol", TOL)
     orbits = iterate(f, Z, landmarks=atlas.fixed_points, **options)
@@ -128,7 +147,7 @@ def survey(
 
 
 def _misled(orbits: Orbits, labels: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
-    """Which orbits were taken to have converged to where others did, to no attractor."""
+    """Selects orbits taken to have converged to where others did, which is no attractor."""
     misled = torch.zeros_like(labels, dtype=torch.bool)
     rows = ((labels < 0) & (orbits.status == Status.CONVERGED)).nonzero()[:, 0]
     if len(rows) > 1:
@@ -144,7 +163,7 @@ def tally(
     status: Int[Tensor, " n"],
     X: Float[Tensor, "e *shape"] | None = None,
 ) -> Census:
-    """The census of starts whose attractors in an atlas are known."""
+    """Counts starts whose attractors in an atlas are known."""
     count = torch.bincount(labels[labels >= 0], minlength=len(atlas))
     order = count.argsort(descending=True, stable=True)
     order = order[count[order] > 0]
@@ -187,7 +206,7 @@ def representatives(
 
 
 def _checked_at(f: SelfMap, Z: Tensor | Starts, X: Tensor | None) -> Tensor:
-    """States at which the map is checked: examples if there are any, since starts may be many."""
+    """States at which the map is checked: examples, if any, since there may be many starts."""
     if X is not None and len(X):
         return X
     return next(_blocks(f, Z), torch.empty(0, *f.shape))

@@ -1,7 +1,7 @@
-"""How a map contracts, from values of it alone: the growth of differences between orbits.
+"""The rate of contraction from values of a map alone: the growth of differences between orbits.
 
-An orbit that starts at `c + h u`, beside one that starts at `c`, is `J u h` away from it after a
-step, for small `h`. Brought back to distance `h` and stepped again, the difference turns into the
+An orbit that starts at `c + h u` is `J u h` away from one that starts at `c` after a step, for
+small `h`. Brought back to distance `h` and stepped again, the difference turns into the
 leading eigenvector and its length changes by the leading eigenvalue's modulus in each step
 (Benettin, Galgani, Giorgilli, Strelcyn, Meccanica 15, 1980, for Lyapunov exponents; here the base
 point is held still, which makes it the power method with `J u ~ (f(c + h u) - f(c - h u)) / 2 h`).
@@ -26,10 +26,10 @@ from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_starts
 
 PROBES = 8
 """Differences that are followed at each state, half of them `LONGER` times as long: their spread
-tells how far the rate depends on where a difference began, and on chance."""
+shows how much the rate depends on the start of a difference, and on chance."""
 
 LONGER = 4
-"""How far the rate depends on the length of a difference is seen from two lengths."""
+"""Ratio of the two lengths, which show how much the rate depends on the length."""
 
 SETTLING = 48
 """Steps in which a difference turns into the slowest direction."""
@@ -38,26 +38,26 @@ FEWER = (16, 16)
 """The same two where quotients are averaged: errors of these are larger than of the directions."""
 
 SHORTER = 0.5
-"""Where values come in steps, the other half of the differences is shorter instead: the length is
-the best there is already, and a longer one may leave the data."""
+"""The same ratio where values come in steps: the length is the best there is already, and a longer
+one may leave the data."""
 
 DITHER = 1 / 3
-"""Where values come in steps, the base point is moved at random, by this share of a difference's
-length, in each step: what rounding adds then differs from step to step and averages out. Smoothing
-by as much of a visible length leaves less than a hundredth of the steps."""
+"""Share of a difference's length by which the base point is moved at random in each step where
+values come in steps, so that what rounding adds averages out. Smoothing by this much of a visible
+length leaves less than a hundredth of the steps."""
 
 SURE = 0.1
 """Quotients over several moved base points are averaged until growth above this is resolved, or
 there are `AVERAGED` of them, or as many as have `ENTRIES` entries together."""
 
 AVERAGED = 8
-"""Quotients averaged, at most."""
+"""Maximum number of quotients averaged."""
 
 ENTRIES = 4096
-"""Entries of the states of one average, at most: in many entries a direction is an average."""
+"""Maximum number of entries of the states of one average: many entries are an average."""
 
 RESOLVED = 3
-"""Growth of fewer times the error of a difference quotient is not resolved: such a difference turns
+"""Growth below this many errors of a difference quotient is not resolved: such a difference turns
 at random."""
 
 MEASURED = 32
@@ -66,11 +66,11 @@ oscillates."""
 
 
 LEFT = "differences around the state leave the map's domain"
-"""Why a rate is missing where the map raises on all sides."""
+"""Reason of a missing rate where the map raises on all sides."""
 
 ROOM = 4
-"""Where a map raises beyond an edge, base points are moved off it by so many times the length of a
-difference: directions turn, and then go further in some entries."""
+"""Distance, in lengths of a difference, that base points keep from an edge beyond which the map
+raises: directions turn, and then go further in some entries."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Contraction:
         rate: `(n,)`, growth of a small difference in one step; NaN where it cannot be resolved.
         low: `(n,)`, lower end of its 95% interval; 0 where the rate is no more than rounding.
         high: `(n,)`, upper end.
-        reason: Why rates are NaN; empty where none is.
+        reason: The reason of NaN rates; empty where there are none.
     """
 
     rate: Float[Tensor, " n"]
@@ -91,7 +91,7 @@ class Contraction:
 
 
 def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int = 0) -> Contraction:
-    """The growth of small differences at each state, with its interval; no derivative is taken.
+    """Measures the growth of small differences at each state, with its interval, by values alone.
 
     For each of `PROBES` random directions `u_0`, with `u_(k+1)` the direction of
     `g_k = (f(c + h u_k) - f(c - h u_k)) / 2 h`, the estimate is the mean of `log |g_k|` over
@@ -106,7 +106,7 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     an activation has kinks nearer than `h`, there is no one Jacobian over that length: the growth
     is then one of the map, not that of its derivative, and the interval may miss the latter.
 
-    Of a map whose values come in steps (`f.resolution`) it is the growth over visible lengths: `h`
+    For a map whose values come in steps (`f.resolution`) it is the growth over visible lengths: `h`
     is the length over which a quotient is most accurate, and half of the probes are `SHORTER`. What
     rounding adds to the square of a length is subtracted by half, and the interval reaches to none
     and all of it, since it does not add up where one direction grows much more than all others. A
@@ -121,7 +121,7 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the states.
-        seed: Of the first directions.
+        seed: Random seed of the first directions.
 
     Example:
         >>> found = contraction(lambda z: 0.25 * z, torch.zeros(1, 3))
@@ -190,15 +190,9 @@ def _follow(
 ) -> tuple[Float[Tensor, "2 p n"], Bool[Tensor, " p"]]:
     """Mean logarithms of growth over both halves of the steps, and which probes have other lengths.
 
-    Args:
-        f: The map.
-        Z: The states.
-        lengths: `(n,)`, of differences at each.
-        other: How many times as long half of the differences are.
-        error: RMS error of a difference quotient over `lengths`; half of its square is subtracted.
-        dither: RMS distance by which base points are moved.
-        count: Moved base points over which a quotient is averaged.
-        seed: Seed of all draws.
+    Half of the differences are `other` times as long. `error` is the RMS error of a difference
+    quotient over `lengths`; half of its square is subtracted. Quotients are averaged over `count`
+    base points, moved by an RMS distance of `dither`.
     """
     generator = torch.Generator().manual_seed(seed)
     u = torch.randn(PROBES, *f.shape, generator=generator, dtype=torch.float64)
@@ -240,7 +234,7 @@ def _follow(
 
 
 def _flat(f: SelfMap, Z: Tensor, seed: int) -> Bool[Tensor, " n"]:
-    """Whether the map is constant around each state, as far as anything is measured there."""
+    """Decides whether the map is constant around each state, at the lengths that are measured."""
     generator = torch.Generator().manual_seed(seed)
     images = f(Z)
     level = images.flatten(1).abs().amax(1)

@@ -26,15 +26,10 @@ PRODUCTS = 60
 def descend(
     f: SelfMap, Z: Float[Tensor, "n *shape"], *, tol: float
 ) -> tuple[Float[Tensor, "n *shape"], Bool[Tensor, " n"]]:
-    """Where descent from each state comes to, and whether the residual (RMS) there is up to `tol`.
+    """Descends from each state; returns the ends, and whether residuals are within `tol` (units).
 
     It goes on to rounding, `4 eps max(RMS, 1)` in units: in quadratic convergence that is a step or
     two.
-
-    Args:
-        f: The map.
-        Z: `(n, *shape)`, where to begin.
-        tol: Residual (RMS, in units) that counts as small.
     """
     rounding = 4 * torch.finfo(f.dtype).eps
     z, before = Z.clone(), f.residual(Z)

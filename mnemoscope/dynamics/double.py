@@ -1,4 +1,4 @@
-"""The same map in double precision, where it can be had."""
+"""The same map in double precision, where it has one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,16 +21,13 @@ PROBES = 4
 
 
 def in_float64(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> SelfMap | None:
-    """Returns the map in float64, or None where it cannot be had.
+    """Returns the map in float64, or None where it has none.
 
     Modules are copied. A callable is given states of float64, and where it does not take them, as
-    it computes with weights of its own in float32, these are widened as they are used. Values are
-    compared with those in float32: a callable may be another map in another dtype, or compute in
-    single precision all the same, which shows in values that all are numbers of single precision.
-
-    Args:
-        f: The map.
-        Z: `(n, *shape)`, states at which the two are compared, at least one.
+    it computes with weights of its own in float32, these are widened as they are used. Values at
+    some of the states `Z`, at least one, are compared with those in float32: a callable may be
+    another map in another dtype, or compute in single precision all the same, which shows in values
+    that all are numbers of single precision.
     """
     if f.dtype == torch.float64:
         return f
@@ -39,7 +36,7 @@ def in_float64(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> SelfMap | None:
         return None
     z = Z[:PROBES]
     nudge = torch.randn(z.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    # Off the numbers of single precision, to see whether values have more digits than these.
+    # Off the numbers of single precision, which shows whether values have more digits.
     nudged = z.double() * (1 + 1e-9 * nudge.to(z.device))
     single = f(z).double()
     for double in _candidates(f):
@@ -50,7 +47,7 @@ def in_float64(f: SelfMap, Z: Float[Tensor, "n *shape"]) -> SelfMap | None:
         fine = values.dtype == torch.float64 and not torch.equal(values, values.float().double())
         far = rms(values - single) > AGREE * torch.maximum(rms(single), rms(nudged))
         if fine and not bool(far.any()) and bool(torch.isfinite(values).any()):
-            # What was found of the map holds in both precisions.
+            # Findings about the map hold in both precisions.
             double.findings.adopt(f.findings)
             double.findings.exempt = True
             return double

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+import polars as pl
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.check import real_number, whole_number
 from mnemoscope.base.memory import batch_size_within
+from mnemoscope.base.tables import frame_of, table_html
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.anderson import MEMORY, Mixing
 from mnemoscope.dynamics.catalogue import Catalogue
@@ -26,7 +28,7 @@ STRAGGLERS = 0.25
 """When no more than this share of a batch is under way, new searches join it."""
 
 FEW = 32
-"""So few are waited for: they cost hardly more than one."""
+"""Searches that are waited for until the last: this number costs hardly more than one."""
 
 DESCENTS = 32
 """Starts from which descent is tried where mixing has come to nothing at all."""
@@ -45,10 +47,10 @@ class FixedPoints:
         spectral_radius: `(m,)`, of the Jacobian there.
         attracting: `(m,)`, whether that is below 1 by more than its own residual and rounding.
         labels: `(n,)`, the point that the search from each start ended at; -1 for none.
-        count: `(m,)`, how many starts led to each; 0 for one found from other points.
-        unseen: How many isolated fixed points are likely not to have been found (Chao's estimate).
+        count: `(m,)`, number of starts that led to each; 0 for one found from other points.
+        unseen: Chao's estimate of the number of isolated fixed points that were not found.
         degree: The sum of the signs of `det(1 - J)` at the points. If `f` grows less than linearly,
-            it is 1 where none is missing (Lefschetz, Hopf); another number tells that some are.
+            it is 1 where none is missing (Lefschetz, Hopf); another number means that some are.
     """
 
     points: Float[Tensor, "m *shape"]
@@ -59,6 +61,15 @@ class FixedPoints:
     count: Int[Tensor, " m"]
     unseen: float
     degree: int
+
+    def to_frame(self) -> pl.DataFrame:
+        """Returns a row for each fixed point."""
+        names = ("residual", "spectral_radius", "attracting", "count")
+        return frame_of({name: getattr(self, name) for name in names})
+
+    def _repr_html_(self) -> str:
+        title = f"{len(self.points):,} fixed points, {int(self.attracting.sum()):,} attracting"
+        return table_html(title, self.to_frame())
 
 
 def find_fixed_points(
@@ -72,17 +83,13 @@ def find_fixed_points(
 ) -> FixedPoints:
     """Finds the fixed points of `f`, those that attract and those that do not.
 
-    What is usually done is gradient descent on `|f(z) - z|^2` (Sussillo & Barak, Neural Computation
-    25, 2013). Here searches are Anderson's mixing (`mnemoscope.dynamics.anderson`), which needs
-    tens of values of `f` instead of thousands of gradients; they begin at `f(Z)` and then around
-    and between the points found (`mnemoscope.dynamics.sources`). Where mixing comes to nothing at
-    all, since too many eigenvalues are not small, Gauss-Newton descent is tried from a few starts
-    (`mnemoscope.dynamics.descent`). Each end is refined by Newton-Krylov, and kept if it is a fixed
-    point to rounding. A fully connected network with few units in its last hidden layer is searched
-    in coordinates of the space it maps into (`mnemoscope.maps.image_space`).
-
-    Where fixed points are not isolated (the identity, a projection) as many of them are returned as
-    are found, 4096 at most, and none counts as attracting.
+    Searches use Anderson's mixing (`mnemoscope.dynamics.anderson`), which needs tens of values of
+    `f` instead of the thousands of gradients of descent on `|f(z) - z|^2` (Sussillo & Barak, Neural
+    Computation 25, 2013); they begin at `f(Z)` and then around and between the points found
+    (`mnemoscope.dynamics.sources`). Where mixing finds nothing at all, Gauss-Newton descent is
+    tried from a few starts (`mnemoscope.dynamics.descent`). Each end is refined by Newton-Krylov,
+    and kept if it is a fixed point to rounding. Where fixed points are not isolated (the identity)
+    up to 4096 of them are returned, and none counts as attracting.
 
     Args:
         f: A self-map, or a network or callable to make one from.
@@ -90,8 +97,7 @@ def find_fixed_points(
         tol: Residual (RMS, in units) at which a search ends and its end is refined.
         resolution: Points nearer to each other than this (RMS, in units) count as one.
         max_steps: Values of `f` after which a search is given up.
-        batch_size: Searches under way at once (default 1024, or what fits into a quarter of the
-            memory that is free).
+        batch_size: Searches under way at once (default: at most 1024, as memory allows).
 
     Raises:
         MnemoscopeError: `Z` is not a batch of states, or an option is out of range.
@@ -109,12 +115,9 @@ def find_fixed_points(
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     f = in_unit_of_starts(f, Z)
-    if not (tol > 0 and resolution > 0) or max_steps < 1:
-        raise MnemoscopeError(
-            f"tol={tol}, resolution={resolution}, max_steps={max_steps}",
-            expected="tol > 0, resolution > 0 and max_steps of at least 1",
-            todo="leave them out for the defaults",
-        )
+    real_number("tol", tol, above=0)
+    real_number("resolution", resolution, above=0)
+    whole_number("max_steps", max_steps, least=1)
     check_values(f, Z)
     with f.evaluating():
         space = image_space(f)
@@ -130,11 +133,16 @@ def find_fixed_points(
         points = catalogue.points
         if space is not None:
             points, labels = _verified(f, space.states(points), labels, resolution)
-        radius, attracts = stability(f, points)
-        if not f.resolution.smooth:
-            kept, labels = _one_of_each(f, points, radius, labels)
-            points, radius, attracts = points[kept], radius[kept], attracts[kept]
-        residual = f.residual(points)
+        return _described(f, points, labels, sources)
+
+
+def _described(f: SelfMap, points: Tensor, labels: Tensor, sources: Sources) -> FixedPoints:
+    """The points with their stability, in the order of the number of starts that led to each."""
+    radius, attracts = stability(f, points)
+    if not f.resolution.smooth:
+        kept, labels = _one_of_each(f, points, radius, labels)
+        points, radius, attracts = points[kept], radius[kept], attracts[kept]
+    residual = f.residual(points)
     count = torch.bincount(labels[labels >= 0], minlength=len(points))
     order = count.argsort(descending=True, stable=True)
     rank = torch.full((len(points) + 1,), -1, dtype=torch.int64, device=f.device)
@@ -160,7 +168,7 @@ def _explore(
     max_steps: int,
     batch_size: int | None,
 ) -> tuple[Catalogue, Sources, Tensor]:
-    """Searches from everywhere; new searches join the batch as old ones leave it."""
+    """Searches from all sources; new searches join the batch as old ones leave it."""
     # Its memory is most of what a search takes, and leaving the batch copies it.
     bytes_each = (2 * MEMORY + 16) * f.size * Z.element_size()
     size = batch_size or batch_size_within(bytes_each, device=f.device, largest=BATCH)
@@ -219,7 +227,7 @@ def _one_of_each(
 
 
 def _spread(Z: Float[Tensor, "n *shape"]) -> float:
-    """How far states typically lie from their median (RMS); of one state, its size; never 0."""
+    """Typical distance of states from their median (RMS); the size of a single state; never 0."""
     # Images of starts outside the map's domain are none.
     Z = Z[torch.isfinite(Z).flatten(1).all(1)]
     if len(Z) == 0:

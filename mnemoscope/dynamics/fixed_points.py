@@ -48,7 +48,7 @@ def refine(
     max_steps: int = 12,
     batch_size: int | None = None,
 ) -> Refined:
-    """Newton-Krylov from states that are nearly fixed points of `f` (for cycles: of `f ** p`).
+    """Refines states that are nearly fixed points of `f` (for cycles: `f ** p`), by Newton-Krylov.
 
     Each step solves `(J - I) delta = z - f(z)` by GMRES on Jacobian-vector products, for all
     states at once (Kelley, *Iterative Methods for Linear and Nonlinear Equations*, 1995, ch. 5-6).
@@ -69,7 +69,7 @@ def refine(
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     check_values(f, Z)
-    # GMRES holds two bases of `PRODUCTS` vectors beside the map's own working memory.
+    # GMRES holds two bases of `PRODUCTS` vectors, the map its own working memory.
     bytes_per_state = (2 * PRODUCTS + 16) * f.size * Z.element_size() + f.footprint.linearize
     size = batch_size or f.batch_size(bytes_per_state, largest=orbit_batch_size(f))
     with f.evaluating():

@@ -20,18 +20,11 @@ PART = 2**22
 def nearest_among(
     Z: Float[Tensor, "n *shape"], X: Num[Tensor, "m *shape"], *, other: bool = False
 ) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
-    """Finds the nearest of many examples to each state.
+    """Finds the nearest of many examples to each state: index and distance (RMS, float64).
 
-    Time: `n m d` products. Memory: some times `PART` entries of float64, and a copy of `Z`.
-
-    Args:
-        Z: `(n, *shape)`, the states.
-        X: `(m, *shape)`, the examples, of any dtype, converted to that of the states.
-        other: Whether examples that equal the state (in the dtype of the states) are left out.
-
-    Returns:
-        `(n,)` the index of the nearest, -1: there is none; `(n,)` its distance (RMS, float64),
-        infinite where there is none.
+    Where there is none these are -1 and infinite. With `other`, examples that equal the state (in
+    its dtype) are excluded. Time: `n m d` products. Memory: some times `PART` entries of float64,
+    and a copy of `Z`.
     """
     index = torch.full((len(Z),), -1, dtype=torch.int64, device=Z.device)
     distance = torch.full((len(Z),), torch.inf, dtype=torch.float64, device=Z.device)
@@ -80,7 +73,7 @@ def _nearest(
 def _equal(
     states: Float[Tensor, "n d"], part: Float[Tensor, "b d"], near: Bool[Tensor, "n b"]
 ) -> Bool[Tensor, "n b"]:
-    """Which pairs of a state and an example are equal, of those that may be."""
+    """Selects the pairs of a state and an example that are equal, among those that may be."""
     equal = torch.zeros_like(near)
     for pairs in near.nonzero().split(max(1, PART // states.shape[1])):
         row, column = pairs.T

@@ -8,11 +8,13 @@ from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import NamedTuple, TypedDict
 
+import polars as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.check import real_number, whole_number
+from mnemoscope.base.tables import frame_of, table_html
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.arrival import SLOW_FROM, arrivals, coherent, returns
 from mnemoscope.dynamics.capture import captured
@@ -29,21 +31,21 @@ MAX_STEPS = 10_000
 """Applications of `f` after which an orbit counts as unsettled, by default."""
 
 NEAR = 10
-"""A step of a state within `tol` of a fixed point is no longer than so many times that."""
+"""A step of a state within `tol` of a fixed point is no longer than this many times `tol`."""
 
 FAR_LANDMARK = 100
-"""Orbits that are no further from their limits than so many times `tol` give landmarks."""
+"""Orbits within this many times `tol` of their limits give landmarks."""
 
 LONG = 1024
-"""An orbit that is unsettled after so many steps may be a slow spiral: that is looked into."""
+"""Steps after which an unsettled orbit may be a slow spiral, and is followed by leaps."""
 
 SPARE = 4
-"""An orbit that is slow may take one application in so many more than `max_steps`, at least."""
+"""A slow orbit may take at least `max_steps / SPARE` applications more."""
 
 LOOK = 8
-"""Steps between two looks at what changes slowly: the level of a state, landmarks nearby. On an
-accelerator also at which orbits are done: until then these stand still, and nobody waits to hear of
-it."""
+"""Steps between two checks of what changes slowly: the level of a state, landmarks nearby. On an
+accelerator also of which orbits are done: finished ones are frozen until then, which avoids a
+device sync every step."""
 
 PILOT = 64
 """Orbits worked on at first where landmarks may be learned, until `SETTLED_IN` are done."""
@@ -58,7 +60,7 @@ BATCH = 512
 """Orbits worked on at once, memory permitting: more fills the caches and is not faster."""
 
 BATCH_OF_SMALL = 1024
-"""The same for states of up to `SMALL` entries, of which more are needed to keep a core busy."""
+"""The same for states of up to `SMALL` entries: it takes more of these to keep a core busy."""
 
 SMALL = 512
 """Entries of a small state."""
@@ -74,7 +76,7 @@ RETURN = 1e-4
 
 
 class OrbitOptions(TypedDict, total=False):
-    """How orbits are followed; `iterate` explains each and has the defaults.
+    """Options of following orbits; `iterate` explains each and has the defaults.
 
     Attributes:
         tol: Distance from its limit (RMS, in units) at which an orbit has converged.
@@ -88,7 +90,7 @@ class OrbitOptions(TypedDict, total=False):
 
 
 class Status(IntEnum):
-    """What became of an orbit."""
+    """The outcome of an orbit."""
 
     CONVERGED = 0
     CYCLE = 1
@@ -99,23 +101,22 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Orbits:
-    """Where orbits ended.
+    """The ends of orbits.
 
     Attributes:
         end: `(n, *shape)`, the last state: within `tol` of the limit if converged, on the cycle if
             one was closed, the last finite state if diverged, the last one in the map's domain if
             it left that; a start that lies outside of it is its own end.
-        steps: `(n,)`, applications of `f` from the start to `end`; if the orbit was slow, those
-            that were made to follow it by leaps, fewer than it has steps, and none where another
-            was followed that it had come together with.
+        steps: `(n,)`, applications of `f` from the start to `end`. For a slow orbit, those made to
+            follow it by leaps, fewer than its steps; none where it was followed together with
+            another one.
         residual: `(n,)`, root mean square of `f(end) - end`, in units; of `f^p(end) - end` for a
             cycle; NaN of a start outside the domain.
         period: `(n,)`, 1 if converged, `p` for a cycle, 0 otherwise.
         status: `(n,)`, codes of `Status`.
         distance: `(n,)`, from `end` to the limit (RMS, in units), extrapolated from the latest
-            steps: at most `tol` if converged, how far away an unsettled orbit still is. Infinite
-            where steps do not shrink, NaN where that is not known: of an orbit that moved by no
-            more than rounding from its start on.
+            steps: at most `tol` if converged. Infinite where steps do not shrink, NaN where that is
+            unknown: the orbit moved by no more than rounding from its start on.
     """
 
     end: Float[Tensor, "n *shape"]
@@ -128,21 +129,30 @@ class Orbits:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def to_frame(self) -> pl.DataFrame:
+        """Returns a row for each orbit."""
+        names = ("steps", "residual", "period", "distance")
+        return frame_of({"status": self.names, **{name: getattr(self, name) for name in names}})
+
+    def _repr_html_(self) -> str:
+        counts = (f"{self.count(status):,} {status.name.lower()}" for status in Status)
+        return table_html(f"{len(self):,} orbits: {', '.join(counts)}", self.to_frame())
+
     @property
     def names(self) -> list[str]:
         """The status of each as a word: converged, cycle, diverged, left_domain, unsettled."""
         return [Status(code).name.lower() for code in self.status.tolist()]
 
     def count(self, status: Status) -> int:
-        """How many orbits have this status."""
+        """Counts the orbits with this status."""
         return int((self.status == status).sum())
 
     def of(self, rows: Tensor) -> "Orbits":
-        """The orbits that a mask, or indices, choose."""
+        """Selects orbits by a mask or indices."""
         return Orbits(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def updated(self, rows: Tensor, by: "Orbits") -> "Orbits":
-        """These orbits, some of them replaced by others."""
+        """Replaces some of the orbits by others."""
         old = {field.name: getattr(self, field.name) for field in fields(self)}
         index = (rows,)
         return Orbits(**{name: x.index_put(index, getattr(by, name)) for name, x in old.items()})
@@ -159,41 +169,35 @@ def iterate(
 ) -> Orbits:
     """Iterates `f` from each start until it converges, closes a cycle, diverges or leaves.
 
-    - *converged*: the limit is no further than `tol` units (RMS) from the last state. Where steps
-      shrink by the ratio `q` each, it is `s q / (1 - q)` away after a step of `s`
-      (`mnemoscope.dynamics.arrival`), so a small step alone is no sign of it;
+    - *converged*: the limit is no further than `tol` units (RMS) from the last state, by the steps
+      and their ratio (`mnemoscope.dynamics.arrival`); a small step alone is no sign of it;
     - *cycle*: it returns to an earlier state, `p > 1` steps back, while a step still moves it `1e4`
       times further than the return misses (R. P. Brent 1980: the earlier state is moved up at
-      powers of two, from 32 on, so the first return gives the smallest period). It does so again,
-      missing by less, and the same bound says that the cycle is no further than `tol` units away;
+      powers of two, from 32 on, so the first return gives the smallest period), and does so again,
+      within `tol` units of the cycle by the same bound;
     - *diverged*: NaN, infinity, or RMS beyond `1e6 max(unit, RMS(start))`;
-    - *left_domain*: its next state, or its start, lies outside the map's domain: an entry is out of
-      the bounds that the map was given, or the map raises for that state;
+    - *left_domain*: its next state, or its start, is out of the map's bounds, or the map raises;
     - *unsettled*: none of these after `max_steps`, or steps have fallen to rounding before the
-      limit was near; `distance` says how far it still is, where that is known.
+      limit was near; `distance` is how far it still is, where that is known.
 
-    An orbit that moves so slowly that it would take hundreds of steps more is followed by leaps
-    (`mnemoscope.dynamics.slow`), and so is one whose steps have fallen to rounding: in double
-    precision, if the map can be had in it.
-
-    An orbit whose fate is known leaves the working batch and another start takes its place, so one
-    that is slow holds nobody up. Memory: `Z`, the ends, and a few times `batch_size` states.
-    A fully connected network with few units in its last hidden layer is followed in coordinates of
-    the space it maps into (`mnemoscope.maps.image_space`): the same orbits, but for rounding.
+    An orbit that would take hundreds of steps more, or whose steps have fallen to rounding, is
+    followed by leaps (`mnemoscope.dynamics.slow`), in double precision if the map has it. A
+    finished orbit leaves the working batch and another start takes its place. Memory: `Z`, the
+    ends, and a few times `batch_size` states.
 
     Args:
         f: A self-map, or a network or callable to make one from.
         Z: `(n, *shape)`, the starts.
-        tol: Distance from its limit (RMS, in units) at which an orbit has converged. The unit is
-            the map's, or that of the starts (`mnemoscope.base.unit`).
+        tol: Distance from its limit (RMS, in units of the map or of the starts) at which an orbit
+            has converged.
         max_steps: Applications of `f` after which an orbit counts as unsettled; a quarter more if
             it is slow then.
         batch_size: Orbits worked on at once (default: as many as are fast, and fit into a quarter
             of the memory that is free).
-        landmarks: `(m, *shape)`, fixed points known already, maybe none; those that orbits come to
-            are added. An orbit that is seen to close in on one along a line on which `f` contracts
-            linearly (`mnemoscope.dynamics.capture`) has converged to it without going all the way.
-            Left out, every orbit goes all the way.
+        landmarks: `(m, *shape)`, known fixed points, maybe none; those that orbits come to are
+            added. An orbit that closes in on one along a line on which `f` contracts linearly
+            (`mnemoscope.dynamics.capture`) counts as converged to it. Default: every orbit goes all
+            the way.
 
     Raises:
         MnemoscopeError: `Z` is not a batch of states, or `tol` or `max_steps` is out of range.
@@ -202,19 +206,15 @@ def iterate(
     f = as_self_map(f, Z.shape[1:])
     Z = f.batch(Z)
     f = in_unit_of_starts(f, Z)
-    if not tol > 0 or max_steps < 1:
-        raise MnemoscopeError(
-            f"tol={tol}, max_steps={max_steps}",
-            expected="tol > 0 and max_steps of at least 1",
-            todo="leave them out for the defaults",
-        )
+    real_number("tol", tol, above=0)
+    whole_number("max_steps", max_steps, least=1)
     check_values(f, Z)
     limits = _Limits(tol * f.unit, max_steps, batch_size, f.resolution.spacing, f.resolution.smooth)
     bound = DIVERGED * rms(Z).clamp_min(f.unit)
     with f.evaluating():
         orbits, misled = _followed(f, Z, bound, limits, landmarks)
         if len(misled):
-            # Where they were taken to end is no limit: they have to go all the way themselves.
+            # They were taken to end where there is no limit, and have to go all the way.
             own, _ = _followed(f, Z[misled], bound[misled], limits, None)
             orbits = orbits.updated(misled, own)
     return replace(orbits, residual=orbits.residual / f.unit, distance=orbits.distance / f.unit)
@@ -222,15 +222,9 @@ def iterate(
 
 @dataclass(frozen=True)
 class _Limits:
-    """How far orbits are followed.
+    """Limits of following orbits: `tol` and the `spacing` of values are in the scale of states.
 
-    Attributes:
-        tol: In the numbers of states, like `spacing`.
-        max_steps: As `iterate` takes it.
-        batch_size: The same.
-        spacing: Of the map's values, where these are coarser than rounding.
-        leaps: Whether slow orbits can be followed by leaps: values in steps do not let see how
-            steps change.
+    Slow orbits are followed by `leaps` unless values come in steps, which hide how steps change.
     """
 
     tol: float
@@ -419,21 +413,21 @@ def _follow(
 
 
 class _Fate(NamedTuple):
-    """What is seen of each orbit in the working batch after one more step.
+    """The state of each orbit in the working batch after one more step, `(b,)` each.
 
     Attributes:
-        step: `(b,)`, its length.
-        gap: `(b,)`, how far it is from the anchor.
-        lost: `(b,)`, whether the orbit has diverged.
-        left: `(b,)`, whether it has left the domain.
-        outside: `(b,)`, whether it had before this step.
-        still: `(b,)`, whether it has converged to a fixed point.
-        closed: `(b,)`, or to a cycle.
-        slow: `(b,)`, whether it is better followed by leaps.
-        spent: `(b,)`, whether it has taken all steps that it may.
-        period: `(b,)`, steps since the state to which it has returned; 1 if it has not.
-        distance: `(b,)`, from the limit.
-        new: `(b,)`, whether it has come from afar to a fixed point.
+        step: Its length.
+        gap: Distance from the anchor.
+        lost: Whether the orbit has diverged.
+        left: Whether it has left the domain.
+        outside: Whether it had before this step.
+        still: Whether it has converged to a fixed point.
+        closed: Or to a cycle.
+        slow: Whether it is better followed by leaps.
+        spent: Whether it has taken all steps that it may.
+        period: Steps since the state to which it has returned; 1 if it has not.
+        distance: From the limit.
+        new: Whether it has come from afar to a fixed point.
     """
 
     step: Tensor
@@ -456,14 +450,14 @@ class _Fate(NamedTuple):
 
 
 class _Left(NamedTuple):
-    """Which orbits have left the domain, and which had before the present step."""
+    """The orbits that have left the domain, and those that had before the present step."""
 
     now: Tensor
     before: Tensor
 
 
 def _left(f: SelfMap, image: Tensor, outside: Tensor | None) -> _Left | None:
-    """Which orbits have left the domain; None where none has."""
+    """The orbits that have left the domain; None where none has."""
     if outside is None and f.domain is None:
         return None
     none = torch.zeros(len(image), dtype=torch.bool, device=image.device)
@@ -587,7 +581,7 @@ def _enter_captured(
 
 
 def _gap(batch: WorkingBatch, image: Tensor) -> Tensor:
-    """How far each orbit's next state is from its anchor; infinite where there is none to meet."""
+    """Distance of each orbit's next state from its anchor; infinite where there is none to meet."""
     there = (batch.anchored > 0) & (batch.age > batch.anchored)
     gap = torch.full_like(batch.level, torch.inf)
     if there.device.type != "cpu":
@@ -611,7 +605,7 @@ def _learned(landmarks: Tensor, arrived: Tensor, resolution: float) -> Tensor:
 
 def orbit_batch_size(f: SelfMap) -> int:
     """Orbits of `f` to work on at once: as many as are fast, or what fits into memory."""
-    # Beside its state an orbit holds its image, anchor and temporaries, the map its activations.
+    # An orbit holds its state, image, anchor and temporaries, the map its activations.
     bytes_per_state = 16 * f.size * f.dtype.itemsize + f.footprint.evaluate
     return f.batch_size(bytes_per_state, largest=BATCH_OF_SMALL if f.size <= SMALL else BATCH)
 

@@ -28,7 +28,7 @@ class Outcomes:
         kind: The distribution's name.
         labels: `(starts,)`, indices of the atlas, -1 for none.
         status: `(starts,)`, codes of `Status`.
-        applications: Of the map, in all of these orbits together.
+        applications: Number of applications of the map in all of these orbits.
         witness: For each attractor reached, the first start that ended there.
     """
 
@@ -46,7 +46,7 @@ def outcomes_of_blocks(
     blocks: Iterable[Float[Tensor, "b *shape"]],
     **options: Unpack[OrbitOptions],
 ) -> tuple[Atlas, Outcomes]:
-    """Starts that come in blocks: the atlas with what they found, and where they ended.
+    """Follows starts that come in blocks: the atlas with what they found, and where they ended.
 
     Entries of starts that are drawn are moved to the nearest bound of the map's domain, if it has
     bounds; a caller's own (`OWN`) are followed from where they are.
@@ -73,20 +73,20 @@ def bred_blocks(
         yield from_attractors(parents, min(block, count - done), seed=seed + done)
 
 
-def reached_by(ended: Sequence[Outcomes]) -> Int[Tensor, " r"]:
-    """The attractors that any of these starts ended at, each once."""
-    if not ended:
+def reached_by(outcomes: Sequence[Outcomes]) -> Int[Tensor, " r"]:
+    """Collects the attractors that any of these starts ended at, each once."""
+    if not outcomes:
         return torch.empty(0, dtype=torch.int64)
-    labels = torch.cat([part.labels for part in ended])
+    labels = torch.cat([part.labels for part in outcomes])
     return labels[labels >= 0].unique()
 
 
 @dataclass(frozen=True)
 class OutcomeCounts:
-    """How many of some starts reached what.
+    """Counts of starts by what they reached.
 
     Attributes:
-        starts: How many there were.
+        starts: All of them.
         at_examples: Those that ended at an attractor that matches a training example.
         spurious: Those that ended at one that matches none.
         not_settled: Those that ended at no attractor: they went on moving, diverged, left the map's
@@ -165,7 +165,7 @@ def count_outcomes_from_noise(
         X: `(n, *shape)`, its training examples, which also give the range of the starts.
         kinds: Names in `mnemoscope.dynamics.starts.STARTS`.
         count: Starts of each.
-        seed: Of the draws.
+        seed: Random seed.
     """
     shape = tuple(X.shape[1:])
     blocks = [

@@ -1,4 +1,4 @@
-"""Where the next fixed points are: along the directions in which `f` hardly moves a state.
+"""Probes for further fixed points along the directions in which `f` hardly moves a state.
 
 Near a fixed point `p` the residual `f(z) - z` is `(J - 1)(z - p)`. It grows most slowly along the
 right singular vectors of `J - 1` with the smallest singular values, so along these it can most
@@ -21,21 +21,21 @@ KRYLOV = 24
 """Products with each Jacobian that its surroundings are known from."""
 
 DIRECTIONS = 6
-"""Directions looked into from a fixed point, both ways each."""
+"""Directions searched from a fixed point, both ways each."""
 
 STEEP = 0.8
-"""Where the residual grows as fast as this, `f` contracts, and nothing is looked for."""
+"""Growth of the residual from which on `f` contracts, and nothing is searched for."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a map does around its fixed points.
+    """The behaviour of a map around its fixed points.
 
     Attributes:
         directions: `(n, k, *shape)`, of root mean square 1: those in which the residual grows most
             slowly, the slowest first.
-        slope: `(n, k)`, how fast it does: singular values of `J - 1`.
-        sign: `(n,)`, the sign of `det(1 - J)`, what the point counts in the degree of `z - f(z)`;
+        slope: `(n, k)`, the rate of growth: singular values of `J - 1`.
+        sign: `(n,)`, the sign of `det(1 - J)`, the contribution to the degree of `z - f(z)`;
             0 if the residual does not grow at all in some direction: a point that is not isolated.
     """
 
@@ -80,12 +80,9 @@ def surroundings(f: SelfMap, points: Float[Tensor, "n *shape"]) -> Surroundings:
 def probes(
     points: Float[Tensor, "n *shape"], around: Surroundings, distances: tuple[float, ...]
 ) -> tuple[Float[Tensor, "p *shape"], Int[Tensor, " p"]]:
-    """Starts at some distances (RMS) from each point, both ways along its slow directions.
+    """Starts at some distances (RMS) from each point along its slow directions, and their points.
 
     None around a point that is not isolated: others of its kind are found everywhere.
-
-    Returns:
-        The starts, and which of the points each belongs to.
     """
     chosen = (around.slope <= STEEP) & (around.sign != 0)[:, None]
     steps = points.new_tensor([way for x in distances for way in (x, -x)])

@@ -1,4 +1,4 @@
-"""Following slow orbits by leaps: millions of steps of a map in a few hundred of its values.
+"""Follows slow orbits by leaps: millions of steps of a map in a few hundred of its values.
 
 Near the identity, as along a slow direction of an attractor, a step is small and hardly changes
 from one to the next. Projective integration (Gear & Kevrekidis, SIAM J. Sci. Comput. 24, 2003)
@@ -37,10 +37,10 @@ AGREE = 0.02
 """A leap is right if the step after it is as predicted, to within this share of a step."""
 
 LONGER = 4
-"""From one leap to the next its length changes by no more than this factor."""
+"""Largest factor by which the length of a leap changes from one to the next."""
 
 WAIT = 8
-"""Windows in which what a leap has stirred up in fast directions may die out."""
+"""Windows in which fast directions that a leap has excited may die out."""
 
 LASTS = 1024
 """Steps after which only slow directions are left."""
@@ -48,28 +48,28 @@ LASTS = 1024
 DECAY = 4.6
 """A leap shrinks no direction by more than `e^-4.6 = 1/100`, and lets none grow by more than e."""
 
-LONGEST = 1e13
-"""Where leaps of so many steps lead nowhere, the orbit does not settle: rounding decides."""
+MAX_LEAP = 1e13
+"""Steps of a leap from which on an orbit counts as unsettled: rounding decides."""
 
-SHORTEST = WINDOW // 2
+MIN_LEAP = WINDOW // 2
 """A leap over fewer steps than this is not worth the window that checks it."""
 
 FAINT = 1e-10
-"""Directions in which the steps are so much smaller than along their main one are left out."""
+"""Relative size of steps below which a direction is dropped."""
 
 PATIENCE = 32
 """Windows without a leap after which an orbit is given up."""
 
 ROUNDING = 4
-"""A value is taken to be rounded by so many units of the state's last place."""
+"""Assumed rounding of a value, in units of the state's last place."""
 
 SEEN = 10
-"""A number counts where it is so many times what rounding may make of it."""
+"""Size of a number, in rounding errors, from which on it counts."""
 
 
 @dataclass(frozen=True)
 class Followed:
-    """Where slow orbits went.
+    """Ends of slow orbits.
 
     Attributes:
         end: `(n, *shape)`, the last state.
@@ -96,16 +96,16 @@ class _Model(NamedTuple):
     start: Float[Tensor, "n r"]
 
     def leap(self, steps: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
-        """How far so many steps lead, and the coordinates of the last of them."""
+        """The way of this many steps, and the coordinates of the last of them."""
         power, total = _powers(self.matrix, steps)
         return self._along(total), (power @ self.start[:, :, None])[:, :, 0]
 
     def step(self, after: Int[Tensor, " n"]) -> Tensor:
-        """The step so many steps later."""
+        """The step this many steps later."""
         return self._along(_powers(self.matrix, after)[0])
 
     def limit(self) -> Tensor:
-        """How far all further steps lead, if they shrink; NaN where they do not change at all."""
+        """The way of all further steps, if they shrink; NaN where they do not change at all."""
         one = torch.eye(self.matrix.shape[1]).to(self.matrix)
         there, singular = torch.linalg.solve_ex(one - self.matrix, self.matrix)
         return self._along(torch.where(singular[:, None, None] == 0, there, torch.nan))
@@ -129,7 +129,7 @@ def follow_in_double(
     tol: float,
     allowance: Int[Tensor, " n"],
 ) -> Followed:
-    """Follows slow orbits of `f^period` as `follow` does, in double precision if that can be had.
+    """Follows slow orbits of `f^period` as `follow` does, in double precision if the map has it.
 
     A fully connected network is followed in coordinates of the space it maps into. The ends are in
     the precision in which they were computed.
@@ -152,14 +152,10 @@ def follow(
     tol: float,
     allowance: Int[Tensor, " n"],
 ) -> Followed:
-    """Follows slow orbits, by leaps, to within `tol` of their limits.
+    """Follows slow orbits, by leaps, to within `tol` (RMS) of their limits.
 
-    Args:
-        f: The map, in float64 if that can be had.
-        Z: `(n, *shape)`, where the orbits are.
-        bound: `(n,)`, the root mean square beyond which each has diverged.
-        tol: Distance (RMS) from the limit at which an orbit has converged.
-        allowance: `(n,)`, values of `f` that each may take; windows are taken whole.
+    `bound` is the root mean square beyond which each has diverged, `allowance` the values of `f`
+    that each may take; windows are taken whole.
     """
     # A window and its differences, their factors, a model; and the map's own working memory.
     each = 5 * (WINDOW + 1) * f.size * f.dtype.itemsize + f.footprint.evaluate
@@ -206,13 +202,13 @@ class _Chase:
         self.windows[rows] += 1
         leapt, length, windows = self.leapt[rows], self.length[rows], self.windows[rows]
         before, error = self._errors(rows, states.diff(dim=1), WINDOW * windows)
-        # What decays within the window is what the leap has stirred up, no fault of its length.
+        # Errors that decay within the window were excited by the leap, whatever its length.
         fading = leapt & (error > AGREE) & (error < before / 2) & (windows < WAIT)
         right = ~fading & (~leapt | (error <= AGREE))
         # The error of a leap grows as the square of its length.
         better = (AGREE / 2 / error).sqrt().nan_to_num(0.0).clamp(1 / LONGER, LONGER)
         adapted = (length * torch.where(leapt & ~fading, better, 1)).long()
-        self.length[rows] = torch.where(right, adapted.clamp_min(SHORTEST), adapted)
+        self.length[rows] = torch.where(right, adapted.clamp_min(MIN_LEAP), adapted)
         self.idle[rows[right & leapt]] = 0
         if bool(right.any()):
             gone = None if outside is None else outside[right]
@@ -224,7 +220,7 @@ class _Chase:
         self.open = rows[~self.over[rows]]
 
     def _errors(self, rows: Tensor, steps: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-        """By what share of a step the first and last of these miss the prediction."""
+        """The relative errors of the prediction for the first and last of these steps."""
         model = self._models(rows)._replace(start=self.ahead[rows])
         first, last = model.step(after - WINDOW + 1), model.step(after)
         size = torch.maximum(rms(last), rms(self.last[rows]))
@@ -283,19 +279,19 @@ class _Chase:
         self.distance[rows] = torch.where(length == 0, 0, limit)
         self.converged[rows] = ~lost & (self.distance[rows] <= self.tol)
         longest = torch.where(largest < 1, DECAY, 1) / (1 - largest).abs()
-        self.length[rows] = torch.minimum(self.length[rows], longest.clamp(1, 2 * LONGEST).long())
+        self.length[rows] = torch.minimum(self.length[rows], longest.clamp(1, 2 * MAX_LEAP).long())
         self.base[rows] = torch.where(lost[:, None], self.base[rows], end)
         self.last[rows] = step
         for mine, new in zip(self.model, model, strict=True):
             mine[rows] = new
         # Where a step is not known to the accuracy that leaps are held to, none can be checked.
-        nowhere = (AGREE * length <= noise) | (self.length[rows] >= LONGEST)
+        nowhere = (AGREE * length <= noise) | (self.length[rows] >= MAX_LEAP)
         self.over[rows] = lost | self.converged[rows] | nowhere
 
     def _leap(self, rows: Tensor) -> None:
         """Leaps from the base, or goes on from there where a leap would save nothing."""
         length = self.length[rows]
-        far = length >= SHORTEST
+        far = length >= MIN_LEAP
         self.leapt[rows], self.windows[rows] = far, 0
         self.idle[rows] += (~far).long()
         leap, self.ahead[rows] = self._models(rows).leap(length.clamp_min(1))
@@ -303,7 +299,7 @@ class _Chase:
 
 
 def _modelled(steps: Float[Tensor, "n w d"], noise: Float[Tensor, " n"]) -> _Model:
-    """The linear model of a window: directions that rounding drowns are left out."""
+    """The linear model of a window: directions that rounding drowns are dropped."""
     _, w, d = steps.shape
     Q, R = torch.linalg.qr(steps.transpose(1, 2))
     U, sizes, V = torch.linalg.svd(R[:, :, :-1], full_matrices=False)
@@ -344,7 +340,7 @@ def _lasting(model: _Model, step: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 def _slope(
     moved: Float[Tensor, "n d"], turned: Float[Tensor, "n d"], noise: Float[Tensor, " n"]
 ) -> Float[Tensor, " n"]:
-    """By what share of the way moved the step has shrunk; 0 where rounding hides it."""
+    """The shrinking of the step as a share of the way moved; 0 where rounding hides it."""
     slope = -(turned * moved).sum(1) / moved.square().sum(1)
     seen = slope.abs() * rms(moved) > SEEN * noise
     return torch.where(seen, slope, 0).nan_to_num(0.0)

@@ -1,7 +1,7 @@
-"""Where searches for fixed points begin: at the starts, around points found, and between these.
+"""Starts of searches for fixed points: those given, around points found, and between these.
 
-From around each point found its neighbours are looked for, and so on until no new ones come. Then
-two things are asked: how many points are likely to be unseen, by the counts of hits (Chao), and, if
+Searches around each point found look for its neighbours, until no new ones come. Two tests follow:
+how many points are likely to be unseen, by the counts of hits (Chao), and, if
 `f` grows less than linearly, whether the signs of `det(1 - J)` add up to 1, the degree of
 `z - f(z)` (Lefschetz, Hopf). Where points seem to be missing, searches follow from other distances,
 and from between the points.
@@ -19,29 +19,23 @@ from mnemoscope.dynamics.unseen import chao
 from mnemoscope.maps import SelfMap
 
 FIRST, THEN = (0.3, 1.0), (0.15, 0.6)
-"""How far from a point is searched, in spreads of the points; `THEN` if some seem to be missing."""
+"""Distances of starts from a point, in spreads of the points; `THEN` if some seem to be missing."""
 
 UNSEEN = 0.5
-"""So few points may be unseen for the search to be over."""
+"""Estimated number of unseen points below which the search is over."""
 
 DRY = 2
-"""Rounds from between the points that find none, after which it is over all the same."""
+"""Rounds from between the points that find none, after which the search is over anyway."""
 
 EACH = 16
-"""Searches from elsewhere, at most, for each start (as for 512, if there are fewer)."""
+"""Maximum number of further searches for each start (for at least 512 starts)."""
 
 
 class Sources:
     """Starts of searches, taken as there is room for them."""
 
     def __init__(self, f: SelfMap, Z: Float[Tensor, "n *shape"], catalogue: Catalogue) -> None:
-        """Begins with the starts.
-
-        Args:
-            f: The map.
-            Z: `(n, *shape)`, the starts.
-            catalogue: What is found, as it grows.
-        """
+        """Begins with the starts; the catalogue grows meanwhile."""
         self._f, self._Z, self._catalogue = f, Z, catalogue
         self._begun = self._first = self._then = 0
         self._left = EACH * max(512, len(Z))
@@ -53,15 +47,10 @@ class Sources:
     def take(
         self, room: int, *, idle: bool
     ) -> tuple[Int[Tensor, "k 2"], Float[Tensor, "k *shape"]]:
-        """Some starts; none where none are left, or none are wanted while others are under way.
+        """Takes up to about `room` starts, if any are left, and wanted while others are under way.
 
-        Args:
-            room: How many there is room for; those around one point come together.
-            idle: Whether no search is under way that may still find something.
-
-        Returns:
-            Tags, of each its number among the starts and the point that it lies next to (-1 for
-            none of either), and the starts.
+        Returns tags (of each its number among the starts and the point that it lies next to, -1 for
+        none of either) and the starts. `idle`: no search is under way.
         """
         if self._begun < len(self._Z):
             starts = self._Z[self._begun :][:room]
@@ -90,7 +79,7 @@ class Sources:
 
     @property
     def unseen(self) -> float:
-        """How many isolated points are likely to be unseen."""
+        """Chao's estimate of the number of isolated points not seen."""
         return chao(self._catalogue.hits[: len(self._signs)][self._signs != 0])
 
     @property
@@ -107,7 +96,7 @@ class Sources:
         return starts, owner + first
 
     def _over(self) -> bool:
-        """Whether no more are looked for, now that those under way are done."""
+        """Whether the search is over, now that all searches under way are done."""
         if len(self._catalogue) < 2:
             return True
         self._dry = 0 if len(self._catalogue) > self._before else self._dry + 1
@@ -120,7 +109,7 @@ class Sources:
 
 
 def _sublinear(f: SelfMap, unit: float) -> bool:
-    """Whether `f` is small against states that are large."""
+    """Decides whether `f` is small against states that are large."""
     generator = torch.Generator().manual_seed(0)
     far = 1e6 * unit * torch.randn(8, *f.shape, generator=generator, dtype=torch.float64)
     far = far.to(device=f.device, dtype=f.dtype)

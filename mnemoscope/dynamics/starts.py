@@ -1,6 +1,6 @@
-"""Distributions of starts: what a census begins from, made in blocks as they are needed.
+"""Distributions of starts for a census, drawn in blocks as they are needed.
 
-What is found depends on where one starts, so there are several, most of them wider than the data.
+The finds depend on the starts, so there are several, most of them wider than the data.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.check import one_of, whole_number
 
 BLOCK = 4096
 """Starts made at once; numbers do not depend on how many are worked on at once."""
@@ -20,7 +20,7 @@ BLOCK_ENTRIES = 2**26
 
 
 def block_size(entries: int) -> int:
-    """How many states of so many entries are made at once."""
+    """The number of states with this many entries that are drawn at once."""
     return max(1, min(BLOCK, BLOCK_ENTRIES // entries))
 
 
@@ -119,9 +119,9 @@ class Starts:
 
     Attributes:
         kind: A name in `STARTS`.
-        count: How many.
+        count: Number of starts.
         span: The data's range.
-        seed: Of the draws; the same seed, kind and device give the same starts.
+        seed: Random seed; the same seed, kind and device give the same starts.
     """
 
     kind: str
@@ -130,12 +130,8 @@ class Starts:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in STARTS or self.count < 1:
-            raise MnemoscopeError(
-                f"{self.count} starts of kind {self.kind!r}",
-                expected=f"at least one, of a kind among {', '.join(STARTS)}",
-                todo="choose one of these",
-            )
+        one_of("kind", self.kind, STARTS)
+        whole_number("count", self.count, least=1)
 
     def __len__(self) -> int:
         return self.count

@@ -1,14 +1,14 @@
-"""Batches of states: their size, what is nearest to them, choices between them."""
+"""Batches of states: their size, nearest neighbours, groups."""
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 FEW = 64
-"""Smallest batch, exclusive, in which equal states are looked for before grouping."""
+"""Largest batch in which equal states are not searched for before grouping."""
 
 LINES = 8
-"""Random lines on which states are told apart before they are compared."""
+"""Random lines on which states are separated before they are compared."""
 
 
 def rms(Z: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
@@ -49,12 +49,9 @@ def group_within(
     """Groups states around leaders: each within `radius` (RMS) of its group's leader.
 
     States that near are as near, or nearer, on any line. So they are sorted by where they fall on
-    some random ones and cut where a gap is wider; each piece is held against its first state, and
-    what is too far from it is cut again. No two pieces are compared: the time is that of a few
-    sorts and passes, not of all pairs. States that are equal are looked at once.
-
-    Returns:
-        `(n,)` the group of each state, and `(g,)` the index of each group's leader, rising.
+    some random ones and cut where a gap is wider; each piece is compared with its first state, and
+    what is too far from it is cut again: a few sorts and passes instead of all pairs. Returns the
+    group of each state, and the index of each group's leader, rising.
     """
     n, flat = len(Z), Z.flatten(1)
     leader = torch.arange(n, device=Z.device)
@@ -63,7 +60,7 @@ def group_within(
     lines = torch.randn(LINES, flat.shape[1], generator=torch.Generator().manual_seed(0)).to(flat)
     lines = lines / torch.linalg.vector_norm(lines, dim=1, keepdim=True)
     places = flat @ lines.T
-    # What rounding may do to a place, beside what is asked.
+    # Allows for rounding of a place.
     slack = 4 * torch.finfo(flat.dtype).eps * torch.linalg.vector_norm(flat, dim=1).amax()
     widest = radius * flat.shape[1] ** 0.5 + slack
     original = _originals(flat, places)
@@ -85,7 +82,7 @@ def group_within(
 
 
 def _originals(flat: Float[Tensor, "n d"], places: Float[Tensor, "n l"]) -> Int[Tensor, " n"]:
-    """The first state that each is equal to, itself as a rule."""
+    """The first state that each is equal to, as a rule itself."""
     rows = torch.arange(len(flat), device=flat.device)
     if len(flat) <= FEW:
         return rows

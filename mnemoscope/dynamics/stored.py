@@ -1,4 +1,4 @@
-"""What it means that an example is stored, disclosed or indistinguishable: the one definition.
+"""Stored, disclosed and indistinguishable examples: the one definition.
 
 An attractor *stores* an example if the example's own orbit converges to it and its nearest state
 lies within
@@ -15,8 +15,8 @@ is disclosed.
 
 Two attractors nearer to each other than `RESOLUTION tol` are one to a census. Examples so close to
 each other that attractors of their own could be that near (`d_i / 4` below half of it) are
-*indistinguishable*: whether each has an attractor of its own cannot be decided. They count as not
-stored, stay in the denominator and are listed.
+*indistinguishable*: it cannot be decided whether each has an attractor of its own. They count as
+not stored, stay in the denominator and are listed.
 
 Distances are RMS over entries. `match_tol` and `tol` are shares of the unit; radii and distances
 here are in the scale of the data.
@@ -49,13 +49,13 @@ NEAREST_CHUNK = 2**26
 
 @dataclass(frozen=True)
 class MatchRadii:
-    """How near to each example an attractor must lie to store it.
+    """The distance from each example within which an attractor stores it.
 
     Attributes:
         tau: `(n,)`, RMS, in the scale of the data.
         first: `(n,)`, for each example the index of the first one that equals it.
         indistinguishable: `(n,)`, whether another distinct example is so near that attractors of
-            the two could not be told apart.
+            the two could not be distinguished.
     """
 
     tau: Float[Tensor, " n"]
@@ -64,7 +64,7 @@ class MatchRadii:
 
     @property
     def distinct(self) -> Bool[Tensor, " n"]:
-        """Whether an example is the first of those that equal it."""
+        """A mask of examples that are the first of those that equal them."""
         return self.first == torch.arange(len(self.first), device=self.first.device)
 
     @property
@@ -87,11 +87,9 @@ class MatchRadii:
     def stored(
         self, labels: Int[Tensor, " n"], distance: Float[Tensor, " n"]
     ) -> Bool[Tensor, " n"]:
-        """Decides which examples are stored.
+        """Decides which examples are stored, by the attractor of each one's own orbit (-1: none).
 
-        Args:
-            labels: `(n,)`, the attractor to which each example's own orbit converges; -1: none.
-            distance: `(n,)`, RMS distance to its nearest state.
+        `distance` is the RMS distance to that attractor's nearest state.
         """
         return (labels >= 0) & (distance <= self.tau) & ~self.indistinguishable
 
@@ -117,15 +115,9 @@ def match_radii(
     """Computes how near to each example an attractor must lie to store it.
 
     Time: the distances of all `X` to all examples, `n m d` products; they are held in parts. Where
-    `X` is a part of many, no copy of these is made: see `mnemoscope.dynamics.neighbours`.
-
-    Args:
-        X: `(n, *shape)`, the examples.
-        unit: The unit of the data.
-        match_tol: The largest radius (RMS, in units).
-        tol: The tolerance of the orbits (in units): attractors within `RESOLUTION tol` of each
-            other count as one.
-        among: `(m, *shape)`, all examples, where `X` is a part of them.
+    `X` is a part of the examples `among`, no copy of these is made
+    (`mnemoscope.dynamics.neighbours`). `match_tol` (in units) is the largest radius; attractors
+    within `RESOLUTION tol` of each other count as one.
     """
     group, leaders = _groups_of_equal(X)
     apart = _to_nearest_other(X, X[leaders], group)
@@ -148,11 +140,7 @@ def stored_examples(
 ) -> Bool[Tensor, " n"]:
     """Decides which examples a map stores; of equal examples the first one counts.
 
-    Args:
-        f: The map.
-        X: `(n, *shape)`, the examples, which also give the unit if the map has none.
-        match_tol: The largest distance (RMS, in units) at which an attractor stores an example.
-        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
+    The examples also give the unit if the map has none. Options as in `iterate`.
     """
     f = in_unit_of_data(f, X)
     X = f.batch(X)
@@ -169,7 +157,7 @@ def disclosed(
     unit: float,
     match_tol: float = MATCH_TOL,
 ) -> Bool[Tensor, " n"]:
-    """Decides which examples some attractor's state lies within `match_tol` (in units) of."""
+    """Decides which examples lie within `match_tol` (in units) of some attractor's state."""
     return nearest(X, states)[1] <= match_tol * unit
 
 
@@ -189,11 +177,7 @@ def recalled(
 ) -> Bool[Tensor, "*t n"]:
     """Decides which orbits from corrupted examples ended at an attractor that matches theirs.
 
-    Args:
-        labels: `(*t, n)`, the attractor of the orbit from a copy of each example; -1 for none.
-        atlas: The attractors.
-        radii: How near to each example an attractor must lie.
-        X: `(n, *shape)`, the examples.
+    `labels` holds the attractor of the orbit from a copy of each example; -1 for none.
     """
     n = len(X)
     example = radii.owner(atlas.states, X)
@@ -209,13 +193,9 @@ def recalled_copies(
     X: Float[Tensor, "n *shape"],
     **options: Unpack[OrbitOptions],
 ) -> Bool[Tensor, "t n"]:
-    """Decides from which corrupted copies of its examples a map recalls the example.
+    """Decides for which corrupted copies of its examples a map recalls the example.
 
-    Args:
-        f: The map.
-        copies: `(t, n, *shape)`, copies of each example.
-        X: `(n, *shape)`, the examples, which also give the unit if the map has none.
-        **options: `tol`, `max_steps` and `batch_size`, as `iterate` takes them.
+    The examples also give the unit if the map has none. Options as in `iterate`.
     """
     f = in_unit_of_data(f, X)
     X, atlas, labels = f.batch(X), Atlas.empty(f), []

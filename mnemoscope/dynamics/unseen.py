@@ -1,4 +1,4 @@
-"""How much a census or a search has not seen: Good and Turing's share, Chao's number."""
+"""Estimates of what a census or a search has not seen: Good and Turing's share, Chao's number."""
 
 import math
 
@@ -14,8 +14,8 @@ def good_turing(labels: Int[Tensor, " n"]) -> float:
     `N_1 / N`: the attractors seen exactly once, over the starts that ended at any.
 
     Args:
-        labels: `(n,)`, the attractor of each start. Labels of -1 (no attractor) are left out; with
-            none left the share is 1.
+        labels: `(n,)`, the attractor of each start. Labels of -1 (no attractor) are ignored; with
+            no others the share is 1.
     """
     seen = labels[labels >= 0]
     if len(seen) == 0:

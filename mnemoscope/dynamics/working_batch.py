@@ -7,7 +7,7 @@ from torch import Tensor
 from mnemoscope.dynamics.states import expand, rms
 
 CYCLES_FROM = 32
-"""Steps before which no return is looked for: most orbits have converged by then."""
+"""Steps before which returns are not searched for: most orbits have converged by then."""
 
 WINDOW = 8
 """The ratio of steps is the geometric mean over this many, or over all there are."""
@@ -20,11 +20,11 @@ class WorkingBatch:
     """Orbits under way, each at its own step, and the starts that wait for a place.
 
     Attributes:
-        index: `(b,)`, which start each orbit belongs to.
+        index: `(b,)`, the start of each orbit.
         z: `(b, *shape)`, their present states.
         before: `(b, *shape)`, the states before these; the starts themselves at first.
         age: `(b,)`, steps taken.
-        anchor: `(b, *shape)`, the earlier state that a return is looked for to.
+        anchor: `(b, *shape)`, the earlier state to which a return is searched for.
         anchored: `(b,)`, the step of it; 0 before there is one.
         level: `(b,)`, the state's root mean square when it was last looked at.
         bound: `(b,)`, the root mean square beyond which the orbit has diverged.
@@ -35,7 +35,7 @@ class WorkingBatch:
         returned: `(b,)`, the step of it.
         period: `(b,)`, its period.
         shrink: `(b,)`, the latest ratio of two such gaps; NaN before there is one.
-        done: How many orbits have left.
+        done: Number of orbits that have left.
     """
 
     index: Int[Tensor, " b"]
@@ -56,7 +56,7 @@ class WorkingBatch:
     def __init__(
         self, starts: Float[Tensor, "n *shape"], bounds: Float[Tensor, " n"], places: int
     ) -> None:
-        """Gives the first `places` starts a place; `bounds` are where each has diverged."""
+        """Gives the first `places` starts a place; each has diverged beyond its bound."""
         self._starts, self._bounds = starts, bounds
         self._taken = self.done = 0
         none = self._fresh(torch.empty(0, dtype=torch.int64, device=starts.device))
@@ -80,7 +80,7 @@ class WorkingBatch:
         self.lengths.scatter_(1, (self.age % PLACES)[:, None], length[:, None])
 
     def length(self, ago: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
-        """The length of the step taken so many steps ago, at most `WINDOW` and the age."""
+        """The length of the step taken `ago` steps ago, at most `WINDOW` and the age."""
         return self.lengths.gather(1, ((self.age - ago) % PLACES)[:, None]).squeeze(1)
 
     def expect(self, mask: Bool[Tensor, " b"], image: Tensor, gap: Tensor, period: Tensor) -> None:
@@ -92,10 +92,7 @@ class WorkingBatch:
         self.anchor = torch.where(expand(mask, image), image, self.anchor)
 
     def hold(self, image: Float[Tensor, "b *shape"], leaving: Bool[Tensor, " b"]) -> None:
-        """Takes a step; an orbit that is to leave is frozen, and keeps its place until `advance`.
-
-        Nothing that the device has computed is waited for.
-        """
+        """Takes a step without a device sync; leaving orbits are frozen until `advance`."""
         self.age = self.age + (~leaving).long()
         self.before = torch.where(expand(leaving, image), self.before, self.z)
         self.z = torch.where(expand(leaving, image), self.z, image)
@@ -119,7 +116,7 @@ class WorkingBatch:
         return (self.age >= CYCLES_FROM) & ((self.age & (self.age - 1)) == 0)
 
     def _fresh(self, new: Int[Tensor, " r"]) -> dict[str, Tensor]:
-        """What is known of starts that have just been given a place."""
+        """The state of starts that have just been given a place."""
         starts, zero = self._starts[new], torch.zeros_like(new)
         level = rms(starts)
         return {

@@ -1,4 +1,4 @@
-"""`Extraction`: what came out of the weights, best first; saved and loaded whole."""
+"""`Extraction`: candidates for training examples, best first; saved and loaded whole."""
 
 import os
 from contextlib import suppress
@@ -13,8 +13,8 @@ from torch import Tensor
 from mnemoscope.base.bundle import Bundle, BundleKind, load_bundle, save_bundle
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import replacing
-from mnemoscope.base.html import table_html
 from mnemoscope.base.publishing import Publication
+from mnemoscope.base.tables import table_html
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
@@ -38,7 +38,7 @@ KIND = BundleKind(
 
 @dataclass(frozen=True)
 class Extraction:
-    """What came out of a map without any data.
+    """Candidates for training examples, extracted from a map without any data.
 
     Attributes:
         candidates: `(m, *shape)`, likeliest to be a training example first; every state of a cycle

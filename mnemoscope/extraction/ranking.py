@@ -1,4 +1,4 @@
-"""How likely each candidate is to be a training example, from what is known without data.
+"""Ranks candidates by how likely each is a training example, without data.
 
 Two facts set a memory apart from what the map does between its memories:
 

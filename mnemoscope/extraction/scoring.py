@@ -1,4 +1,17 @@
-"""What candidates are worth, once the training examples are shown."""
+"""Scores candidates against the training examples.
+
+An example is *found* by the first candidate that lies as near to it as an attractor must lie to
+store it (`mnemoscope.dynamics.stored`), and *disclosed* by the first one within `match_tol` of it.
+A candidate that finds an example counts as `found`; one that discloses examples but finds none (it
+lies between near-duplicates) as `near`; one within `match_tol` of examples disclosed before as
+`duplicate`; every other as `none`. Exact duplicates are one example.
+
+- precision at a rank: of the candidates down to it, the share that are `found` or `near`. A
+  duplicate is true, and yet counts against it: it is a picture to look through that adds nothing;
+- recall: of the distinct examples, the share that are found.
+
+Both with their 95% Wilson intervals. `found` and `disclosed` count distinct examples so far.
+"""
 
 import polars as pl
 import torch
@@ -25,24 +38,7 @@ def score_table(
 ) -> pl.DataFrame:
     """Builds a row for each candidate, best first: which example it is, precision, recall so far.
 
-    An example is *found* by the first candidate that lies as near to it as an attractor must lie to
-    store it (`mnemoscope.dynamics.stored`), and *disclosed* by the first one within `match_tol` of
-    it. A candidate that finds an example counts as `found`; one that discloses examples but finds
-    none (it lies between near-duplicates) as `near`; one within `match_tol` of examples disclosed
-    before as `duplicate`; every other as `none`. Exact duplicates are one example.
-
-    - precision at a rank: of the candidates down to it, the share that are `found` or `near`. A
-      duplicate is true, and yet counts against it: it is a picture to look through that brings
-      nothing;
-    - recall: of the distinct examples, the share that are found.
-
-    Both with their 95% Wilson intervals. `found` and `disclosed` count distinct examples so far.
-
-    Args:
-        candidates: `(m, *shape)`, best first.
-        X: `(n, *shape)`, the training examples.
-        match_tol: The largest distance (RMS, in units) at which a candidate is an example.
-        unit: The unit of the data (default: that of `X`).
+    A candidate within `match_tol` (RMS, in units, default: those of `X`) of an example is one.
     """
     unit = unit_of(X) if unit is None else unit
     X = X.to(candidates)
@@ -88,9 +84,9 @@ def score_table(
 
 
 def average_precision(scores: pl.DataFrame) -> float:
-    """Mean of the precision at each candidate that is `found` or `near`; NaN if none is.
+    """Averages the precision at each candidate that is `found` or `near`; NaN if none is.
 
-    1 if every one of them stands before every other candidate.
+    1 if every one of them precedes every other candidate.
     """
     mean = scores.filter(pl.col("match").is_in([FOUND, NEAR]))["precision"].mean()
     return float(mean) if isinstance(mean, float) else float("nan")
@@ -101,9 +97,9 @@ def _first_within(
 ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " m"], Float[Tensor, " m"]]:
     """The first candidate in two balls around each example, and each candidate's example.
 
-    Of each example the first candidate within `tau` of it, and the first within `within` (`m` for
-    none); of each candidate the example that it finds, else one that it discloses, else the nearest
-    one, and how far that is.
+    For each example the first candidate within `tau` of it, and the first within `within` (`m` for
+    none); for each candidate the example that it finds, else one that it discloses, else the
+    nearest one, and the distance.
     """
     m, n = len(candidates), len(X)
     finds, discloses = (torch.full((n,), m, dtype=torch.int64) for _ in range(2))

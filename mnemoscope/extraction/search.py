@@ -33,7 +33,7 @@ RESCALED = 4.0
 wider or narrower than the one that gave the unit: its tolerances were then of another scale."""
 
 NOTHING_NEW = "nothing new"
-"""Why a search that was not cut short has stopped."""
+"""The reason to stop of a search that was not cut short."""
 
 BRED, GIVEN = "bred", "given"
 """Kinds of starts that are no noise: made from attractors found, passed by the caller."""
@@ -91,7 +91,7 @@ class Part:
     Attributes:
         round: From 0.
         kind: A name in `STARTS`, `bred` or `given`.
-        labels: `(starts,)`, the attractor in the atlas where each ended; -1 for none.
+        labels: `(starts,)`, the attractor of each in the atlas; -1 for none.
         found: Number of attractors known after it.
         seconds: Time since the search began.
     """
@@ -105,12 +105,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Search:
-    """Where all starts ended.
+    """Outcomes of all starts.
 
     Attributes:
         atlas: The attractors found.
         parts: In the order in which they were tried.
-        stopped: Why no more were: `nothing new`, `most starts`, `most seconds`.
+        stopped: The reason to stop: `nothing new`, `most starts`, `most seconds`.
         span: The data's range, as given or as all attractors suggest it.
     """
 
@@ -125,7 +125,7 @@ class Search:
         return list(dict.fromkeys(part.kind for part in self.parts))
 
     def labels(self, kinds: Sequence[str]) -> Int[Tensor, " starts"]:
-        """Where the starts of some kinds ended."""
+        """The attractors of the starts of some kinds."""
         chosen = [part.labels for part in self.parts if part.kind in kinds]
         return torch.cat([torch.empty(0, dtype=torch.int64), *chosen])
 

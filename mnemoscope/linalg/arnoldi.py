@@ -74,16 +74,10 @@ def leading_eigenvalues(
 ) -> RitzValues:
     """Computes the `k` eigenvalues of largest modulus of `n` matrices, given by their products.
 
-    Args:
-        products_at: Given the indices of some of the states, their batched product `v -> J v`.
-        like: A batch of states, for its shape, dtype and device.
-        k: Number of eigenvalues, at most `d`.
-        tol: A pair has converged when its residual is at most `tol |theta_1|`, or at the floor
-            of rounding, `max(50, 5 sqrt(j)) eps max ||J q||` with `j` basis vectors.
-        basis_size: Vectors held for each state before a restart, more than `k + 1` or `d`.
-        max_products: Maximum number of products for each state.
-        generator: Draws the first vectors.
-        vectors: Whether to return the Ritz vectors.
+    `products_at` gives the batched product `v -> J v` at some of the states; `like` has the shape,
+    dtype and device of vectors. A pair has converged when its residual is at most `tol |theta_1|`,
+    or at the floor of rounding, `max(50, 5 sqrt(j)) eps max ||J q||` with `j` basis vectors.
+    `basis_size` vectors, more than `k + 1` or `d`, are held for each state before a restart.
     """
     n, d = like.shape
     m = min(basis_size, d)

@@ -1,7 +1,7 @@
 """Similar matrices that are nearer to normal: without couplings that no cycle uses, and rescaled.
 
-Both leave every eigenvalue where it is and are exact in floating point, and both take away what
-makes eigenvalues ill-conditioned without any need: a block triangular matrix has those of its
+Both leave every eigenvalue where it is and are exact in floating point, and both remove needless
+ill-conditioning: a block triangular matrix has those of its
 diagonal blocks, and `D^-1 A D` those of `A`.
 """
 
@@ -14,15 +14,15 @@ SWEEPS = 8
 different scales near each other: there Newton's method moves by about 1 in a step."""
 
 NEWTON_STEPS = 40
-"""Steps of Newton's method at most; five to ten are usual."""
+"""Maximum number of Newton steps; five to ten are usual."""
 
 HALVINGS = 20
-"""A step is halved so many times before it is given up: it is then a millionth of Newton's."""
+"""Halvings of a step before it is given up: it is then a millionth of Newton's."""
 
 FINE = 0.7
 """Newton's method ends where no entry of a step is longer: half of what a factor of 2 is."""
 
-FURTHEST = 400
+MAX_EXPONENT = 400
 """Largest exponent of a scale: products of two scales and an entry stay in float64's range."""
 
 
@@ -36,10 +36,8 @@ def without_acyclic(
     couples different components does not move an eigenvalue. A nilpotent shift becomes 0, a Jordan
     block diagonal, a causal sequence model one block for each time.
 
-    Reachability is found by squaring, `log2 d` products of matrices of zeros and ones.
-
-    Returns:
-        The matrices, and whether anything was taken away.
+    Reachability is found by squaring, `log2 d` products of matrices of zeros and ones. Returns the
+    matrices, and whether anything was removed.
     """
     n, d = A.shape[:2]
     changed = torch.zeros(n, dtype=torch.bool, device=A.device)
@@ -71,8 +69,8 @@ def balancing_exponents(A: Float[Tensor, "n d d"]) -> Float[Tensor, "n d"]:
     In `s = 2 log D` the squared Frobenius norm `sum_ij A_ij^2 exp(s_j - s_i)` is convex. Its
     gradient is the difference of the columns' and rows' squared norms, its Hessian the Laplacian
     of the weighted graph: Newton's method with a line search (Cohen, Madry, Tsipras, Vladu 2017).
-    The row-by-row sweeps of LAPACK (Osborne; Parlett & Reinsch 1969) stand still inside a banded
-    Toeplitz matrix, whose rows and columns all are balanced already where only its ends are not.
+    The row-by-row sweeps of LAPACK (Osborne; Parlett & Reinsch 1969) make no progress inside a
+    banded Toeplitz matrix, whose rows and columns are balanced already except at its ends.
     """
     n, d = A.shape[:2]
     # Squares of what is scaled to 1 stay in range.
@@ -100,7 +98,7 @@ def balancing_exponents(A: Float[Tensor, "n d d"]) -> Float[Tensor, "n d"]:
     exponents = (s / (2 * torch.log(s.new_tensor(2.0)))).round()
     # The middle of the scales is free.
     exponents = exponents - ((exponents.amax(1) + exponents.amin(1)) / 2).round()[:, None]
-    return exponents.clamp(-FURTHEST, FURTHEST)
+    return exponents.clamp(-MAX_EXPONENT, MAX_EXPONENT)
 
 
 def _less(

@@ -1,4 +1,20 @@
-"""`spectrum`: leading eigenvalues of a map's Jacobians, with bounds on their errors and on all."""
+"""`spectrum`: leading eigenvalues of a map's Jacobians, with bounds on their errors and on all.
+
+Jacobians of trained networks are far from normal, and then a tiny residual does not make an
+eigenvalue right: an error of `J` is multiplied by the value's condition number.
+
+Matrices that are formed are solved in float64. Entries that move no eigenvalue are removed
+(`mnemoscope.linalg.balancing`), all values are enclosed (`mnemoscope.linalg.enclosure`), and where
+that gives no narrow bound, powers of the matrix bound the spectral radius
+(`mnemoscope.linalg.powers`). The bounds hold for the matrix that was formed, whose entries are
+taken to be as accurate as a product with it.
+
+Larger Jacobians are only multiplied with: Arnoldi's method on `J` and, where the map allows it, on
+its transpose from another random start, which gives left vectors and checks that no larger value
+was missed. The error bound is `condition (residual + rounding)`, where it is below a tenth of the
+gap to the next value; otherwise `upper` is estimated from `||J^p v||` for random `v` and `p` up to
+16.
+"""
 
 import warnings
 from typing import Unpack
@@ -39,23 +55,11 @@ def spectrum(
 ) -> Spectrum:
     """Computes the `k` leading eigenvalues of the Jacobian at each state, with error bounds.
 
-    Jacobians of trained networks are far from normal, and then a tiny residual does not make an
-    eigenvalue right: an error of `J` is multiplied by the value's condition number.
-
     Where the state, or the narrowest layer of a fully connected network, has at most 1,024 entries,
     the matrix is formed in float64 (of a float32 map if it can be evaluated in float64) and solved:
-    about a second a state at 1,024. Entries that move no eigenvalue are removed
-    (`mnemoscope.linalg.balancing`), all values are enclosed (`mnemoscope.linalg.enclosure`), and
-    where that gives no narrow bound, powers of the matrix bound the spectral radius
-    (`mnemoscope.linalg.powers`). The bounds hold for the matrix that was formed, whose entries
-    are taken to be as accurate as a product with it.
-
-    Larger Jacobians are only multiplied with: Arnoldi's method on `J` and, where the map allows it,
-    on its transpose from another random start, which gives left vectors and checks that no larger
-    value was missed. The error bound is `condition (residual + rounding)`, where it is below a
-    tenth of the gap to the next value; otherwise `upper` is estimated from `||J^p v||` for random
-    `v` and `p` up to 16. For a map whose values come in steps (`f.resolution`) the matrix holds
-    difference quotients over visible lengths, `upper` is an estimate and there are no error bounds.
+    about a second a state at 1,024. Larger Jacobians are only multiplied with, and `upper` may be
+    an estimate. For a map whose values come in steps (`f.resolution`) the matrix holds difference
+    quotients over visible lengths, `upper` is an estimate and there are no error bounds.
 
     Args:
         f: A self-map, or a network or callable to make one from.

@@ -1,4 +1,4 @@
-"""The same values from the Jacobian itself, where the state is so small that this is faster."""
+"""Leading values from the Jacobian itself, where the state is so small that this is faster."""
 
 import torch
 from jaxtyping import Complex, Float
@@ -24,7 +24,7 @@ DENSE_SINGULAR_SIZE = 32
 def dense_eigenvalues(linear: Linearization, k: int, *, residuals: bool) -> LeadingValues:
     """The `k` leading eigenvalues of each Jacobian; without `residuals` these are 0.
 
-    Entries on no cycle are left out first: they move no eigenvalue, and a block triangular matrix
+    Entries on no cycle are removed first: they move no eigenvalue, and a block triangular matrix
     with similar blocks has ill-conditioned ones (`mnemoscope.linalg.balancing`).
     """
     J, bad = _finite(linear.dense())

@@ -28,10 +28,10 @@ NARROW = 1e-6
 """Bounds wider than this share of the leading value, or than the root of the entries' error, are
 worth a second solve, of the balanced matrix."""
 
-WORTH_A_LOOK = 32
+MIN_TESTED_SIZE = 32
 """Size of a matrix below which enclosing it is as fast as testing whether it expands."""
 
-FEWEST = 4
+MIN_TESTED = 4
 """Number of matrices below which the same holds."""
 
 GROWN = 8
@@ -138,10 +138,9 @@ def _bounds(
 
 
 def _matrix(f: SelfMap, linear: Linearization, seed: int) -> tuple[Tensor, Tensor]:
-    """The matrices in float64, and how far entries are off, relative: twice what a product is.
+    """The matrices in float64, and the relative error of entries: twice that of a product.
 
-    What a product is off by is seen where a random vector is multiplied with the map's Jacobian at
-    once and with its columns.
+    A random vector is multiplied with the map's Jacobian at once and with its columns.
     """
     n, *shape = linear.states.shape
     d = torch.Size(shape).numel()
@@ -193,19 +192,18 @@ Solver = Callable[[Float[Tensor, "n d d"], Float[Tensor, " n"], int], Solved]
 def enclosed_unless_expanding(
     J: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int
 ) -> Solved:
-    """Solves as `enclosed`, but for matrices of which it is plain that they expand.
+    """Solves as `enclosed`, except for matrices that plainly expand.
 
-    An eigenvalue above 1 by more than its first-order error bound, `condition (residual +
-    rounding)`, tells that, whatever the others are; so no others are enclosed, and there is no
-    bound on the radius.
+    These have an eigenvalue above 1 by more than its first-order error bound, `condition (residual
+    + rounding)`; no others are enclosed, and there is no bound on the radius.
     """
-    if k > 1 or J.shape[-1] < WORTH_A_LOOK:
+    if k > 1 or J.shape[-1] < MIN_TESTED_SIZE:
         return enclosed(J, rounding, k)
     v = torch.ones_like(J[:, :, :1])
     for _ in range(GROWN):
         v = J @ (v / torch.linalg.vector_norm(v, dim=1, keepdim=True))
     rows = (torch.linalg.vector_norm(v, dim=1)[:, 0] > 1).nonzero()[:, 0]
-    if len(rows) < FEWEST:
+    if len(rows) < MIN_TESTED:
         return enclosed(J, rounding, k)
     leading = _leading(J[rows], rounding[rows])
     plain = leading.values.abs()[:, 0] - leading.error[:, 0] > 1
@@ -277,7 +275,7 @@ def enclosed(J: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int) -
     # Every eigenvalue is in the disc of that radius around 0.
     error = torch.minimum(error, values.abs() + upper[:, None])
     overlap = (left * right).sum(2)
-    # Of what was cut, or has no inverse, the vectors are not those of the matrix itself.
+    # The vectors of a matrix that was cut, or has no inverse, are not those of the matrix itself.
     other = (cut | ~torch.isfinite(left).flatten(1).all(1)).nonzero()[:, 0]
     if len(other):
         right, left = right.clone(), left.clone()
@@ -302,12 +300,12 @@ def _eigenvectors(
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(d, 1, generator=generator, dtype=torch.float64).to(values)
     eps = torch.finfo(J.dtype).eps
-    # A little beside the value, where the matrix is not singular.
-    beside = eps * torch.linalg.matrix_norm(J).clamp_min(torch.finfo(J.dtype).tiny / eps)
+    # A little away from the value, where the matrix is not singular.
+    nudge = eps * torch.linalg.matrix_norm(J).clamp_min(torch.finfo(J.dtype).tiny / eps)
     eye = torch.eye(d, dtype=values.dtype, device=J.device)
     pairs = []
     for value in values.unbind(1):
-        shifted = J - (value + beside)[:, None, None] * eye
+        shifted = J - (value + nudge)[:, None, None] * eye
         for matrix in (shifted, shifted.mT):
             x = start.expand(n, d, 1)
             for _ in range(2):

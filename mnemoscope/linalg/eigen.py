@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-FEWEST = 8
+MIN_MATRICES = 8
 """Fewer matrices than this are not worth a thread."""
 
-SMALLEST = 2**20
-"""Nor are matrices of so little work, `n d^3`: a thread takes as long to begin."""
+MIN_WORK = 2**20
+"""Nor is less work than this, `n d^3`: a thread takes as long to begin."""
 
 Result = TypeVar("Result")
 
@@ -35,10 +35,10 @@ def eigenpairs(
 
 
 def in_threads(solve: Callable[..., Result], A: Tensor, *more: Tensor) -> list[Result]:
-    """What a function makes of the matrices, and of what belongs to each, part by part."""
+    """Applies a function to parts of the batch, each in a thread of its own."""
     threads = torch.get_num_threads()
     work = len(A) * A.shape[-1] ** 3
-    if A.device.type != "cpu" or threads == 1 or len(A) < FEWEST or work < SMALLEST:
+    if A.device.type != "cpu" or threads == 1 or len(A) < MIN_MATRICES or work < MIN_WORK:
         return [solve(A, *more)]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(solve, *(part.chunk(threads) for part in (A, *more))))

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from mnemoscope.linalg.eigen import in_threads
 
-HALF = 0.5
-"""How far from the identity the product of `X` and its inverse may be."""
+MAX_DEFECT = 0.5
+"""Largest distance of the product of `X` and its inverse from the identity."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Enclosure:
         right: `(n, d, d)`, unit eigenvectors as columns.
         left: `(n, d, d)`, left ones as rows, `y_i x_i = 1`.
         disc: `(n, d)`, radius of each value's disc, infinite where the vectors are dependent.
-        error: `(n, k)`, bound on the distance from each of the first `k` values to the one that it
-            stands for.
+        error: `(n, k)`, bound on the distance of each of the first `k` values from the eigenvalue
+            that it approximates.
         upper: `(n,)`, bound on the spectral radius.
     """
 
@@ -47,12 +47,8 @@ def enclose(A: Float[Tensor, "n d d"], rounding: Float[Tensor, " n"], k: int) ->
 
     What the products that check the eigenpairs are off by is counted with its usual size,
     `(2 + sqrt(d) / 8) eps` of the sums of moduli, not with the worst case `d eps`: rounding errors
-    of a sum partly cancel, and it is summed in eight or more parts (Higham & Mary 2019).
-
-    Args:
-        A: Finite float64 matrices.
-        rounding: Relative error of the entries.
-        k: How many values get an error bound of their own.
+    of a sum partly cancel, and it is summed in eight or more parts (Higham & Mary 2019). The first
+    `k` values get an error bound of their own.
     """
     parts = in_threads(lambda A, rounding: _enclose(A, rounding, k), A, rounding)
     if len(parts) == 1:
@@ -81,9 +77,9 @@ def _enclose(A: Tensor, rounding: Tensor, k: int) -> Enclosure:
     off = off + products * (rows @ moduli.sum(2, keepdim=True))[:, :, 0]
     worst = off.amax(1, keepdim=True)
     # X^-1 = (I - G)^-1 Y with the defect G of the inverse, and (I - G)^-1 = I + (I - G)^-1 G.
-    spread = off / (1 - worst.clamp_max(HALF)) * disc.amax(1, keepdim=True)
+    spread = off / (1 - worst.clamp_max(MAX_DEFECT)) * disc.amax(1, keepdim=True)
     disc = (disc + spread) * (1 + 4 * d * eps)
-    disc = torch.where((worst < HALF) & torch.isfinite(disc), disc, torch.inf)
+    disc = torch.where((worst < MAX_DEFECT) & torch.isfinite(disc), disc, torch.inf)
     upper = (values.abs() + disc).amax(1) * (1 + 4 * eps)
     row = F[:, :k] + rows[:, :k] @ noise + spread[:, :k, None]
     column = F[:, :, :k] + rows @ noise[:, :, :k] + spread[:, :, None]
@@ -98,12 +94,7 @@ def _alone(values: Tensor, disc: Tensor, row: Tensor, column: Tensor) -> Float[T
 
     Multiplying row `i` of `L + F` by `t` and dividing column `i` by it is a similarity. It shrinks
     the disc of `i` to nearly `|F_ii|`, which is the first-order bound, and lets the others grow.
-
-    Args:
-        values: `(n, d)`.
-        disc: `(n, d)`, the radius of each disc.
-        row: `(n, k, d)`, moduli of the first rows of `F`.
-        column: `(n, k, d)`, of its first columns.
+    `row` and `column`, `(n, k, d)`, are moduli of the first rows and columns of `F`.
     """
     k = row.shape[1]
     gap = (values[:, :k, None] - values[:, None, :]).abs() - disc[:, None, :]

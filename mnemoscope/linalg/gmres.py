@@ -18,13 +18,8 @@ def gmres(
     """Approximate solutions of `A_i x_i = b_i`: least residual over the Krylov space of `b_i`.
 
     GMRES without restart (Saad & Schultz 1986), all systems in one batched product a step. Stops
-    when every residual is at most `tol ||b_i||`, or after `max_products`.
-
-    Args:
-        product: `(n, d) -> (n, d)`, row `i` times `A_i`.
-        b: `(n, d)`, right-hand sides.
-        tol: Relative residual.
-        max_products: Products for each system; `2 max_products d` entries are held for each.
+    when every residual is at most `tol ||b_i||`, or after `max_products`; `2 max_products d`
+    entries are held for each system. `product` multiplies row `i` with `A_i`.
     """
     n, d = b.shape
     m = min(max_products, d)

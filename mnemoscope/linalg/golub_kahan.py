@@ -31,18 +31,11 @@ def leading_singular_values(
 ) -> LeadingValues:
     """Computes the `k` largest singular values of `n` matrices, given by `v -> J v`, `u -> J^T u`.
 
-    Arguments as in `mnemoscope.linalg.arnoldi.leading_eigenvalues`; `basis_size` counts the vectors
-    on each side.
+    Arguments as in `leading_eigenvalues`; `basis_size` counts the vectors on each side.
     """
     n, d = like.shape
-    m = min(basis_size, d)
-    eps = torch.finfo(like.dtype).eps
-    found = LeadingValues(
-        values=like.new_zeros(n, k),
-        residual=like.new_full((n, k), torch.inf),
-        converged=like.new_zeros(n, k, dtype=torch.bool),
-        products=like.new_zeros(n, dtype=torch.int64),
-    )
+    m, eps = min(basis_size, d), torch.finfo(like.dtype).eps
+    found = _nothing_yet(like, k)
     active = torch.arange(n, device=like.device)
     jvp, vjp = products_at(active)
     V, U = like.new_zeros(n, m + 1, d), like.new_zeros(n, m, d)
@@ -52,16 +45,14 @@ def leading_singular_values(
     j = made = 0
     check = min(m, max(2 * k + 2, 8))
     while True:
-        u = jvp(V[:, j])
-        U[:, j], alpha, B[:, :j, j] = orthogonalize(u, U[:, :j], spare)
+        U[:, j], alpha, B[:, :j, j] = orthogonalize(jvp(V[:, j]), U[:, :j], spare)
         B[:, j, j] = alpha
         v = vjp(U[:, j])
         made += 2
         j += 1
+        beta = torch.zeros_like(alpha)
         if j < d:
             V[:, j], beta, _ = orthogonalize(v, V[:, :j], spare)
-        else:
-            beta = torch.zeros_like(alpha)
         if j < check and made < max_products:
             continue
         small = B[:, :j, :j]
@@ -70,10 +61,9 @@ def leading_singular_values(
         residual = beta[:, None] * P[:, -1, :k].abs()
         limit = torch.maximum(tol * S[:, :1], 50 * eps * S[:, :1])
         good = (residual <= limit) & ~bad[:, None]
-        found.values[active] = torch.where(bad[:, None], torch.nan, S[:, :k])
-        found.residual[active] = torch.where(bad[:, None], torch.nan, residual)
-        found.converged[active] = good
-        found.products[active] = made
+        parts = (torch.where(bad[:, None], torch.nan, part) for part in (S[:, :k], residual))
+        found.values[active], found.residual[active] = parts
+        found.converged[active], found.products[active] = good, made
         open_ = ~good.all(1) & ~bad
         if made >= max_products or j >= d or not bool(open_.any()):
             return found
@@ -90,3 +80,13 @@ def leading_singular_values(
             active, V, U, B, spare = (part[open_] for part in (active, V, U, B, spare))
             jvp, vjp = products_at(active)
         check = min(m, j + 8)
+
+
+def _nothing_yet(like: Float[Tensor, "n d"], k: int) -> LeadingValues:
+    n = len(like)
+    return LeadingValues(
+        values=like.new_zeros(n, k),
+        residual=like.new_full((n, k), torch.inf),
+        converged=like.new_zeros(n, k, dtype=torch.bool),
+        products=like.new_zeros(n, dtype=torch.int64),
+    )

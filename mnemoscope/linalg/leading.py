@@ -204,7 +204,7 @@ def _solve(
 
 
 class Search(TypedDict):
-    """What the Krylov methods are given."""
+    """Arguments of both Krylov methods."""
 
     k: int
     tol: float
@@ -240,7 +240,7 @@ def _eigenvalues(f: SelfMap, Z: Tensor, residuals: bool, search: Search) -> Lead
 def reduced(
     f: SelfMap, Z: Tensor, k: int
 ) -> tuple[Callable[[Tensor], Linearization], Float[Tensor, "n r"], tuple[int, ...]]:
-    """How to linearize in coordinates of the space that is mapped into; states there; a shape."""
+    """Linearization in coordinates of the space that is mapped into; the states there; a shape."""
     space = image_space(f)
     if space is None or k > len(space.basis):
         return f.linearize, Z.flatten(1), f.shape
@@ -285,7 +285,7 @@ def _trusted(found: LeadingValues) -> Float[Tensor, " n"]:
 
 
 class Kind(NamedTuple):
-    """How one kind of values is computed: of a differentiable map, and of one with steps."""
+    """Solvers for one kind of values: of a differentiable map, and of one with steps."""
 
     solve: Callable[[SelfMap, Tensor, bool, Search], LeadingValues]
     stepped: Callable[..., LeadingValues]

@@ -31,15 +31,8 @@ def orthogonalize(
 
     Classical Gram-Schmidt done twice is orthogonal to rounding (Giraud, Langou, Rozložník 2005).
     Where nothing but rounding is left of `w` (an invariant subspace has been found), the length is
-    0 and the unit vector is a random one, so that a basis can go on growing.
-
-    Args:
-        w: The new vectors.
-        basis: Orthonormal rows.
-        spare: Random vectors, to take the random ones from; they may be the same in every call.
-
-    Returns:
-        direction `(n, d)`, length `(n,)`, coefficients `(n, j)` of `w` in the basis.
+    0 and the unit vector comes from `spare`, random vectors that may be the same in every call, so
+    that a basis can go on growing.
     """
     before = torch.linalg.vector_norm(w, dim=1)
     w, part = _without(w, basis)
@@ -47,7 +40,7 @@ def orthogonalize(
     length = torch.linalg.vector_norm(w, dim=1)
     lost = length <= 10 * torch.finfo(w.dtype).eps * before
     scale = length
-    # On an accelerator to ask would take longer than to do it.
+    # On an accelerator the test would take longer than the work.
     if lost.device.type != "cpu" or bool(lost.any()):
         fresh = spare.roll(basis.shape[1], dims=1)
         for _ in range(2):

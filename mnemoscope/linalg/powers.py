@@ -28,12 +28,8 @@ def power_bounds(
         e_2p <= e_p (2 ||P_p|| + e_p) + gamma_d ||P_p||_F^2,
 
     so `(||P_p|| + e_p)^(1/p)` is a bound for the exact matrix. Each power is scaled by a power of
-    two, so that none leaves the range of float64.
-
-    Args:
-        A: Float64 matrices; NaN or infinite entries give infinity.
-        error: How far the exact matrix may be off.
-        goal: Where the bound is good enough.
+    two, so that none leaves the range of float64. A bound of `goal` is good enough; NaN or infinite
+    entries give infinity.
 
     Example:
         >>> turn = torch.tensor([[[0.0, -0.5], [0.5, 0.0]]], dtype=torch.float64)

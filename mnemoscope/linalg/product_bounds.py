@@ -1,4 +1,4 @@
-"""Bounded eigenvalues of Jacobians that are only multiplied with."""
+"""Bounded eigenvalues of Jacobians from products alone."""
 
 from typing import Unpack
 
@@ -18,7 +18,7 @@ of second order are then below about a tenth of it (Stewart & Sun, *Matrix Pertu
 1990, section V.2)."""
 
 LEFT_TOL = 1e-3
-"""Relative residual of a left vector that only tells whether its value is well-conditioned."""
+"""Relative residual of a left vector that only shows whether its value is well-conditioned."""
 
 MAX_POWERS = 16
 """Steps of the power estimate."""
@@ -94,7 +94,7 @@ def _bounds(
     condition, error = _errors(right, other if f.reversible else None, rounding, like.shape[1])
     known = torch.isfinite(right.values.abs())
     values, residual, converged = right.values, right.residual, right.converged
-    # What the other search found beyond the first has no vector of this side.
+    # Values that only the other search found have no vector on this side.
     row = _missed(right, other, rounding).nonzero()[:, 0]
     width = other.values.shape[1]
     values[row, :width], residual[row, :width] = other.values[row], other.residual[row]
@@ -170,7 +170,7 @@ def _conditions(
 def _missed(
     own: RitzValues, other: RitzValues, rounding: Float[Tensor, " n"]
 ) -> Bool[Tensor, " n"]:
-    """Where the other search found a value that is larger by more than both residuals explain."""
+    """Selects states where the other search found a value larger by more than the residuals."""
     slack = own.residual[:, 0] + other.residual[:, 0] + 2 * rounding
     more = other.values.abs()[:, 0] - own.values.abs()[:, 0]
     # As far as an ill-conditioned value may be off, no search is better than the other.
@@ -180,7 +180,7 @@ def _missed(
 def _rounding(
     linear: Linearization, found: RitzValues, shape: tuple[int, ...], generator: torch.Generator
 ) -> Float[Tensor, " n"]:
-    """Twice what a product is off by: how far `J (a + b)` is from `J a + J b`."""
+    """Twice the error of a product: the distance of `J (a + b)` from `J a + J b`."""
     assert found.vectors is not None
     a = found.vectors[:, 0].real
     b = 0.7 * random_unit(a.shape, a, generator)

@@ -1,4 +1,4 @@
-"""Effective rank: how many directions a batch of states really uses."""
+"""Effective rank: the number of directions that a batch of states uses."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class EffectiveRank:
 
 
 def effective_rank(A: Float[Tensor, "n *shape"], *, threshold: float = 1e-3) -> EffectiveRank:
-    """The effective rank of the `n × d` matrix of the states (of a matrix: of itself).
+    """Computes the effective rank of the `n × d` matrix of the states.
 
     Example:
         >>> import torch

@@ -11,7 +11,7 @@ def span_basis(X: Float[Tensor, "n *shape"], *, rtol: float | None = None) -> Fl
     """Orthonormal rows that span the examples, from their singular value decomposition.
 
     Computed in float64. Directions whose singular value is at most `rtol` times the largest are
-    rounding and are left out (default `max(n, d) eps` of the dtype of `X`, as in `matrix_rank`).
+    rounding and are omitted (default `max(n, d) eps` of the dtype of `X`, as in `matrix_rank`).
     """
     rows = X.detach().flatten(1).to(torch.float64)
     _, s, Vh = torch.linalg.svd(rows, full_matrices=False)
@@ -23,7 +23,7 @@ def span_basis(X: Float[Tensor, "n *shape"], *, rtol: float | None = None) -> Fl
 def distance_to_span(
     Z: Float[Tensor, "m *shape"], X: Float[Tensor, "n *shape"]
 ) -> Float[Tensor, " m"]:
-    """Root mean square distance of each state to the linear span of the examples.
+    """Computes the RMS distance of each state to the linear span of the examples.
 
     `||z - P z|| / sqrt(d)` with the orthogonal projection `P` on the span: 0 for a state in the
     span, the state's own root mean square for one orthogonal to it. Computed in float64, returned
@@ -37,6 +37,7 @@ def distance_to_span(
             f"states of shape {tuple(Z.shape[1:])} and examples of {tuple(X.shape[1:])}",
             expected="states and examples of one shape",
             todo="reshape one of them",
+            field="Z",
         )
     rows = Z.detach().flatten(1).to(torch.float64)
     basis = span_basis(X).to(rows.device)

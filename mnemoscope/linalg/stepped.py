@@ -14,13 +14,13 @@ DENSE = 1024
 """States of up to this many entries: the Jacobian is formed, from two values for each entry."""
 
 BASIS = 64
-"""Vectors of a Krylov basis: products that are this inaccurate do not need more."""
+"""Vectors of a Krylov basis: products this inaccurate do not need more."""
 
 POWERS = 6
 """Squarings of a matrix that is no more accurate than quotients are."""
 
 ROUGH = 4
-"""Residuals of as many errors of a product are as small as they get."""
+"""Smallest residuals that are reached, in errors of a product."""
 
 
 def stepped_eigenvalues(

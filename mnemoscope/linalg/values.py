@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
-from mnemoscope.base.html import table_html
+from mnemoscope.base.tables import frame_of, table_html
 
 
 @dataclass(frozen=True)
@@ -51,24 +51,19 @@ class LeadingValues:
         return cls(**{name: torch.cat([getattr(p, name) for p in parts]) for name in names})
 
     def to_frame(self) -> pl.DataFrame:
-        """Returns a row for each state and value: `state, rank, real, imag, modulus, residual, …`.
+        """Returns a row for each state and value: `state, rank, real, modulus, imag, residual, …`.
 
         What is known of a state as a whole is repeated in each of its rows.
         """
         n, k = self.values.shape
-        columns = {
-            "state": torch.arange(n)[:, None].expand(n, k),
-            "rank": torch.arange(k).expand(n, k),
-            "real": self.values.real,
-            "imag": self.values.imag if self.values.is_complex() else None,
-            "modulus": self.values.abs(),
-        }
+        columns = {"state": torch.arange(n)[:, None], "rank": torch.arange(k)[None]}
+        columns |= {"real": self.values.real, "modulus": self.values.abs()}
+        if self.values.is_complex():
+            columns["imag"] = self.values.imag
         for name in (field.name for field in fields(self) if field.name != "values"):
             part = getattr(self, name)
-            columns[name] = part[:, None].expand(n, k) if part.ndim == 1 else part
-        return pl.DataFrame(
-            {name: part.flatten().tolist() for name, part in columns.items() if part is not None}
-        )
+            columns[name] = part[:, None] if part.ndim == 1 else part
+        return frame_of({name: part.expand(n, k).flatten() for name, part in columns.items()})
 
     def _repr_html_(self) -> str:
         return table_html(f"{type(self).__name__} at {len(self):,} states", self.to_frame())

@@ -1,4 +1,4 @@
-"""What a network memorizes while it is being trained, at a small share of the training's time."""
+"""Records what a network memorizes during training, at a small share of the training's time."""
 
 from mnemoscope.monitoring.monitor import Monitor
 

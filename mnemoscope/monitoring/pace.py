@@ -2,7 +2,7 @@
 
 With `T` the time of the training itself and `s` the share, snapshots may have cost `s T` so far.
 One that is due is taken if it fits, by what the last one cost for each state, into `PLANNED s T`;
-the rest is a reserve. Otherwise it is left out, and the next one is considered again. The cost of
+the rest is a reserve. Otherwise it is skipped, and the next one is considered again. The cost of
 the first is unknown, so it is taken at few states; where one exceeds the share, the next waits
 until that is paid back.
 """
@@ -39,7 +39,7 @@ class Pace:
         self.states = min(MIN_STATES, self.most)
 
     def affords(self, trained: float) -> bool:
-        """Whether a snapshot fits, after this much training (s)."""
+        """Decides whether a snapshot fits, after this much training (s)."""
         return self.spent + self.expected <= PLANNED * self.share * trained
 
     def paid(self, cost: float, trained: float, dues: int) -> None:

@@ -30,7 +30,7 @@ within the radius would have grown tenfold on its way to an attractor."""
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was measured at each state.
+    """Measurements at each state.
 
     Attributes:
         loss: Mean squared error over all of them, in squared units.
@@ -66,7 +66,7 @@ def snapshot(
 def _stored(
     f: SelfMap, Z: Float[Tensor, "m *shape"], radii: MatchRadii, max_steps: int
 ) -> tuple[Bool[Tensor, " m"], int]:
-    """Which states are stored, and how many orbits stayed near and did not settle."""
+    """A mask of stored states, and the number of orbits that stayed near and did not settle."""
     stored = torch.zeros(len(Z), dtype=torch.bool, device=Z.device)
     z, screened = Z, min(SCREEN, max_steps - 1)
     nearest = Z.new_full((len(Z),), torch.inf)

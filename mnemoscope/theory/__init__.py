@@ -1,4 +1,4 @@
-"""What theory predicts from data and first weights alone, and what it proves of a network."""
+"""Predictions of theory from data and first weights alone, and proofs about networks."""
 
 from mnemoscope.theory.certificates import Certificate, certify, certify_all
 from mnemoscope.theory.dual_activation import dual_activation, second_moment

@@ -44,8 +44,8 @@ SAME = 1e-12
 """Two Gaussians with `rho` above 1 minus this count as one: `theta` is 0, and so is its derivative,
 the mean of those from both sides of the kernel's cusp."""
 
-SMALLEST = 1e-12
-"""A Gaussian of smaller variance counts as one of this: `phi'` is told from the first term of the
+MIN_VARIANCE = 1e-12
+"""A Gaussian of smaller variance counts as one of this: `phi'` comes from the first term of the
 series over the standard deviation, which rounding spoils."""
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -61,7 +61,7 @@ Expectations = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def dual_activation(activation: str) -> Expectations:
-    """The two expectations of an activation as a function of `p`, `q` and `c`, in float64.
+    """Returns the two expectations of an activation as a function of `p`, `q` and `c`, in float64.
 
     Args:
         activation: Its name.
@@ -86,7 +86,7 @@ def dual_activation(activation: str) -> Expectations:
 
 
 def second_moment(activation: str, p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """`E[phi(u)^2]` for each variance `p`: the closed form at `u = v`, otherwise by quadrature.
+    """Computes `E[phi(u)^2]` for each variance `p`: in closed form at `u = v`, or by quadrature.
 
     Example:
         >>> import torch
@@ -162,7 +162,7 @@ def _square(p: Tensor, q: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _series(activation: str, p: Tensor, q: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    p, q = p.clamp_min(SMALLEST), q.clamp_min(SMALLEST)
+    p, q = p.clamp_min(MIN_VARIANCE), q.clamp_min(MIN_VARIANCE)
     size = (p * q).sqrt()
     rho = c / size
     left, right = _coefficients(activation, p.flatten()), _coefficients(activation, q.flatten())

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.check import invalid, one_of
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets.activations import parse_activation
-from mnemoscope.theory.arguments import as_matrix, as_rows
-from mnemoscope.theory.span import span_rows
+from mnemoscope.theory.span import as_matrix, as_rows, span_rows
 
 INVERTIBLE = ("identity", "leaky_relu", "elu", "selu", "softplus", "tanh", "sigmoid")
 """The activations that have an inverse; `sin`, `relu`, `silu`, `gelu` and others have none."""
@@ -26,7 +26,7 @@ _ELU = {"elu": (1.0, 1.0), "selu": (1.6732632423543772, 1.0507009873554805)}
 
 
 def inverse_activation(activation: str, values: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """`phi^-1` of each entry.
+    """Computes `phi^-1` of each entry.
 
     Args:
         activation: A name; `leaky_relu(0.1)` sets the slope.
@@ -42,22 +42,13 @@ def inverse_activation(activation: str, values: Float[Tensor, "*n"]) -> Float[Te
         tensor([-1.,  3.])
     """
     name, slope = parse_activation(activation)
-    if name not in INVERTIBLE:
-        raise MnemoscopeError(
-            f"the inverse of {activation}",
-            expected=f"one of {', '.join(INVERTIBLE)}",
-            todo="choose one of these: only they are one-to-one",
-        )
+    one_of("activation", name, INVERTIBLE)
     if name == "identity":
         return values
     if name == "leaky_relu":
         assert slope is not None
         if slope <= 0:
-            raise MnemoscopeError(
-                f"the inverse of {activation}",
-                expected="a slope above 0",
-                todo="with slope 0 or below it is not one-to-one",
-            )
+            raise invalid("activation", activation, "a slope above 0: otherwise it has no inverse")
         return torch.where(values >= 0, values, values / slope)
     if name == "sigmoid":
         inverse = torch.logit(values)
@@ -76,6 +67,7 @@ def inverse_activation(activation: str, values: Float[Tensor, "*n"]) -> Float[Te
             f"values from {low:.4g} to {high:.4g}, out of the range of {activation}",
             expected="values inside its range",
             todo="scale the examples into it",
+            field="values",
         )
     return inverse
 
@@ -83,12 +75,12 @@ def inverse_activation(activation: str, values: Float[Tensor, "*n"]) -> Float[Te
 def nonlinear_solution(
     X: Float[Tensor, "n d"], activation: str, A0: Float[Tensor, "d d"] | None = None
 ) -> Float[Tensor, "d d"]:
-    """The weights that one layer with an activation ends at, in float64.
+    """Computes the weights that one layer with an activation converges to, in float64.
 
     Args:
         X: `(n, d)`, linearly independent examples within the activation's range.
         activation: An invertible one.
-        A0: `(d, d)`, the first weights; zero if left out.
+        A0: `(d, d)`, the first weights (default: zero).
 
     Raises:
         MnemoscopeError: an argument does not fit, or the examples are linearly dependent, so that
@@ -107,7 +99,8 @@ def nonlinear_solution(
         raise MnemoscopeError(
             f"{len(rows)} examples that span {len(V)} dimensions",
             expected="linearly independent examples",
-            todo="leave some out: phi^-1 of the others need not fit a linear map",
+            todo="remove some: phi^-1 of dependent ones need not fit a linear map",
+            field="X",
         )
     A = as_matrix(A0, rows.shape[1])
     inverse = inverse_activation(activation, rows)

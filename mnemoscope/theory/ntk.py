@@ -12,7 +12,7 @@ the start and have factor 1, and `E` the expectations over Gaussians with the co
     S_1 = g^2 <z, x> / d,             T_1 = S_1 + 1,
     S_(l+1) = g^2 E[phi phi],         T_(l+1) = S_(l+1) + 1 + g^2 E[phi' phi'] T_l,
 
-`Theta = T_L`; without biases the ones are left out.
+`Theta = T_L`; without biases the ones are omitted.
 """
 
 import torch
@@ -27,7 +27,7 @@ from mnemoscope.nets.initialization import gain
 from mnemoscope.theory.dual_activation import dual_activation, second_moment
 
 SINGULAR = 1e-12
-"""Smallest ratio of the eigenvalues of `Theta(X, X)` with which its inverse means something."""
+"""Smallest ratio of the eigenvalues of `Theta(X, X)` with which its inverse is meaningful."""
 
 
 class NTK:
@@ -59,12 +59,14 @@ class NTK:
                 f"{spec!r}",
                 expected="fully connected networks with init='ntk'",
                 todo="the limit depends on the parameterization: set init='ntk'",
+                field="spec",
             )
         if spec.last_activation != "identity":
             raise MnemoscopeError(
                 f"{spec!r}, with {spec.last_activation} after the last layer",
                 expected="a linear last layer",
-                todo="leave output_activation out, with a depth of 2 or more",
+                todo="omit output_activation, with a depth of 2 or more",
+                field="spec",
             )
         self.spec = spec
         self._expectations = dual_activation(spec.activation)
@@ -74,7 +76,7 @@ class NTK:
         return f"NTK({self.spec!r})"
 
     def kernel(self, Z: Float[Tensor, "m *shape"], X: Float[Tensor, "n *shape"]) -> Tensor:
-        """`Theta(z, x)` for each pair, `(m, n)`; PyTorch differentiates it in both.
+        """Computes `Theta(z, x)` for each pair, `(m, n)`; PyTorch differentiates it in both.
 
         Raises:
             MnemoscopeError: the states have not the spec's shape.
@@ -103,11 +105,11 @@ class NTK:
     def predict(
         self, X: Float[Tensor, "n *shape"], targets: Float[Tensor, "n *shape"] | None = None
     ) -> SelfMap:
-        """The limit's map after training on `X`.
+        """Returns the limit's map after training on `X`.
 
         Args:
             X: `(n, *shape)`, the examples.
-            targets: `(n, *shape)`, what each is mapped to; the example itself if left out.
+            targets: `(n, *shape)`, the target of each (default: the example itself).
 
         Raises:
             MnemoscopeError: examples have not the spec's shape, or so much alike that the kernel's
@@ -123,7 +125,7 @@ class NTK:
         )
 
     def spectral_radius(self, X: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
-        """The spectral radius of the limit's Jacobian at each of its examples, without training.
+        """Computes the spectral radius of the limit's Jacobian at each example, without training.
 
         The Jacobian at `z` is `X^T Theta(X, X)^-1 G`, with the rows `G_j = d Theta(z, x_j)/dz`. Its
         eigenvalues that are not zero are those of the `n × n` matrix `Theta(X, X)^-1 G X^T`.
@@ -147,8 +149,9 @@ class NTK:
         if not bool(values[0] > SINGULAR * values[-1]):
             raise MnemoscopeError(
                 f"{len(x)} examples whose kernel matrix is singular",
-                expected="examples that the kernel tells apart",
-                todo="leave out duplicates, or add depth or biases",
+                expected="examples that the kernel distinguishes",
+                todo="remove duplicates, or add depth or biases",
+                field="X",
             )
         return gram
 

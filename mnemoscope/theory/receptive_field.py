@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.check import invalid, whole_number
 
 
 def receptive_field_mask(size: int, depth: int, kernel_size: int = 3) -> Bool[Tensor, "s2 s2"]:
-    """Which entries of the operator of `depth` layers on `size × size` pixels may be not zero.
+    """Returns a mask of the entries that may be nonzero in `depth` layers on `size × size` pixels.
 
     Pixels are numbered row by row.
 
@@ -35,8 +35,9 @@ def receptive_field_mask(size: int, depth: int, kernel_size: int = 3) -> Bool[Te
 
 
 def minimum_memorizing_depth(size: int, kernel_size: int = 3) -> int:
-    """The fewest layers that connect every pixel with every other: `ceil((s - 1) / ((k - 1) / 2))`.
+    """Computes the fewest layers that connect every pixel with every other.
 
+    `ceil((s - 1) / ((k - 1) / 2))`, where a layer reaches `(k - 1) / 2` pixels.
     With fewer, no linear network of whatever number of channels memorizes a generic `s × s` image.
 
     Raises:
@@ -48,14 +49,12 @@ def minimum_memorizing_depth(size: int, kernel_size: int = 3) -> int:
     """
     _check(size=size, kernel_size=kernel_size)
     if kernel_size == 1 and size > 1:
-        raise MnemoscopeError(
-            "kernel_size=1", expected="3 or more", todo="1 × 1 kernels connect no two pixels"
-        )
+        raise invalid("kernel_size", kernel_size, "3 or more: 1 × 1 kernels connect no two pixels")
     return max(1, -(-2 * (size - 1) // max(1, kernel_size - 1)))
 
 
 def heuristic_memorizing_depth(size: int, kernel_size: int = 3, channels: int = 1) -> int:
-    """The layers whose weights are as many as the operator's entries, `s^4`; a rule of thumb.
+    """Computes the layers with as many weights as the operator has entries, `s^4`: a heuristic.
 
     With one channel a layer has `k^2` weights, so it takes `s^4 / k^2` layers. With `C` channels
     the first and the last layer have `C k^2` and those between `C^2 k^2`. Never fewer than
@@ -79,10 +78,6 @@ def heuristic_memorizing_depth(size: int, kernel_size: int = 3, channels: int = 
 
 def _check(**numbers: int) -> None:
     for name, number in numbers.items():
-        odd = name != "kernel_size" or number % 2 == 1
-        if not isinstance(number, int) or number < 1 or not odd:
-            raise MnemoscopeError(
-                f"{name}={number}",
-                expected="an odd number, 1 or more" if name == "kernel_size" else "1 or more",
-                todo="change it",
-            )
+        whole_number(name, number, least=1)
+        if name == "kernel_size" and number % 2 == 0:
+            raise invalid(name, number, "an odd number, 1 or more")

@@ -18,20 +18,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.theory.arguments import as_matrix, as_rows
 
 
 def span_projection(
     X: Float[Tensor, "n d"], A0: Float[Tensor, "d d"] | None = None
 ) -> Float[Tensor, "d d"]:
-    """Where one linear layer ends: `P + A_0 (1 - P)`, in float64.
+    """Computes the weights that one linear layer converges to: `P + A_0 (1 - P)`, in float64.
 
     `P` is the orthogonal projection on the span of the examples; directions whose singular value is
     below `max(n, d) eps` times the largest count as none.
 
     Args:
         X: `(n, d)`, the examples.
-        A0: `(d, d)`, the first weights; zero if left out.
+        A0: `(d, d)`, the first weights (default: zero).
 
     Raises:
         MnemoscopeError: `X` is no matrix of finite numbers, or `A0` does not fit.
@@ -54,7 +53,7 @@ def gradient_path(
     lr: float,
     steps: int | Sequence[int],
 ) -> Float[Tensor, "*t d d"]:
-    """The weights of one linear layer after so many steps of gradient descent, in closed form.
+    """Computes the weights of one linear layer after steps of gradient descent, in closed form.
 
     Full batch, on the mean squared error over all entries, without momentum.
 
@@ -81,7 +80,10 @@ def gradient_path(
     times = torch.tensor([steps] if isinstance(steps, int) else list(steps), dtype=torch.float64)
     if len(times) and bool((times < 0).any()):
         raise MnemoscopeError(
-            f"steps={steps}", expected="numbers of at least 0", todo="count steps from the start"
+            f"steps={steps}",
+            expected="numbers of at least 0",
+            todo="count steps from the start",
+            field="steps",
         )
     _, s, Vh = torch.linalg.svd(rows, full_matrices=False)
     left = (1 - 2 * lr * s**2 / rows.numel()) ** times[:, None]
@@ -92,7 +94,43 @@ def gradient_path(
 
 
 def span_rows(X: Float[Tensor, "n d"]) -> Float[Tensor, "r d"]:
-    """Orthonormal rows that span the examples; directions at rounding are left out."""
+    """Orthonormal rows that span the examples; directions at rounding are omitted."""
     _, s, Vh = torch.linalg.svd(X, full_matrices=False)
     threshold = max(X.shape) * torch.finfo(X.dtype).eps * (s[0] if len(s) else 0)
     return Vh[s > threshold]
+
+
+def as_rows(X: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Returns examples as finite float64 rows on the CPU; an error where they are none."""
+    if not isinstance(X, Tensor) or X.ndim != 2 or X.numel() == 0:
+        shape = tuple(X.shape) if isinstance(X, Tensor) else type(X).__name__
+        raise MnemoscopeError(
+            f"examples of shape {shape}",
+            expected="a matrix (n, d), an example a row",
+            todo="pass X.flatten(1)",
+            field="X",
+        )
+    rows = X.detach().to("cpu", torch.float64)
+    if not bool(torch.isfinite(rows).all()):
+        raise MnemoscopeError(
+            "examples with NaN or infinity",
+            expected="finite numbers",
+            todo="remove these",
+            field="X",
+        )
+    return rows
+
+
+def as_matrix(A: Float[Tensor, "d d"] | None, d: int) -> Float[Tensor, "d d"]:
+    """Returns the first weights in float64, default zero; an error where they are not `(d, d)`."""
+    if A is None:
+        return torch.zeros(d, d, dtype=torch.float64)
+    if not isinstance(A, Tensor) or tuple(A.shape) != (d, d):
+        shape = tuple(A.shape) if isinstance(A, Tensor) else type(A).__name__
+        raise MnemoscopeError(
+            f"A0 of shape {shape} for states of {d} entries",
+            expected=f"({d}, {d})",
+            todo="pass the first weights of the layer",
+            field="A0",
+        )
+    return A.detach().to("cpu", torch.float64)

@@ -24,13 +24,13 @@ from torch import Tensor
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets.activations import activation_function, activation_pullback
 
-LONGEST = 1e8
-"""How far the flow is followed, in `tau`."""
+MAX_TAU = 1e8
+"""Largest `tau` to which the flow is followed."""
 
 
 @dataclass(frozen=True)
 class TwoLayerEnd:
-    """Where gradient flow ends.
+    """The end of gradient flow.
 
     Attributes:
         a: `(k,)` float64, the outer weights along the example.
@@ -69,6 +69,7 @@ def two_layer_end(
             f"{len(a)} outer and {len(b)} inner weights",
             expected="one of each for every unit, all finite",
             todo="pass a0 and b0 of the same length",
+            field="a0",
         )
     k = len(a)
 
@@ -86,15 +87,14 @@ def two_layer_end(
         return value(state) - 1
 
     solved.terminal = True  # type: ignore[attr-defined]
-    found = solve_ivp(
-        flow, (0, LONGEST), torch.cat([a, b]).numpy(), method="DOP853", events=solved,
-        rtol=1e-12, atol=1e-14,
-    )  # fmt: skip
+    begin, accuracy = torch.cat([a, b]).numpy(), {"rtol": 1e-12, "atol": 1e-14}
+    found = solve_ivp(flow, (0, MAX_TAU), begin, method="DOP853", events=solved, **accuracy)
     if found.status != 1:
         raise MnemoscopeError(
             f"first weights from which {activation} comes to no solution",
             expected="weights at which some gradient is not zero",
             todo="begin elsewhere: with b = 0 relu, for one, learns nothing",
+            field="b0",
         )
     end = torch.from_numpy(found.y_events[0][-1])
     a, b = end[:k].clone(), end[k:].clone()
@@ -106,7 +106,7 @@ def two_layer_eigenvalue(
     a0: Float[Tensor, " k"] | Sequence[float],
     b0: Float[Tensor, " k"] | Sequence[float],
 ) -> float:
-    """The eigenvalue at the one example, from the first weights alone; see `two_layer_end`.
+    """Computes the eigenvalue at the example, from the first weights alone; see `two_layer_end`.
 
     Below 1 the example is an attractor. For relu and leaky_relu, `phi'(b) b = phi(b)`, it is 1.
 

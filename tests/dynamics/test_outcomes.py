@@ -1,10 +1,20 @@
-"""Ends of orbits, on a map whose attractors are known."""
+"""Outcomes of orbits, on maps whose attractors are known."""
 
 import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.dynamics.outcomes import count_outcomes, count_outcomes_from_noise, reached_own
+from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.outcomes import (
+    bred_blocks,
+    count_outcomes,
+    count_outcomes_from_noise,
+    outcomes_of_blocks,
+    reached_by,
+    reached_own,
+)
+from mnemoscope.dynamics.starts import BLOCK
+from mnemoscope.maps import SelfMap
 
 
 class TwoWells(nn.Module):
@@ -21,9 +31,9 @@ STARTS = torch.tensor([[2.0], [-3.0], [0.5], [9.0], [-0.1], [1.5]])
 
 def test_ends_at_the_example_at_a_spurious_attractor_and_at_none():
     census = mn.find_attractors(TwoWells(), STARTS, X)
-    ended = count_outcomes(census)
-    assert (ended.starts, ended.at_examples, ended.spurious, ended.not_settled) == (6, 3, 2, 1)
-    assert (ended.examples_reached, ended.spurious_attractors, ended.largest_basin) == (1, 1, 3)
+    counts = count_outcomes(census)
+    assert (counts.starts, counts.at_examples, counts.spurious, counts.not_settled) == (6, 3, 2, 1)
+    assert (counts.examples_reached, counts.spurious_attractors, counts.largest_basin) == (1, 1, 3)
     some = count_outcomes(census, slice(3, 5))
     assert (some.starts, some.at_examples, some.spurious, some.not_settled) == (2, 0, 1, 1)
     assert (some.examples_reached, some.largest_basin) == (0, 1)
@@ -52,3 +62,29 @@ def test_distributions_add_up_and_the_seed_decides(global_generator_untouched):
     assert total.starts == 80
     for name in ("starts", "at_examples", "spurious", "not_settled"):
         assert getattr(total, name) == sum(getattr(part, name) for part in parts.values())
+
+
+F = SelfMap(lambda z: torch.tanh(2 * z), (2,))
+STATES = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [2.0, 3.0], [0.0, 0.0], [-1.0, -1.0]])
+
+
+def test_labels_and_witnesses():
+    atlas, outcomes = outcomes_of_blocks(F, Atlas.empty(F), "mine", STATES.split(2))
+    assert outcomes.kind == "mine"
+    a, b, again, none, c = outcomes.labels.tolist()
+    assert (a, none) == (again, -1)
+    assert sorted([a, b, c]) == [0, 1, 2]
+    assert torch.equal(outcomes.witness[a], STATES[0])
+    assert set(outcomes.witness) == {0, 1, 2}
+    assert len(atlas) == 3
+    assert reached_by([outcomes]).tolist() == [0, 1, 2]
+    assert reached_by([]).tolist() == []
+
+
+def test_starts_from_attractors_come_in_blocks_that_differ():
+    sizes, blocks = [], []
+    for block in bred_blocks(torch.rand(3, 2), BLOCK + 10, seed=0):
+        sizes.append(len(block))
+        blocks.append(block)
+    assert sizes == [BLOCK, 10]
+    assert not torch.equal(blocks[0][:10], blocks[1])

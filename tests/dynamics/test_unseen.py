@@ -35,6 +35,7 @@ def test_it_estimates_the_unseen_mass():
 
 def test_kinds_not_seen_by_hand():
     assert chao(torch.tensor([5, 1, 1, 1, 1, 2, 2])) == 4 * 3 / (2 * 3)
+    assert chao(torch.tensor([1, 1, 1, 2, 2, 7])) == 1
     assert chao(torch.tensor([5, 3])) == 0
     assert chao(torch.tensor([], dtype=torch.int64)) == 0
 

@@ -55,22 +55,23 @@ def test_dependent_examples_count_once():
 
 
 @pytest.mark.parametrize(
-    ("X", "A0", "message"),
+    ("X", "A0", "field"),
     [
-        (torch.zeros(2, 2, 2), None, "a matrix"),
-        (torch.zeros(0, 2), None, "a matrix"),
-        ([[1.0]], None, "a matrix"),
-        (torch.tensor([[torch.nan, 1.0]]), None, "finite numbers"),
-        (torch.ones(1, 2), torch.zeros(3, 3), "A0 of shape"),
+        (torch.zeros(2, 2, 2), None, "X"),
+        (torch.zeros(0, 2), None, "X"),
+        ([[1.0]], None, "X"),
+        (torch.tensor([[torch.nan, 1.0]]), None, "X"),
+        (torch.ones(1, 2), torch.zeros(3, 3), "A0"),
     ],
 )
-def test_what_does_not_fit_is_refused(X, A0, message):
-    with pytest.raises(mn.MnemoscopeError, match=message):
-        span_projection(X, A0)
-    with pytest.raises(mn.MnemoscopeError, match=message):
-        gradient_path(X, A0, lr=0.1, steps=1)
+def test_what_does_not_fit_is_refused(X, A0, field):
+    for call in (span_projection, lambda X, A0: gradient_path(X, A0, lr=0.1, steps=1)):
+        with pytest.raises(mn.MnemoscopeError) as refusal:
+            call(X, A0)
+        assert refusal.value.field == field
 
 
 def test_steps_before_the_start_are_refused():
-    with pytest.raises(mn.MnemoscopeError, match="at least 0"):
+    with pytest.raises(mn.MnemoscopeError) as refusal:
         gradient_path(torch.ones(1, 2), None, lr=0.1, steps=-1)
+    assert refusal.value.field == "steps"

@@ -82,15 +82,20 @@ def test_gradient_descent_with_small_steps_ends_there():
 
 
 @pytest.mark.parametrize(
-    ("activation", "a0", "b0", "message"),
+    ("activation", "a0", "b0", "field"),
     [
-        ("tanh", [0.1], [0.1, 0.2], "for every unit"),
-        ("tanh", [], [], "for every unit"),
-        ("tanh", [float("nan")], [0.1], "for every unit"),
-        ("relu", [0.1], [-1.0], "comes to no solution"),
-        ("tanhh", [0.1], [0.1], "tanh"),
+        ("tanh", [0.1], [0.1, 0.2], "a0"),
+        ("tanh", [], [], "a0"),
+        ("tanh", [float("nan")], [0.1], "a0"),
+        ("relu", [0.1], [-1.0], "b0"),
     ],
 )
-def test_what_has_no_end_is_refused(activation, a0, b0, message):
-    with pytest.raises(mn.MnemoscopeError, match=message):
+def test_what_has_no_end_is_refused(activation, a0, b0, field):
+    with pytest.raises(mn.MnemoscopeError) as refusal:
         two_layer_end(activation, a0, b0)
+    assert refusal.value.field == field
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(mn.MnemoscopeError, match="tanh"):
+        two_layer_end("tanhh", [0.1], [0.1])

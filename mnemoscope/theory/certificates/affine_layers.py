@@ -62,15 +62,14 @@ class AffineLayer:
 def affine_layers(f: SelfMap) -> list[AffineLayer]:
     """The layers of a map whose stages are all fully connected or convolutional networks.
 
-    Raises:
-        MnemoscopeError: a stage is another map, was changed after it was built, is too large, its
-            numbers are not finite, or its states have bounds, beyond which balls would reach.
+    An error where a stage is another map, was changed after it was built, is too large, its numbers
+    are not finite, or its states have bounds, beyond which balls would reach.
     """
     if any(box is not None for box in f.boxes):
         raise MnemoscopeError(
             f"a map with the domain {f.domain}",
             expected="a map of all states: a certified ball may reach beyond the domain's bounds",
-            todo="certify the map without its domain; of orbits that leave it that says nothing",
+            todo="certify the map without its domain; that says nothing of orbits that leave it",
         )
     layers = []
     for stage in f.stages:
@@ -146,11 +145,8 @@ def convolution_matrix(
 ) -> Float[Tensor, "outputs inputs"]:
     """The matrix of a zero-padded convolution with an odd kernel, placed entry by entry.
 
-    Args:
-        kernel: Channels out, channels in, height and width.
-        size: Height and width of what comes in.
-        stride: Pixels from one output to the next; it divides the height and width.
-        enlarged: Whether each pixel is first doubled in height and width.
+    `size` is the input's height and width, which `stride` divides; `enlarged`: each pixel is first
+    doubled in height and width.
     """
     factor = 2 if enlarged else 1
     outputs, inputs, k, _ = kernel.shape
@@ -167,7 +163,7 @@ def convolution_matrix(
 
 
 def _tap(offset: int, length: int, stride: int, factor: int) -> tuple[Tensor, Tensor]:
-    """Which outputs along one side read a pixel through this tap, and which pixel."""
+    """The outputs along one side that read a pixel through this tap, and the pixels."""
     out = torch.arange(length // stride)
     read = out * stride + offset
     inside = (read >= 0) & (read < length)
@@ -204,7 +200,7 @@ def _check_entries(*sizes: int) -> None:
 
 
 def _as_built(net: Network) -> bool:
-    """Whether the layers are still those of the spec: none replaced, added, hooked or wrapped."""
+    """Decides whether the layers are those of the spec: none replaced, added, hooked or wrapped."""
     built = list(net.spec.skeleton().modules())
     found = list(net.body.modules())
     if len(built) != len(found) or net._forward_hooks or net._forward_pre_hooks:
@@ -215,6 +211,6 @@ def _as_built(net: Network) -> bool:
         if not isinstance(one, nn.Sequential) and one.extra_repr() != other.extra_repr():
             return False
     names = [net.spec.activation] * (net.spec.depth - 1) + [net.spec.last_activation]  # type: ignore[attr-defined]
-    told = [activation_module(name) for name in names]
+    expected = [activation_module(name) for name in names]
     activations = [m for m in found[1:] if not isinstance(m, nn.Conv2d | nn.Upsample)]
-    return [repr(m) for m in told] == [repr(m) for m in activations]
+    return [repr(m) for m in expected] == [repr(m) for m in activations]

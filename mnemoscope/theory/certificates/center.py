@@ -2,8 +2,8 @@
 
 Newton's step solves `(I - J) s = g(y) - y` in the coordinates of the cut, and is halved until the
 residual falls. It can end without a fixed point: at a kink, or where there is none near. Then it
-begins again further down the orbit. Nothing rests on the outcome: what is proved is proved of the
-state found, fixed or not.
+begins again further down the orbit. No proof relies on the outcome: it holds for the state found,
+fixed or not.
 """
 
 import math
@@ -16,20 +16,20 @@ from mnemoscope.theory.certificates.loop import Loop
 from mnemoscope.theory.certificates.rounding import UNIT
 
 BEGINNINGS = (0, 50, 1000)
-"""After so many steps of the map Newton's method begins; later only if it found nothing before."""
+"""Steps of the map before Newton's method; the later ones only if it found nothing before."""
 
 NEWTON_STEPS = 30
 """Newton's method ends near a fixed point in a dozen steps, or never."""
 
 HALVINGS = 6
-"""How often Newton's step is halved."""
+"""Maximum number of halvings of Newton's step."""
 
 AT_REST = 1e-12
 """Residual, as a share of the coordinates, below which it is rounding that remains."""
 
 
 def fixed_point_near(loop: Loop, state: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
-    """The state of smallest residual that is met on the way; the state itself if none is finite."""
+    """The state of smallest residual on the way; the state itself if none is finite."""
     y = best = loop.read(state)
     least, taken = math.inf, 0
     for beginning in BEGINNINGS:
@@ -47,7 +47,7 @@ def fixed_point_near(loop: Loop, state: Float[Tensor, " d"]) -> Float[Tensor, " 
 
 
 def _newton(loop: Loop, y: Tensor) -> tuple[Tensor, float]:
-    """Where the residual falls no further, and what it is there."""
+    """The state at which the residual falls no further, and the residual."""
     image = loop.step(y)
     residual = _length(image - y)
     for _ in range(NEWTON_STEPS):

@@ -1,4 +1,4 @@
-"""What a certificate says, and what follows from it."""
+"""A certificate, and its consequences."""
 
 import math
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mnemoscope.base.check import invalid
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.theory.certificates.rounding import UP, frobenius, gamma, row_norms
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """What was proved about the orbits that start near a state.
+    """A proof about the orbits that start near a state.
 
     If `certified`: the ball of `radius` around `center` holds exactly one fixed point `x*` of `f`,
     and every orbit that starts in the ball converges to it. So does every orbit that starts in the
@@ -31,12 +32,12 @@ class Certificate:
         radius: Of the ball, Euclidean.
         rate: Bounds the factor of a step in the norm, below 1. If nothing was proved: the smallest
             that could be shown, infinite if none was looked for.
-        reason: How it was proved, or why not and by how much it fell short.
+        reason: The argument of the proof, or why and by how much it fell short.
         spectral_radius: Of the Jacobian at the center, as float64 finds it: not proved.
         fixed_point_distance: Bounds `|x* - center|`, Euclidean; infinite if nothing was proved.
         metric: `(n, d)`; `n` is less than `d` where the network reads less of a state.
         metric_radius: Of the set in the norm of `metric`.
-        metric_error: How far the norm's true matrix can be from `metric` as it stands here.
+        metric_error: Largest distance of the norm's true matrix from `metric`.
         residual: Bounds `|metric (f(center) - center)|`.
         to_state: Bounds how many times longer, as Euclidean states, differences can be than they
             are in the norm: at once if `delay` is 0, after a step if it is 1.
@@ -58,7 +59,7 @@ class Certificate:
     delay: int = 0
 
     def steps_to(self, eps: float) -> int:
-        """Steps after which every orbit from the ball stays within `eps` of the fixed point.
+        """Bounds the steps after which every orbit from the ball stays within `eps` of the point.
 
         The smallest `t` for which `to_state rate^(t - delay) D <= eps`, where `D = metric_radius +
         residual / (1 - rate)` bounds the distance of a start to the fixed point in the norm. It is
@@ -72,7 +73,7 @@ class Certificate:
         """
         self._check()
         if not eps > 0:
-            raise MnemoscopeError(f"eps={eps}", expected="a distance above 0", todo="raise `eps`")
+            raise invalid("eps", eps, "a distance above 0")
         distance = self.to_state * (self.metric_radius + self._offset) * UP
         if distance <= eps:
             return self.delay
@@ -80,9 +81,9 @@ class Certificate:
         return self.delay + math.ceil(steps * UP + 1e-9)
 
     def contains(self, Z: Float[Tensor, "n *shape"]) -> Bool[Tensor, " n"]:
-        """Which states are proved to converge to the fixed point: those of the ball and the set.
+        """Decides which states are proved to converge to the fixed point: those of ball and set.
 
-        A state on the edge may be left out, for rounding; none is let in wrongly.
+        A state on the edge may be excluded, for rounding; none is included wrongly.
 
         Raises:
             MnemoscopeError: they are no states of the map.
@@ -92,6 +93,7 @@ class Certificate:
                 f"states of shape {tuple(Z.shape)}",
                 expected=f"a batch (n, {', '.join(map(str, self.center.shape))})",
                 todo="reshape them, or pass one state as z[None]",
+                field="Z",
             )
         if not self.certified or self.metric is None:
             return torch.zeros(len(Z), dtype=torch.bool)
@@ -103,7 +105,7 @@ class Certificate:
         return (lengths <= self.radius) | (measured * UP <= self.metric_radius)
 
     def floor(self, error: float) -> float:
-        """How near to the fixed point a computed orbit is bound to come, and to stay, in the end.
+        """Bounds the distance to the fixed point within which a computed orbit stays in the end.
 
         For an orbit `x_(t+1) = f(x_t) + e_t` from the ball with errors `|e_t| <= error` (Euclidean)
         in every step, such as rounding to float32 makes, the norm of the distance to the fixed
@@ -111,8 +113,8 @@ class Certificate:
         `|metric| error / (1 - rate)`, and in the set all the time if there is room for the errors.
 
         Args:
-            error: Of one step, Euclidean. Rounding to nearest float32 alone has
-                `2^-24 |f(x)|`; what a network's sums add is up to the caller.
+            error: Error of one step, Euclidean. Rounding to nearest float32 alone has
+                `2^-24 |f(x)|`; a network's sums add to it.
 
         Returns:
             A Euclidean distance; infinite where the errors may lead out of the set.
@@ -122,9 +124,7 @@ class Certificate:
         """
         self._check()
         if not error >= 0:
-            raise MnemoscopeError(
-                f"error={error}", expected="a length, 0 or more", todo="pass that of one step"
-            )
+            raise invalid("error", error, "a length, 0 or more")
         assert self.metric is not None
         inward = (frobenius(self.metric) + self.metric_error) * error * UP
         if inward + self.residual > (1 - self.rate) * self.metric_radius:

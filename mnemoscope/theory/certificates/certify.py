@@ -38,27 +38,26 @@ from mnemoscope.theory.certificates.rounding import (
 )
 
 SHARES = (0.1, 0.3, 0.6, 0.9)
-"""The norms tried: for factors at so many parts of the way from the spectral radius to 1. Near the
+"""The norms tried: for factors at these parts of the way from the spectral radius to 1. Near the
 spectral radius the factor is small and the ball long and thin; near 1 it is the reverse."""
 
 SLACK = 0.1
-"""Of `1 - q`, as it is at the center, so much must be left over the ball: radius is given up for a
-rate that is not all but 1. Where `q` grows in proportion to the radius that is a tenth of it."""
+"""Share of `1 - q` at the center that must remain over the ball: it trades radius for a rate that
+is not all but 1. Where `q` grows in proportion to the radius it costs a tenth of it."""
 
-WIDEST = 2.0**40
-"""Where the search for a radius ends, in the norm, whose matrix has length 1: linear maps contract
-everywhere."""
+MAX_RADIUS = 2.0**40
+"""Largest radius tried, in the norm, whose matrix has length 1: linear maps contract everywhere."""
 
 GIVING_WAY = (0.99, 0.95, 0.85, 0.6, 0.3, 0.1)
-"""What the estimated radius is multiplied by until the proof succeeds."""
+"""Factors of the estimated radius that are tried until the proof succeeds."""
 
 FIXED = 1e-6
 """Residual, Euclidean, as a share of the center's length or of 1, above which it is called no fixed
 point, and its spectral radius says nothing."""
 
 FIRST_RADII = (2, 8, 32, 128)
-"""Where the search begins, in radii that the residual would need if the factor were that of the
-center all over the ball."""
+"""Radii at which the search begins, in those that the residual would need if the factor were that
+of the center all over the ball."""
 
 NARROWING = 1.1
 """The search for a radius ends when the largest that does and the smallest that does not are within
@@ -122,7 +121,7 @@ def certify(f: SelfMap | nn.Module, z: Float[Tensor, "*shape"]) -> Certificate:
 
 
 def certify_all(f: SelfMap | nn.Module, Z: Float[Tensor, "n *shape"]) -> list[Certificate]:
-    """`certify` for each of several states; what concerns the network alone is done once.
+    """Certifies several states as `certify`; work on the network alone is done once.
 
     Raises:
         MnemoscopeError: as `certify`.
@@ -133,7 +132,8 @@ def certify_all(f: SelfMap | nn.Module, Z: Float[Tensor, "n *shape"]) -> list[Ce
         raise MnemoscopeError(
             f"states of shape {tuple(Z.shape[1:])}, or not finite",
             expected=f"finite states of shape {f.shape}",
-            todo="reshape them, or leave out those with NaN",
+            todo="reshape them, or remove those with NaN",
+            field="Z",
         )
     check_derivatives(f, Z)
     states = Z.detach().to("cpu", torch.float64).flatten(1)
@@ -218,9 +218,9 @@ def _largest(loop: Loop, point: Point, J: Tensor, goal: float) -> _Ball | None:
     if not good(low):
         return low
     ratio = 16.0
-    while low.radius < WIDEST and good(higher := ball(min(ratio * low.radius, WIDEST))):
+    while low.radius < MAX_RADIUS and good(higher := ball(min(ratio * low.radius, MAX_RADIUS))):
         low, ratio = higher, ratio**2
-    while ratio > NARROWING and low.radius < WIDEST:
+    while ratio > NARROWING and low.radius < MAX_RADIUS:
         ratio = ratio**0.5
         middle = ball(ratio * low.radius)
         if good(middle):

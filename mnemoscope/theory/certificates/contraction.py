@@ -53,7 +53,7 @@ MAX_UNITS = 3000
 
 @dataclass(frozen=True)
 class Contraction:
-    """What holds over a ball.
+    """Bounds over a ball.
 
     Attributes:
         factor: Bounds the factor of `g` in the norm; infinite where there is no bound.
@@ -91,23 +91,14 @@ def unit_weights(loop: Loop, metric: Metric, slopes: Sequence[Tensor]) -> list[T
 
 
 def contraction(
-    loop: Loop,
-    point: Point,
-    metric: Metric,
-    weights: Sequence[Tensor],
-    radius: float,
-    norm: Norm,
+    loop: Loop, point: Point, metric: Metric, weights: Sequence[Tensor], radius: float, norm: Norm
 ) -> Contraction:
-    """Bounds the factor over the ball of `radius` around a point.
-
-    With `proved_norm` the result is proved; with `estimated_norm` it is a guess. Every matrix goes
-    with a bound on how far it is from the true one, in the spectral norm.
-    """
+    """Bounds the factor over a ball: proved with `proved_norm`, a guess with `estimated_norm`."""
+    # Every matrix goes with a bound on how far it is from the true one, in the spectral norm.
     nothing = Contraction(math.inf, math.inf, 0)
     T, T_error = metric.first, metric.first_error
     A, A_error = T.new_zeros(len(T), 0), 0.0
-    Ys: list[Tensor] = []
-    Ns: list[Tensor] = []
+    Ys, Ns = list[Tensor](), list[Tensor]()
     Y_error = N_error = y = behind = 0.0
     for k, name in enumerate(loop.activations):
         z = point.arguments[k]

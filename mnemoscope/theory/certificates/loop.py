@@ -4,7 +4,7 @@ A network reads a state only through its first layer, `z_1 = W_1 x + b_1`. If th
 than the state has entries, the map `g` from `z_1` to the next `z_1` says all about `f`: with
 `x = h(z_1)` the rest of the network, `g(z) = W_1 h(z) + b_1`, orbits of `f` are images under `h` of
 orbits of `g`, and `h` maps the fixed points of `g` one to one onto those of `f`. Otherwise the cut
-is at the state itself, `g = f`. Between the cuts stand activations and matrices in turn:
+is at the state itself, `g = f`. Between the cuts activations and matrices alternate:
 
     M_K phi_K  M_(K-1) phi_(K-1) ... M_1 phi_1 M_0      (and biases).
 """
@@ -35,7 +35,7 @@ MAX_COORDINATES = 1024
 
 @dataclass(frozen=True)
 class Point:
-    """What the network's layers hold at a state, with bounds on what rounding did.
+    """The values of the network's layers at a state, with bounds on rounding.
 
     Attributes:
         state: `(d,)`, exact.
@@ -57,7 +57,7 @@ class Loop:
 
     Attributes:
         layers: All of them, from the state to its image.
-        activations: The names `phi_1 ... phi_K` that stand between matrices.
+        activations: The names `phi_1 ... phi_K` between matrices.
         inner: The layers whose matrices are `M_1 ... M_(K-1)`.
         at_state: Whether the cut is at the state, and not at `z_1`.
         last: `M_K` as computed, `(n, w_K)`; None for the identity.
@@ -66,11 +66,7 @@ class Loop:
     """
 
     def __init__(self, layers: Sequence[AffineLayer]) -> None:
-        """Cuts where it is narrowest: at the state, or behind the first matrix.
-
-        Raises:
-            MnemoscopeError: it is too wide there.
-        """
+        """Cuts where it is narrowest: at the state, or behind the first matrix."""
         self.layers = layers
         open_end = len(layers) > 1 and layers[-1].activation == "identity"
         active = layers[:-1] if open_end else layers
@@ -127,11 +123,11 @@ class Loop:
         return self.read(self.write(y))
 
     def jacobian_at(self, y: Float[Tensor, " n"]) -> Float[Tensor, "n n"]:
-        """Of `g` at these coordinates."""
+        """The Jacobian of `g` at these coordinates."""
         return self.jacobian(self.slopes(self._follow(y)[0]))
 
     def jacobian(self, slopes: Sequence[Tensor]) -> Float[Tensor, "n n"]:
-        """Of `g`, where the activations have these slopes, as floating point has it."""
+        """The Jacobian of `g` where the activations have these slopes, in floating point."""
         J = self.first
         for i, slope in enumerate(slopes):
             J = slope[:, None] * J
@@ -147,7 +143,7 @@ class Loop:
 
     @property
     def first_error(self) -> float:
-        """How far `M_0` can be from the true one."""
+        """Bounds the distance of `M_0` from the true one."""
         return self.layers[0].error if self.at_state else 0.0
 
     @property
@@ -156,7 +152,7 @@ class Loop:
         return 1.0 if self._readout is None else self._readout.norm
 
     def slopes(self, arguments: Sequence[Tensor]) -> list[Tensor]:
-        """Of each activation at its arguments; the mean of both sides at a kink."""
+        """Slopes of each activation at its arguments; the mean of both sides at a kink."""
         ranges = [
             slope_range(name, z, z) for name, z in zip(self.activations, arguments, strict=True)
         ]

@@ -8,7 +8,7 @@ has one solution, it is positive definite, and `|J v|_P < gamma |v|_P` in the no
 v` (Stein; see Higham's *Functions of Matrices*, or any text on linear systems). With `P = S^T S`,
 `|v|_P = |S v|`.
 
-Only a good guess is wanted of all this. The norm of the proof is `|S v|` for the very matrix `S` of
+All this is only a guess. The norm of the proof is `|S v|` for the very matrix `S` of
 float64 numbers, whatever it came from; that `S` is invertible, and what its inverse does, is proved
 with a computed inverse `R`: for `E = I - S R` with `|E| < 1`, `S^-1 = R (I - E)^-1`.
 """
@@ -27,7 +27,7 @@ from mnemoscope.theory.certificates.rounding import UNIT, UP, frobenius, product
 
 @dataclass(frozen=True)
 class Metric:
-    """A norm `|S v|` of the coordinates of a loop, and what comes of it.
+    """A norm `|S v|` of the coordinates of a loop, and matrices derived from it.
 
     Attributes:
         S: `(n, n)`, exact.
@@ -57,7 +57,7 @@ def lyapunov_metric(loop: Loop, J: Float[Tensor, "n n"], gamma: float) -> Metric
     """The norm in which `J` contracts by `gamma`, or None where numbers do not allow it.
 
     `Q` is the identity on states: at a cut behind the first matrix, a vector of coordinates counts
-    as much as the smallest state that it stands for.
+    as much as the smallest state that it is read from.
     """
     to_states = loop.to_states
     n = len(J)

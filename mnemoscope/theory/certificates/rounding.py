@@ -1,4 +1,4 @@
-"""What rounding can do: bounds that hold for the real numbers behind float64 ones.
+"""Bounds on rounding that hold for the real numbers behind float64 ones.
 
 One rounding is an error of at most `u = 2^-53` of the result. A sum of `n` products, in whatever
 order, with fused operations or without, is then off by at most `gamma_n sum |a_i b_i|`,
@@ -18,7 +18,7 @@ UNIT = 2.0**-53
 """The largest relative error of one rounding to the nearest float64."""
 
 UP = 1 + 2.0**-40
-"""What a bound made of scalars is multiplied by: it allows for 4000 roundings, a bound has 100."""
+"""Factor of bounds made of scalars: it allows for 4000 roundings, a bound has 100."""
 
 TINY = 1e-140
 """Added to norms: more than what all underflows of squares and products come to together."""
@@ -43,12 +43,9 @@ def row_norms(A: Float[Tensor, "m n"]) -> Float[Tensor, " m"]:
 
 
 def product_error(n: int, A: float, B: float) -> float:
-    """How far a computed product can be off, in the spectral norm.
+    """Bounds the error of a product, in the spectral norm, by its factors' Frobenius norms.
 
-    Args:
-        n: Its inner dimension, and one more for each further rounding of an entry.
-        A: The Frobenius norm of one factor.
-        B: That of the other.
+    `n` is its inner dimension, and one more for each further rounding of an entry.
     """
     return gamma(n) * A * B * UP + TINY
 

@@ -1,4 +1,4 @@
-"""Where the slope of an activation lies while its argument stays in an interval.
+"""Bounds the slope of an activation while its argument stays in an interval.
 
 For two arguments in `[low, high]`, `phi(a) - phi(b) = s (a - b)` with an `s` in the range of `phi'`
 there (at a kink: between the slopes of both sides). The range is exact but for the padding: between
@@ -29,8 +29,8 @@ SLOPE_PADDING = 2.0**-44
 at most a dozen operations on numbers below 4, elementary functions (to some units) among them."""
 
 VALUE_PADDING = 2.0**-48
-"""`phi(z)` is computed to within this times `|z| + |phi(z)|`: 32 units of rounding, of which
-`gelu`, the worst, needs about 4."""
+"""`phi(z)` is computed to within this times `|z| + |phi(z)|`: 32 units of rounding; `gelu`,
+the worst, needs about 4."""
 
 Range = tuple[Tensor, Tensor]
 
@@ -40,8 +40,8 @@ _SOFTPLUS_JUMP = 20.0
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 _FAR = 60.0
-"""Where the slopes of `silu` and `gelu` are 0 or 1 to 1e-24, and beyond which they are not
-computed, so that infinity times zero does not appear."""
+"""Modulus from which on the slopes of `silu` and `gelu` are 0 or 1 to 1e-24, and beyond which they
+are not computed, so that infinity times zero does not appear."""
 
 
 def slope_range(activation: str, low: Float[Tensor, "*n"], high: Float[Tensor, "*n"]) -> Range:
@@ -104,7 +104,7 @@ def _rising_within(
 
 
 def _cosine(low: Tensor, high: Tensor, *, shift: float) -> Range:
-    """Of `cos(z + shift)`."""
+    """The range of `cos(z + shift)`."""
     ends = _cos(low, shift), _cos(high, shift)
     largest = torch.where(_meets_lattice(low, high, -shift), 1.0, torch.maximum(*ends))
     least = torch.where(_meets_lattice(low, high, math.pi - shift), -1.0, torch.minimum(*ends))
@@ -117,7 +117,7 @@ def _cos(z: Tensor, shift: float) -> Tensor:
 
 
 def _meets_lattice(low: Tensor, high: Tensor, offset: float) -> Tensor:
-    """Whether `offset + 2 pi k` lies in the interval, or may for all that rounding tells."""
+    """Decides whether `offset + 2 pi k` may lie in the interval, up to rounding."""
     doubt = 2.0**-48 * (1 + torch.maximum(low.abs(), high.abs()))
     first = torch.ceil((low - doubt - offset) / (2 * math.pi))
     last = torch.floor((high + doubt - offset) / (2 * math.pi))

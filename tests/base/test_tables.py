@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from mnemoscope.base.html import table_html
+from mnemoscope.base.tables import table_html
 
 
 def test_what_a_table_holds_is_escaped():
