@@ -11,7 +11,7 @@ from mnemoscope.linalg.golub_kahan import leading_singular_values
 EPS = torch.finfo(torch.float64).eps
 
 sizes, seeds = st.integers(1, 7), st.integers(0, 10**6)
-few = settings(max_examples=20, deadline=None)
+few = settings(max_examples=10, deadline=None)
 
 
 def drawn(d, seed):
