@@ -87,9 +87,8 @@ def find_fixed_points(
     `f` instead of the thousands of gradients of descent on `|f(z) - z|^2` (Sussillo & Barak, Neural
     Computation 25, 2013); they begin at `f(Z)` and then around and between the points found
     (`mnemoscope.dynamics.sources`). Where mixing finds nothing at all, Gauss-Newton descent is
-    tried from a few starts (`mnemoscope.dynamics.descent`). Each end is refined by Newton-Krylov,
-    and kept if it is a fixed point to rounding. Where fixed points are not isolated (the identity)
-    up to 4096 of them are returned, and none counts as attracting.
+    tried from a few starts (`mnemoscope.dynamics.descent`). Each end is refined by Newton-Krylov.
+    Fixed points that are not isolated do not attract; up to 4096 of them are returned.
 
     Args:
         f: A self-map, or a network or callable to make one from.
@@ -103,7 +102,6 @@ def find_fixed_points(
         MnemoscopeError: `Z` is not a batch of states, or an option is out of range.
 
     Example:
-        >>> import torch
         >>> Z = torch.linspace(-2, 2, 10)[:, None]
         >>> found = find_fixed_points(lambda z: torch.tanh(2 * z), Z)
         >>> (found.points[:, 0].sort().values + 0).round(decimals=4).abs()

@@ -38,7 +38,7 @@ GROWN = 8
 """Steps of the power method after which a matrix that expands shows it."""
 
 NARROW_UPPER = 1e-3
-"""Where the bound on the radius is further above it than this share, powers are formed as well."""
+"""Relative excess of the bound over the radius above which powers are formed as well."""
 
 
 def dense_bounds(

@@ -38,8 +38,7 @@ def leading_singular_values(
     found = _nothing_yet(like, k)
     active = torch.arange(n, device=like.device)
     jvp, vjp = products_at(active)
-    V, U = like.new_zeros(n, m + 1, d), like.new_zeros(n, m, d)
-    B = like.new_zeros(n, m, m)
+    V, U, B = like.new_zeros(n, m + 1, d), like.new_zeros(n, m, d), like.new_zeros(n, m, m)
     V[:, 0] = random_unit(like.shape, like, generator)
     spare = random_unit(like.shape, like, generator)
     j = made = 0

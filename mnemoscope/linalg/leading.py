@@ -37,8 +37,8 @@ WHOLE_SPACE = 512
 spectrum whose moduli are all alike is found."""
 
 SENSITIVE = 1e-2
-"""Where its residual and rounding may have moved the leading value by this share of it, and the
-state is no larger than `WHOLE_SPACE`, the matrix is formed, balanced and solved in float64."""
+"""Relative shift of the leading value by its residual and rounding from which on the matrix is
+formed, balanced and solved in float64, if the state is no larger than `WHOLE_SPACE`."""
 
 
 class SpectrumOptions(TypedDict, total=False):

@@ -117,7 +117,8 @@ def test_fixed_points_that_do_not_attract_are_none():
 
 def test_audits_name_a_quantized_map(tmp_path):
     X = drawn(3, 16)
-    for f, step in ((lambda z: torch.round(6 * z) / 3, 1 / 3), (lambda z: torch.round(510 * z) / 255, 1 / 255)):  # fmt: skip  # noqa: E501
+    coarse, fine = (lambda z: torch.round(6 * z) / 3), (lambda z: torch.round(510 * z) / 255)
+    for f, step in ((coarse, 1 / 3), (fine, 1 / 255)):
         audit = mn.audit(f, X, mn.AuditOptions.of(certificates=0), starts=10, trials=1)
         assert audit.summary.contractive.count == 0
         assert audit.summary.contractive_in_norm.count == 0
@@ -144,9 +145,12 @@ def test_an_autoencoder_that_rounds_its_code_is_audited_by_its_values():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = diffusers.AutoencoderTiny(
-            encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8),
-            num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1), latent_channels=8,
-        )  # fmt: skip
+            encoder_block_out_channels=(8, 8),
+            decoder_block_out_channels=(8, 8),
+            num_encoder_blocks=(1, 1),
+            num_decoder_blocks=(1, 1),
+            latent_channels=8,
+        )
         X = drawn(3, 3, 16, 16)
         optimizer = torch.optim.Adam(net.parameters(), 5e-3)
         for _ in range(60):

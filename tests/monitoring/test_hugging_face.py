@@ -28,13 +28,18 @@ def test_it_records_while_trainer_trains(tmp_path):
     monitor = Monitor(X, every=4, network=lambda model: model.autoencoder)
     monitor.clock = lambda: 0.0
     arguments = transformers.TrainingArguments(
-        output_dir=str(tmp_path), max_steps=10, per_device_train_batch_size=2, use_cpu=True,
-        report_to=[], save_strategy="no", disable_tqdm=True, logging_strategy="no",
-    )  # fmt: skip
-    transformers.Trainer(
-        model=Model(), args=arguments, train_dataset=[{"x": x} for x in X],
-        callbacks=[monitor.trainer_callback()],
-    ).train()  # fmt: skip
+        output_dir=str(tmp_path),
+        max_steps=10,
+        per_device_train_batch_size=2,
+        use_cpu=True,
+        report_to=[],
+        save_strategy="no",
+        disable_tqdm=True,
+        logging_strategy="no",
+    )
+    data, callbacks = [{"x": x} for x in X], [monitor.trainer_callback()]
+    trainer = transformers.Trainer(Model(), arguments, train_dataset=data, callbacks=callbacks)
+    trainer.train()
     assert monitor.history["step"].to_list() == [4, 8]
 
 

@@ -31,10 +31,15 @@ def test_it_records_while_lightning_trains():
     monitor = Monitor(X, every=4)
     monitor.clock = lambda: 0.0
     trainer = lightning.Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, max_steps=10, accumulate_grad_batches=2,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_steps=10,
+        accumulate_grad_batches=2,
         callbacks=[monitor.lightning()],
-    )  # fmt: skip
+    )
     module = Autoencoder()
     trainer.fit(module, DataLoader(X, batch_size=2))
     assert monitor.history["step"].to_list() == [4, 8]

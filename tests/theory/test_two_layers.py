@@ -73,10 +73,8 @@ def test_gradient_descent_with_small_steps_ends_there():
     with torch.no_grad():
         inner.copy_(b.double()[:, None] * x)
         outer.copy_(x[:, None] * a.double())
-    mn.train(
-        net, x[None], tol=1e-20, optimizer="gradient_descent", momentum=0, lr=0.02,
-        schedule="constant",
-    )  # fmt: skip
+    descent = {"optimizer": "gradient_descent", "momentum": 0, "schedule": "constant"}
+    mn.train(net, x[None], tol=1e-20, lr=0.02, **descent)
     measured = float(mn.spectral_radius(net, x[None], tol=1e-12))
     assert measured == pytest.approx(two_layer_eigenvalue("tanh", a, b), abs=2e-3)
 

@@ -53,7 +53,7 @@ def test_a_convolution_of_ones_counts_the_taps_inside():
     assert matrix.sum(1).tolist() == [4, 6, 4, 6, 9, 6, 4, 6, 4]
     # One pixel doubled to 2 x 2, of which each output sees all four.
     assert convolution_matrix(ones, (1, 1), stride=1, enlarged=True).tolist() == [[4]] * 4
-    # With stride 2 the first output stands at the first pixel.
+    # With stride 2 the first output is at the first pixel.
     kernel = torch.arange(9.0).double().reshape(1, 1, 3, 3)
     halved = convolution_matrix(kernel, (2, 2), stride=2, enlarged=False)
     assert halved.tolist() == [[4, 5, 7, 8]]
@@ -62,9 +62,8 @@ def test_a_convolution_of_ones_counts_the_taps_inside():
 def test_powers_and_compositions_are_chains():
     one, other = SPECS[1].build(seed=0), SPECS[2].build(seed=0)
     layers = affine_layers(mn.SelfMap(one) @ mn.SelfMap(other) ** 2)
-    assert [layer.activation for layer in layers] == [
-        "leaky_relu", "identity", "leaky_relu", "identity", "sigmoid",
-    ]  # fmt: skip
+    names = [layer.activation for layer in layers]
+    assert names == ["leaky_relu", "identity", "leaky_relu", "identity", "sigmoid"]
 
 
 def _replaced(net):

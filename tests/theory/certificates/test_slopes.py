@@ -89,14 +89,22 @@ def test_the_range_is_no_wider_than_the_slopes_that_occur(activation):
 @pytest.mark.parametrize(
     ("activation", "expected"),
     [
-        ("identity", (1, 1)), ("relu", (0, 1)), ("leaky_relu", (0.2, 1)),
-        ("leaky_relu(-0.5)", (-0.5, 1)), ("selu", (0, 1.7580993408473766)), ("elu", (0, 1)),
-        ("tanh", (0, 1)), ("sigmoid", (0, 0.25)), ("erf", (0, 2 / math.pi**0.5)),
-        ("sin", (-1, 1)), ("cosid", (-2, 0)), ("softplus", (-math.inf, math.inf)),
+        ("identity", (1, 1)),
+        ("relu", (0, 1)),
+        ("leaky_relu", (0.2, 1)),
+        ("leaky_relu(-0.5)", (-0.5, 1)),
+        ("selu", (0, 1.7580993408473766)),
+        ("elu", (0, 1)),
+        ("tanh", (0, 1)),
+        ("sigmoid", (0, 0.25)),
+        ("erf", (0, 2 / math.pi**0.5)),
+        ("sin", (-1, 1)),
+        ("cosid", (-2, 0)),
+        ("softplus", (-math.inf, math.inf)),
         ("silu", (-0.09983932012886886, 1.0998393201288688)),
         ("gelu", (1 - GELU_TOP, GELU_TOP)),
     ],
-)  # fmt: skip
+)
 def test_the_range_on_the_whole_line(activation, expected):
     end = torch.tensor([math.inf], dtype=torch.float64)
     least, largest = slope_range(activation, -end, end)
