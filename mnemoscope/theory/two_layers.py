@@ -87,8 +87,8 @@ def two_layer_end(
         return value(state) - 1
 
     solved.terminal = True  # type: ignore[attr-defined]
-    begin, accuracy = torch.cat([a, b]).numpy(), {"rtol": 1e-12, "atol": 1e-14}
-    found = solve_ivp(flow, (0, MAX_TAU), begin, method="DOP853", events=solved, **accuracy)
+    begin, method = torch.cat([a, b]).numpy(), "DOP853"
+    found = solve_ivp(flow, (0, MAX_TAU), begin, method, events=solved, rtol=1e-12, atol=1e-14)
     if found.status != 1:
         raise MnemoscopeError(
             f"first weights from which {activation} comes to no solution",
