@@ -153,7 +153,7 @@ def found_row(case: Case, net: mn.nets.Network, X: Tensor, out: Extraction) -> l
         f"{every['total']:.0f} ({every['low']:.0f} – {every['high']:.0f})",
         f"{out.summary['starts']:,}",
         f"{out.summary['seconds']:.0f}",
-        out.summary.stopped,
+        out.summary["stopped"],
     ]
 
 

@@ -54,7 +54,8 @@ def one(side: int, budget: int) -> dict[str, object]:
     before = _peak()
     begun = time.perf_counter()
     corruptions = {"gaussian": [0.1], "mask_pixels": [0.25]}
-    audit = mn.audit(f, X, mn.AuditOptions.of(corruptions=corruptions, start_kinds=["uniform", "pink"]), **BRIEF)
+    options = mn.AuditOptions(corruptions=corruptions, start_kinds=["uniform", "pink"])
+    audit = mn.audit(f, X, options, **BRIEF)
     return {
         "d": f.size,
         "seconds": time.perf_counter() - begun,

@@ -127,7 +127,7 @@ class Descent:
             steps = [self.steps] * len(values)
             _fused_adam(values, gradient, *state, [], steps, lr=rate, maximize=False, **_ADAM)
         elif self.name == "gradient_descent":
-            velocity = [*state[0]]
+            velocity: list[Tensor | None] = [*state[0]]
             sgd(values, gradient, velocity, lr=rate, momentum=self.momentum, maximize=False, **_SGD)
             self.steps.add_(self._another)
         else:

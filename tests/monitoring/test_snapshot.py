@@ -5,6 +5,8 @@ import mnemoscope as mn
 from mnemoscope.dynamics import Atlas
 from mnemoscope.dynamics.stored import match_radii
 from mnemoscope.measure.examples import examine
+from mnemoscope.measure.options import AuditOptions, Tolerances
+from mnemoscope.measure.subject import Subject
 from mnemoscope.monitoring.snapshot import snapshot
 
 
@@ -18,9 +20,9 @@ def test_it_sees_what_an_audit_sees(known, dtype):
     if not torch.isfinite(f(Z)).all():
         pytest.skip("an audit refuses these")
     found = seen(f, Z)
-    _, examined = examine(
-        f, Z, Atlas.empty(f), match_tol=1e-2, spectrum_size=1, max_products=2000, max_steps=256
-    )
+    options = AuditOptions(spectrum_size=1, tolerances=Tolerances(max_steps=256, unit=f.unit))
+    subject = Subject.of(f, Z, options=options, seed=0)
+    _, examined = examine(subject, Atlas.empty(subject.f))
     certain = found.converged
     expected = examined.spectral_radius[certain].tolist()
     assert found.spectral_radius[certain].tolist() == pytest.approx(expected, rel=1e-2, abs=1e-2)
