@@ -16,14 +16,14 @@ COLOURS: dict[str, str] = {
     "none": "#a8adb3",
     "not_stored": "#7a8088",
 }
-"""Blue, vermilion, purple and yellow after Okabe and Ito, told apart by the colour-blind, and of a
-lightness that stands on white and on near black."""
+"""Blue, vermilion, purple, yellow after Okabe and Ito, which the colour-blind can distinguish, in a
+lightness for white and for near black."""
 
 CATEGORIES = (
     "#3a83d0", "#dd5f1e", "#b26bb8", "#e0ac2b", "#53a8a3", "#86604a", "#7a8088", "#1f4e86",
     "#9acbf0", "#9c3d0c", "#2a6f73", "#f3ab80",
 )  # fmt: skip
-"""What stands for things that have no colour of their own: activations, widths, data."""
+"""Colours of things without a colour of their own: activations, widths, data."""
 
 EXAMPLE_SHADES = ("#3a83d0", "#9acbf0", "#1f4e86", "#53a8a3", "#b4dcd6", "#2a6f73")
 OTHER_EXAMPLES = "#c3cfe0"
