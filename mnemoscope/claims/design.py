@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceWarning
 from mnemoscope.nets import Network, Spec
-from mnemoscope.sweep.measure import Measure
+from mnemoscope.sweep.configuration import Measure
 from mnemoscope.sweep.measurements import Trained, find_measurement
 from mnemoscope.training import train_replicas
 
@@ -33,6 +33,7 @@ class Setting:
         training: Options of `train_replicas`; a list has a value for each network.
         measure: Measurements of a sweep by name, null for networks that did not interpolate; or
             functions that measure the trained networks.
+        targets: What to map each example to (default: itself).
         interpolation: The loss that counts as interpolation (default: the one at which training
             stops).
     """
@@ -43,6 +44,7 @@ class Setting:
     levels: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     measure: tuple[str | Callable[[Trained], Rows], ...] = ()
+    targets: Tensor | None = None
     interpolation: float | None = None
 
 
@@ -82,7 +84,12 @@ def trained(setting: Setting, device: str = "cpu") -> Trained:
         # The table says which diverged.
         warnings.simplefilter("ignore", DivergenceWarning)
         replicas = train_replicas(
-            setting.spec, setting.X, seeds=setting.seeds, device=device, **setting.training
+            setting.spec,
+            setting.X,
+            seeds=setting.seeds,
+            targets=setting.targets,
+            device=device,
+            **setting.training,
         )
     X = setting.X.to(replicas.parameters[0])
     own = X.ndim == len(setting.spec.shape) + 2

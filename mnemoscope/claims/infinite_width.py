@@ -122,7 +122,6 @@ def _centred(
         seeds,
         levels={"norm": norm},
         training={
-            "targets": states + begun,
             "tol": CONVERGED * float(X.square().mean()),
             "optimizer": "gradient_descent",
             "momentum": 0,
@@ -130,6 +129,7 @@ def _centred(
             "schedule": "constant",
             "max_steps": MOST_STEPS,
         },
+        targets=states + begun,
         measure=(partial(distances, first=first, limit=limit),),
     )
 

@@ -91,7 +91,7 @@ def design(scale: Scale) -> Iterator[Setting]:
                 X,
                 seeds,
                 levels={"sequences": count},
-                training={"targets": X[after]},
+                targets=X[after],
                 measure=(
                     partial(as_sequences, after=after, starts=starts),
                     lambda _, rows=alone[n]: rows,

@@ -34,11 +34,9 @@ OTHER_CYCLES = "#ecdaee"
 
 
 def theme(ink: str = INK) -> dict[str, Any]:
-    """The Vega-Lite configuration that every chart wears.
+    """Returns the Vega-Lite configuration of every chart.
 
-    Args:
-        ink: The colour of text, axes and reference lines. The page passes `currentColor`, so that
-            its style sheet decides (light, dark, print).
+    `ink` colours text, axes and reference lines; `currentColor` leaves it to a page's style sheet.
     """
     return {
         "background": "transparent",
