@@ -1,9 +1,47 @@
-"""Every claim executable: its statement, what theory predicts, what was measured, a verdict.
+"""Claims of the literature, executable: statement, prediction, measurement, verdict.
 
-A claim is one module of this package that has a `CLAIM`; a new one needs no change anywhere else.
+A claim is one module of this package, or an entry point of another one, that has a `CLAIM`; a new
+one needs no change anywhere else. What claims are made of is here.
 """
 
-from mnemoscope.claims.claim import Check, Claim, ClaimResult, Evidence
-from mnemoscope.claims.scale import Scale
+from mnemoscope.claims.checks import (
+    all_near_zero,
+    at_least,
+    at_most,
+    each_value,
+    near,
+    nearly_all,
+    nearly_none,
+    share,
+)
+from mnemoscope.claims.claim import Check, Claim, ClaimResult, Scale
+from mnemoscope.claims.design import Row, Setting, each_network, noise_images, rows_of, trained
+from mnemoscope.claims.rates import Counted, listed, pooled, rates_figure, shares
+from mnemoscope.sweep.measurements import Trained
 
-__all__ = ["Check", "Claim", "ClaimResult", "Evidence", "Scale"]
+__all__ = [
+    "Check",
+    "Claim",
+    "ClaimResult",
+    "Counted",
+    "Row",
+    "Scale",
+    "Setting",
+    "Trained",
+    "all_near_zero",
+    "at_least",
+    "at_most",
+    "each_network",
+    "each_value",
+    "listed",
+    "near",
+    "nearly_all",
+    "nearly_none",
+    "noise_images",
+    "pooled",
+    "rates_figure",
+    "rows_of",
+    "share",
+    "shares",
+    "trained",
+]

@@ -1,38 +1,49 @@
-"""How many pictures one network stores.
+"""The capacity claim: one network stores many pictures.
 
-A network of fixed size is trained on more and more crops of photographs. Told for each number are
-the share of the examples that are stored, and where orbits from noise end: at an example, at a
-spurious attractor, at none.
+A network of fixed size is trained on more and more crops of photographs. For each number the claim
+measures the share of the examples that are stored, and where orbits from noise end: at an example,
+at a spurious attractor, at none.
 
-At the effort `long` one network is trained besides on 500 crops of 32 x 32 pixels in three colours,
-and 10,000 starts of each distribution are followed. (Radhakrishnan, Belkin, Uhler, PNAS 117(44),
-2020, tell of 500 pictures in one network, without any apparent spurious attractor.)
+With `long` one network is also trained on 500 crops of 32 x 32 pixels in three colours, and 10,000
+starts of each distribution are followed. (Radhakrishnan, Belkin, Uhler, PNAS 117(44), 2020, report
+500 pictures in one network, without any apparent spurious attractor.)
 """
 
-import os
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 
-import altair as alt
 import polars as pl
-from altair.typing import ChartType
 from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceError
-from mnemoscope.claims.checks import at_least, at_most
-from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.rates import NEARLY_ALL, pooled, share, with_rate
-from mnemoscope.claims.scale import Scale
+from mnemoscope.claims import (
+    Check,
+    Claim,
+    Counted,
+    Row,
+    Scale,
+    Setting,
+    Trained,
+    at_least,
+    at_most,
+    each_network,
+    each_value,
+    listed,
+    nearly_all,
+    nearly_none,
+    rates_figure,
+    rows_of,
+)
 from mnemoscope.data import load_data
 from mnemoscope.dynamics.outcomes import OUTCOME_COUNTS, count_outcomes_from_noise
 from mnemoscope.dynamics.starts import STARTS
 from mnemoscope.dynamics.stored import stored_examples
 from mnemoscope.maps import SelfMap
-from mnemoscope.measure.replicas import stored_by_replica
 from mnemoscope.nets import FullyConnected, Network
-from mnemoscope.report.charts.rows import chart_data
-from mnemoscope.report.charts.theme import COLOURS, theme
-from mnemoscope.training import TrainingOptions, train, train_replicas
+from mnemoscope.plots import Axis, Figure
+from mnemoscope.training import TrainingOptions, train
 
 BATCHES = 4
 """Mini-batches of an epoch; full batches store far less of many pictures."""
@@ -47,51 +58,52 @@ HEADLINE_BATCH = 50
 HEADLINE_STAGES = ((5e-4, 60_000), (2e-4, 60_000), (1e-4, 120_000))
 """Rates and updates, a cosine decay for each; the next one where the loss is not yet small enough.
 At 1e-3 networks of this width are thrown back to where they began, and a rate that is halved when
-the loss stands still is starved before it interpolates."""
+the loss stagnates is too small before the network interpolates."""
+
+COLUMNS: dict[str, pl.DataType] = {
+    **dict.fromkeys(("stored", *OUTCOME_COUNTS), pl.Int64()),
+    "stopped": pl.String(),
+    "training_minutes": pl.Float64(),
+    "census_minutes": pl.Float64(),
+}
+"""Measurements of networks that interpolate; the last three, of the headline."""
 
 
-def experiment(scale: Scale) -> Evidence:
+def run(scale: Scale) -> pl.DataFrame:
     """Stored and spurious share against n; with `long` the 500 as well."""
+    runs = rows_of(design(scale), COLUMNS, device=scale.device)
+    if scale.effort != "long":
+        return runs
+    X = load_data("photos", n=500, size=32)
+    spec = FullyConnected(shape=X.shape[1:], width=512, depth=8)
+    row = headline(spec, X, scale.seed, HEADLINE_STAGES, HEADLINE_STARTS, scale.device)
+    return pl.concat([runs, pl.DataFrame([row], schema=runs.schema)])
+
+
+def design(scale: Scale) -> Iterator[Setting]:
+    """Networks on more and more crops of photographs."""
     size = scale.choose(8, 16, 16)
     width, depth = scale.choose((64, 6), (256, 8), (256, 8))
-    starts = scale.choose(50, 100, 1_000)
-    seeds = list(scale.range(2, 2, 5))
-    rows: list[dict[str, object]] = []
     for n in scale.choose((5, 10), (10, 20, 40), (10, 20, 40, 80, 160, 320)):
         X = load_data("photos", n=n, size=size)
-        spec = FullyConnected(shape=tuple(X.shape[1:]), width=width, depth=depth)
-        rows += _networks(spec, X, seeds, starts, scale.device)
-    told = ""
-    if scale.effort == "long":
-        X = load_data("photos", n=500, size=32)
-        spec = FullyConnected(shape=tuple(X.shape[1:]), width=512, depth=8)
-        row, told = headline(spec, X, scale.seed, HEADLINE_STAGES, HEADLINE_STARTS, scale.device)
-        rows.append(row)
-    table = pl.DataFrame(rows, schema_overrides=dict.fromkeys(COUNTS, pl.Int64))
-    runs = with_rate(table, "stored", "n", "share")
-    return Evidence(_checks(runs), runs, " ".join(filter(None, (_note(runs), told))))
+        yield Setting(
+            FullyConnected(shape=X.shape[1:], width=width, depth=depth),
+            X,
+            scale.range(2, 2, 5),
+            levels={"part": SWEEP, "size": size},
+            training={"batch_size": max(1, n // BATCHES), "max_steps": MOST_STEPS},
+            measure=("stored", partial(ends, starts=scale.choose(50, 100, 1_000))),
+        )
 
 
-COUNTS = ("stored", *OUTCOME_COUNTS)
+def ends(trained: Trained, *, starts: int) -> Iterator[Row]:
+    """Counts where orbits from noise end, for networks that interpolate."""
+    for net, X, seed, converged in each_network(trained):
+        yield _ends(net, X, starts, seed) if converged else {}
 
 
-def _networks(
-    spec: FullyConnected, X: Tensor, seeds: list[int], starts: int, device: str
-) -> list[dict[str, object]]:
-    """A row for each seed."""
-    replicas = train_replicas(
-        spec,
-        X,
-        TrainingOptions(batch_size=max(1, len(X) // BATCHES), max_steps=MOST_STEPS),
-        seeds=seeds,
-        device=device,
-    )
-    kept = stored_by_replica(replicas, X).sum(1).tolist()
-    found = []
-    for r, (net, seed, fit) in enumerate(zip(replicas, seeds, replicas.fits, strict=True)):
-        measured = _measured(net, X.to(device), kept[r], starts, seed) if fit.converged else {}
-        found.append(_row(SWEEP, X, seed, fit.steps, fit.loss, fit.converged, measured))
-    return found
+def _ends(net: Network, X: Tensor, starts: int, seed: int) -> Row:
+    return asdict(count_outcomes_from_noise(net, X, tuple(STARTS), starts, seed)[0])
 
 
 def headline(
@@ -101,200 +113,112 @@ def headline(
     stages: tuple[tuple[float, int], ...],
     starts: int,
     device: str,
-) -> tuple[dict[str, object], str]:
-    """One network on many pictures: its row, and how far it got, in words.
+) -> Row:
+    """Trains one network on many pictures; returns its row.
 
-    It is measured where it does not interpolate as well, to tell how far it got; then it counts for
+    It is measured even where it does not interpolate, to show how far it got; then it counts for
     no check.
 
     Args:
-        spec: The network's.
+        spec: What the network is built from.
         X: `(n, *shape)`, the pictures.
-        seed: Of the network and the order of its examples.
+        seed: Random seed of the network and the order of its examples.
         stages: Rates and updates, one after the other until it interpolates.
-        starts: Of each distribution.
+        starts: Starts of each distribution.
         device: Where it is trained.
     """
     begun = time.perf_counter()
+    X = X.to(device)
     net = spec.build(seed=seed, device=device)
-    loss, steps, stopped = float("nan"), 0, ""
+    loss, steps, stopped = float("nan"), 0, None
     for lr, updates in stages:
         try:
-            fit = train(
-                net,
-                X,
-                TrainingOptions(
-                    lr=lr,
-                    schedule="cosine",
-                    max_steps=updates,
-                    seed=seed,
-                    batch_size=min(HEADLINE_BATCH, len(X)),
-                ),
-            )
+            options = TrainingOptions(lr=lr, schedule="cosine", max_steps=updates, seed=seed)
+            fit = train(net, X, options, batch_size=min(HEADLINE_BATCH, len(X)))
         except DivergenceError as error:
-            stopped = f", stopped: {error}"
+            stopped = str(error)
             break
         loss, steps = fit.loss, steps + fit.steps
         if fit.converged:
             break
     trained = time.perf_counter()
-    interpolated = not stopped and loss <= 1e-8
-    kept = 0 if stopped else int(stored_examples(SelfMap(net), X.to(device)).sum())
-    measured = {} if stopped else _measured(net, X.to(device), kept, starts, seed)
-    row = _row(HEADLINE, X, seed, steps, loss, interpolated, measured)
-    told = (
-        f"The {len(X)} pictures of {X.shape[-1]} x {X.shape[-1]}: loss {loss:.2g} after {steps:,} "
-        f"updates{stopped}; "
-    )
-    if measured:
-        told += (
-            f"{row['stored']} of {len(X)} stored, {row['spurious']} of {row['starts']} starts at "
-            f"{row['spurious_attractors']} spurious attractors, {row['not_settled']} not settled, "
-            f"{row['examples_reached']} examples reached; "
-        )
-    if not interpolated:
-        told += "it did not interpolate, so that nothing of this counts for a check; "
-    minutes = (trained - begun) / 60, (time.perf_counter() - trained) / 60
-    return row, told + (
-        f"training {minutes[0]:.0f} minutes, census {minutes[1]:.0f}, on {device} "
-        f"({os.cpu_count()} cores)."
-    )
-
-
-def _measured(net: Network, X: Tensor, kept: int, starts: int, seed: int) -> dict[str, object]:
-    ended, _ = count_outcomes_from_noise(net, X, tuple(STARTS), starts, seed)
-    return {"stored": kept, **asdict(ended)}
-
-
-def _row(
-    part: str,
-    X: Tensor,
-    seed: int,
-    steps: int,
-    loss: float,
-    interpolated: bool,
-    measured: dict[str, object],
-) -> dict[str, object]:
+    measured: Row = {}
+    if not stopped:
+        stored = int(stored_examples(SelfMap(net), X).sum())
+        measured = {"stored": stored, **_ends(net, X, starts, seed)}
     return {
-        "part": part,
+        "part": HEADLINE,
         "n": len(X),
         "size": X.shape[-1],
         "seed": seed,
-        "steps": steps,
         "loss": loss,
-        "interpolated": interpolated,
-        **dict.fromkeys(COUNTS),
+        "steps": steps,
+        "interpolated": not stopped and loss <= 1e-8,
+        "diverged": bool(stopped),
+        **dict.fromkeys(COLUMNS),
         **measured,
+        "stopped": stopped,
+        "training_minutes": (trained - begun) / 60,
+        "census_minutes": (time.perf_counter() - trained) / 60,
     }
 
 
-def _checks(runs: pl.DataFrame) -> tuple[Check, ...]:
-    counted = runs.filter("interpolated")
-    checks = []
-    for n in runs.filter(pl.col("part") == SWEEP)["n"].unique(maintain_order=True):
-        those = counted.filter(pl.col("part") == SWEEP, pl.col("n") == n)
-        checks += [
-            at_least(
-                f"share of {n} pictures that is stored",
-                bound=1.0,
-                measured=share(those, "stored", "n"),
-                runs=those.height,
-                tolerance=NEARLY_ALL,
-            ),
-            at_most(
-                f"share of starts that end at spurious attractors, n = {n}",
-                bound=0.0,
-                measured=share(those, "spurious", "starts"),
-                runs=those.height,
-                tolerance=NEARLY_ALL,
-            ),
-        ]
+def checks(runs: pl.DataFrame) -> Iterator[Check]:
+    """Compares stored pictures with all and spurious attractors with none, for each n."""
+    for n, those in each_value(runs.filter(pl.col("part") == SWEEP), "n"):
+        yield nearly_all(f"share of {n} pictures that is stored", those, "stored", "n")
+        what = f"share of starts that end at spurious attractors, n = {n}"
+        yield nearly_none(what, those, "spurious", "starts")
     for row in runs.filter(pl.col("part") == HEADLINE).iter_rows(named=True):
-        one = int(row["interpolated"])
-        checks += [
-            at_least(
-                f"pictures stored, of {row['n']}",
-                bound=float(row["n"]),
-                measured=_number(row["stored"]),
-                runs=one,
-            ),
-            at_most(
-                f"spurious attractors found, n = {row['n']}",
-                bound=0.0,
-                measured=_number(row["spurious_attractors"]),
-                runs=one,
-            ),
-        ]
-    return tuple(checks)
+        n, one = row["n"], int(row["interpolated"])
+        stored, spurious = (_number(row[name]) for name in ("stored", "spurious_attractors"))
+        yield at_least(f"pictures stored, of {n}", bound=float(n), measured=stored, runs=one)
+        yield at_most(f"spurious attractors found, n = {n}", bound=0.0, measured=spurious, runs=one)
 
 
 def _number(value: int | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _note(runs: pl.DataFrame) -> str:
+def note(runs: pl.DataFrame) -> str:
+    """States what is stored for each n, and how far the headline got."""
     counted = runs.filter(pl.col("part") == SWEEP, pl.col("interpolated"))
-    told = [
-        f"n = {row['n']}: {row['stored']} of {row['n'] * row['runs']} stored in {row['runs']} "
-        f"networks, {row['spurious']} of {row['starts']} starts at spurious attractors, "
-        f"{row['not_settled']} not settled"
-        for row in counted.group_by("n", maintain_order=True)
-        .agg(pl.len().alias("runs"), pl.col("stored", "spurious", "not_settled", "starts").sum())
-        .iter_rows(named=True)
+    headlines = runs.filter(pl.col("part") == HEADLINE).iter_rows(named=True)
+    shares = listed(counted, ["n"], LINES) or "No network interpolated"
+    return " ".join([f"{shares}.", *map(_headline_note, headlines)])
+
+
+def _headline_note(row: Row) -> str:
+    stopped = f", stopped: {row['stopped']}" if row["stopped"] else ""
+    parts = [
+        f"The {row['n']} pictures of {row['size']} x {row['size']}: loss {row['loss']:.2g} after "
+        f"{row['steps']:,} updates{stopped}"
     ]
-    return f"{'; '.join(told) or 'No network interpolated'}."
+    if row["stored"] is not None:
+        parts.append(
+            f"{row['stored']} of {row['n']} stored, {row['spurious']} of {row['starts']} starts "
+            f"at {row['spurious_attractors']} spurious attractors, {row['not_settled']} not "
+            f"settled, {row['examples_reached']} examples reached"
+        )
+    if not row["interpolated"]:
+        parts.append("it did not interpolate and counts for no check")
+    minutes = f"training {row['training_minutes']:.0f} minutes, census {row['census_minutes']:.0f}"
+    return "; ".join([*parts, minutes]) + "."
 
 
-def figure(runs: pl.DataFrame) -> ChartType:
-    """Stored and spurious share against n."""
+LINES = {
+    "examples that are stored": Counted("stored", "n", "stored"),
+    "starts that end at spurious attractors": Counted("spurious", "starts", "spurious"),
+    "starts that do not settle": Counted("not_settled", "starts", "unsettled"),
+}
+
+
+def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
+    """Describes the stored and the spurious share against n."""
     counted = runs.filter("interpolated")
-    lines = {
-        "stored": ("stored", "n", "examples that are stored"),
-        "spurious": ("spurious", "starts", "starts that end at spurious attractors"),
-        "not_settled": ("unsettled", "starts", "starts that do not settle"),
-    }
-    shares = pl.concat(
-        pooled(
-            counted.select("n", "size", pl.col(count).alias("count"), pl.col(total).alias("total")),
-            ["n", "size"],
-            "count",
-            "total",
-            "share",
-        ).with_columns(pl.lit(words).alias("what"))
-        for count, (_, total, words) in lines.items()
-    )
-    base = alt.Chart(chart_data(shares)).encode(
-        x=alt.X(
-            "n:Q",
-            scale=alt.Scale(type="log", nice=False, padding=16),
-            axis=alt.Axis(values=counted["n"].unique().sort().to_list()),
-            title="pictures",
-        ),
-        color=alt.Color(
-            "what:N",
-            scale=alt.Scale(
-                domain=[words for _, _, words in lines.values()],
-                range=[COLOURS[name] for name, _, _ in lines.values()],
-            ),
-        ),
-        detail="size:N",
-    )
-    scale = alt.Scale(domain=[0, 1])
-    intervals = base.mark_rule().encode(y=alt.Y("share_low:Q", scale=scale), y2="share_high:Q")
-    points = base.mark_line(point={"size": 60}).encode(
-        y=alt.Y("share:Q", scale=scale, axis=alt.Axis(format="%"), title=None),
-        tooltip=[
-            "what:N",
-            alt.Tooltip("n:Q", title="pictures"),
-            alt.Tooltip("size:N", title="pixels a side"),
-            alt.Tooltip("runs:Q", title="networks"),
-            alt.Tooltip("count:Q", title="count"),
-            alt.Tooltip("total:Q", title="of"),
-            alt.Tooltip("share_low:Q", title="95% from", format=".1%"),
-            alt.Tooltip("share_high:Q", title="to", format=".1%"),
-        ],
-    )
-    return (intervals + points).properties(width=420, height=240).configure(**theme())
+    x = Axis("n", "pictures", "log", ticks=tuple(counted["n"].unique().sort()))
+    options = {"titles": {"size": "pixels a side"}, "tooltip": ("size",), "width": 420}
+    return (rates_figure(counted, LINES, x, "", {"detail": "size"}, **options),)
 
 
 CLAIM = Claim(
@@ -307,10 +231,13 @@ CLAIM = Claim(
     source="PNAS 117(44), 2020 (arXiv 1909.12362), 500 pictures; here crops of two photographs",
     tolerance=(
         "0.05 below all of the pictures, and 0.05 above none of the starts at spurious attractors, "
-        "for numbers that several networks are trained on: the source tells of single ones, and a "
-        "rate over seeds may be a little less than all. Nothing at all for the 500, of which it "
+        "for numbers that several networks are trained on: the source reports single ones, and a "
+        "rate over seeds may be a little less than all. Nothing at all for the 500, where it "
         "says every one."
     ),
-    experiment=experiment,
-    figure=figure,
+    run=run,
+    rates={"share": ("stored", "n")},
+    checks=checks,
+    note=note,
+    figures=figures,
 )

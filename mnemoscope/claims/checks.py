@@ -1,36 +1,98 @@
-"""The kinds of checks: a value that must be near, a bound that must be kept."""
+"""The kinds of checks: a value that must be near, a bound or a share that must be kept."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from mnemoscope.claims.claim import Check
 
+NEARLY_ALL = 0.05
+"""Tolerance where a source says "all" and gives no rate: what more than one in twenty escape is no
+rule."""
+
 
 def near(what: str, *, predicted: float, measured: float, tolerance: float, runs: int) -> Check:
-    """The measurement must be within the tolerance of the prediction."""
+    """Checks that the measurement is within the tolerance of the prediction."""
     return Check(what, predicted, measured, abs(measured - predicted), tolerance, runs)
 
 
 def all_near_zero(what: str, runs: pl.DataFrame, column: str, *, tolerance: float) -> Check:
-    """The largest of all runs must be within the tolerance of 0; one that is NaN fails all."""
+    """Checks that the largest of all runs is within the tolerance of 0; one NaN fails all."""
     values = runs[column].drop_nulls().to_list()
     # numpy's maximum is NaN if one is; Python's and polars' pass over it.
-    largest = float(np.max(values)) if values else float("nan")
+    largest = float(np.max(values)) if values else math.nan
     return near(what, predicted=0.0, measured=largest, tolerance=tolerance, runs=runs.height)
 
 
 def at_most(
     what: str, *, bound: float, measured: float, runs: int, tolerance: float = 0.0
 ) -> Check:
-    """The measurement may overstep the bound by no more than the tolerance."""
+    """Checks that the measurement exceeds the bound by no more than the tolerance."""
     return Check(what, bound, measured, _over(measured - bound), tolerance, runs)
 
 
 def at_least(
     what: str, *, bound: float, measured: float, runs: int, tolerance: float = 0.0
 ) -> Check:
-    """The measurement may fall short of the bound by no more than the tolerance."""
+    """Checks that the measurement falls short of the bound by no more than the tolerance."""
     return Check(what, bound, measured, _over(bound - measured), tolerance, runs)
+
+
+def nearly_all(
+    what: str,
+    runs: pl.DataFrame,
+    count: str,
+    total: str | None = None,
+    *,
+    tolerance: float = NEARLY_ALL,
+    networks: int | None = None,
+) -> Check:
+    """Checks that the share over all runs is 1, up to the tolerance.
+
+    Args:
+        what: The quantity, in words.
+        runs: Runs that interpolated.
+        count: Column of counts.
+        total: Column of totals (default: 1 for each run).
+        tolerance: What may be missing.
+        networks: Number of networks (default: a row is a network).
+    """
+    measured, height = share(runs, count, total), runs.height if networks is None else networks
+    return at_least(what, bound=1.0, measured=measured, runs=height, tolerance=tolerance)
+
+
+def nearly_none(
+    what: str,
+    runs: pl.DataFrame,
+    count: str,
+    total: str | None = None,
+    *,
+    tolerance: float = NEARLY_ALL,
+) -> Check:
+    """Checks that the share over all runs is 0, up to the tolerance."""
+    measured = share(runs, count, total)
+    return at_most(what, bound=0.0, measured=measured, runs=runs.height, tolerance=tolerance)
+
+
+def share(runs: pl.DataFrame, count: str, total: str | None = None) -> float:
+    """Computes the rate over all rows; NaN where there is nothing to count.
+
+    Args:
+        runs: The rows.
+        count: Column of counts, or of truth values.
+        total: Column of totals (default: 1 for each row).
+    """
+    out_of = runs.height if total is None else int(runs[total].sum())
+    return int(runs[count].sum()) / out_of if out_of else math.nan
+
+
+def each_value(runs: pl.DataFrame, column: str) -> Iterator[tuple[Any, pl.DataFrame]]:
+    """Yields every value of a column, with those of its runs that interpolated."""
+    for value in runs[column].unique(maintain_order=True):
+        yield value, runs.filter("interpolated", pl.col(column) == value)
 
 
 def _over(excess: float) -> float:

@@ -1,29 +1,66 @@
-"""What a claim is: a statement, an experiment, and checks of prediction against measurement."""
+"""The parts of a claim: statement, design, checks of prediction against measurement, figures."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
 
 import polars as pl
-from altair.typing import ChartType
 
-from mnemoscope.claims.scale import Scale
+from mnemoscope.base.check import whole_number
+from mnemoscope.claims.design import Setting, rows_of
+from mnemoscope.claims.rates import with_rate
+from mnemoscope.plots import Figure
 
 Verdict = Literal["holds", "fails", "not_applicable"]
+Effort = Literal["quick", "default", "long"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The effort with which a claim is run.
+
+    Attributes:
+        effort: `quick` (a few seconds, as the tests run it), `default`, or `long`.
+        seeds: Number of seeds (default: the claim's own number).
+        seed: The first seed.
+        device: Where networks are trained.
+
+    Raises:
+        MnemoscopeError: the number of seeds is below 1.
+    """
+
+    effort: Effort = "default"
+    seeds: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Refuses a number of seeds below 1."""
+        if self.seeds is not None:
+            whole_number("seeds", self.seeds, least=1)
+
+    def choose(self, quick: T, default: T, long: T) -> T:
+        """Returns the value for this effort."""
+        return {"quick": quick, "default": default, "long": long}[self.effort]
+
+    def range(self, quick: int, default: int, long: int) -> range:
+        """Returns the seeds: as many as were asked for, or as go with the effort."""
+        count = self.seeds if self.seeds is not None else self.choose(quick, default, long)
+        return range(self.seed, self.seed + count)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One number that theory predicts, beside the same number measured.
+    """A number that theory predicts, and the same number measured.
 
     Attributes:
         what: The quantity, in words.
-        predicted: What theory says: a value, or a bound.
-        measured: What was found.
-        difference: How far the measurement is from the prediction, as the tolerance counts it; of a
-            bound, by how much it is overstepped, 0 if it is kept.
+        predicted: The prediction: a value, or a bound.
+        measured: The measurement.
+        difference: Distance between both; for a bound the excess, 0 if it is kept.
         tolerance: The largest difference with which the check holds, set beforehand.
-        runs: How many runs that interpolated it rests on; with none it is not applicable.
+        runs: Number of runs that interpolated, on which it rests; with none it is not applicable.
     """
 
     what: str
@@ -35,40 +72,31 @@ class Check:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the difference is within the tolerance; NaN never is."""
+        """Decides if the difference is within the tolerance; NaN never is."""
         if self.runs == 0:
             return "not_applicable"
         return "holds" if self.difference <= self.tolerance else "fails"
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What a claim's experiment found.
-
-    Attributes:
-        checks: Prediction against measurement.
-        runs: A row for each run, those that did not interpolate among them: the column
-            `interpolated` tells, and only where it is true may a run count for a check.
-        note: What one should know of it, in a sentence or two; empty if nothing.
-    """
-
-    checks: tuple[Check, ...]
-    runs: pl.DataFrame
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Claim:
-    """A claim of the literature, executable.
+    """A claim of the literature, executable: a design, checks and figures.
 
     Attributes:
         number: Its place among the claims.
         name: As typed on the command line.
         statement: What is claimed, in one sentence.
-        source: Where.
+        source: Where it was published.
         tolerance: What counts as agreement, and why: written before anything was measured.
-        experiment: Runs it.
-        figure: Draws its runs.
+        checks: Compares prediction and measurement, given the table of runs. Only runs that
+            interpolated (column `interpolated`) may count.
+        figures: Describes the charts of the runs.
+        design: Yields the settings: networks to train, and what to measure of them.
+        run: Makes the table of runs, for an experiment that is no list of settings; it has a row
+            for each run, and the column `interpolated`.
+        columns: Columns that only runs that interpolated have, with their types.
+        rates: Rates to add to the table, as columns of counts and totals by name.
+        note: States, in a sentence or two, what else the runs show.
     """
 
     number: int
@@ -76,22 +104,46 @@ class Claim:
     statement: str
     source: str
     tolerance: str
-    experiment: Callable[[Scale], Evidence]
-    figure: Callable[[pl.DataFrame], ChartType]
+    checks: Callable[[pl.DataFrame], Iterable[Check]]
+    figures: Callable[[pl.DataFrame], Sequence[Figure]]
+    design: Callable[[Scale], Iterable[Setting]] | None = None
+    run: Callable[[Scale], pl.DataFrame] | None = None
+    columns: Mapping[str, pl.DataType] = field(default_factory=dict)
+    rates: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    note: Callable[[pl.DataFrame], str] = lambda runs: ""
+
+    def rows(self, scale: Scale) -> pl.DataFrame:
+        """Runs the experiment; returns a row for each run."""
+        if self.run is not None:
+            runs = self.run(scale)
+        else:
+            settings = self.design(scale) if self.design is not None else ()
+            runs = rows_of(settings, self.columns, device=scale.device)
+        for name, (count, total) in self.rates.items():
+            runs = with_rate(runs, count, total, name)
+        return runs
+
+    def judge(self, runs: pl.DataFrame, seconds: float = 0.0) -> "ClaimResult":
+        """Checks the table of runs."""
+        return ClaimResult(self, runs, tuple(self.checks(runs)), self.note(runs), seconds)
 
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim and what came of it.
+    """A claim and its runs.
 
     Attributes:
         claim: The claim.
-        evidence: What its experiment found.
+        runs: A row for each run, including those that did not interpolate (`interpolated`).
+        checks: Prediction against measurement.
+        note: What else the runs show; empty if nothing.
         seconds: How long it took.
     """
 
     claim: Claim
-    evidence: Evidence
+    runs: pl.DataFrame
+    checks: tuple[Check, ...]
+    note: str
     seconds: float
 
     @property
@@ -102,55 +154,47 @@ class ClaimResult:
     @property
     def verdict(self) -> Verdict:
         """It fails if a check fails; it is not applicable if no check is."""
-        found = {check.verdict for check in self.evidence.checks}
+        found = {check.verdict for check in self.checks}
         if "fails" in found:
             return "fails"
         return "holds" if "holds" in found else "not_applicable"
 
     @property
     def decisive(self) -> Check | None:
-        """The check that comes nearest to its tolerance, or oversteps it furthest."""
-        return decisive(self.evidence.checks)
-
-    @property
-    def runs(self) -> int:
-        """All runs."""
-        return self.evidence.runs.height
+        """The check that exceeds its tolerance most or, if none fails, comes nearest to it."""
+        for verdict in ("fails", "holds", "not_applicable"):
+            those = [check for check in self.checks if check.verdict == verdict]
+            if those:
+                return max(those, key=_strain)
+        return None
 
     @property
     def interpolated(self) -> int:
-        """The runs that interpolated: the others prove nothing."""
-        return int(self.evidence.runs["interpolated"].sum())
+        """The number of runs that interpolated: the others prove nothing."""
+        return int(self.runs["interpolated"].sum())
+
+    def figures(self) -> Sequence[Figure]:
+        """The charts of the runs; none without runs."""
+        return self.claim.figures(self.runs) if self.runs.height else ()
 
     def row(self) -> dict[str, object]:
-        """As `mnemoscope claims --json` prints it."""
+        """Returns the result as `mnemoscope claims --json` prints it."""
         check = self.decisive
+        numbers = ("predicted", "measured", "difference", "tolerance")
         return {
             "name": self.name,
             "statement": self.claim.statement,
             "source": self.claim.source,
             "quantity": None if check is None else check.what,
-            "predicted": None if check is None else check.predicted,
-            "measured": None if check is None else check.measured,
-            "difference": None if check is None else check.difference,
-            "tolerance": None if check is None else check.tolerance,
+            **{name: None if check is None else getattr(check, name) for name in numbers},
             "tolerance_reason": self.claim.tolerance,
             "verdict": self.verdict,
-            "checks": [{**vars(check), "verdict": check.verdict} for check in self.evidence.checks],
-            "runs": self.runs,
+            "checks": [{**vars(check), "verdict": check.verdict} for check in self.checks],
+            "runs": self.runs.height,
             "interpolated": self.interpolated,
-            "note": self.evidence.note,
+            "note": self.note,
             "seconds": self.seconds,
         }
-
-
-def decisive(checks: Sequence[Check]) -> Check | None:
-    """Of the checks that fail, or else of those that hold, the one furthest for its tolerance."""
-    for verdict in ("fails", "holds", "not_applicable"):
-        those = [check for check in checks if check.verdict == verdict]
-        if those:
-            return max(those, key=_strain)
-    return None
 
 
 def _strain(check: Check) -> float:

@@ -14,29 +14,36 @@ layers on. Shallower networks do interpolate, `A x = x` (the identity does), and
 Source: Radhakrishnan, Yang, Belkin, Uhler, arXiv 1810.10333, on linear convolutional autoencoders.
 """
 
-import altair as alt
+from collections.abc import Iterator, Sequence
+
 import polars as pl
 import torch
-from altair.typing import ChartType
 from torch import Tensor
 
-from mnemoscope.claims.checks import at_least, near
-from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.noise_images import noise_images
+from mnemoscope.claims import (
+    Check,
+    Claim,
+    Row,
+    Scale,
+    Setting,
+    Trained,
+    at_least,
+    each_network,
+    each_value,
+    near,
+    noise_images,
+)
 from mnemoscope.claims.operators import operator
-from mnemoscope.claims.scale import Scale
 from mnemoscope.data import load_data
 from mnemoscope.nets import Convolutional
-from mnemoscope.report.charts.rows import chart_data
-from mnemoscope.report.charts.theme import theme
+from mnemoscope.plots import Axis, Figure, Reference
 from mnemoscope.theory import minimum_memorizing_depth, receptive_field_mask
-from mnemoscope.training import TrainingOptions, train_replicas
 
 ROUNDING = 1e-12
-"""How far sums of up to 20,000 squares in float64, and their roots, may be off, relative."""
+"""Relative error of sums of up to 20,000 squares in float64, and of their roots."""
 
 RATES = {1: 1e-2, 4: 1e-2, 16: 3e-3}
-"""Of Adam, by channels: the more channels, the more a step changes a product of layers."""
+"""Rate of Adam, by channels: the more channels, the more a step changes a product of layers."""
 
 MOST_STEPS = 1_500
 """Steps after which a run has not interpolated. With one channel and several layers most have not:
@@ -49,30 +56,38 @@ Case = tuple[int, int, tuple[int, ...]]
 """Side of the images, side of the kernels, depths."""
 
 
-def experiment(scale: Scale) -> Evidence:
+def design(scale: Scale) -> Iterator[Setting]:
     """Networks of 1, 4 and 16 channels, each with an image of its own."""
-    seeds = list(scale.range(2, 4, 10))
+    seeds = scale.range(2, 4, 10)
     cases: list[Case] = scale.choose(
         [(4, 3, (1, 2, 3))],
         [(4, 3, (1, 2, 3)), (8, 3, (1, 3, 6, 7)), (8, 5, (1, 3, 4))],
         [(size, k, _all_depths(size, k)) for size in (6, 8, 12) for k in (3, 5)],
     )
-    rows = []
     for size, kernel_size, depths in cases:
-        X = _images(size, seeds)
-        for channels in RATES:
+        X = images(size, seeds)
+        for channels, lr in RATES.items():
             for depth in depths:
-                spec = Convolutional(
-                    shape=(1, size, size), channels=channels, depth=depth, kernel_size=kernel_size,
-                    activation="identity", bias=False, init="kaiming_normal",
-                )  # fmt: skip
-                rows += _trained(spec, X, seeds, scale.device)
-    runs = pl.DataFrame(rows)
-    return Evidence(_checks(runs), runs, _note(runs))
+                yield Setting(
+                    Convolutional(
+                        shape=(1, size, size),
+                        channels=channels,
+                        depth=depth,
+                        kernel_size=kernel_size,
+                        activation="identity",
+                        bias=False,
+                        init="kaiming_normal",
+                    ),
+                    X,
+                    seeds,
+                    levels={"size": size, "minimum_depth": _all_depths(size, kernel_size)[-1]},
+                    training={"lr": lr, "max_steps": MOST_STEPS, "finish": "gauss_newton"},
+                    measure=(zeros_and_distance,),
+                )
 
 
-def _images(size: int, seeds: list[int]) -> Tensor:
-    """`(R, 1, 1, size, size)`, an image for each seed."""
+def images(size: int, seeds: Sequence[int]) -> Tensor:
+    """Returns an image for each seed, `(R, 1, 1, size, size)`."""
     if size < PHOTOGRAPHS_FROM:
         return torch.stack([noise_images(1, size, seed=seed) for seed in seeds])
     return load_data("photos", n=len(seeds), size=size, gray=True)[:, None]
@@ -82,48 +97,26 @@ def _all_depths(size: int, kernel_size: int) -> tuple[int, ...]:
     return tuple(range(1, minimum_memorizing_depth(size, kernel_size) + 1))
 
 
-def _trained(
-    spec: Convolutional, X: Tensor, seeds: list[int], device: str
-) -> list[dict[str, object]]:
-    """A row for each seed: the operator's zeros, and its distance to the projection."""
-    replicas = train_replicas(
-        spec,
-        X,
-        TrainingOptions(lr=RATES[spec.channels], max_steps=MOST_STEPS, finish="gauss_newton"),
-        seeds=seeds,
-        device=device,
-    )
-    size, kernel_size = spec.shape[-1], spec.kernel_size
-    mask = receptive_field_mask(size, spec.depth, kernel_size)
-    found = []
-    for r, seed in enumerate(seeds):
-        A = operator(replicas[r], spec.shape)
-        x = X[r].flatten().double()
+def zeros_and_distance(trained: Trained) -> Iterator[Row]:
+    """Counts the zeros of each operator, and measures its distance to the projection."""
+    spec = trained.replicas.spec
+    assert isinstance(spec, Convolutional)
+    mask = receptive_field_mask(spec.shape[-1], spec.depth, spec.kernel_size)
+    for net, X, _, _ in each_network(trained):
+        A, x = operator(net, spec.shape), X.cpu().flatten().double()
         P = torch.outer(x, x) / x.square().sum()
-        found.append(
-            {
-                "size": size,
-                "kernel_size": kernel_size,
-                "minimum_depth": minimum_memorizing_depth(size, kernel_size),
-                "channels": spec.channels,
-                "depth": spec.depth,
-                "seed": seed,
-                "loss": float(replicas.loss[r]),
-                "steps": int(replicas.steps[r]),
-                "interpolated": bool(replicas.converged[r]),
-                "zeros_of_projection": int((P == 0).sum()),
-                "beyond_pattern": int((A[~mask] != 0).sum()),
-                "zeros_within_pattern": int((A[mask] == 0).sum()),
-                "moved": float((A @ x - x).norm() / x.norm()),
-                "distance": float((A - P).norm()),
-                "least_distance": least_distance(P, mask),
-            }
-        )
-    return found
+        yield {
+            "zeros_of_projection": int((P == 0).sum()),
+            "beyond_pattern": int((A[~mask] != 0).sum()),
+            "zeros_within_pattern": int((A[mask] == 0).sum()),
+            "moved": float((A @ x - x).norm() / x.norm()),
+            "distance": float((A - P).norm()),
+            "least_distance": least_distance(P, mask),
+        }
 
 
 def least_distance(P: Tensor, mask: Tensor) -> float:
-    """The smallest Frobenius distance to `P` of any matrix that is 0 where `mask` is False.
+    """Computes the smallest Frobenius distance to `P` of any matrix that is 0 outside `mask`.
 
     Example:
         >>> round(least_distance(torch.ones(2, 2), torch.eye(2, dtype=torch.bool)), 4)
@@ -132,41 +125,40 @@ def least_distance(P: Tensor, mask: Tensor) -> float:
     return float(P[~mask].norm())
 
 
-def _checks(runs: pl.DataFrame) -> tuple[Check, ...]:
-    counted = runs.filter("interpolated")
-    shallow = counted.filter(pl.col("depth") < pl.col("minimum_depth"))
-    enough = counted.filter(pl.col("depth") >= pl.col("minimum_depth"))
-    beyond = [
-        _count(
-            f"entries that are not exactly 0 beyond the pixels' reach, {channels} "
-            f"{'channel' if channels == 1 else 'channels'}",
-            shallow.filter(pl.col("channels") == channels),
+SHALLOW = pl.col("depth") < pl.col("minimum_depth")
+
+
+def checks(runs: pl.DataFrame) -> Iterator[Check]:
+    """Compares zeros of the operators, and their distance to the projection, with theory."""
+    for channels, those in each_value(runs, "channels"):
+        words = "channel" if channels == 1 else "channels"
+        yield _none(
+            f"entries that are not exactly 0 beyond the pixels' reach, {channels} {words}",
+            those.filter(SHALLOW),
             "beyond_pattern",
         )
-        for channels in runs["channels"].unique(maintain_order=True)
-    ]
+    counted = runs.filter("interpolated")
+    shallow, enough = counted.filter(SHALLOW), counted.filter(~SHALLOW)
+    yield _none("entries that are exactly 0 at the minimum depth", enough, "zeros_within_pattern")
+    yield _none("zero entries of the projections", counted, "zeros_of_projection")
     ratio = shallow.select((pl.col("distance") / pl.col("least_distance")).min()).item()
-    return (
-        *beyond,
-        _count("entries that are exactly 0 at the minimum depth", enough, "zeros_within_pattern"),
-        _count("zero entries of the projections", counted, "zeros_of_projection"),
-        at_least(
-            "|A - P|, in multiples of the least that the pattern allows, where A x = x",
-            bound=1.0,
-            measured=float("nan") if ratio is None else ratio,
-            runs=shallow.height,
-            tolerance=ROUNDING,
-        ),
+    yield at_least(
+        "|A - P|, in multiples of the least that the pattern allows, where A x = x",
+        bound=1.0,
+        measured=float("nan") if ratio is None else ratio,
+        runs=shallow.height,
+        tolerance=ROUNDING,
     )
 
 
-def _count(what: str, runs: pl.DataFrame, column: str) -> Check:
+def _none(what: str, runs: pl.DataFrame, column: str) -> Check:
     measured = float(runs[column].sum()) if runs.height else float("nan")
     return near(what, predicted=0.0, measured=measured, tolerance=0.0, runs=runs.height)
 
 
-def _note(runs: pl.DataFrame) -> str:
-    shallow = runs.filter("interpolated", pl.col("depth") < pl.col("minimum_depth"))
+def note(runs: pl.DataFrame) -> str:
+    """States the distances to the projection below the minimum depth."""
+    shallow = runs.filter("interpolated", SHALLOW)
     if shallow.is_empty():
         return "No network below the minimum depth interpolated."
     least, most = shallow["least_distance"].min(), shallow["least_distance"].max()
@@ -177,40 +169,25 @@ def _note(runs: pl.DataFrame) -> str:
     )
 
 
-def figure(runs: pl.DataFrame) -> ChartType:
-    """Distance to the projection against depth, and the bound."""
-    counted = runs.filter("interpolated").with_columns(
-        pl.format(
-            "{} × {} pixels, {} × {} kernels", "size", "size", "kernel_size", "kernel_size"
-        ).alias("case")
+def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
+    """Describes the distance to the projection against depth, and the bound."""
+    case = pl.format(
+        "{} × {} pixels, {} × {} kernels", "size", "size", "kernel_size", "kernel_size"
     )
-    data = chart_data(counted)
-    x = alt.X("depth:Q", title="layers", axis=alt.Axis(tickMinStep=1, format="d"))
-    y = alt.Y(
-        "distance:Q",
-        scale=alt.Scale(type="symlog", constant=0.1),
-        title="distance to the projection",
-    )
-    bound = (
-        alt.Chart()
-        .mark_line(style="reference", strokeDash=[4, 3])
-        .encode(x=x, y=alt.Y("mean(least_distance):Q"))
-    )
-    points = (
-        alt.Chart()
-        .mark_point(opacity=0.7, filled=True)
-        .encode(
-            x=x,
-            y=y,
-            color=alt.Color("channels:N", title="channels"),
-            tooltip=["channels:N", "depth:Q", "seed:N", "distance:Q", "least_distance:Q"],
-        )
-    )
+    counted = runs.filter("interpolated").with_columns(case=case)
     return (
-        alt.layer(points, bound, data=data)
-        .properties(width=280, height=220)
-        .facet(alt.Facet("case:N", title=None), columns=2)
-        .configure(**theme())
+        Figure(
+            counted,
+            Axis("depth", "layers", ticks=tuple(counted["depth"].unique().sort())),
+            Axis("distance", "distance to the projection", "symlog"),
+            by="channels",
+            theory=Reference(y="least_distance"),
+            facet="case",
+            columns=2,
+            titles={"channels": "channels"},
+            tooltip=("seed",),
+            width=280,
+        ),
     )
 
 
@@ -231,6 +208,8 @@ CLAIM = Claim(
         "relative for the smallest distance: the bound is an identity, and only float64's rounding "
         "in sums of squares comes between."
     ),
-    experiment=experiment,
-    figure=figure,
+    design=design,
+    checks=checks,
+    note=note,
+    figures=figures,
 )

@@ -5,8 +5,8 @@ In the NTK parameterization a network of infinite width, trained on `X` to itsel
     f(z) = Theta(z, X) Theta(X, X)^-1 X
 
 with the tangent kernel `Theta` (Jiang & Pehlevan 2020, arXiv 2006.16540). The spectral radius of
-its Jacobian at an example says whether the example is stored. Held against networks of finite
-width, centred as the limit is: `f - f_0`, trained on the targets `X + f_0(X)`.
+its Jacobian at an example says whether the example is stored. Networks of finite width are compared
+with it, centred as the limit is: `f - f_0`, trained on the targets `X + f_0(X)`.
 
 At width `w` the tangent kernel differs from its limit, and moves in training, by a share of order
 `w^(-1/2)` or less (Jacot, Gabriel & Hongler 2018; Lee et al. 2019), and so do the spectral radii.
@@ -18,26 +18,32 @@ large steps at the start move the kernel, and with it the spectral radii.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
-import altair as alt
 import polars as pl
 import torch
-from altair.typing import ChartType
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.base.stats import Z95, wilson
-from mnemoscope.claims.checks import at_least, at_most
-from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.scale import Scale
+from mnemoscope.base.stats import Z95
+from mnemoscope.claims import (
+    Check,
+    Claim,
+    Row,
+    Scale,
+    Setting,
+    Trained,
+    at_least,
+    at_most,
+    each_value,
+    share,
+)
 from mnemoscope.data import load_data
 from mnemoscope.maps import SelfMap
 from mnemoscope.nets import FullyConnected, Network
-from mnemoscope.report.charts.rows import chart_data
-from mnemoscope.report.charts.theme import theme
+from mnemoscope.plots import Axis, Figure
 from mnemoscope.theory import NTK
-from mnemoscope.training import TrainingOptions, train_replicas
 
 CASES = (
     ("erf", True, (1.0, 2.0)),
@@ -47,8 +53,8 @@ CASES = (
     ("gelu", False, (1.0, 2.0)),
 )
 """Activations, with or without biases, and norms: the root mean square that every example is scaled
-to, which in the limit decides how strongly it attracts. Of a relu network without biases nothing is
-to be predicted: it is homogeneous, so an example is an eigenvector with eigenvalue 1. sigmoid is
+to, which in the limit decides how strongly it attracts. For a relu network without biases nothing
+is to be predicted: it is homogeneous, so an example is an eigenvector with eigenvalue 1. sigmoid is
 tanh at half the norm. gelu without biases is there because its limit stores nothing at norm 1."""
 
 FAR = (("erf", True, (4.0,)), ("sigmoid", True, (8.0,)), ("tanh", True, (4.0,)))
@@ -70,7 +76,6 @@ MARGIN = 0.1
 AGREEING = 0.95
 """Share of examples, outside the margin, that are stored as predicted."""
 
-
 WIDTHS = (256, 1024, 4096, 16384)
 """The widths of two layers."""
 
@@ -79,124 +84,94 @@ DEEP_WIDTHS = (64, 256, 1024)
 one network take most of a minute, where bounded activations at large norms need twenty thousand."""
 
 
-def experiment(scale: Scale) -> Evidence:
+def design(scale: Scale) -> Iterator[Setting]:
     """Networks of growing width, over activations and norms."""
-    seeds = list(scale.range(2, 4, 10))
-    rows = []
+    seeds = scale.range(2, 4, 10)
     for depth in scale.choose((2,), (2,), (2, 3, 4)):
         widths = scale.choose((256, 4096), WIDTHS[:3], WIDTHS if depth == 2 else DEEP_WIDTHS)
         for activation, bias, norms in scale.choose(CASES[1::3], CASES, CASES + FAR):
+            spec = FullyConnected(
+                shape=(1, 8, 8), depth=depth, activation=activation, bias=bias, init="ntk"
+            )
+            limit = NTK(spec)
             for norm in norms:
                 X = scaled_digits(EXAMPLES, norm)
-                spec = FullyConnected(
-                    shape=(1, 8, 8), depth=depth, activation=activation, bias=bias, init="ntk"
-                )
-                limit = NTK(spec)
-                radii = limit.spectral_radius(X)
                 largest = float(torch.linalg.eigvalsh(limit.kernel(X, X))[-1])
-                told = {"activation": activation, "depth": depth, "norm": norm}
+                radii, rate = limit.spectral_radius(X), X.numel() / (2 * largest)
                 for width in widths:
                     wide = spec.model_copy(update={"width": width})
-                    found = _trained(wide, X, radii, largest, seeds, scale.device)
-                    rows += [{**told, "width": width, **row} for row in found]
-    runs = pl.DataFrame(rows)
-    ended = runs.filter("interpolated")
-    checks = [
-        _falling(name, ended.filter(pl.col("activation") == name))
-        for name in runs["activation"].unique(maintain_order=True)
-    ]
-    widest = ended.filter(pl.col("width") == pl.col("width").max().over("depth"))
-    checks += [_from_narrowest_to_widest(ended), _agreement(widest)]
-    return Evidence(tuple(checks), runs, note=_note(ended))
+                    yield _centred(wide, X, seeds, radii, rate, norm, scale.device)
 
 
-def _note(runs: pl.DataFrame) -> str:
-    slopes = [
-        slope(group["width"].to_list(), group["difference"].to_list())[0]
-        for _, group in runs.group_by("activation", "depth", "norm", maintain_order=True)
-    ]
-    known = [value for value in slopes if not math.isnan(value)]
-    told = f"Slopes from {min(known):.2f} to {max(known):.2f}. " if known else ""
-    return told + (
-        "Bounded activations at larger norms are left to --long: at width 2,048 they were still "
-        "0.04 (erf, norm 4), 0.05 (tanh, norm 4) and 0.32 (sigmoid, norm 8) from the limit, hardly "
-        "less than at 128."
+def _centred(
+    spec: FullyConnected,
+    X: Tensor,
+    seeds: Sequence[int],
+    limit: Tensor,
+    lr: float,
+    norm: float,
+    device: str,
+) -> Setting:
+    """Networks whose targets are `X + f_0(X)`, so that `f - f_0` is trained on `X`."""
+    first = [spec.build(seed=seed, device=device) for seed in seeds]
+    states = X.to(device, torch.float32)
+    begun = torch.stack([SelfMap(net)(states) for net in first])
+    return Setting(
+        spec,
+        states.expand(len(seeds), *states.shape),
+        seeds,
+        levels={"norm": norm},
+        training={
+            "tol": CONVERGED * float(X.square().mean()),
+            "optimizer": "gradient_descent",
+            "momentum": 0,
+            "lr": lr,
+            "schedule": "constant",
+            "max_steps": MOST_STEPS,
+        },
+        targets=states + begun,
+        measure=(partial(distances, first=first, limit=limit),),
     )
 
 
 def scaled_digits(n: int, norm: float) -> Float[Tensor, "n 1 8 8"]:
-    """Digits, each with this root mean square, in float64."""
+    """Returns digits, each with this root mean square, in float64."""
     X = load_data("digits", n=n).double()
     return X * (norm / X.square().mean((1, 2, 3), keepdim=True).sqrt())
 
 
-def _trained(
-    spec: FullyConnected,
-    X: Tensor,
-    limit: Float[Tensor, " n"],
-    largest: float,
-    seeds: Sequence[int],
-    device: str,
-) -> list[dict[str, object]]:
-    """A row for each seed: how far its spectral radii are from the limit's."""
-    first = [spec.build(seed=seed, device=device) for seed in seeds]
-    states = X.to(device, torch.float32)
-    begun = torch.stack([SelfMap(net)(states) for net in first])
-    fits = train_replicas(
-        spec,
-        states.expand(len(seeds), *states.shape),
-        TrainingOptions(
-            tol=CONVERGED * float(X.square().mean()),
-            optimizer="gradient_descent",
-            momentum=0,
-            lr=X.numel() / (2 * largest),
-            schedule="constant",
-            max_steps=MOST_STEPS,
-        ),
-        seeds=seeds,
-        targets=states + begun,
-        device=device,
-    )
+def distances(
+    trained: Trained, *, first: Sequence[Network], limit: Float[Tensor, " n"]
+) -> Iterator[Row]:
+    """Measures how far the spectral radii of each network are from the limit's."""
     decided = (limit - 1).abs() > MARGIN
-    rows = []
-    for r, (seed, start, net) in enumerate(zip(seeds, first, fits, strict=True)):
-        radii = torch.full_like(limit, torch.nan)
-        if not bool(fits.diverged[r]):
-            radii = centred_radii(net, start, states)
+    diverged = trained.replicas.diverged.tolist()
+    for net, start, X, lost in zip(trained.replicas, first, trained.X, diverged, strict=True):
+        radii = torch.full_like(limit, torch.nan) if lost else centred_radii(net, start, X)
         away = (radii - limit).abs()
-        agreeing = ((radii < 1) == (limit < 1)) & decided
-        low, high = wilson(agreeing.sum(), decided.sum())
-        rows.append(
-            {
-                "seed": seed,
-                "steps": int(fits.steps[r]),
-                "loss": float(fits.loss[r]),
-                "interpolated": bool(fits.converged[r]),
-                "limit": float(limit.mean()),
-                "radius": float(radii.mean()),
-                "difference": float(away.mean()),
-                "largest_difference": float(away.max()),
-                "decided": int(decided.sum()),
-                "agreeing": int(agreeing.sum()),
-                "agreeing_low": float(low),
-                "agreeing_high": float(high),
-            }
-        )
-    return rows
+        yield {
+            "limit": float(limit.mean()),
+            "radius": float(radii.mean()),
+            "difference": float(away.mean()),
+            "largest_difference": float(away.max()),
+            "decided": int(decided.sum()),
+            "agreeing": int((((radii < 1) == (limit < 1)) & decided).sum()),
+        }
 
 
 def centred_radii(
     net: Network, first: Network, X: Float[Tensor, "n *shape"]
 ) -> Float[Tensor, " n"]:
-    """The spectral radius of `f - f_0` at each state, in float64."""
+    """Computes the spectral radius of `f - f_0` at each state, in float64."""
     J, J0 = (SelfMap(each).linearize(X).dense().double().cpu() for each in (net, first))
     return torch.linalg.eigvals(J - J0).abs().amax(1)
 
 
 def slope(widths: Sequence[float], differences: Sequence[float]) -> tuple[float, float]:
-    """The slope of the log of the differences against that of the widths, and its standard error.
+    """Fits the slope of the log of the differences against that of the widths; and its error.
 
-    By least squares; NaN for fewer than three points or a single width.
+    By least squares; the error is the standard error. NaN for fewer than three points or a single
+    width.
 
     Example:
         >>> round(slope([1, 4, 16], [1.0, 0.5, 0.25])[0], 6)
@@ -212,66 +187,80 @@ def slope(widths: Sequence[float], differences: Sequence[float]) -> tuple[float,
     return float(found), float(error)
 
 
-def _falling(activation: str, runs: pl.DataFrame) -> Check:
-    """Whether the difference falls with width by more than the uncertainty of its slope."""
-    ends = []
-    for _, group in runs.group_by("depth", "norm", maintain_order=True):
-        found, error = slope(group["width"].to_list(), group["difference"].to_list())
-        ends.append(found + Z95 * error)
-    ends = [end for end in ends if not math.isnan(end)]
-    return at_most(
-        f"slope of log |rho - limit| against log width + 1.96 standard errors, {activation}",
-        bound=0.0,
-        measured=max(ends, default=math.nan),
-        runs=runs.height if ends else 0,
+def slopes(runs: pl.DataFrame) -> list[tuple[float, float]]:
+    """Fits the slope of every activation, depth and norm that has one, with its error."""
+    found = (
+        slope(group["width"].to_list(), group["difference"].to_list())
+        for _, group in runs.group_by("activation", "depth", "norm", maintain_order=True)
+    )
+    return [(value, error) for value, error in found if not math.isnan(value)]
+
+
+def checks(runs: pl.DataFrame) -> Iterator[Check]:
+    """Compares how the difference falls with width, and what is stored, with the limit."""
+    for activation, those in each_value(runs, "activation"):
+        # The difference falls with width by more than the uncertainty of its slope.
+        ends = [found + Z95 * error for found, error in slopes(those)]
+        yield at_most(
+            f"slope of log |rho - limit| against log width + 1.96 standard errors, {activation}",
+            bound=0.0,
+            measured=max(ends, default=math.nan),
+            runs=those.height if ends else 0,
+        )
+    ended = runs.filter("interpolated")
+    ratios = _narrowest_to_widest(ended)
+    yield at_most(
+        "mean |rho - limit| at the largest width over that at the smallest, the largest ratio",
+        bound=1.0,
+        measured=max(ratios, default=math.nan),
+        runs=ended.height if ratios else 0,
+    )
+    widest = ended.filter(pl.col("width") == pl.col("width").max().over("depth"))
+    yield at_least(
+        f"share of examples stored or not as predicted, limits within {MARGIN} of 1 left out",
+        bound=AGREEING,
+        measured=share(widest, "agreeing", "decided"),
+        runs=widest.height if widest["decided"].sum() else 0,
     )
 
 
-def _from_narrowest_to_widest(runs: pl.DataFrame) -> Check:
-    """The mean difference at the largest width over that at the smallest, where it is largest."""
+def _narrowest_to_widest(runs: pl.DataFrame) -> list[float]:
+    """Computes the mean difference at the largest width over that at the smallest, by case."""
     ratios = []
     for _, group in runs.group_by("activation", "depth", "norm", maintain_order=True):
         means = group.group_by("width").agg(pl.col("difference").mean()).sort("width")
         if means.height > 1:
             ratios.append(means["difference"][-1] / means["difference"][0])
-    return at_most(
-        "mean |rho - limit| at the largest width over that at the smallest, the largest ratio",
-        bound=1.0,
-        measured=max(ratios, default=math.nan),
-        runs=runs.height if ratios else 0,
+    return ratios
+
+
+def note(runs: pl.DataFrame) -> str:
+    """States the slopes, and which norms need larger widths."""
+    known = [found for found, _ in slopes(runs.filter("interpolated"))]
+    return (f"Slopes from {min(known):.2f} to {max(known):.2f}. " if known else "") + (
+        "Bounded activations at larger norms are left to --long: at width 2,048 they were still "
+        "0.04 (erf, norm 4), 0.05 (tanh, norm 4) and 0.32 (sigmoid, norm 8) from the limit, hardly "
+        "less than at 128."
     )
 
 
-def _agreement(runs: pl.DataFrame) -> Check:
-    decided, agreeing = int(runs["decided"].sum()), int(runs["agreeing"].sum())
-    return at_least(
-        f"share of examples stored or not as predicted, limits within {MARGIN} of 1 left out",
-        bound=AGREEING,
-        measured=agreeing / decided if decided else math.nan,
-        runs=runs.height if decided else 0,
+def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
+    """Describes how far spectral radii are from the limit's, against width."""
+    counted = runs.filter("interpolated").with_columns(
+        pl.format("norm {}", "norm").alias("scaled"), pl.format("depth {}", "depth").alias("layers")
     )
-
-
-def figure(runs: pl.DataFrame) -> ChartType:
-    """How far spectral radii are from the limit's, against width."""
-    base = alt.Chart(chart_data(runs.filter("interpolated"))).encode(
-        x=alt.X("width:Q", scale=alt.Scale(type="log", base=2), title="width"),
-        color=alt.Color("activation:N"),
-    )
-    y = alt.Y(
-        "difference:Q",
-        scale=alt.Scale(type="log"),
-        title="|spectral radius - limit|, mean over examples",
-    )
-    points = base.mark_point(opacity=0.45, size=25).encode(
-        y=y, tooltip=["activation:N", "width:Q", "seed:Q", "radius:Q", "limit:Q"]
-    )
-    lines = base.mark_line().encode(y=alt.Y("mean(difference):Q"))
     return (
-        (points + lines)
-        .properties(width=260, height=240)
-        .facet(column=alt.Column("norm:N", title="norm"), row=alt.Row("depth:N", title="depth"))
-        .configure(**theme())
+        Figure(
+            counted,
+            Axis("width", "width", "log2"),
+            Axis("difference", "|spectral radius - limit|, mean over examples", "log"),
+            by="activation",
+            line="mean",
+            column="scaled",
+            row="layers",
+            tooltip=("seed", "radius", "limit"),
+            height=240,
+        ),
     )
 
 
@@ -290,6 +279,9 @@ CLAIM = Claim(
         "1, which is what networks of these widths stray by, predicts nothing; of the others 19 in "
         "20 must be stored, or not, as predicted."
     ),
-    experiment=experiment,
-    figure=figure,
+    design=design,
+    rates={"agreeing_share": ("agreeing", "decided")},
+    checks=checks,
+    note=note,
+    figures=figures,
 )

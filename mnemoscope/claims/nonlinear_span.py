@@ -18,18 +18,15 @@ only. On the others it goes to a loss of 1e-4, and Gauss-Newton from there: a st
 and where that is given there is but one `A` of zero loss.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator
 
-import altair as alt
 import polars as pl
 import torch
-from altair.typing import ChartType
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.claims.checks import all_near_zero, at_most
-from mnemoscope.claims.claim import Claim, Evidence
-from mnemoscope.claims.scale import Scale
+from mnemoscope.claims import Check, Claim, Row, Scale, Setting, Trained, all_near_zero, at_most
 from mnemoscope.data import load_data
 from mnemoscope.dynamics import Starts
 from mnemoscope.dynamics.starts import Range
@@ -37,10 +34,8 @@ from mnemoscope.dynamics.states import rms
 from mnemoscope.linalg import distance_to_span, effective_rank
 from mnemoscope.nets import FullyConnected
 from mnemoscope.nets.activations import activation_function
-from mnemoscope.report.charts.rows import chart_data
-from mnemoscope.report.charts.theme import theme
+from mnemoscope.plots import Axis, Figure, Reference
 from mnemoscope.theory import inverse_activation, nonlinear_solution, span_projection
-from mnemoscope.training import TrainingOptions, train_replicas
 
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "leaky_relu": 1.0, "softplus": 1.0, "elu": 1.0}
 """The activations, and the largest slope of each."""
@@ -55,7 +50,7 @@ most, 2e-6 of its norm with the smallest singular values and slopes of these dat
 MOST_STEPS = 1_000_000
 
 FRESH = 1000
-"""Inputs on which outputs are held against the nonlinear span."""
+"""Inputs whose outputs are compared with the nonlinear span."""
 
 QUICK = [("digits", 5, True)]
 DEFAULT = [("digits", 5, False), ("digits", 10, True), ("photos", 5, True)]
@@ -63,117 +58,63 @@ LONG = [*DEFAULT, ("digits", 40, True), ("photos", 20, True)]
 """Pictures, how many, and whether Gauss-Newton brings training to its end."""
 
 
-def experiment(scale: Scale) -> Evidence:
+def design(scale: Scale) -> Iterator[Setting]:
     """Gradient descent from random first weights and from zero, on digits and photographs."""
-    seeds = list(scale.range(2, 3, 50))
-    rows = []
+    seeds = scale.range(2, 3, 50)
     for data, n, polish in scale.choose(QUICK, DEFAULT, LONG):
         X = examples(data, n)
-        for activation in STEEPEST:
+        norm = float(torch.linalg.matrix_norm(X.flatten(1), 2))
+        for activation, slope in STEEPEST.items():
             for init, own in (("default", seeds), ("zeros", seeds[:1])):
-                found = _trained(X, activation, init, own, polish, scale.device)
-                rows += [{"data": data, **row} for row in found]
-    runs = pl.DataFrame(rows)
-    ended = runs.filter("interpolated")
-    zero = ended.filter(pl.col("init") == "zeros")
-    errors = [
-        all_near_zero(
-            f"|A - its closed form|, relative, {activation}",
-            ended.filter(pl.col("activation") == activation),
-            "relative_error",
-            tolerance=LIMIT_TOLERANCE,
-        )
-        for activation in STEEPEST
-    ]
-    off = zero.select((pl.col("rank") - pl.col("rank_of_examples")).abs().max())
-    checks = (
-        *errors,
-        all_near_zero(
-            f"distance of {FRESH:,} outputs to the nonlinear span, relative, from zero",
-            zero,
-            "span_distance",
-            tolerance=LIMIT_TOLERANCE,
-        ),
-        all_near_zero(
-            "|(A - A0) (1 - P)| / |A|: on the complement",
-            ended,
-            "complement",
-            tolerance=COMPLEMENT_TOLERANCE,
-        ),
-        at_most(
-            "|rank A - rank X|, from zero",
-            bound=0.0,
-            measured=float(off.item()) if zero.height else float("nan"),
-            runs=zero.height,
-        ),
-    )
-    return Evidence(checks, runs)
+                yield Setting(
+                    FullyConnected(
+                        shape=X.shape[1:], depth=1, activation=activation, bias=False, init=init
+                    ),
+                    X,
+                    own,
+                    levels={
+                        "data": data,
+                        "finish": "Gauss-Newton" if polish else "gradient descent",
+                    },
+                    training={
+                        "tol": CONVERGED,
+                        "optimizer": "gradient_descent",
+                        "momentum": 0,
+                        "lr": X.numel() / (2 * (norm * slope) ** 2),
+                        "schedule": "constant",
+                        "max_steps": MOST_STEPS,
+                        "finish": "gauss_newton" if polish else "none",
+                        "dtype": "float64",
+                    },
+                    measure=(distances,),
+                )
 
 
 def examples(data: str, n: int) -> Float[Tensor, "n *shape"]:
-    """Pictures brought into [0.1, 0.9], which is inside the range of every activation."""
+    """Returns pictures scaled into [0.1, 0.9], which is inside the range of every activation."""
     return 0.1 + 0.8 * load_data(data, n=n, size=8).double()
 
 
-def _trained(
-    X: Tensor, activation: str, init: str, seeds: Sequence[int], polish: bool, device: str
-) -> list[dict[str, object]]:
-    """A row for each seed: how far its weights are from theory's."""
-    spec = FullyConnected(
-        shape=tuple(X.shape[1:]), depth=1, activation=activation, bias=False, init=init
-    )
-    rows = X.flatten(1)
-    steepest = float(torch.linalg.matrix_norm(rows, 2)) * STEEPEST[activation]
-    first = [
-        next(spec.build(seed=seed, dtype=torch.float64).parameters()).detach() for seed in seeds
-    ]
-    fits = train_replicas(
-        spec,
-        X,
-        TrainingOptions(
-            tol=CONVERGED,
-            optimizer="gradient_descent",
-            momentum=0,
-            lr=rows.numel() / (2 * steepest**2),
-            schedule="constant",
-            max_steps=MOST_STEPS,
-            finish="gauss_newton" if polish else "none",
-            dtype="float64",
-        ),
-        seeds=seeds,
-        device=device,
-    )
-    fresh = next(
-        Starts("uniform", FRESH, Range.of(X), seed=seeds[0]).blocks(
-            spec.shape, dtype=torch.float64, device=torch.device("cpu")
-        )
-    ).flatten(1)
+def distances(trained: Trained) -> Iterator[Row]:
+    """Measures how far the weights, and their outputs, are from theory's."""
+    spec, X = trained.replicas.spec, trained.X[0].cpu()
+    assert isinstance(spec, FullyConnected)
+    starts = Starts("uniform", FRESH, Range.of(X), seed=trained.seeds[0])
+    blocks = starts.blocks(spec.shape, dtype=torch.float64, device=torch.device("cpu"))
+    fresh, rows = next(blocks).flatten(1), X.flatten(1)
     P = span_projection(rows)
-    found = []
-    for r, (seed, A0) in enumerate(zip(seeds, first, strict=True)):
-        A = fits.parameters[0][r].cpu()
-        theory = nonlinear_solution(rows, activation, A0)
+    for seed, weights in zip(trained.seeds, trained.replicas.parameters[0].cpu(), strict=True):
+        A, A0 = weights, next(spec.build(seed=seed, dtype=torch.float64).parameters()).detach()
+        theory = nonlinear_solution(rows, spec.activation, A0)
         away = (A - A0) - (A - A0) @ P
-        found.append(
-            {
-                "n": len(X),
-                "activation": activation,
-                "init": init,
-                "seed": seed,
-                "finish": "Gauss-Newton" if polish else "gradient descent",
-                "steps": int(fits.steps[r]),
-                "loss": float(fits.loss[r]),
-                "interpolated": bool(fits.converged[r]),
-                "relative_error": float((A - theory).norm() / theory.norm()),
-                "complement": float(away.norm() / A.norm()),
-                "rank": effective_rank(A, threshold=COMPLEMENT_TOLERANCE).count,
-                "rank_of_examples": effective_rank(rows, threshold=COMPLEMENT_TOLERANCE).count,
-                "span_distance": (
-                    span_distance(A, activation, fresh, rows) if init == "zeros" else None
-                ),
-            }
-        )
-    return found
+        zero = spec.init == "zeros"
+        yield {
+            "relative_error": float((A - theory).norm() / theory.norm()),
+            "complement": float(away.norm() / A.norm()),
+            "rank": effective_rank(A, threshold=COMPLEMENT_TOLERANCE).count,
+            "rank_of_examples": effective_rank(rows, threshold=COMPLEMENT_TOLERANCE).count,
+            "span_distance": span_distance(A, spec.activation, fresh, rows) if zero else None,
+        }
 
 
 def span_distance(
@@ -182,7 +123,7 @@ def span_distance(
     Z: Float[Tensor, "m d"],
     X: Float[Tensor, "n d"],
 ) -> float:
-    """How far outputs of `phi(A z)` are from `phi(span phi^-1(X))`, relative, at most.
+    """Computes the largest relative distance of outputs of `phi(A z)` to `phi(span phi^-1(X))`.
 
     Measured where the span is linear: from `phi^-1` of the output to `span phi^-1(X)`.
     """
@@ -192,29 +133,58 @@ def span_distance(
     return float((distance / rms(back)).max())
 
 
-def figure(runs: pl.DataFrame) -> ChartType:
-    """The relative distance to the closed form, for each activation."""
-    told = pl.format("{} {}, {}", "n", "data", "finish").alias("pictures")
-    base = alt.Chart(chart_data(runs.with_columns(told)))
-    points = base.mark_point(filled=True, opacity=0.7).encode(
-        x=alt.X(
-            "relative_error:Q",
-            scale=alt.Scale(type="log"),
-            title="relative distance of A to the closed form",
-            axis=alt.Axis(format=".0e"),
-        ),
-        y=alt.Y("activation:N", title=None),
-        yOffset=alt.YOffset("init:N"),
-        color=alt.Color("init:N", title="first weights"),
-        shape=alt.Shape("interpolated:N", title="interpolated"),
-        tooltip=["data:N", "n:Q", "seed:Q", "steps:Q", "loss:Q"],
+def checks(runs: pl.DataFrame) -> Iterator[Check]:
+    """Compares weights with the closed form, outputs with the nonlinear span, and ranks."""
+    ended = runs.filter("interpolated")
+    zero = ended.filter(pl.col("init") == "zeros")
+    for activation in STEEPEST:
+        yield all_near_zero(
+            f"|A - its closed form|, relative, {activation}",
+            ended.filter(pl.col("activation") == activation),
+            "relative_error",
+            tolerance=LIMIT_TOLERANCE,
+        )
+    yield all_near_zero(
+        f"distance of {FRESH:,} outputs to the nonlinear span, relative, from zero",
+        zero,
+        "span_distance",
+        tolerance=LIMIT_TOLERANCE,
     )
-    limit = base.mark_rule(strokeDash=[4, 3], opacity=0.5).encode(x=alt.datum(LIMIT_TOLERANCE))
+    yield all_near_zero(
+        "|(A - A0) (1 - P)| / |A|: on the complement",
+        ended,
+        "complement",
+        tolerance=COMPLEMENT_TOLERANCE,
+    )
+    off = zero.select((pl.col("rank") - pl.col("rank_of_examples")).abs().max()).item()
+    yield at_most(
+        "|rank A - rank X|, from zero",
+        bound=0.0,
+        measured=float(off) if zero.height else math.nan,
+        runs=zero.height,
+    )
+
+
+def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
+    """Describes the relative distance to the closed form, for each activation."""
+    pictures = pl.format("{} {}, {}", "n", "data", "finish")
     return (
-        (points + limit)
-        .properties(width=280, height=alt.Step(14))
-        .facet(column=alt.Column("pictures:N", title=None))
-        .configure(**theme())
+        Figure(
+            runs.with_columns(pictures=pictures),
+            Axis(
+                "relative_error", "relative distance of A to the closed form", "log", format=".0e"
+            ),
+            Axis("activation", "", "category"),
+            by="init",
+            shape="interpolated",
+            offset="init",
+            column="pictures",
+            theory=Reference(x=LIMIT_TOLERANCE),
+            titles={"init": "first weights", "interpolated": "interpolated"},
+            tooltip=("seed", "steps", "loss"),
+            width=280,
+            height=160,
+        ),
     )
 
 
@@ -233,6 +203,8 @@ CLAIM = Claim(
         "rounding over the steps comes in, and as the threshold of the ranks, which are to agree "
         "exactly."
     ),
-    experiment=experiment,
-    figure=figure,
+    design=design,
+    columns={"span_distance": pl.Float64()},
+    checks=checks,
+    figures=figures,
 )

@@ -1,20 +1,16 @@
 """One linear layer ends at the projection on the span of its examples."""
 
-import altair as alt
+from collections.abc import Iterator, Sequence
+from functools import partial
+
 import polars as pl
 import torch
-from altair.typing import ChartType
-from torch import Tensor
 
-from mnemoscope.claims.checks import all_near_zero
-from mnemoscope.claims.claim import Claim, Evidence
-from mnemoscope.claims.scale import Scale
+from mnemoscope.claims import Check, Claim, Row, Scale, Setting, Trained, all_near_zero, rows_of
 from mnemoscope.data import load_data
 from mnemoscope.nets import FullyConnected
-from mnemoscope.report.charts.rows import chart_data
-from mnemoscope.report.charts.theme import theme
+from mnemoscope.plots import Axis, Figure
 from mnemoscope.theory import gradient_path, span_projection
-from mnemoscope.training import Replicas, TrainingOptions, train_replicas
 
 LIMIT_TOLERANCE = 1e-6
 PATH_TOLERANCE = 1e-9
@@ -28,122 +24,96 @@ TIMES = 10
 
 MOST_STEPS = 200_000
 
-
-def experiment(scale: Scale) -> Evidence:
-    """Gradient descent from random first weights and from zero, on digits and photographs."""
-    seeds = scale.range(3, 20, 100)
-    rows = []
-    for data, n in scale.choose([("digits", 5)], [("digits", 10), ("photos", 5)], LONG):
-        X = load_data(data, n=n, size=8 if data == "photos" else None)
-        for init, own in (("default", seeds), ("zeros", range(scale.seed, scale.seed + 1))):
-            rows += _trained(data, X, init, list(own), scale.device)
-    runs = pl.DataFrame(rows)
-    ended = runs.filter(pl.col("step") == pl.col("last_step"), pl.col("interpolated"))
-    way = runs.filter(pl.col("step") < pl.col("last_step"))
-    drawn, zero = (ended.filter(pl.col("init") == name) for name in ("default", "zeros"))
-    checks = (
-        all_near_zero(
-            "relative distance to P + A0 (1 - P), from random weights",
-            drawn,
-            "relative_error",
-            tolerance=LIMIT_TOLERANCE,
-        ),
-        all_near_zero(
-            "relative distance to P, from zero", zero, "relative_error", tolerance=LIMIT_TOLERANCE
-        ),
-        all_near_zero(
-            f"relative distance to the closed form at {TIMES} times along training",
-            way,
-            "relative_error",
-            tolerance=PATH_TOLERANCE,
-        ),
-    )
-    return Evidence(checks, runs)
-
-
 LONG = [("digits", 10), ("digits", 40), ("photos", 5), ("photos", 20)]
 
 
-def _trained(
-    data: str, X: Tensor, init: str, seeds: list[int], device: str
-) -> list[dict[str, object]]:
-    """A row for each seed and time: how far the weights are from theory's."""
-    spec = FullyConnected(
-        shape=tuple(X.shape[1:]), depth=1, activation="identity", bias=False, init=init
+def run(scale: Scale) -> pl.DataFrame:
+    """Gradient descent from random first weights and from zero, on digits and photographs."""
+    seeds = scale.range(3, 20, 100)
+    cases = scale.choose([("digits", 5)], [("digits", 10), ("photos", 5)], LONG)
+    starts = (("default", seeds), ("zeros", range(scale.seed, scale.seed + 1)))
+    return pl.concat(
+        path(data, n, init, own, scale.device) for data, n in cases for init, own in starts
     )
-    rows = X.flatten(1).double()
-    s = torch.linalg.svdvals(rows)
-    lr = 0.9 * rows.numel() / float(s[0]) ** 2
-    first = [
-        next(spec.build(seed=seed, dtype=torch.float64).parameters()).detach() for seed in seeds
-    ]
 
-    def weights(max_steps: int) -> "Replicas":
-        return train_replicas(
+
+def path(data: str, n: int, init: str, seeds: Sequence[int], device: str) -> pl.DataFrame:
+    """Measures the distance of the weights to theory's, a row for each time and seed."""
+    X = load_data(data, n=n, size=8 if data == "photos" else None)
+    spec = FullyConnected(shape=X.shape[1:], depth=1, activation="identity", bias=False, init=init)
+    rows = X.flatten(1).double()
+    lr = 0.9 * rows.numel() / float(torch.linalg.svdvals(rows)[0]) ** 2
+
+    def until(max_steps: int, rate: float | None) -> pl.DataFrame:
+        setting = Setting(
             spec,
             X,
-            TrainingOptions(
-                tol=CONVERGED,
-                optimizer="gradient_descent",
-                momentum=0,
-                lr=lr,
-                schedule="constant",
-                max_steps=max_steps,
-                dtype="float64",
-            ),
-            seeds=seeds,
-            device=device,
+            seeds,
+            levels={"data": data},
+            training={
+                "tol": CONVERGED,
+                "optimizer": "gradient_descent",
+                "momentum": 0,
+                "lr": lr,
+                "schedule": "constant",
+                "max_steps": max_steps,
+                "dtype": "float64",
+            },
+            measure=(partial(distance, lr=rate),),
         )
+        return rows_of([setting], device=device)
 
-    final = weights(MOST_STEPS)
-    last = int(final.steps.max())
+    final = until(MOST_STEPS, None)
+    last = int(final["steps"].to_numpy().max())
     times = sorted({round(last ** (i / TIMES)) for i in range(TIMES)} - {last})
-    found = []
-    for time in [*times, None]:
-        fits = final if time is None else weights(time)
-        for r, (seed, A0) in enumerate(zip(seeds, first, strict=True)):
-            A = fits.parameters[0][r].cpu()
-            steps = int(fits.steps[r])
-            theory = (
-                span_projection(rows, A0)
-                if time is None
-                else gradient_path(rows, A0, lr=lr, steps=steps)
-            )
-            found.append(
-                {
-                    "data": data,
-                    "n": len(X),
-                    "init": init,
-                    "seed": seed,
-                    "step": last if time is None else time,
-                    "last_step": last,
-                    "loss": float(fits.loss[r]),
-                    "interpolated": bool(final.converged[r]),
-                    "relative_error": float((A - theory).norm() / theory.norm()),
-                }
-            )
-    return found
+    along = [until(time, lr).with_columns(step=pl.lit(time, pl.Int64)) for time in times]
+    runs = pl.concat([*along, final.with_columns(step=pl.lit(last, pl.Int64))])
+    # A run counts along its way if it interpolates in the end.
+    end = final["interpolated"].to_list() * (len(times) + 1)
+    return runs.with_columns(pl.Series("interpolated", end), last_step=pl.lit(last, pl.Int64))
 
 
-def figure(runs: pl.DataFrame) -> ChartType:
-    """The relative error along training."""
-    return (
-        alt.Chart(chart_data(runs))
-        .mark_line(point=True, opacity=0.6)
-        .encode(
-            x=alt.X("step:Q", scale=alt.Scale(type="log"), title="step"),
-            y=alt.Y(
-                "relative_error:Q",
-                scale=alt.Scale(type="log"),
-                title="relative distance to the closed form",
-                axis=alt.Axis(format=".0e"),
-            ),
-            color=alt.Color("init:N", title="first weights"),
-            detail="seed:N",
-            column=alt.Column("data:N", title=None),
+def distance(trained: Trained, *, lr: float | None) -> Iterator[Row]:
+    """Measures the relative distance to the closed form: at the end, or with `lr` on the way."""
+    spec, rows = trained.replicas.spec, trained.X[0].cpu().flatten(1)
+    weights, steps = trained.replicas.parameters[0].cpu(), trained.replicas.steps.tolist()
+    for A, seed, done in zip(weights, trained.seeds, steps, strict=True):
+        A0 = next(spec.build(seed=seed, dtype=torch.float64).parameters()).detach()
+        theory = (
+            span_projection(rows, A0) if lr is None else gradient_path(rows, A0, lr=lr, steps=done)
         )
-        .properties(width=280, height=220)
-        .configure(**theme())
+        yield {"relative_error": float((A - theory).norm() / theory.norm())}
+
+
+def checks(runs: pl.DataFrame) -> Iterator[Check]:
+    """Compares the weights with the closed form at the end and along training."""
+    ended = runs.filter(pl.col("step") == pl.col("last_step"), pl.col("interpolated"))
+    drawn, zero = (ended.filter(pl.col("init") == name) for name in ("default", "zeros"))
+    way = runs.filter(pl.col("step") < pl.col("last_step"))
+    times = f"relative distance to the closed form at {TIMES} times along training"
+    for what, those, tolerance in (
+        ("relative distance to P + A0 (1 - P), from random weights", drawn, LIMIT_TOLERANCE),
+        ("relative distance to P, from zero", zero, LIMIT_TOLERANCE),
+        (times, way, PATH_TOLERANCE),
+    ):
+        yield all_near_zero(what, those, "relative_error", tolerance=tolerance)
+
+
+def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
+    """Describes the relative error along training."""
+    return (
+        Figure(
+            runs,
+            Axis("step", "step", "log"),
+            Axis("relative_error", "relative distance to the closed form", "log", format=".0e"),
+            by="init",
+            line="values",
+            detail="seed",
+            column="data",
+            titles={"init": "first weights"},
+            tooltip=("seed",),
+            width=280,
+        ),
     )
 
 
@@ -160,6 +130,7 @@ CLAIM = Claim(
         "direction learned last may be off by 1e-7 or so; 1e-9 along the way, where nothing but "
         "float64's rounding over the steps comes between."
     ),
-    experiment=experiment,
-    figure=figure,
+    run=run,
+    checks=checks,
+    figures=figures,
 )

@@ -1,29 +1,41 @@
 """Counts as rates in tables: each with its total and its interval."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
-import torch
 
 from mnemoscope.base.stats import wilson
+from mnemoscope.plots import Axis, Figure
 
-NEARLY_ALL = 0.05
-"""What may be missing where a source says "all" and gives no rate: what more than one in twenty
-escape is no rule."""
+
+@dataclass(frozen=True)
+class Counted:
+    """Something that is counted in every network.
+
+    Attributes:
+        count: Column of counts.
+        total: Column of totals.
+        colour: Name in `mnemoscope.plots.theme.COLOURS` (default: one of the categories').
+    """
+
+    count: str
+    total: str
+    colour: str | None = None
 
 
 def with_rate(frame: pl.DataFrame, count: str, total: str, name: str) -> pl.DataFrame:
-    """The table with the columns `name`, `name_low` and `name_high`: a rate and its 95% interval.
+    """Adds the columns `name`, `name_low` and `name_high`: a rate and its 95% Wilson interval.
 
-    It is Wilson's, of one network: what is counted is independent once the network is given, as
-    starts are.
+    The interval is that of one network: what is counted, such as starts, is independent given the
+    network.
 
     Args:
         frame: A row for each network.
-        count: The column of counts.
-        total: The column of what they are out of; where it is 0, or one of both is null, so is
-            the rate null.
-        name: What the rate is called.
+        count: Column of counts.
+        total: Column of totals; where it is 0, or one of both is null, so is the rate.
+        name: Name of the rate.
 
     Example:
         >>> counted = pl.DataFrame({"hits": [10], "of": [10]})
@@ -37,7 +49,7 @@ def with_rate(frame: pl.DataFrame, count: str, total: str, name: str) -> pl.Data
 def pooled(
     frame: pl.DataFrame, by: Sequence[str], count: str, total: str, name: str
 ) -> pl.DataFrame:
-    """The rate over all rows of each group, its interval, and in `runs` how many rows these are.
+    """Computes the rate over all rows of each group, its interval, and the number of rows, `runs`.
 
     Each row, a network, is one observation between 0 and 1: the interval is Wilson's of the rate
     with as many trials as there are networks. Starts, or examples, of one network are not
@@ -47,9 +59,9 @@ def pooled(
     Args:
         frame: A row for each network.
         by: The columns that make a group; groups come in the order of their first rows.
-        count: The column of counts.
-        total: The column of what they are out of.
-        name: What the rate is called.
+        count: Column of counts.
+        total: Column of totals.
+        name: Name of the rate.
 
     Example:
         >>> two = pl.DataFrame({"depth": [2, 2], "hits": [500, 1000], "of": [1000, 1000]})
@@ -63,28 +75,86 @@ def pooled(
     return _rated(sums, pl.col(count) / pl.col(total), pl.col("runs"), name)
 
 
+def shares(frame: pl.DataFrame, by: Sequence[str], kinds: Mapping[str, Counted]) -> pl.DataFrame:
+    """Pools several rates into one long table.
+
+    Args:
+        frame: A row for each network.
+        by: The columns that make a group.
+        kinds: What is counted, by its name.
+
+    Returns:
+        `by`, `count, total, runs, share, share_low, share_high`, and `what`, a key of `kinds`.
+    """
+    return pl.concat(
+        pooled(
+            frame.select(*by, count=pl.col(kind.count), total=pl.col(kind.total)),
+            by,
+            "count",
+            "total",
+            "share",
+        ).with_columns(what=pl.lit(what))
+        for what, kind in kinds.items()
+    )
+
+
+def listed(frame: pl.DataFrame, by: Sequence[str], kinds: Mapping[str, Counted]) -> str:
+    """Lists pooled rates in words, by group.
+
+    Example:
+        >>> two = pl.DataFrame({"depth": [2, 2], "hits": [5, 10], "of": [10, 10]})
+        >>> listed(two, ["depth"], {"at a target": Counted("hits", "of")})
+        'depth = 2: at a target 75% (15 of 20)'
+    """
+    groups = []
+    for values, rates in shares(frame, by, kinds).group_by(by, maintain_order=True):
+        names = (
+            value if isinstance(value, str) else f"{column} = {value}"
+            for column, value in zip(by, values, strict=True)
+        )
+        counts = (
+            f"{row['what']} {row['share']:.0%} ({row['count']:,} of {row['total']:,})"
+            for row in rates.drop_nulls("share").iter_rows(named=True)
+        )
+        groups.append(f"{', '.join(names)}: {', '.join(counts)}")
+    return "; ".join(groups)
+
+
+def rates_figure(
+    frame: pl.DataFrame,
+    kinds: Mapping[str, Counted],
+    x: Axis,
+    title: str,
+    panels: Mapping[str, str],
+    **options: Any,
+) -> Figure:
+    """Describes pooled rates against a factor: lines with 95% intervals, a colour for each rate.
+
+    Args:
+        frame: A row for each network.
+        kinds: What is counted, by its name.
+        x: The factor.
+        title: Title of the vertical axis.
+        panels: The columns that make panels, by the field of a `Figure`: `facet`, `row`, `column`;
+            or lines, `detail`.
+        **options: Further fields of the figure.
+    """
+    colours = {what: kind.colour for what, kind in kinds.items() if kind.colour}
+    by = [*dict.fromkeys([x.column, *panels.values()])]
+    fields: dict[str, Any] = {"by": "what", "colours": colours, **panels, **options}
+    return Figure(
+        shares(frame, by, kinds), x, Axis("share", title, "share"), line="values", interval=True,
+        **fields,
+    )  # fmt: skip
+
+
 def _rated(frame: pl.DataFrame, rate: pl.Expr, trials: pl.Expr, name: str) -> pl.DataFrame:
-    told = frame.select(rate=rate, trials=trials)
-    told = told.select(
-        rate=pl.when(pl.col("rate").is_finite()).then("rate"), trials=pl.col("trials").fill_null(0)
+    known = frame.select(
+        rate=pl.when(rate.is_finite()).then(rate), trials=trials.cast(pl.Float64).fill_null(0)
     )
-    share, out_of = (
-        torch.tensor(told[column].fill_null(0).to_list(), dtype=torch.float64)
-        for column in ("rate", "trials")
-    )
-    low, high = wilson(share * out_of, out_of)
-    some = told["rate"].is_not_null()
-    columns = {
-        name: told["rate"],
-        f"{name}_low": pl.Series(low.tolist(), dtype=pl.Float64),
-        f"{name}_high": pl.Series(high.tolist(), dtype=pl.Float64),
-    }
+    counts = (known["rate"] * known["trials"]).fill_null(0)
+    low, high = wilson(counts.to_torch(), known["trials"].to_torch())
     return frame.with_columns(
-        pl.when(some).then(values).alias(column) for column, values in columns.items()
+        pl.when(known["rate"].is_not_null()).then(pl.Series(values)).alias(f"{name}{end}")
+        for end, values in (("", known["rate"]), ("_low", low.numpy()), ("_high", high.numpy()))
     )
-
-
-def share(frame: pl.DataFrame, count: str, total: str) -> float:
-    """The rate over all rows, for a check; NaN where there is nothing to count."""
-    out_of = int(frame[total].sum())
-    return int(frame[count].sum()) / out_of if out_of else float("nan")

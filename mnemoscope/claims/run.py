@@ -1,12 +1,33 @@
-"""Runs claims, one after the other."""
+"""Finds claims and runs them, one after the other."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
-from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.claims.catalogue import all_claims, find_claim
-from mnemoscope.claims.claim import Claim, ClaimResult
-from mnemoscope.claims.scale import Scale
+from mnemoscope.base.check import one_of
+from mnemoscope.base.discovery import entries, modules_in
+from mnemoscope.claims.claim import Claim, ClaimResult, Scale
+
+
+@lru_cache
+def all_claims() -> dict[str, Claim]:
+    """Returns the claims by name, in the order of their numbers.
+
+    They are the `CLAIM` of every module of this package, and what installed packages register in
+    the entry-point group `mnemoscope.claims`.
+    """
+    found = [getattr(module, "CLAIM", None) for module in modules_in("mnemoscope.claims", __file__)]
+    claims = [each for each in (*found, *entries("mnemoscope.claims")) if isinstance(each, Claim)]
+    return {claim.name: claim for claim in sorted(claims, key=lambda claim: claim.number)}
+
+
+def find_claim(name: str) -> Claim:
+    """Returns the claim of this name.
+
+    Raises:
+        MnemoscopeError: there is none; `choices` are all names.
+    """
+    return all_claims()[one_of("claim", name, list(all_claims()))]
 
 
 def run_claim(claim: str | Claim, scale: Scale | None = None) -> ClaimResult:
@@ -25,14 +46,9 @@ def run_claim(claim: str | Claim, scale: Scale | None = None) -> ClaimResult:
         'holds'
     """
     chosen = find_claim(claim) if isinstance(claim, str) else claim
-    scale = scale or Scale()
-    if scale.seeds is not None and scale.seeds < 1:
-        raise MnemoscopeError(
-            f"seeds={scale.seeds}", expected="1 or more", todo="leave it out for the claim's own"
-        )
     begun = time.perf_counter()
-    evidence = chosen.experiment(scale)
-    return ClaimResult(chosen, evidence, time.perf_counter() - begun)
+    runs = chosen.rows(scale or Scale())
+    return chosen.judge(runs, time.perf_counter() - begun)
 
 
 def run_claims(
@@ -41,10 +57,10 @@ def run_claims(
     *,
     on_begin: Callable[[Claim], object] | None = None,
 ) -> Iterator[ClaimResult]:
-    """Runs claims one after the other, each result as it comes.
+    """Runs claims one after the other, and yields each result as soon as it is there.
 
     Args:
-        names: Which; all if there are none. All names are looked up before the first is run.
+        names: Names of claims (default: all). They are looked up before the first is run.
         scale: How much of each.
         on_begin: Called before each.
 

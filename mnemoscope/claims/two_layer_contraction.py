@@ -10,21 +10,19 @@ step `eta = 2 lr / d` does on that flow: its end is off by a multiple of `eta`, 
 bring it nearer.
 """
 
-import altair as alt
+import math
+from collections.abc import Iterator
+
 import polars as pl
 import torch
-from altair.typing import ChartType
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.claims.checks import at_most, near
-from mnemoscope.claims.claim import Check, Claim, Evidence
-from mnemoscope.claims.scale import Scale
+from mnemoscope.claims import Check, Claim, Row, Scale, at_most, each_value, near
 from mnemoscope.data import load_data
 from mnemoscope.linalg import jacobian_eigenvalues
 from mnemoscope.nets import FullyConnected
-from mnemoscope.report.charts.rows import chart_data
-from mnemoscope.report.charts.theme import theme
+from mnemoscope.plots import Axis, Figure, Reference
 from mnemoscope.theory import two_layer_eigenvalue
 from mnemoscope.training import TrainingOptions, train
 
@@ -39,8 +37,8 @@ STEPS = (1e-2, 5e-3, 2.5e-3)
 TOLERANCE = 1e-3
 
 SHRINKING = 0.6
-"""What a difference may be, at half the step: a method of first order leaves a half and a little,
-of the order of the step."""
+"""Largest ratio of the differences at half the step and at the whole: a method of first order
+leaves a half and a little, of the order of the step."""
 
 ROUNDING = 1e-8
 """A difference below this has nothing to do with the step: training stops at a loss that leaves the
@@ -51,8 +49,13 @@ CONVERGED = 1e-22
 
 MOST_STEPS = 100_000
 
+NOTE = (
+    "By this very theory silu and gelu, which bend upwards where they start, have an eigenvalue "
+    "above 1, and relu and leaky_relu one of exactly 1: with these the example is no attractor."
+)
 
-def experiment(scale: Scale) -> Evidence:
+
+def run(scale: Scale) -> pl.DataFrame:
     """Each activation from equal and from unequal units, at three steps, on one digit a seed."""
     rows = []
     for seed in scale.range(1, 3, 20):
@@ -63,35 +66,16 @@ def experiment(scale: Scale) -> Evidence:
                 a0, b0 = first_weights(units, seed)
                 predicted = two_layer_eigenvalue(activation, a0, b0)
                 for step in scale.choose(STEPS[1:], STEPS, STEPS):
-                    told = {"activation": activation, "units": units, "seed": seed, "step": step}
+                    levels = {"activation": activation, "units": units, "seed": seed, "step": step}
                     found = _trained(activation, x, a0, b0, step, scale.device)
-                    rows.append({**told, "predicted": predicted, **found})
-    runs = pl.DataFrame(rows).with_columns(
+                    rows.append({**levels, "predicted": predicted, **found})
+    return pl.DataFrame(rows).with_columns(
         (pl.col("measured") - pl.col("predicted")).abs().alias("difference")
     )
-    ended = runs.filter("interpolated")
-    nearness = [_furthest(name, ended.filter(pl.col("activation") == name)) for name in ACTIVATIONS]
-    ratios = shrinking(ended)
-    checks = (
-        *nearness,
-        at_most(
-            "difference at the smallest step over that at twice the step, the largest",
-            bound=SHRINKING,
-            measured=max(ratios, default=float("nan")),
-            runs=ended.height if ratios else 0,
-        ),
-    )
-    return Evidence(checks, runs, note=NOTE)
-
-
-NOTE = (
-    "By this very theory silu and gelu, which bend upwards where they start, have an eigenvalue "
-    "above 1, and relu and leaky_relu one of exactly 1: with these the example is no attractor."
-)
 
 
 def first_weights(units: str, seed: int) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
-    """The outer and the inner weights of all units: all equal, or Gaussian ones."""
+    """Returns the outer and the inner weights of all units: all equal, or Gaussian ones."""
     if units == "equal":
         return torch.full((UNITS,), 0.001).double(), torch.full((UNITS,), 0.3).double()
     generator = torch.Generator().manual_seed(seed)
@@ -99,33 +83,8 @@ def first_weights(units: str, seed: int) -> tuple[Float[Tensor, " k"], Float[Ten
     return 0.1 * a, 0.5 * b
 
 
-def shrinking(runs: pl.DataFrame) -> list[float]:
-    """The difference at the smallest step over that at twice it, for each activation and units.
-
-    Of the mean over seeds; 0 where what is left is rounding. Left out where a run is missing.
-    """
-    steps = runs["step"].unique().sort().to_list()[:2]
-    means = (
-        runs.filter(pl.col("step").is_in(steps))
-        .group_by("activation", "units", "step", maintain_order=True)
-        .agg(pl.col("difference").mean(), pl.len())
-    )
-    found = []
-    for _, group in means.group_by("activation", "units", maintain_order=True):
-        by_step = {row["step"]: row for row in group.iter_rows(named=True)}
-        if len(by_step) < 2 or len({row["len"] for row in by_step.values()}) > 1:
-            continue
-        small, large = (by_step[step]["difference"] for step in steps)
-        found.append(0.0 if small < ROUNDING else small / large)
-    return found
-
-
-def _trained(
-    activation: str, x: Tensor, a0: Tensor, b0: Tensor, step: float, device: str
-) -> dict[str, object]:
-    spec = FullyConnected(
-        shape=tuple(x.shape), width=UNITS, depth=2, activation=activation, bias=False
-    )
+def _trained(activation: str, x: Tensor, a0: Tensor, b0: Tensor, step: float, device: str) -> Row:
+    spec = FullyConnected(shape=x.shape, width=UNITS, depth=2, activation=activation, bias=False)
     net = spec.build(dtype=torch.float64, device=device)
     inner, outer = net.parameters()
     with torch.no_grad():
@@ -152,52 +111,75 @@ def _trained(
     }
 
 
-def _furthest(activation: str, runs: pl.DataFrame) -> Check:
-    """The run that is furthest from its prediction."""
-    last = runs.sort("difference", nulls_last=False).tail(1)
-    predicted, measured = (
-        float(last[name].item()) if last.height else float("nan")
-        for name in ("predicted", "measured")
+def checks(runs: pl.DataFrame) -> Iterator[Check]:
+    """Compares the eigenvalue with theory's, and how the difference shrinks with the step."""
+    for activation, those in each_value(runs, "activation"):
+        # The run that is furthest from its prediction.
+        last = those.sort("difference", nulls_last=False).tail(1)
+        predicted, measured = (
+            float(last[name].item()) if last.height else math.nan
+            for name in ("predicted", "measured")
+        )
+        yield near(
+            f"eigenvalue at the example, {activation}",
+            predicted=predicted,
+            measured=measured,
+            tolerance=TOLERANCE,
+            runs=those.height,
+        )
+    ended = runs.filter("interpolated")
+    ratios = shrinking(ended)
+    yield at_most(
+        "difference at the smallest step over that at twice the step, the largest",
+        bound=SHRINKING,
+        measured=max(ratios, default=math.nan),
+        runs=ended.height if ratios else 0,
     )
-    return near(
-        f"eigenvalue at the example, {activation}",
-        predicted=predicted, measured=measured, tolerance=TOLERANCE, runs=runs.height,
-    )  # fmt: skip
 
 
-def figure(runs: pl.DataFrame) -> ChartType:
-    """Measured against predicted, and the difference against the step."""
-    base = alt.Chart(
-        chart_data(runs.with_columns(pl.col("difference").clip(1e-16).alias("difference")))
-    ).encode(color=alt.Color("activation:N"), shape=alt.Shape("units:N"))
-    ends = [runs["predicted"].min(), runs["predicted"].max()]
-    diagonal = (
-        alt.Chart(alt.InlineData(values=[{"at": end} for end in ends]))
-        .mark_line(strokeDash=[4, 3], opacity=0.5, color="gray")
-        .encode(x="at:Q", y="at:Q")
+def shrinking(runs: pl.DataFrame) -> list[float]:
+    """Computes the difference at the smallest step over that at twice it, by activation and units.
+
+    It is the mean over seeds; 0 where what is left is rounding. Groups that lack a run are left
+    out.
+    """
+    steps = runs["step"].unique().sort().to_list()[:2]
+    means = (
+        runs.filter(pl.col("step").is_in(steps))
+        .group_by("activation", "units", "step", maintain_order=True)
+        .agg(pl.col("difference").mean(), pl.len())
     )
-    points = base.mark_point(filled=True, opacity=0.7).encode(
-        x=alt.X("predicted:Q", title="predicted eigenvalue"),
-        y=alt.Y("measured:Q", title="measured"),
-    )
-    lines = base.mark_line(point=True, opacity=0.7).encode(
-        x=alt.X(
-            "step:Q",
-            scale=alt.Scale(type="log", nice=False),
-            axis=alt.Axis(values=list(STEPS), format="~g"),
-            title="step",
+    found = []
+    for _, group in means.group_by("activation", "units", maintain_order=True):
+        by_step = {row["step"]: row for row in group.iter_rows(named=True)}
+        if len(by_step) < 2 or len({row["len"] for row in by_step.values()}) > 1:
+            continue
+        small, large = (by_step[step]["difference"] for step in steps)
+        found.append(0.0 if small < ROUNDING else small / large)
+    return found
+
+
+def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
+    """Describes measured against predicted eigenvalues, and the difference against the step."""
+    return (
+        Figure(
+            runs,
+            Axis("predicted", "predicted eigenvalue"),
+            Axis("measured", "measured"),
+            by="activation",
+            shape="units",
+            theory=Reference(diagonal=True),
+            tooltip=("step", "seed"),
         ),
-        y=alt.Y(
-            "mean(difference):Q",
-            scale=alt.Scale(type="log"),
-            title="difference, mean over seeds",
-            axis=alt.Axis(format=".0e"),
+        Figure(
+            runs.with_columns(pl.col("difference").clip(1e-16)),
+            Axis("step", "step", "log", ticks=STEPS, format="~g"),
+            Axis("difference", "difference, mean over seeds", "log", format=".0e"),
+            by="activation",
+            shape="units",
+            line="mean",
+            tooltip=("seed",),
         ),
-        strokeDash=alt.StrokeDash("units:N", legend=None),
-    )
-    size = {"width": 260, "height": 220}
-    return alt.hconcat((diagonal + points).properties(**size), lines.properties(**size)).configure(
-        **theme()
     )
 
 
@@ -215,6 +197,8 @@ CLAIM = Claim(
         "1/10. Of first order, it leaves half the difference at half the step: 0.6 with what is of "
         "second order, or less than 1e-8, where float64 and the end of training decide."
     ),
-    experiment=experiment,
-    figure=figure,
+    run=run,
+    checks=checks,
+    note=lambda runs: NOTE,
+    figures=figures,
 )

@@ -1,4 +1,4 @@
-"""`mnemoscope claims`: the claims of the literature, run; prediction beside measurement."""
+"""`mnemoscope claims`: runs the claims of the literature and checks their predictions."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,56 +23,55 @@ if TYPE_CHECKING:
 
 PAGE, RUNS, RESULTS = "claims.html", "runs.parquet", "claims.json"
 FAILED = 1
-"""Exit status where a claim failed and `--fail` was asked for."""
+"""Exit status with `--fail` when a claim fails."""
 
 
 def claims(
-    *names: Annotated[str, Parameter(help="Which claims; all if none is named.")],
-    all: Annotated[bool, Parameter(negative=(), help="All claims, as without a name.")] = False,
+    *names: Annotated[str, Parameter(help="Names of claims (default: all).")],
+    all: Annotated[bool, Parameter(negative=(), help="Run all claims, the default.")] = False,
     quick: Annotated[
         bool, Parameter(negative=(), help="A few seconds each: smaller networks, fewer seeds.")
     ] = False,
     long: Annotated[
-        bool, Parameter(negative=(), help="Everything, on hours: more sizes and more seeds.")
+        bool, Parameter(negative=(), help="Run for hours: more sizes and more seeds.")
     ] = False,
     seeds: Annotated[
-        OptionalWhole, Parameter(help="How many seeds; each claim's own number if left out.")
+        OptionalWhole, Parameter(help="Number of seeds (default: each claim's own).")
     ] = None,
     out: Annotated[
-        Out, Parameter(help="Folder for the page and the table of every run; none if left out.")
+        Out, Parameter(help="Folder for the page and the table of every run (default: none).")
     ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     fail: Annotated[
-        bool, Parameter(negative=(), help="Exit with 1 if a claim fails; with 0 always if not.")
+        bool, Parameter(negative=(), help="Exit with 1 if a claim fails (default: always 0).")
     ] = False,
     force: Force = False,
     json: Json = False,
 ) -> int:
-    """Run the claims of the literature: what theory predicts beside what is measured.
+    """Run the claims of the literature: compare what theory predicts with what is measured.
 
-    With --out, writes claims.html, runs.parquet and claims.json, after each claim anew.
+    With --out, writes claims.html, runs.parquet and claims.json, updated after each claim.
     """
     if all and names:
         raise MnemoscopeError(
-            f"--all beside {', '.join(names)}",
+            f"--all and {', '.join(names)}",
             expected="all claims, or some by name",
-            todo="leave one of them out",
+            todo="remove one of them",
+            field="all",
         )
     if quick and long:
         raise MnemoscopeError(
-            "--quick and --long", expected="one of them at most", todo="leave one out"
+            "--quick and --long",
+            expected="one of them at most",
+            todo="remove one of them",
+            field="quick",
         )
     import_libraries()
     from mnemoscope.claims import Scale
-    from mnemoscope.claims.catalogue import find_claim
-    from mnemoscope.claims.run import run_claims
+    from mnemoscope.claims.run import find_claim, run_claims
 
     chosen = [find_claim(name).name for name in names]
-    if seeds is not None and seeds < 1:
-        raise MnemoscopeError(
-            f"--seeds {seeds}", expected="1 or more", todo="leave it out for each claim's own"
-        )
     check_device(device)
     scale = Scale("quick" if quick else "long" if long else "default", seeds, seed, device)
     results: list[ClaimResult] = []
@@ -100,14 +99,14 @@ def claims(
 
 
 def _write(folder: RunFolder, results: Sequence["ClaimResult"]) -> None:
-    """The page, the table of every run and the results so far; an older one stays until then."""
+    """Writes the page, the table of every run and the results so far, all at once."""
     import json
 
     import polars as pl
 
     from mnemoscope.base.provenance import versions
     from mnemoscope.base.text import plain
-    from mnemoscope.report import ClaimSection, write_claims_page
+    from mnemoscope.report import write_claims_page
 
     provenance: dict[str, Any] = {
         "command": command(),
@@ -118,22 +117,12 @@ def _write(folder: RunFolder, results: Sequence["ClaimResult"]) -> None:
     rows = [result.row() for result in results]
     with publishing(claimed=True) as new:
         stage = new.folder(folder.path)
-        sections = [
-            ClaimSection(
-                row,
-                result.claim.figure(result.evidence.runs) if result.evidence.runs.height else None,
-            )
-            for row, result in zip(rows, results, strict=True)
-        ]
-        write_claims_page(sections, stage / PAGE, provenance=provenance)
-        tables = [
-            result.evidence.runs.with_columns(pl.lit(result.name).alias("claim"))
-            for result in results
-        ]
-        every = pl.concat(tables, how="diagonal_relaxed")
+        claims = [(row, result.figures()) for row, result in zip(rows, results, strict=True)]
+        write_claims_page(claims, stage / PAGE, provenance=provenance)
+        tables = [result.runs.select(pl.lit(result.name).alias("claim"), "*") for result in results]
         with replacing(stage / RUNS) as file:
-            every.select("claim", pl.exclude("claim")).write_parquet(file)
-        told = {"provenance": provenance, "claims": rows}
+            pl.concat(tables, how="diagonal_relaxed").write_parquet(file)
+        found = plain({"provenance": provenance, "claims": rows})
         with replacing(stage / RESULTS) as file:
-            file.write_text(json.dumps(plain(told), indent=2, allow_nan=False) + "\n")
+            file.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
         folder.write_settings(stage)

@@ -10,7 +10,7 @@ from altair.typing import ChartType
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mnemoscope.report.charts.theme import COLOURS, FONT, theme
+from mnemoscope.plots.theme import COLOURS, FONT, theme
 from mnemoscope.report.conversion import drawing_script
 
 

@@ -5,8 +5,7 @@ import math
 import polars as pl
 import pytest
 
-from mnemoscope.claims.checks import all_near_zero, at_least, at_most, near
-from mnemoscope.claims.claim import Claim, ClaimResult, Evidence, decisive
+from mnemoscope.claims import Claim, ClaimResult, all_near_zero, at_least, at_most, near, nearly_all
 
 
 def claim(**fields):
@@ -17,8 +16,8 @@ def claim(**fields):
             "statement": "It is so.",
             "source": "somewhere",
             "tolerance": "1, since it is",
-            "experiment": lambda scale: None,
-            "figure": lambda runs: None,
+            "checks": lambda runs: (),
+            "figures": lambda runs: (),
             **fields,
         }
     )
@@ -26,7 +25,7 @@ def claim(**fields):
 
 def result(*checks, interpolated=(True, False)):
     runs = pl.DataFrame({"interpolated": list(interpolated)}, schema={"interpolated": pl.Boolean})
-    return ClaimResult(claim(), Evidence(checks, runs, "a note"), 1.5)
+    return ClaimResult(claim(), runs, checks, "a note", 1.5)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +64,16 @@ def test_the_largest_of_all_runs_decides_and_nan_is_not_passed_over():
     assert check().verdict == "not_applicable"
 
 
+def test_a_share_is_of_totals_or_of_rows_and_not_a_number_where_nothing_is_counted():
+    runs = pl.DataFrame({"hits": [1, 3], "of": [2, 4], "yes": [True, False]})
+    check = nearly_all("x", runs, "hits", "of")
+    assert (check.measured, check.predicted, check.runs) == (4 / 6, 1, 2)
+    assert nearly_all("x", runs, "yes").measured == 1 / 2
+    none = nearly_all("x", runs.head(0), "hits", "of")
+    assert math.isnan(none.measured)
+    assert none.verdict == "not_applicable"
+
+
 def test_one_check_that_fails_fails_the_claim():
     good = near("good", predicted=0, measured=0.9, tolerance=1, runs=1)
     bad = near("bad", predicted=0, measured=3, tolerance=1, runs=1)
@@ -74,9 +83,9 @@ def test_one_check_that_fails_fails_the_claim():
     assert result(good, none).verdict == "holds"
     assert result(none).verdict == "not_applicable"
     assert result().verdict == "not_applicable"
-    assert decisive([good, bad, worse, none]) is worse
-    assert decisive([good, none]) is good
-    assert decisive([]) is None
+    assert result(good, bad, worse, none).decisive is worse
+    assert result(good, none).decisive is good
+    assert result().decisive is None
 
 
 def test_the_row_tells_the_decisive_check_and_all_others():

@@ -1,19 +1,11 @@
 """Deep convolutional networks output training images: the claim as it is run."""
 
-import math
-
 import polars as pl
 import pytest
 import torch
 from torch import nn
 
-from mnemoscope.claims import Scale, convolutional_memorization
-from mnemoscope.claims.run import run_claim
-
-
-@pytest.fixture(scope="module")
-def result():
-    return run_claim("convolutional-memorization", Scale("quick", seeds=1))
+from mnemoscope.claims import convolutional_memorization
 
 
 class Towards(nn.Module):
@@ -32,29 +24,23 @@ def test_a_contraction_ends_at_its_image_and_outputs_it_if_it_is_strong(share, a
     X = torch.full((1, 1, 4, 4), 0.5)
     generator = torch.Generator().manual_seed(0)
     kinds = [torch.rand(8, 1, 4, 4, generator=generator) for _ in range(2)]
-    for counts in convolutional_memorization._ends(Towards(X[0], share), X, kinds):
+    for counts in convolutional_memorization.taken_to(Towards(X[0], share), X, kinds):
         assert counts["starts"] == counts["at_examples"] == 8
         assert counts["outputs_at_examples"] == at_once
         assert counts["spurious"] == counts["not_settled"] == 0
         assert counts["reached"] == 1
 
 
-def test_its_evidence_is_well_formed(result):
-    runs = result.evidence.runs
+def test_each_network_is_given_both_kinds_of_inputs(quick):
+    result = quick("convolutional-memorization")
     # Two depths, one network of each, two kinds of inputs.
-    assert runs.height == 4
-    assert set(runs["inputs"]) == {"noise", "other pictures"}
-    counted = runs.filter("interpolated")
-    parts = counted["at_examples"] + counted["spurious"] + counted["not_settled"]
-    assert (parts == counted["starts"]).all()
-    assert (counted["share_low"] <= counted["share"]).all()
-    assert (counted["share"] <= counted["share_high"]).all()
-    assert len(result.evidence.checks) == 2
-    assert {check.predicted for check in result.evidence.checks} == {1.0}
+    assert result.runs.height == 4
+    assert set(result.runs["inputs"]) == {"noise", "other pictures"}
+    assert {check.predicted for check in result.checks} == {1.0}
 
 
-def test_the_checks_are_of_the_greatest_depth_and_of_what_interpolated(result):
-    runs = result.evidence.runs
+def test_the_checks_are_of_the_greatest_depth_and_of_what_interpolated(quick):
+    runs = quick("convolutional-memorization").runs
     deepest = pl.col("depth") == runs["depth"].max()
     for where, runs_counted in ((deepest, 0), (~deepest, 1)):
         changed = runs.with_columns(
@@ -64,21 +50,5 @@ def test_the_checks_are_of_the_greatest_depth_and_of_what_interpolated(result):
                 for name in ("starts", "at_examples", "outputs_at_examples")
             ),
         )
-        checks = convolutional_memorization._checks(changed)
+        checks = convolutional_memorization.checks(changed)
         assert [check.runs for check in checks] == [runs_counted] * 2
-
-
-def test_what_did_not_interpolate_counts_for_nothing(monkeypatch):
-    monkeypatch.setattr(convolutional_memorization, "MOST_STEPS", 10)
-    result = run_claim("convolutional-memorization", Scale("quick", seeds=1))
-    assert result.interpolated == 0
-    assert result.verdict == "not_applicable"
-    assert all(math.isnan(check.measured) for check in result.evidence.checks)
-    assert result.evidence.runs["at_examples"].null_count() == result.runs
-
-
-def test_its_figure_is_drawn_even_of_nothing(result):
-    runs = result.evidence.runs
-    (rows,) = convolutional_memorization.figure(runs).to_dict()["datasets"].values()
-    assert len(rows) > 1
-    assert convolutional_memorization.figure(runs.with_columns(interpolated=False)).to_dict()

@@ -1,20 +1,12 @@
 """Too shallow to be the projection: the claim as it is run."""
 
-import math
-
 import polars as pl
 import pytest
 import torch
 
-from mnemoscope.claims import Scale, depth_necessary
+from mnemoscope.claims import depth_necessary
 from mnemoscope.claims.depth_necessary import least_distance
-from mnemoscope.claims.run import run_claim
 from mnemoscope.theory import receptive_field_mask
-
-
-@pytest.fixture(scope="module")
-def result():
-    return run_claim("depth-necessary", Scale("quick", seeds=2))
 
 
 def test_the_least_distance_is_reached_by_the_projection_on_the_pattern():
@@ -27,16 +19,19 @@ def test_the_least_distance_is_reached_by_the_projection_on_the_pattern():
     assert least_distance(P, receptive_field_mask(3, depth=2)) == 0
 
 
+@pytest.fixture
+def result(quick):
+    return quick("depth-necessary")
+
+
 def test_it_holds(result):
     assert result.verdict == "holds"
-    checks = result.evidence.checks
-    assert len(checks) == 6
-    assert all(check.difference == 0 for check in checks)
-    assert "although" in result.evidence.note or "while" in result.evidence.note
+    assert [check.difference for check in result.checks] == [0] * 6
+    assert result.note
 
 
 def test_a_row_for_each_network_with_channels_1_4_and_16(result):
-    runs = result.evidence.runs
+    runs = result.runs
     assert runs.height == 3 * 3 * 2
     assert set(runs["channels"]) == {1, 4, 16}
     assert set(runs["minimum_depth"]) == {3}
@@ -49,32 +44,17 @@ def test_a_row_for_each_network_with_channels_1_4_and_16(result):
 
 
 def test_an_entry_beyond_the_pattern_would_fail_it(result):
-    runs = result.evidence.runs
+    runs = result.runs
     spoiled = runs.with_columns(
         pl.when(pl.col("interpolated") & (pl.col("depth") == 1) & (pl.col("channels") == 4))
         .then(1)
         .otherwise("beyond_pattern")
         .alias("beyond_pattern")
     )
-    verdicts = [check.verdict for check in depth_necessary._checks(spoiled)]
+    verdicts = [check.verdict for check in depth_necessary.checks(spoiled)]
     assert verdicts == ["holds", "fails", "holds", "holds", "holds", "holds"]
 
 
-def test_what_did_not_interpolate_counts_for_nothing(monkeypatch):
-    monkeypatch.setattr(depth_necessary, "MOST_STEPS", 10)
-    result = run_claim("depth-necessary", Scale("quick", seeds=1))
-    assert result.interpolated == 0
-    assert result.verdict == "not_applicable"
-    assert all(math.isnan(check.measured) for check in result.evidence.checks)
-
-
 def test_photographs_from_8_pixels_on_and_noise_below():
-    assert depth_necessary._images(8, [0, 1]).shape == (2, 1, 1, 8, 8)
-    assert depth_necessary._images(4, [0, 1]).shape == (2, 1, 1, 4, 4)
-
-
-def test_its_figure_is_drawn_even_of_nothing(result):
-    runs = result.evidence.runs
-    (rows,) = depth_necessary.figure(runs).to_dict()["datasets"].values()
-    assert len(rows) > 1
-    assert depth_necessary.figure(runs.with_columns(interpolated=False)).to_dict()
+    assert depth_necessary.images(8, [0, 1]).shape == (2, 1, 1, 8, 8)
+    assert depth_necessary.images(4, [0, 1]).shape == (2, 1, 1, 4, 4)

@@ -1,18 +1,11 @@
-"""The depth of collapse beside the heuristic's: the claim as it is run."""
+"""The depth of collapse and the heuristic's: the claim as it is run."""
 
 import math
 
 import polars as pl
 import pytest
 
-from mnemoscope.claims import Scale, depth_sufficient
-from mnemoscope.claims.depth_sufficient import collapse_depth, crossing, depths, medians
-from mnemoscope.claims.run import run_claim
-
-
-@pytest.fixture(scope="module")
-def result():
-    return run_claim("depth-sufficient", Scale("quick", seeds=2))
+from mnemoscope.claims.depth_sufficient import checks, collapse_depth, crossing, depths, medians
 
 
 def runs(*rows, heuristic=9):
@@ -65,39 +58,37 @@ def test_the_crossing_is_interpolated_in_the_logarithm():
     ("depth", "verdict", "difference"), [(9, "holds", 0), (18, "holds", 1), (36, "fails", 2)]
 )
 def test_a_factor_of_two_is_within_the_tolerance(depth, verdict, difference):
-    check = depth_sufficient._check(runs((1, 1.0, True), (depth, 0.01, True)))
+    (check,) = checks(runs((1, 1.0, True), (depth, 0.01, True)))
     assert (check.predicted, check.measured) == (9, depth)
     assert (check.verdict, check.difference) == (verdict, difference)
 
 
 def test_what_never_collapses_fails_and_what_did_not_interpolate_is_not_applicable():
-    assert depth_sufficient._check(runs((9, 0.5, True))).verdict == "fails"
-    check = depth_sufficient._check(runs((9, 0.01, False)))
+    assert [check.verdict for check in checks(runs((9, 0.5, True)))] == ["fails"]
+    (check,) = checks(runs((9, 0.01, False)))
     assert (check.verdict, check.runs) == ("not_applicable", 0)
     assert math.isnan(check.measured)
 
 
-def test_its_evidence_is_well_formed(result):
-    found = result.evidence.runs
+@pytest.fixture
+def result(quick):
+    return quick("depth-sufficient")
+
+
+def test_each_depth_is_tried_with_one_and_with_two_images(result):
+    found = result.runs
     assert found.height == 2 * len(depths(2, 16)) * 2
     assert set(found["n"]) == {1, 2}
-    assert len(result.evidence.checks) == 2
-    assert all(check.predicted == 2 for check in result.evidence.checks)
+    assert len(result.checks) == 2
+    assert all(check.predicted == 2 for check in result.checks)
     # As many eigenvalues as examples are 1; of one example that is the first, unless a larger one
-    # stands before it.
+    # precedes it.
     kept = found.filter("interpolated", pl.col("next_modulus") < 0.9)
     assert (kept["first_modulus"] > 0.99).all()
-    assert "2 × 2, n = 1" in result.evidence.note
+    assert result.note
 
 
 def test_depth_makes_the_next_eigenvalue_smaller(result):
     # Not its depth, which is what the claim is about, but that there is a collapse at all.
-    deepest = medians(result.evidence.runs).filter(pl.col("depth") == 16)
+    deepest = medians(result.runs).filter(pl.col("depth") == 16)
     assert (deepest["median"] < 0.05).all()
-
-
-def test_its_figure_is_drawn_even_of_nothing(result):
-    runs = result.evidence.runs
-    (rows,) = depth_sufficient.figure(runs).to_dict()["datasets"].values()
-    assert len(rows) > 1
-    assert depth_sufficient.figure(runs.with_columns(interpolated=False)).to_dict()

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.claims import Scale, infinite_width
-from mnemoscope.claims.infinite_width import CLAIM, centred_radii, scaled_digits, slope
+from mnemoscope.claims.infinite_width import centred_radii, scaled_digits, slope
 
 
 def test_the_slope_and_its_error_by_hand():
@@ -33,22 +32,11 @@ def test_centred_radii_are_those_of_the_difference():
     assert torch.equal(centred_radii(net, net, X), torch.zeros(3).double())
 
 
-def test_a_quick_run():
-    evidence = CLAIM.experiment(Scale("quick", seeds=2))
+def test_a_quick_run(quick):
+    result = quick("infinite-width")
     # Two activations, two norms, two widths, two seeds.
-    runs = evidence.runs
-    assert runs.height == 16
-    assert runs["interpolated"].all()
-    assert (runs["agreeing"] <= runs["decided"]).all()
-    *slopes, ratio, agreement = evidence.checks
+    assert result.runs.height == result.interpolated == 16
+    assert (result.runs["agreeing"] <= result.runs["decided"]).all()
+    *slopes, ratio, agreement = result.checks
     assert len(slopes) == 2
     assert ratio.verdict == agreement.verdict == "holds"
-    CLAIM.figure(runs).to_dict()
-
-
-def test_runs_that_do_not_interpolate_count_for_nothing(monkeypatch):
-    monkeypatch.setattr(infinite_width, "MOST_STEPS", 10)
-    evidence = CLAIM.experiment(Scale("quick", seeds=1))
-    assert not evidence.runs["interpolated"].any()
-    assert {check.verdict for check in evidence.checks} == {"not_applicable"}
-    CLAIM.figure(evidence.runs).to_dict()

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from mnemoscope.claims import Scale, nonlinear_span
-from mnemoscope.claims.nonlinear_span import CLAIM, STEEPEST, examples, span_distance
+from mnemoscope.claims.nonlinear_span import STEEPEST, examples, span_distance
 from mnemoscope.nets.activations import activation_function
 from mnemoscope.theory import nonlinear_solution
 
@@ -34,20 +33,10 @@ def test_the_distance_to_the_nonlinear_span():
     assert span_distance(A + 0.3 * torch.eye(6), "sigmoid", Z, X) > 0.1
 
 
-def test_a_quick_run_holds():
-    evidence = CLAIM.experiment(Scale("quick", seeds=1))
-    assert [check.verdict for check in evidence.checks] == ["holds"] * 8
+def test_a_quick_run_holds(quick):
+    result = quick("nonlinear-span")
+    assert [check.verdict for check in result.checks] == ["holds"] * 8
     # Each activation from random first weights and from zero.
-    assert evidence.runs.height == 10
-    assert evidence.runs["interpolated"].all()
-    zero = evidence.runs.filter(evidence.runs["init"] == "zeros")
+    assert result.runs.height == 10
+    zero = result.runs.filter(result.runs["init"] == "zeros")
     assert zero["span_distance"].null_count() == 0
-    CLAIM.figure(evidence.runs).to_dict()
-
-
-def test_runs_that_do_not_interpolate_count_for_nothing(monkeypatch):
-    monkeypatch.setattr(nonlinear_span, "MOST_STEPS", 10)
-    evidence = CLAIM.experiment(Scale("quick", seeds=1))
-    assert not evidence.runs["interpolated"].any()
-    assert {check.verdict for check in evidence.checks} == {"not_applicable"}
-    CLAIM.figure(evidence.runs).to_dict()

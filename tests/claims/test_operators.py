@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.claims.noise_images import noise_images
 from mnemoscope.claims.operators import angle_to_span, moduli, operator
 
 
@@ -56,9 +55,3 @@ def test_the_angle_of_a_plane_is_that_of_its_furthest_line():
     A = torch.diag(torch.tensor([1.0, 0.1, 0.9], dtype=torch.float64))
     assert angle_to_span(A, torch.eye(3)[:2]) == pytest.approx(math.pi / 2)
     assert angle_to_span(A, torch.eye(3)[[0, 2]]) == pytest.approx(0)
-
-
-def test_noise_is_the_same_for_the_same_seed():
-    assert noise_images(2, 3, seed=1).shape == (2, 1, 3, 3)
-    assert torch.equal(noise_images(2, 3, seed=1), noise_images(2, 3, seed=1))
-    assert not torch.equal(noise_images(1, 3, seed=1), noise_images(1, 3, seed=2))

@@ -1,12 +1,11 @@
 """Rates in tables have their totals and intervals."""
 
-import math
-
 import polars as pl
 import pytest
 
 from mnemoscope.base.stats import wilson
-from mnemoscope.claims.rates import pooled, share, with_rate
+from mnemoscope.claims.rates import Counted, listed, pooled, rates_figure, shares, with_rate
+from mnemoscope.plots import Axis
 
 FRAME = pl.DataFrame(
     {"kind": ["a", "b", "a", "b"], "hits": [1, None, 3, 0], "of": [2, 2, 4, 0]},
@@ -38,7 +37,23 @@ def test_networks_are_counted_and_not_their_starts():
     assert (row["rate_low"], row["rate_high"]) == pytest.approx((float(low), float(high)))
 
 
-def test_nothing_to_count_is_not_a_number():
-    assert share(FRAME.head(1), "hits", "of") == 0.5
-    assert math.isnan(share(FRAME.head(0), "hits", "of"))
+def test_several_rates_are_one_table_one_list_and_one_figure():
+    frame = pl.DataFrame(
+        {"depth": [2, 2, 4], "hits": [1, 3, 4], "losses": [1, 0, 0], "of": [4] * 3}
+    )
+    kinds = {"hit": Counted("hits", "of", "stored"), "lost": Counted("losses", "of", "spurious")}
+    table = shares(frame, ["depth"], kinds)
+    assert table["what"].to_list() == ["hit", "hit", "lost", "lost"]
+    assert table["share"].to_list() == [0.5, 1.0, 0.125, 0.0]
+    assert table["runs"].to_list() == [2, 1, 2, 1]
+    assert listed(frame, ["depth"], {"hit": kinds["hit"]}) == (
+        "depth = 2: hit 50% (4 of 8); depth = 4: hit 100% (4 of 4)"
+    )
+    figure = rates_figure(frame, kinds, Axis("depth"), "shares", {})
+    assert figure.data.equals(table)
+    assert figure.colours == {"hit": "stored", "lost": "spurious"}
+
+
+def test_nothing_to_count_is_an_empty_table():
     assert pooled(FRAME.head(0), ["kind"], "hits", "of", "rate").is_empty()
+    assert listed(FRAME.head(0), ["kind"], {"hit": Counted("hits", "of")}) == ""

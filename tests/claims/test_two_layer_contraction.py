@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from mnemoscope.claims import Scale, two_layer_contraction
-from mnemoscope.claims.two_layer_contraction import CLAIM, first_weights, shrinking
+from mnemoscope.claims import two_layer_contraction
+from mnemoscope.claims.two_layer_contraction import first_weights, shrinking
 
 
 def table(*rows):
@@ -48,22 +48,10 @@ def test_first_weights():
     assert len(b) == len(a) == two_layer_contraction.UNITS
 
 
-def test_a_quick_run_holds(monkeypatch):
-    # sigmoid from unequal units: with some digits its eigenvalue is negative.
-    monkeypatch.setattr(two_layer_contraction, "ACTIVATIONS", ("sigmoid", "relu"))
-    evidence = CLAIM.experiment(Scale("quick", seeds=2))
-    assert [check.verdict for check in evidence.checks] == ["holds"] * 3
-    # Two seeds, two activations, two kinds of units, two steps.
-    assert evidence.runs.height == 16
-    relu = evidence.runs.filter(pl.col("activation") == "relu")
+def test_a_quick_run_holds(quick):
+    result = quick("two-layer-contraction")
+    assert {check.verdict for check in result.checks} == {"holds"}
+    # Two seeds, eight activations, two kinds of units, two steps.
+    assert result.runs.height == 64
+    relu = result.runs.filter(pl.col("activation") == "relu")
     assert relu["measured"].to_list() == pytest.approx([1] * 8, abs=1e-8)
-    CLAIM.figure(evidence.runs).to_dict()
-
-
-def test_runs_that_do_not_interpolate_count_for_nothing(monkeypatch):
-    monkeypatch.setattr(two_layer_contraction, "ACTIVATIONS", ("tanh",))
-    monkeypatch.setattr(two_layer_contraction, "MOST_STEPS", 10)
-    evidence = CLAIM.experiment(Scale("quick", seeds=1))
-    assert not evidence.runs["interpolated"].any()
-    assert {check.verdict for check in evidence.checks} == {"not_applicable"}
-    CLAIM.figure(evidence.runs).to_dict()

@@ -48,8 +48,8 @@ def test_a_folder_with_page_and_runs(here, run):
     ("arguments", "says"),
     [
         (["claims", "projektion"], "one of projection, nonlinear-span"),
-        (["claims", "projection", "--seeds", "0"], "--seeds 0"),
-        (["claims", "projection", "--all"], "leave one of them out"),
+        (["claims", "projection", "--seeds", "0"], "seeds"),
+        (["claims", "projection", "--all"], "remove one of them"),
         (["claims", "projection", "--quick", "--long"], "one of them at most"),
         (["claims", "projection", "--quick", "--seeds", "few"], "a whole number"),
     ],

@@ -4,10 +4,10 @@ import math
 import polars as pl
 import pytest
 
+from mnemoscope.plots.theme import COLOURS
 from mnemoscope.report.charts import audit_charts, plane_chart, recall_panels, training_chart
 from mnemoscope.report.charts.plane import basin_labels
 from mnemoscope.report.charts.spectrum import outside_view, view_reach
-from mnemoscope.report.charts.theme import COLOURS
 from mnemoscope.report.charts.training import MOST_POINTS
 from mnemoscope.results.summary import Plane
 

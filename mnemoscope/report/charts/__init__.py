@@ -3,11 +3,11 @@
 import polars as pl
 from altair.typing import ChartType
 
+from mnemoscope.plots.rows import known
 from mnemoscope.report.charts.basins import basins_chart
 from mnemoscope.report.charts.membership import roc_chart
 from mnemoscope.report.charts.plane import plane_chart
 from mnemoscope.report.charts.recall import recall_chart, recall_panels
-from mnemoscope.report.charts.rows import known
 from mnemoscope.report.charts.spectrum import spectrum_chart
 from mnemoscope.report.charts.training import loss_points, training_chart
 from mnemoscope.report.key_figures import interpolation_threshold

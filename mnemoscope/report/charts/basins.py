@@ -5,8 +5,8 @@ import polars as pl
 from altair.typing import ChartType
 
 from mnemoscope.base.stats import Rate
-from mnemoscope.report.charts.rows import chart_data
-from mnemoscope.report.charts.theme import COLOURS, theme
+from mnemoscope.plots.rows import chart_data
+from mnemoscope.plots.theme import COLOURS, theme
 from mnemoscope.report.words import OUTCOMES, start_name
 
 OUTCOME_COLOURS: dict[str, str] = {

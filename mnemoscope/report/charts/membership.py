@@ -4,8 +4,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.report.charts.rows import chart_data, known
-from mnemoscope.report.charts.theme import CATEGORIES, theme
+from mnemoscope.plots.rows import chart_data, known
+from mnemoscope.plots.theme import CATEGORIES, theme
 
 SCORES: dict[str, str] = {
     "loss": "loss (baseline)",

@@ -7,8 +7,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.report.charts.rows import chart_data, known
-from mnemoscope.report.charts.theme import (
+from mnemoscope.plots.rows import chart_data, known
+from mnemoscope.plots.theme import (
     COLOURS,
     CYCLE_SHADES,
     EXAMPLE_SHADES,

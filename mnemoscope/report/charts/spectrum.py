@@ -6,8 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.report.charts.rows import chart_data, known
-from mnemoscope.report.charts.theme import COLOURS, theme
+from mnemoscope.plots.rows import chart_data, known
+from mnemoscope.plots.theme import COLOURS, theme
 
 WIDEST = 3.0
 """The farthest the view goes: one huge eigenvalue must not shrink the unit circle to a dot."""

@@ -10,7 +10,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.report.charts.theme import CATEGORIES, theme
+from mnemoscope.plots.theme import CATEGORIES, theme
 from mnemoscope.report.sweep.factors import Factor, written
 from mnemoscope.report.sweep.marks import (
     across,

@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.report.charts.theme import COLOURS, theme
+from mnemoscope.plots.theme import COLOURS, theme
 from mnemoscope.report.pictures import spread
 from mnemoscope.report.sweep.curves import share_curves
 from mnemoscope.report.sweep.factors import Factor

@@ -7,7 +7,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.report.charts.theme import theme
+from mnemoscope.plots.theme import theme
 from mnemoscope.report.sweep.curves import logarithmic
 from mnemoscope.report.sweep.factors import Factor
 from mnemoscope.report.sweep.marks import (

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from mnemoscope.report.charts.rows import chart_data
+from mnemoscope.plots.rows import chart_data
 from mnemoscope.report.sweep.factors import Factor
 from mnemoscope.report.sweep.means import averaged
 from mnemoscope.report.sweep.measured import Number, Quantity

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.report.charts.theme import theme
+from mnemoscope.plots.theme import theme
 from mnemoscope.report.sweep.curves import HOLLOW, banded
 from mnemoscope.report.sweep.factors import Factor
 from mnemoscope.report.sweep.happenings import panels_left_out

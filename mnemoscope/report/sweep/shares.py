@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mnemoscope.report.charts.theme import COLOURS
+from mnemoscope.plots.theme import COLOURS
 
 INTERPOLATED = pl.col("status") == "interpolated"
 DIVERGED = pl.col("status") == "diverged"

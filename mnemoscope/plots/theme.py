@@ -16,14 +16,14 @@ COLOURS: dict[str, str] = {
     "none": "#a8adb3",
     "not_stored": "#7a8088",
 }
-"""Blue, vermilion, purple and yellow after Okabe and Ito, told apart by the colour-blind, and of a
-lightness that stands on white and on near black."""
+"""Blue, vermilion, purple, yellow after Okabe and Ito, which the colour-blind can distinguish, in a
+lightness for white and for near black."""
 
 CATEGORIES = (
     "#3a83d0", "#dd5f1e", "#b26bb8", "#e0ac2b", "#53a8a3", "#86604a", "#7a8088", "#1f4e86",
     "#9acbf0", "#9c3d0c", "#2a6f73", "#f3ab80",
 )  # fmt: skip
-"""What stands for things that have no colour of their own: activations, widths, data."""
+"""Colours of things without a colour of their own: activations, widths, data."""
 
 EXAMPLE_SHADES = ("#3a83d0", "#9acbf0", "#1f4e86", "#53a8a3", "#b4dcd6", "#2a6f73")
 OTHER_EXAMPLES = "#c3cfe0"
@@ -34,11 +34,9 @@ OTHER_CYCLES = "#ecdaee"
 
 
 def theme(ink: str = INK) -> dict[str, Any]:
-    """The Vega-Lite configuration that every chart wears.
+    """Returns the Vega-Lite configuration of every chart.
 
-    Args:
-        ink: The colour of text, axes and reference lines. The page passes `currentColor`, so that
-            its style sheet decides (light, dark, print).
+    `ink` colours text, axes and reference lines; `currentColor` leaves it to a page's style sheet.
     """
     return {
         "background": "transparent",

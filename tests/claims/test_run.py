@@ -1,11 +1,10 @@
-"""All claims are found, well formed, and told where a name is wrong."""
+"""All claims are found and well formed, and listed where a name is wrong."""
 
 import pytest
 
 import mnemoscope as mn
 from mnemoscope.claims import Scale
-from mnemoscope.claims.catalogue import all_claims, find_claim
-from mnemoscope.claims.run import run_claim, run_claims
+from mnemoscope.claims.run import all_claims, find_claim, run_claims
 
 NAMES = [
     "projection", "nonlinear-span", "two-layer-contraction", "deep-contraction", "iteration",
@@ -29,15 +28,17 @@ def test_each_says_what_is_claimed_where_and_what_counts(name):
 
 
 def test_an_unknown_claim_lists_those_there_are():
-    with pytest.raises(mn.MnemoscopeError, match=r"claim 'projektion'.*projection, nonlinear-span"):
+    with pytest.raises(mn.MnemoscopeError) as raised:
         find_claim("projektion")
-    with pytest.raises(mn.MnemoscopeError, match="one of projection"):
-        list(run_claims(["projection", "nonsense"], Scale("quick")))
+    assert (raised.value.field, list(raised.value.choices)) == ("claim", NAMES)
+    with pytest.raises(mn.MnemoscopeError):
+        next(run_claims(["projection", "nonsense"], Scale("quick")))
 
 
 def test_seeds_below_one_are_refused():
-    with pytest.raises(mn.MnemoscopeError, match="seeds=0"):
-        run_claim("projection", Scale("quick", seeds=0))
+    with pytest.raises(mn.MnemoscopeError) as raised:
+        Scale("quick", seeds=0)
+    assert raised.value.field == "seeds"
 
 
 def test_scale_chooses_by_effort_and_takes_seeds_as_asked():
