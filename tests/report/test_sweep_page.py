@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from mnemoscope.report.sweep import Axis, write_sweep_page
-from mnemoscope.report.sweep.pictures import MAX_PICTURES, pictured_runs, shown_pictures
+from mnemoscope.report.sweep.pictures import MAX_PICTURES, pictured_runs
 from mnemoscope.report.sweep.runs import read_runs
 from mnemoscope.report.sweep.tables import trouble_table
 
@@ -155,12 +155,11 @@ def test_settings_are_told_where_runs_went_wrong_the_worst_first():
 def test_pictures_are_spread_over_the_settings_and_shown_as_they_are():
     rows = sweep_rows().lazy()
     runs = read_runs(rows, axes(*FACTORS), QUANTITIES)
-    chosen, settings = pictured_runs(runs)
-    shown = shown_pictures(runs, chosen)
-    assert (len(shown), chosen.height, settings) == (MAX_PICTURES, MAX_PICTURES, 180)
-    assert set(chosen["depth"]) == {"2", "4", "8", "16"}
-    assert set(chosen["lr"]) == {"0.001", "0.01", "–"}
-    stored = rows.filter(pl.col("key") == chosen["key"][5]).select("picture").collect().item()
+    shown, settings = pictured_runs(runs)
+    assert (len(shown), settings) == (MAX_PICTURES, 180)
+    assert {row["depth"] for row in shown} == {"2", "4", "8", "16"}
+    assert {row["lr"] for row in shown} == {"0.001", "0.01", "–"}
+    stored = rows.filter(pl.col("key") == shown[5]["key"]).select("picture").collect().item()
     assert shown[5]["picture"].uri == (
         "data:image/png;base64," + base64.b64encode(stored).decode()
     )  # fmt: skip

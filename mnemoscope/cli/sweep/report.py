@@ -63,7 +63,8 @@ def report(
         known = _of_file(place) if place.endswith(".parquet") else _of_store(place, sweep)
         name, axes = known["about"]["name"], known["axes"]
         rows = load(place, None if place.endswith(".parquet") else name)
-        quantities = quantities_of(rows.collect_schema().names())
+        noted = known.pop("quantities", ())
+        quantities = quantities_of(rows.collect_schema().names(), noted)
         if out is None:
             inside = "://" not in place and Path(place).is_dir()
             out = str(Path(place) / "report.html") if inside else f"{name}.html"
@@ -105,7 +106,8 @@ def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
     (found,) = status(place, note["name"])
     recorded = ("begun", "seen", "host", "code", "versions", "design")
     return {
-        "axes": _axes(note["design"], note["factors"]),
+        "axes": stored_axes(note["design"], note["factors"]),
+        "quantities": note.get("quantities", ()),
         "about": {
             "name": note["name"],
             "about": note["design"].get("about", ""),
@@ -121,31 +123,32 @@ def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
     }
 
 
-def _axes(design: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+def stored_axes(design: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
     """The axes of a stored design; each column alone if the design cannot be read."""
     from mnemoscope.report.sweep import Axis, Sampled
     from mnemoscope.sweep import Design
 
     try:
-        fields = Design.from_dict(design).to_dict()
+        fields = Design(**design).to_dict()
     except MnemoscopeError:
         return [Axis((name,)) for name in columns]
 
     def varied(*paths: str) -> tuple[str, ...]:
-        names = [path.rpartition(".")[2] for path in paths]
+        names = {path.rpartition(".")[2] for path in paths}
         # Widths that are lists have a column of their own.
-        either = [("width", "widths") if name == "width" else (name,) for name in names]
-        return tuple(name for some in either for name in some if name in columns)
+        names |= {"widths"} if "width" in names else set()
+        return tuple(name for name in columns if name in names)
 
     axes = [Axis(varied(path)) for path in fields["grid"]]
     axes += [Axis(varied(*table)) for table in fields["zip"]]
-    for path, drawn in fields["sample"].items():
-        if isinstance(drawn, Mapping):
-            sampled = None if "choices" in drawn else Sampled(
-                drawn["low"], drawn["high"], drawn.get("scale") == "log",
-                drawn.get("whole", False), fields["sample"]["count"],
-            )  # fmt: skip
-            axes.append(Axis(varied(path), sampled))
+    sample = {"seed": None, "count": 0, **(fields["sample"] or {})}
+    count, _ = sample.pop("count"), sample.pop("seed")
+    for path, drawn in sample.items():
+        found = None
+        if "choices" not in drawn:
+            low, high, log = drawn["low"], drawn["high"], drawn.get("scale") == "log"
+            found = Sampled(low, high, log=log, whole=drawn.get("whole", False), count=count)
+        axes.append(Axis(varied(path), found))
     return axes
 
 

@@ -37,13 +37,7 @@ _BARE: dict[str, Any] = {"labelLimit": 150, "grid": False, "ticks": False, "doma
 
 @dataclass(frozen=True)
 class Vertical:
-    """The vertical axis of a rate or a mean.
-
-    Attributes:
-        scale: Its scale.
-        axis: Its ticks.
-        ends: Where intervals are cut; None if they are not.
-    """
+    """The vertical axis of a rate or a mean; intervals are cut at its ends, if it has any."""
 
     scale: alt.Scale
     axis: alt.Axis
@@ -72,12 +66,7 @@ def upwards(channel: str, factor: Factor) -> alt.Y:
 
 
 def numbers_across(factor: Factor, *, crowded: bool) -> alt.X:
-    """Returns an axis of numbers, in ratios if that is read better, with a tick at few levels.
-
-    Args:
-        factor: The factor.
-        crowded: Whether the labels at its ends must keep within it.
-    """
+    """Returns an axis of numbers, linear or of ratios; crowded labels keep within its ends."""
     places = factor.places
     ticks: dict[str, Any] = {"format": ".6~g", "tickCount": 6}
     if not factor.ranges and len(places) <= MAX_LABELS:
@@ -96,10 +85,6 @@ def vertical_axis(quantity: Quantity, marks: pl.DataFrame) -> Vertical:
     A wide interval of two or three runs must not press all means into a line: it is cut where it
     is further from all means than these are from each other. Positive means over more than two
     decades get an axis of ratios, at whose foot an interval is cut that reaches 0.
-
-    Args:
-        quantity: What is drawn.
-        marks: With `rate`, `low` and `high`; a row for each mark that is drawn.
     """
     rates = marks["rate"].drop_nulls().to_list()
     if is_share(quantity) or not rates:
@@ -152,9 +137,14 @@ def kinds(quantities: Sequence[Quantity], *, legend: bool) -> dict[str, Any]:
     colours = {one.name: colour(one) for one in quantities} | {NONE: COLOURS["none"]}
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
     shades = alt.Legend(
-        title="how large", format="%", values=list(SHADES), symbolType="square",
-        symbolFillColor=COLOURS["none"], symbolStrokeWidth=0, columns=len(SHADES),
-    )  # fmt: skip
+        title="how large",
+        format="%",
+        values=list(SHADES),
+        symbolType="square",
+        symbolFillColor=COLOURS["none"],
+        symbolStrokeWidth=0,
+        columns=len(SHADES),
+    )
     strength = alt.Scale(domain=[0, 1], range=[0.08, 1])
     return {
         "color": alt.Color("what:N", scale=scale, legend=alt.Legend(title="largest share")),
@@ -167,9 +157,12 @@ def lines(channel: str, colours: dict[str, str], heading: str | None) -> alt.Col
     longest = min(LEGEND_LABEL, 6 * max(map(len, colours)))
     # Without an opacity of its own a legend takes the faintness of the bands.
     legend = alt.Legend(
-        title=heading, symbolOpacity=1, symbolType="circle", labelLimit=LEGEND_LABEL,
+        title=heading,
+        symbolOpacity=1,
+        symbolType="circle",
+        labelLimit=LEGEND_LABEL,
         columns=max(1, min(6, LEGEND_ROOM // (longest + 36))),
-    )  # fmt: skip
+    )
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
     return alt.Color(f"{channel}:N", scale=scale, legend=legend)
 

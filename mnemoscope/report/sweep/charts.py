@@ -230,17 +230,24 @@ def _largest(runs: Runs, view: View) -> pl.DataFrame:
     # Of equal rates the first share names the cell.
     what = pl.coalesce(
         *(
-            pl.when(pl.col(f"{name}_rate") == pl.col("rate"), pl.col("rate") >= HALF)
-            .then(pl.lit(name))
+            pl.when(pl.col(f"{name}_rate") == pl.col("rate"), pl.col("rate") >= HALF).then(
+                pl.lit(name)
+            )
             for name in names
         ),
         pl.lit(NONE),
-    )  # fmt: skip
+    )
     return labelled(pool, view.placed).select(
-        *view.placed, *(f"{channel}_at" for channel in view.placed), "rate", what.alias("what"),
+        *view.placed,
+        *(f"{channel}_at" for channel in view.placed),
+        "rate",
+        what.alias("what"),
         pl.col(*(f"{name}_{part}" for name in names for part in ("rate", "low", "high", "runs"))),
-        "all_runs", "lost", "few", *(["href"] * ("href" in pool.columns)),
-    )  # fmt: skip
+        "all_runs",
+        "lost",
+        "few",
+        *(["href"] * ("href" in pool.columns)),
+    )
 
 
 def _in_panels(marks: pl.DataFrame, view: View) -> pl.DataFrame:

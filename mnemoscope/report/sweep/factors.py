@@ -67,7 +67,7 @@ class Factor:
         ranges: Whether its levels are ranges.
         sampled: Whether its numbers were sampled.
         pooled: Whether rare texts share a level.
-        title: Its name as words, with those of the columns that its labels name.
+        heading: Its title, where its labels name the levels of other columns too.
         same: Columns that have a level for each level of this one, and share its axis.
         within: Columns of which each level of this one implies one.
         names: Those of `within` that are names: numbers are comparable for one name only.
@@ -81,7 +81,7 @@ class Factor:
     ranges: bool = False
     sampled: bool = False
     pooled: bool = False
-    title: str = ""
+    heading: str = ""
     same: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
@@ -90,6 +90,11 @@ class Factor:
     def words(self) -> str:
         """Its name as words."""
         return self.name.replace("_", " ")
+
+    @property
+    def title(self) -> str:
+        """The names of the columns that its labels name, as words."""
+        return self.heading or self.words
 
     @property
     def key(self) -> str:
@@ -126,11 +131,9 @@ class Factor:
 
 
 def read_factors(rows: pl.LazyFrame, axes: Sequence[Axis]) -> tuple[list[Factor], list[Factor]]:
-    """Reads the levels of each column of the axes; columns that the table lacks are left out.
+    """Returns a factor for each column that the table has, and those that are drawn.
 
-    Returns:
-        A factor for each column; and those that are drawn, where columns that vary together share
-        an axis or name each other's levels.
+    Of the latter, columns that vary together share an axis or name each other's levels.
     """
     schema = rows.collect_schema()
     axis_of = {name: axis for axis in axes for name in axis.columns if name in schema}
@@ -158,11 +161,7 @@ def read_factors(rows: pl.LazyFrame, axes: Sequence[Axis]) -> tuple[list[Factor]
 
 
 def leading_first(factors: Iterable[Factor], most: int) -> tuple[list[Factor], list[Factor]]:
-    """Orders factors, those with an axis first, and picks the first that are crossed.
-
-    Returns:
-        The picked ones, at most `most`; and all, with these first.
-    """
+    """Picks at most `most` factors that are crossed; returns them, and all with them first."""
     ordered = sorted(factors, key=lambda factor: (not factor.has_axis, bool(factor.names)))
     first: list[Factor] = []
     for factor in ordered:
@@ -188,7 +187,7 @@ def _sampled(
     """The factor by ranges: so few, of several numbers, that most cells of a map hold a point."""
     few = several and sampled.count < MAX_RANGES**2
     count = MAX_RANGES // 2 if few else MAX_RANGES
-    edges = edges_of(sampled.low, sampled.high, count, log=sampled.log, whole=sampled.whole)
+    edges = _edges(sampled.low, sampled.high, count, log=sampled.log, whole=sampled.whole)
     nulls = bool(counts["value"].null_count())
     return replace(_in_ranges(name, column, edges, sampled.whole, nulls), sampled=True)
 
@@ -202,7 +201,7 @@ def _factor(name: str, dtype: pl.DataType, column: pl.Expr, counts: pl.DataFrame
     if dtype.is_numeric() and many:
         low, high, whole = float(values[0]), float(values[-1]), dtype.is_integer()
         log = low > 0 and high / low > LOG_RATIO
-        edges = edges_of(low, high, MAX_RANGES, log=log, whole=whole)
+        edges = _edges(low, high, MAX_RANGES, log=log, whole=whole)
         return _in_ranges(name, column, edges, whole, nulls)
     if many:
         common = known.sort("len", "value", descending=[True, False])
@@ -241,7 +240,6 @@ def _listed(
         _distinct(labels),
         (*places, *[None] * len(others)),
         pl.when(column.is_null()).then(pl.lit(len(labels) - 1, pl.Int32)).otherwise(level),
-        title=name.replace("_", " "),
     )
 
 
@@ -255,20 +253,11 @@ def _in_ranges(name: str, column: pl.Expr, edges: list[float], whole: bool, null
         (*_middles(edges), *[None] * nulls),
         pl.when(column.is_null()).then(pl.lit(len(labels) - 1, pl.Int32)).otherwise(level),
         ranges=True,
-        title=name.replace("_", " "),
     )
 
 
-def edges_of(low: float, high: float, count: int, *, log: bool, whole: bool) -> list[float]:
-    """Returns the ends of ranges of equal width, or of equal ratio.
-
-    Args:
-        low: The least value.
-        high: The largest value.
-        count: Number of ranges; there are fewer of a few whole numbers.
-        log: Whether they are of equal ratio.
-        whole: Whether the values, and so the ends, are whole numbers.
-    """
+def _edges(low: float, high: float, count: int, *, log: bool, whole: bool) -> list[float]:
+    """The ends of ranges of equal width, or of equal ratio; fewer of a few whole numbers."""
     parts = [part / count for part in range(count + 1)]
     edges = [low * (high / low) ** part if log else low + (high - low) * part for part in parts]
     edges[-1] = high
@@ -381,7 +370,7 @@ def _joined(same: list[Factor], coarser: list[list[Factor]], points: pl.DataFram
         labels=_distinct(labels),
         positions=tuple(factor.position(own)),
         level=factor.level.replace_strict(own, list(range(len(own))), return_dtype=pl.Int32),
-        title=(" = " if equal else ", ").join(one.words for one in members),
+        heading=(" = " if equal else ", ").join(one.words for one in members),
         same=tuple(one.name for one in same[1:]),
         within=tuple(one.name for c in (*above, *below) for one in c),
         names=tuple(c[0].name for c in above),

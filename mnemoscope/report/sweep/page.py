@@ -3,7 +3,6 @@
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from mnemoscope.report.embedding import environment, page_spec, safe_json, sourc
 from mnemoscope.report.export import write_each
 from mnemoscope.report.sweep.charts import View, chart
 from mnemoscope.report.sweep.factors import Axis
-from mnemoscope.report.sweep.pictures import pictured_runs, shown_pictures
+from mnemoscope.report.sweep.pictures import pictured_runs
 from mnemoscope.report.sweep.quantities import HEADLINES, colour, estimated, words
 from mnemoscope.report.sweep.runs import Runs, read_runs, with_links
 from mnemoscope.report.sweep.sections import Section, chart_sections, gaps
@@ -26,6 +25,7 @@ from mnemoscope.report.sweep.tables import (
     Table,
     run_table,
     setting_table,
+    status_words,
     trouble_table,
     value_table,
 )
@@ -69,7 +69,8 @@ def write_sweep_page(
     provenance = about["provenance"]
     store = shlex.quote(str(provenance.get("store", STORE)))
     env = environment()
-    env.filters.update(number=number, percent=percent, plural=plural, pretty=pretty)
+    filters = {"number": number, "percent": percent, "plural": plural, "pretty": pretty}
+    env.filters.update(filters, figure=lambda view: _figure(view, runs), status=status_words)
     text = env.get_template("sweep.html.jinja").render(
         style=Markup(source(env, "page.css")),
         script=Markup(source(env, "charts.js")),
@@ -77,7 +78,7 @@ def write_sweep_page(
         figures=_key_figures(runs),
         sections=[
             _reading(runs),
-            *(_drawn(section, runs) for section in chart_sections(runs)),
+            *chart_sections(runs),
             *_numbers(runs, store),
             *_pictures(runs),
             *_listed(runs, store),
@@ -158,10 +159,14 @@ def _heading(runs: Runs, planned: int, failed: int) -> str:
 def _key_figures(runs: Runs) -> list[dict[str, Any]]:
     """Each headline share over all runs that count for it."""
     found = [
-        {**estimated(runs.by(), one).row(0, named=True), "name": one.name, "words": words(one),
-         "colour": colour(one)}
+        {
+            **estimated(runs.by(), one).row(0, named=True),
+            "name": one.name,
+            "words": words(one),
+            "colour": colour(one),
+        }
         for one in runs.named(*HEADLINES)
-    ]  # fmt: skip
+    ]
     return [figure for figure in found if figure["runs"]]
 
 
@@ -184,10 +189,13 @@ def _reading(runs: Runs) -> Section:
     lacking = gaps(runs.factors, runs)
     if lacking:
         parts.append(
-            ("text", f"Not all combinations were run: {'; '.join(lacking)}. Where one of two such "
-             "factors is pooled, a difference along the other may come from which combinations "
-             "there are.")
-        )  # fmt: skip
+            (
+                "text",
+                f"Not all combinations were run: {'; '.join(lacking)}. Where one of two such "
+                "factors is pooled, a difference along the other may come from which combinations "
+                "there are.",
+            )
+        )
     parts.append(("text", _INTERVALS))
     return Section("reading", "How to read this", tuple(parts))
 
@@ -225,21 +233,6 @@ def _bond(factor: Any) -> str:
     return " ".join(texts)
 
 
-def _drawn(section: Section, runs: Runs) -> Section:
-    """The section with the specification of each chart for its view."""
-    parts = [
-        (kind, [_figure(view, runs) for view in content] if isinstance(content, list) else content)
-        for kind, content in section.parts
-    ]
-    return replace(
-        section,
-        parts=tuple(
-            (kind, [one for one in content if one] if isinstance(content, list) else content)
-            for kind, content in parts
-        ),
-    )
-
-
 def _figure(view: View, runs: Runs) -> dict[str, Any] | None:
     drawn = chart(runs, view)
     if drawn is None:
@@ -271,15 +264,17 @@ def _pictures(runs: Runs) -> list[Section]:
     chosen, settings = pictured_runs(runs)
     if not settings:
         return []
-    shown = shown_pictures(runs, chosen)
+    shown = [row for row in chosen if row["picture"] is not None]
+    factors = {factor.name: factor.words for factor in runs.columns}
     text = (
         f"{len(shown)} of the {plural(settings, 'setting')} that have a picture, evenly spread. "
         "The upper row of a picture is noise; below each start is the state at which its orbit "
         "ends."
     )
-    if len(shown) < chosen.height:
-        text += f" {chosen.height - len(shown)} more could not be read as PNG."
-    return [Section("pictures", "Pictures", (("text", text), ("pictures", shown)))]
+    if len(shown) < len(chosen):
+        text += f" {len(chosen) - len(shown)} more could not be read as PNG."
+    parts = (("text", text), ("pictures", (factors, shown)))
+    return [Section("pictures", "Pictures", parts)]
 
 
 def _listed(runs: Runs, store: str) -> list[Section]:

@@ -20,12 +20,16 @@ OUTCOMES = HEADLINES[:3]
 """The shares of the map of what happens, in the order in which ties are resolved."""
 
 _COLOURS = {
-    "stored": COLOURS["stored"], "at_examples": COLOURS["stored"],
-    "examples_reached": COLOURS["stored"], "spurious": COLOURS["spurious"],
-    "contractive": COLOURS["cycle"], "contractive_in_norm": COLOURS["cycle"],
-    "recalled": "#2a6f73", "not_settled": COLOURS["unsettled"],
+    "stored": COLOURS["stored"],
+    "at_examples": COLOURS["stored"],
+    "examples_reached": COLOURS["stored"],
+    "spurious": COLOURS["spurious"],
+    "contractive": COLOURS["cycle"],
+    "contractive_in_norm": COLOURS["cycle"],
+    "recalled": "#2a6f73",
+    "not_settled": COLOURS["unsettled"],
     "interpolated": COLOURS["not_stored"],
-}  # fmt: skip
+}
 
 INTERPOLATED = pl.col("status") == "interpolated"
 DIVERGED = pl.col("status") == "diverged"
@@ -117,6 +121,8 @@ def estimated(counts: pl.DataFrame, quantity: Quantity) -> pl.DataFrame:
     known = counts.with_columns(rate=mean, runs=runs, **ends)
     return known.with_columns(
         pl.when(pl.col("rate").is_finite()).then("rate").alias("rate"),
-        *(pl.when(pl.col(end).is_finite() & (pl.col("runs") >= least)).then(end).alias(end)
-          for end in ends),
-    )  # fmt: skip
+        *(
+            pl.when(pl.col(end).is_finite() & (pl.col("runs") >= least)).then(end).alias(end)
+            for end in ends
+        ),
+    )

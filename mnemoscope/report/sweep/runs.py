@@ -69,12 +69,9 @@ class Runs:
         return [found[name] for name in names if name in found]
 
     def by(self, *factors: Factor) -> pl.DataFrame:
-        """Groups the runs by the levels of factors.
+        """Counts `all_runs`, those `lost` (not interpolated), and those that `diverged`, by levels.
 
-        Returns:
-            A row for each combination of levels, in order: `all_runs`, `lost` (runs that did not
-            interpolate), `diverged`; of each quantity `runs:`, `mean:` and `deviation:`; `href`
-            where there are links.
+        Each quantity has the columns `runs:`, `mean:` and `deviation:`.
         """
         keys = tuple(factor.key for factor in factors)
         if keys not in self._grouped:
@@ -113,16 +110,11 @@ class Runs:
 
 
 def read_runs(rows: pl.LazyFrame, axes: Sequence[Axis], quantities: Sequence[Quantity]) -> Runs:
-    """Reads the levels and the values of all runs.
-
-    Args:
-        rows: As `mnemoscope.sweep.load` returns it.
-        axes: What the design varies, without the seed.
-        quantities: What may have been measured, in the order in which it is drawn.
-    """
+    """Reads the levels and the values of all runs; the quantities keep their order."""
     columns = rows.collect_schema().names()
-    lacking = [pl.lit(None, dtype).alias(name) for name, dtype in FIXED.items()
-               if name not in columns]  # fmt: skip
+    lacking = [
+        pl.lit(None, dtype).alias(name) for name, dtype in FIXED.items() if name not in columns
+    ]
     # A literal without any other column would be a row.
     rows = rows.with_columns(lacking) if columns else pl.LazyFrame(schema=FIXED)
     single, drawn = read_factors(rows, axes)
@@ -157,12 +149,8 @@ def with_links(runs: Runs) -> Runs:
 def representatives(runs: Runs) -> pl.DataFrame:
     """Picks a run for each setting: that with the median stored share, then of the lowest seed.
 
-    Of a setting where none interpolated, it is the run of the lowest seed. If there are more than
-    `MAX_RUNS` settings, those are taken whose least key comes first: a choice as good as random,
-    and always the same.
-
-    Returns:
-        `key`, `seed`, `share` (stored; null if not known), and the level of each factor, in order.
+    Of more than `MAX_RUNS` settings, those are taken whose least key comes first: a choice as good
+    as random, and always the same.
     """
     names = [factor.key for factor in runs.columns]
     stored = pl.col("stored") if runs.named("stored") else pl.lit(None, pl.Float64)
@@ -181,22 +169,23 @@ def representatives(runs: Runs) -> pl.DataFrame:
 def marks_of(runs: Runs, quantity: Quantity, placed: Mapping[str, Factor]) -> pl.DataFrame:
     """Estimates a quantity for each combination of levels, as the marks of a chart.
 
-    Args:
-        runs: The runs.
-        quantity: What is drawn.
-        placed: The factor of each channel, by the channel's name.
-
-    Returns:
-        Each channel's label, and under `<channel>_at` its position; `rate, low, high, runs` (that
-        count), `all_runs`, `lost`, `few` (true if less than `ENOUGH` of the runs count, null
-        otherwise), and `href` if there are links.
+    A mark has the label and the position (`<channel>_at`) of each channel's level, `rate, low,
+    high, runs` (that count), `all_runs`, `lost`, `few`, and `href` if there are links.
     """
     counts = estimated(runs.by(*placed.values()), quantity)
     links = ["href"] * ("href" in counts.columns)
     return labelled(counts, placed).select(
-        *placed, *(f"{channel}_at" for channel in placed), "rate", "low", "high", "runs",
-        "all_runs", "lost", few_of(pl.col("runs"), pl.col("all_runs")).alias("few"), *links,
-    )  # fmt: skip
+        *placed,
+        *(f"{channel}_at" for channel in placed),
+        "rate",
+        "low",
+        "high",
+        "runs",
+        "all_runs",
+        "lost",
+        few_of(pl.col("runs"), pl.col("all_runs")).alias("few"),
+        *links,
+    )
 
 
 def few_of(runs: pl.Expr, all_runs: pl.Expr) -> pl.Expr:

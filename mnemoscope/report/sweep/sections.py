@@ -88,8 +88,10 @@ def _outcomes(runs: Runs) -> Section | None:
         largest = [View("what-happens", "What happens", shares, x, y)]
     else:
         largest, maps = maps, []
-    panels = [View("what-happens-panels", "What happens, in panels", shares, x, y, panels=(z,))
-              for z in thirds]  # fmt: skip
+    panels = [
+        View("what-happens-panels", "What happens, in panels", shares, x, y, panels=(z,))
+        for z in thirds
+    ]
     text = _outcomes_text(shares, x, y, panels, pooled)
     parts = (("text", text), ("largest", largest), ("maps", maps), ("whole", panels))
     return Section("happenings", "What happens", parts)
@@ -158,16 +160,24 @@ def _side_by_side(runs: Runs) -> Section | None:
     if not panels or not x.has_axis:
         return None
     share = runs.shares[0]
-    view = View("multiples", f"The {title(share)} against {x.words}, in panels", (share,), x,
-                panels=tuple(panels))  # fmt: skip
+    view = View(
+        "multiples",
+        f"The {title(share)} against {x.words}, in panels",
+        (share,),
+        x,
+        panels=tuple(panels),
+    )
     pooled = ", all others pooled" if len(runs.factors) > len(runs.leading) else ""
     names = " and ".join(one.words for one in panels)
     text = (
         f"The {title(share)} against {x.words}, in panels by {names}{pooled}. An empty panel has "
         "no run that counts."
     )
-    hidden = [f"{view.placed[channel].title} {label}" for channel, labels in view.unshown.items()
-              for label in labels]  # fmt: skip
+    hidden = [
+        f"{view.placed[channel].title} {label}"
+        for channel, labels in view.unshown.items()
+        for label in labels
+    ]
     if hidden:
         text += f" Left out: {', '.join(hidden)}."
     return Section("multiples", "Side by side", (("text", text), ("whole", [view])))

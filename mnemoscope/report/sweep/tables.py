@@ -26,23 +26,12 @@ MAX_SETTINGS = 200
 MAX_LISTED = 7
 """Quantities that such a table has room for: numbers follow the shares."""
 
-STATUSES = {
-    "interpolated": "interpolated", "not_interpolated": "did not interpolate",
-    "diverged": "diverged",
-}  # fmt: skip
-"""The outcomes of training, in words."""
-
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page.
+    """A table of the page: headings with their style classes, cells of text or with a note below.
 
-    Attributes:
-        label: A description for readers who do not see it.
-        heads: The heading and the style classes of each column.
-        rows: The cells: text, or a value with a note below it.
-        anchors: An anchor for each row; none if empty.
-        fold: The summary under which it is folded; not folded if empty.
+    Rows may have anchors; a table with a `fold` is folded under this summary.
     """
 
     label: str
@@ -88,7 +77,7 @@ def run_table(runs: Runs) -> Table:
         (
             *(_own(row[f"own:{factor.name}"], factor.numeric) for factor in runs.columns),
             _own(row["seed"], False),
-            STATUSES.get(row["own:status"] or "", row["own:status"] or MISSING),
+            status_words(row["own:status"]) or MISSING,
             number(row.get("own:loss")),
             number(row.get("own:steps")),
             MISSING
@@ -99,9 +88,14 @@ def run_table(runs: Runs) -> Table:
         for row in listed.iter_rows(named=True)
     ]
     heads = (
-        *_words(factor.words for factor in runs.columns), ("seed", ""), ("status", "words status"),
-        ("loss", ""), ("steps", ""), ("stored", "status"), ("key", "words key"),
-    )  # fmt: skip
+        *_words(factor.words for factor in runs.columns),
+        ("seed", ""),
+        ("status", "words status"),
+        ("loss", ""),
+        ("steps", ""),
+        ("stored", "status"),
+        ("key", "words key"),
+    )
     return Table("Table of runs", heads, rows, tuple(f"run-{key}" for key in listed["key"]))
 
 
@@ -122,20 +116,16 @@ def trouble_table(runs: Runs) -> tuple[Table, int]:
         for row in _named(found.head(MAX_SETTINGS), factors)
     ]
     heads = (
-        *_words(factor.words for factor in factors), ("runs", ""), ("did not interpolate", ""),
+        *_words(factor.words for factor in factors),
+        ("runs", ""),
+        ("did not interpolate", ""),
         ("diverged", ""),
-    )  # fmt: skip
+    )
     return Table("Runs that did not interpolate, by setting", heads, rows), found.height
 
 
 def settings_frame(runs: Runs) -> pl.DataFrame:
-    """Estimates each quantity for all runs, for each value of a column, for each combination.
-
-    Returns:
-        Each column's value as text, `all` where it is pooled; `of`, the quantity; `runs`, `count`
-        (of those that count for it), `not_interpolated`, `diverged`; `value`, the rate or the mean;
-        `low` and `high`, the ends of its 95% interval.
-    """
+    """Estimates each quantity for all runs, for each value of a column, for each combination."""
     columns = runs.columns
     groups: list[tuple[Factor, ...]] = [(), *((factor,) for factor in columns)]
     groups += [columns] if len(columns) > 1 else []
@@ -147,15 +137,24 @@ def settings_frame(runs: Runs) -> pl.DataFrame:
             known = frame.columns
             parts.append(
                 frame.select(
-                    *((pl.col(name) if (name := f"label:{factor.name}") in known else pl.lit(ALL))
-                      .alias(factor.name) for factor in columns),
-                    of=pl.lit(one.name), runs=pl.col("all_runs").cast(pl.Int64),
+                    *(
+                        (
+                            pl.col(name)
+                            if (name := f"label:{factor.name}") in known
+                            else pl.lit(ALL)
+                        ).alias(factor.name)
+                        for factor in columns
+                    ),
+                    of=pl.lit(one.name),
+                    runs=pl.col("all_runs").cast(pl.Int64),
                     count=pl.col("runs").cast(pl.Int64),
                     not_interpolated=pl.col("lost").cast(pl.Int64) - pl.col("diverged"),
                     diverged=pl.col("diverged").cast(pl.Int64),
-                    value="rate", low="low", high="high",
+                    value="rate",
+                    low="low",
+                    high="high",
                 )
-            )  # fmt: skip
+            )
     return pl.concat(parts)
 
 
@@ -165,7 +164,11 @@ def write_sweep_settings(
     quantities: Sequence[Quantity],
     path: str | os.PathLike[str],
 ) -> Path:
-    """Writes each quantity by setting, with its interval and its runs.
+    """Writes each quantity for all runs, for each value, and for each combination of values.
+
+    The columns are each varied column's value as text, `all` where it is pooled; `of`, the
+    quantity; `runs`, `count` (of those that count for it), `not_interpolated`, `diverged`; `value`,
+    the rate or the mean; `low` and `high`, the ends of its 95% interval.
 
     Args:
         rows: The table, as `mnemoscope.sweep.load` returns it.
@@ -186,6 +189,11 @@ def write_sweep_settings(
         else:
             frame.write_csv(temporary)
     return Path(path)
+
+
+def status_words(status: str | None) -> str:
+    """Returns the outcome of training in words."""
+    return "did not interpolate" if status == "not_interpolated" else status or ""
 
 
 def _listed(runs: Runs) -> list[Quantity]:

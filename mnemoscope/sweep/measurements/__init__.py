@@ -4,8 +4,9 @@ A new one is a file with a `Measurement`, and a line in `MEASUREMENTS`.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from mnemoscope.base.check import did_you_mean
 from mnemoscope.base.errors import MnemoscopeError
@@ -121,15 +122,19 @@ _DECLARED = (
 )  # fmt: skip
 
 
-def quantities_of(columns: Iterable[str]) -> tuple[Quantity, ...]:
+def quantities_of(
+    columns: Iterable[str], noted: Iterable[Mapping[str, Any]] = ()
+) -> tuple[Quantity, ...]:
     """Returns the quantities that the rows of a sweep hold besides its settings and outcomes.
 
     Args:
         columns: The columns of the rows. One that no measurement declares is a function's number;
             these come first.
+        noted: The quantities in the note of the sweep; default: those that are declared here.
     """
     names = [name for name in columns if name not in TABLE and name != "widths"]
-    known = [quantity for quantity in _DECLARED if set(quantity.columns) <= set(names)]
+    declared = [Quantity.from_dict(values) for values in noted] or _DECLARED
+    known = [quantity for quantity in declared if set(quantity.columns) <= set(names)]
     explained = {column for quantity in known for column in quantity.columns}
     others = [name for name in names if name not in explained]
     return (*(Quantity(name, "number", name.replace("_", " ")) for name in others), *known)
