@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import wilson
 from mnemoscope.report.sweep import sweep_charts, write_sweep_charts
 from mnemoscope.report.sweep.factors import read_factors
@@ -251,3 +252,18 @@ def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(MnemoscopeError, match=r"'bmp'.*svg"):
         write_sweep_charts(sweep_rows(seeds=1).lazy(), axes(*FACTORS), QUANTITIES, tmp_path,
                            format="bmp")  # fmt: skip
+
+
+def test_a_chart_has_a_name_that_a_file_can_have():
+    table = runs((1, "interpolated", 1), (2, "interpolated", 2)).with_columns(
+        (pl.col("depth") * 2.0).alias("a/b")
+    )
+    quantities = [Quantity("a/b", "number", "a by b")]
+    assert "a_b-over-depth" in sweep_charts(table, axes("depth"), quantities)
+
+
+def test_a_share_that_no_run_counts_for_has_no_curves():
+    table = runs((1, "not_interpolated", 1), (2, "not_interpolated", 2))
+    charts = drawn(table.with_columns(width="depth"), "depth", "width")
+    assert not any(name.startswith("curve") or name == "multiples" for name in charts)
+    assert "interpolated-depth-width" in charts

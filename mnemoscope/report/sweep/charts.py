@@ -150,7 +150,8 @@ def _lines(runs: Runs, view: View) -> ChartType | None:
         marks_of(runs, one, view.placed).with_columns(share=pl.lit(one.name))
         for one in view.quantities
     )
-    quantity, x = view.quantities[0], view.x
+    (quantity, *more), x = view.quantities, view.x
+    marks = marks if more else marks.drop("share")
     if x.has_axis:
         marks = marks.filter(pl.col("x_at").is_not_null()).sort("x_at", maintain_order=True)
     marks = _in_panels(marks, view)
@@ -164,7 +165,7 @@ def _lines(runs: Runs, view: View) -> ChartType | None:
         known = known.with_columns(
             pl.col("low").clip(*up.ends).alias("foot"), pl.col("high").clip(*up.ends).alias("top")
         )
-    width, height = (480, 240) if len(view.quantities) > 1 else (300, 190)
+    width, height = (480, 240) if more else (300, 190)
     if view.panels:
         width, height = min(220, 690 // known["column"].n_unique()), 96
     data = _inline(known, 4 if is_share(quantity) else DIGITS)
@@ -306,33 +307,31 @@ def _heading(marks: pl.DataFrame, heading: str | None, sign: str) -> dict[str, A
 def _tooltip(view: View) -> list[alt.Tooltip]:
     """The levels, each rate with its interval, and the runs behind it."""
     (quantity, *more), in_cells = view.quantities, view.y is not None
-    found = [alt.Tooltip(f"{name}:N", title=one.title) for name, one in view.placed.items()]
+    found = {f"{name}:N": one.title for name, one in view.placed.items()}
     format = ".1%" if is_share(quantity) else ".4~g"
+    rates: dict[str, str] = {}
     if more and in_cells:
-        found.append(alt.Tooltip("what:N", title="what happens"))
+        found["what:N"] = "what happens"
         for one in view.quantities:
-            found += [
-                alt.Tooltip(f"{one.name}_rate:Q", title=title(one), format=format),
-                alt.Tooltip(f"{one.name}_low:Q", title=f"{one.name}, 95% from", format=format),
-                alt.Tooltip(f"{one.name}_high:Q", title=f"{one.name}, to", format=format),
-                alt.Tooltip(f"{one.name}_runs:Q", title=f"{one.name}, runs that count"),
-            ]
+            rates |= _rate_titles(f"{one.name}_", title(one), f"{one.name}, ")
     else:
+        found |= {"share:N": "of"} if more else {}
         heading = title(quantity) if is_share(quantity) else f"the mean of {title(quantity)}"
-        if more:
-            found.insert(0, alt.Tooltip("share:N", title="of"))
-            heading = "share"
-        found += [
-            alt.Tooltip("rate:Q", title=heading, format=format),
-            alt.Tooltip("low:Q", title="95% from", format=format),
-            alt.Tooltip("high:Q", title="to", format=format),
-            alt.Tooltip("runs:Q", title="runs that count"),
-        ]
+        rates = _rate_titles("", "share" if more else heading, "")
+    found |= rates | {"all_runs:Q": "of all runs here", "lost:Q": "did not interpolate"}
+    formats = {field: {"format": format} for field in rates if not field.endswith("runs:Q")}
     return [
-        *found,
-        alt.Tooltip("all_runs:Q", title="of all runs here"),
-        alt.Tooltip("lost:Q", title="did not interpolate"),
+        alt.Tooltip(field, title=name, **formats.get(field, {})) for field, name in found.items()
     ]
+
+
+def _rate_titles(prefix: str, heading: str, named: str) -> dict[str, str]:
+    return {
+        f"{prefix}rate:Q": heading,
+        f"{prefix}low:Q": f"{named}95% from",
+        f"{prefix}high:Q": f"{named}to",
+        f"{prefix}runs:Q": f"{named}runs that count",
+    }
 
 
 def _links(marks: pl.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:

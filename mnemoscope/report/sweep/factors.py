@@ -54,7 +54,7 @@ class Axis:
     sampled: Sampled | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Factor:
     """A column that the design varies, with what it implies of columns varied together with it.
 

@@ -1,6 +1,7 @@
 """A sweep as one HTML file that opens with no network, and its charts as files."""
 
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from mnemoscope.base.text import MISSING, joined, number, percent, plural, prett
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
 from mnemoscope.report.export import write_each
 from mnemoscope.report.sweep.charts import View, chart
-from mnemoscope.report.sweep.factors import Axis
+from mnemoscope.report.sweep.factors import Axis, Factor
 from mnemoscope.report.sweep.pictures import pictured_runs
 from mnemoscope.report.sweep.quantities import HEADLINES, colour, estimated, words
 from mnemoscope.report.sweep.runs import Runs, read_runs, with_links
@@ -111,7 +112,8 @@ def sweep_charts(
     """
     runs = read_runs(rows, axes, quantities)
     views = [view for section in chart_sections(runs) for view in section.views]
-    charts = {view.name: chart(runs, view) for view in views}
+    # A column of a file of rows may have a name that no file can have.
+    charts = {re.sub(r"[^\w.-]", "_", view.name): chart(runs, view) for view in views}
     return {name: drawn for name, drawn in charts.items() if drawn is not None}
 
 
@@ -212,7 +214,7 @@ _INTERVALS = Markup(
 )
 
 
-def _bond(factor: Any) -> str:
+def _bond(factor: Factor) -> str:
     """Explains why columns that vary together are not drawn against each other."""
     label = factor.labels[0]
     example = f", as in “{label}”" if ", " in label else ""

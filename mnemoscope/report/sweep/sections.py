@@ -64,8 +64,10 @@ def chart_sections(runs: Runs) -> list[Section]:
     """Returns the sections with charts that there is data for."""
     if not runs.factors or runs.frame.is_empty():
         return []
-    found = [_outcomes(runs), _pairs(runs), _curves(runs), _side_by_side(runs), _measured(runs)]
-    return [section for section in found if section is not None]
+    found = [_outcomes(runs), _pairs(runs)]
+    if estimated(runs.by(), runs.shares[0])["runs"].item():
+        found += [_curves(runs), _side_by_side(runs)]
+    return [section for section in (*found, _measured(runs)) if section is not None]
 
 
 def _outcomes(runs: Runs) -> Section | None:

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.text import MISSING, number, percent
 from mnemoscope.report.sweep.factors import Axis, Factor, written
 from mnemoscope.report.sweep.quantities import HEADLINES, estimated, is_share, title
-from mnemoscope.report.sweep.runs import ENOUGH, Runs, labelled, read_runs
+from mnemoscope.report.sweep.runs import ENOUGH, Runs, read_runs
 
 ALL = "all"
 """The value of a factor that is pooled."""
@@ -87,15 +88,8 @@ def run_table(runs: Runs) -> Table:
         )
         for row in listed.iter_rows(named=True)
     ]
-    heads = (
-        *_words(factor.words for factor in runs.columns),
-        ("seed", ""),
-        ("status", "words status"),
-        ("loss", ""),
-        ("steps", ""),
-        ("stored", "status"),
-        ("key", "words key"),
-    )
+    known = {"seed": "", "status": "words status", "loss": "", "steps": "", "stored": "status"}
+    heads = (*_words(factor.words for factor in runs.columns), *known.items(), ("key", "words key"))
     return Table("Table of runs", heads, rows, tuple(f"run-{key}" for key in listed["key"]))
 
 
@@ -109,18 +103,11 @@ def trouble_table(runs: Runs) -> tuple[Table, int]:
         lost / pl.col("all_runs"), lost, *keys, descending=[True, True, *[False] * len(keys)]
     )
     rows = [
-        (
-            *(row[factor.name] for factor in factors),
-            *(f"{count:,}" for count in _counts(row)),
-        )
+        (*(row[factor.name] for factor in factors), *(f"{count:,}" for count in _counts(row)))
         for row in _named(found.head(MAX_SETTINGS), factors)
     ]
-    heads = (
-        *_words(factor.words for factor in factors),
-        ("runs", ""),
-        ("did not interpolate", ""),
-        ("diverged", ""),
-    )
+    counts = [(head, "") for head in ("runs", "did not interpolate", "diverged")]
+    heads = (*_words(factor.words for factor in factors), *counts)
     return Table("Runs that did not interpolate, by setting", heads, rows), found.height
 
 
@@ -130,31 +117,28 @@ def settings_frame(runs: Runs) -> pl.DataFrame:
     groups: list[tuple[Factor, ...]] = [(), *((factor,) for factor in columns)]
     groups += [columns] if len(columns) > 1 else []
     parts = []
-    for factors in groups:
-        named = {f"label:{factor.name}": factor for factor in factors}
-        for one in runs.quantities:
-            frame = labelled(estimated(runs.by(*factors), one), named)
-            known = frame.columns
-            parts.append(
-                frame.select(
-                    *(
-                        (
-                            pl.col(name)
-                            if (name := f"label:{factor.name}") in known
-                            else pl.lit(ALL)
-                        ).alias(factor.name)
-                        for factor in columns
-                    ),
-                    of=pl.lit(one.name),
-                    runs=pl.col("all_runs").cast(pl.Int64),
-                    count=pl.col("runs").cast(pl.Int64),
-                    not_interpolated=pl.col("lost").cast(pl.Int64) - pl.col("diverged"),
-                    diverged=pl.col("diverged").cast(pl.Int64),
-                    value="rate",
-                    low="low",
-                    high="high",
-                )
+    for factors, one in product(groups, runs.quantities):
+        frame = estimated(runs.by(*factors), one)
+        values = [
+            (column.label(frame[column.key]) if column in factors else pl.lit(ALL)).alias(
+                column.name
             )
+            for column in columns
+        ]
+        lost, diverged = pl.col("lost").cast(pl.Int64), pl.col("diverged").cast(pl.Int64)
+        parts.append(
+            frame.select(
+                *values,
+                pl.lit(one.name).alias("of"),
+                pl.col("all_runs").cast(pl.Int64).alias("runs"),
+                pl.col("runs").cast(pl.Int64).alias("count"),
+                (lost - diverged).alias("not_interpolated"),
+                diverged,
+                pl.col("rate").alias("value"),
+                "low",
+                "high",
+            )
+        )
     return pl.concat(parts)
 
 
