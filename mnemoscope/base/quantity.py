@@ -59,10 +59,8 @@ class Quantity:
     @property
     def columns(self) -> dict[str, pl.DataType]:
         """Its columns in a table, with their dtype."""
-        names = (
-            (f"{self.name}_count", f"{self.name}_total") if self.kind == "rate" else (self.name,)
-        )
-        return dict.fromkeys(names, self.dtype)
+        ends = ("_count", "_total") if self.kind == "rate" else ("",)
+        return {f"{self.name}{end}": self.dtype for end in ends}
 
     @property
     def share(self) -> tuple[str, str] | None:
