@@ -107,6 +107,7 @@ def chart(runs: Runs, view: View) -> ChartType | None:
 def _cells(runs: Runs, view: View, y: Factor) -> ChartType:
     """Cells filled by value, crosses where no run counts, nothing where nothing was run."""
     (quantity, *more), x = view.quantities, view.x
+    filled: dict[str, Any]
     if more:
         marks, heading = _largest(runs, view), None
         filled = kinds(view.quantities, legend=not view.panels)
@@ -270,7 +271,7 @@ def _all_panels(marks: pl.DataFrame, known: pl.DataFrame, channels: list[str]) -
     return pl.concat([known, panels.join(known, on=channels, how="anti")], how="diagonal")
 
 
-def _finished(layered: alt.LayerChart, view: View, heading: dict[str, Any]) -> ChartType:
+def _finished(layered: Any, view: View, heading: dict[str, Any]) -> ChartType:
     """The chart in its panels, with its heading and the theme."""
     if not view.panels:
         return layered.properties(**heading).configure(**theme())
@@ -319,7 +320,9 @@ def _tooltip(view: View) -> list[alt.Tooltip]:
         heading = title(quantity) if is_share(quantity) else f"the mean of {title(quantity)}"
         rates = _rate_titles("", "share" if more else heading, "")
     found |= rates | {"all_runs:Q": "of all runs here", "lost:Q": "did not interpolate"}
-    formats = {field: {"format": format} for field in rates if not field.endswith("runs:Q")}
+    formats: dict[str, Any] = {
+        field: {"format": format} for field in rates if not field.endswith("runs:Q")
+    }
     return [
         alt.Tooltip(field, title=name, **formats.get(field, {})) for field, name in found.items()
     ]

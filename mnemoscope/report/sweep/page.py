@@ -173,9 +173,9 @@ def _key_figures(runs: Runs) -> list[dict[str, Any]]:
 
 
 def _reading(runs: Runs) -> Section:
-    ranged = _joined([factor.words for factor in runs.factors if factor.ranges])
-    pooled = _joined([factor.words for factor in runs.columns if factor.pooled])
-    varied = _joined([factor.words for factor in runs.columns])
+    ranged = joined([factor.words for factor in runs.factors if factor.ranges])
+    pooled = joined([factor.words for factor in runs.columns if factor.pooled])
+    varied = joined([factor.words for factor in runs.columns])
     text = f"The design varies {varied or 'nothing but the seed'}"
     text += f"; values of {ranged} are put into ranges" if ranged else ""
     text += f"; rare values of {pooled} are counted together as “other”" if pooled else ""
@@ -318,8 +318,3 @@ def _failed(runs: Runs, failures: Sequence[Mapping[str, Any]]) -> Section:
     elif not runs.frame.is_empty():
         parts.append(("text", "Every run interpolated."))
     return Section("failures", "What failed or did not interpolate", tuple(parts))
-
-
-def _joined(names: Sequence[str]) -> str:
-    """Joins names; an empty string if there are none."""
-    return joined(names) if names else ""

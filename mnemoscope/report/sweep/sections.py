@@ -45,7 +45,7 @@ class Section:
         name: Its anchor.
         title: Its heading.
         parts: What it consists of, in order: the kind of each, which the template has a macro for,
-            and its content. Views are of the kind `maps`, `curves`, `largest` or `whole`.
+            and its content. Views are of the kind `maps`, `curves`, `largest` or `paneled`.
     """
 
     name: str
@@ -95,7 +95,7 @@ def _outcomes(runs: Runs) -> Section | None:
         for z in thirds
     ]
     text = _outcomes_text(shares, x, y, panels, pooled)
-    parts = (("text", text), ("largest", largest), ("maps", maps), ("whole", panels))
+    parts = (("text", text), ("largest", largest), ("maps", maps), ("paneled", panels))
     return Section("happenings", "What happens", parts)
 
 
@@ -182,7 +182,7 @@ def _side_by_side(runs: Runs) -> Section | None:
     ]
     if hidden:
         text += f" Left out: {', '.join(hidden)}."
-    return Section("multiples", "Side by side", (("text", text), ("whole", [view])))
+    return Section("multiples", "Side by side", (("text", text), ("paneled", [view])))
 
 
 def _measured(runs: Runs) -> Section | None:
@@ -199,7 +199,7 @@ def _measured(runs: Runs) -> Section | None:
     parts: list[tuple[str, Any]] = [("text", _MEASURED)] if varied else []
     for one in varied[:room]:
         parts += [
-            ("head", _capital(words(one))),
+            ("head", words(one)[:1].upper() + words(one)[1:]),
             ("curves", [_curve(one, x, by) for x, by in over]),
             ("maps", [_map(one, x, y) for x, y in pairs]),
         ]
@@ -260,7 +260,7 @@ def _comparable(x: Factor, by: Factor) -> bool:
 
 def _curve(quantity: Quantity, x: Factor, by: Factor | None) -> View:
     name = f"{quantity.name}-over-{x.name}"
-    described = f"{_capital(title(quantity))} against {x.words}"
+    described = f"{title(quantity).capitalize()} against {x.words}"
     if by is None:
         return View(name, described, (quantity,), x)
     # Numbers that belong to names, such as rates to optimizers, are comparable in a line of one.
@@ -270,12 +270,8 @@ def _curve(quantity: Quantity, x: Factor, by: Factor | None) -> View:
 
 
 def _map(quantity: Quantity, x: Factor, y: Factor) -> View:
-    described = f"{_capital(title(quantity))} against {x.title} and {y.title}"
+    described = f"{title(quantity).capitalize()} against {x.title} and {y.title}"
     return View(f"{quantity.name}-{x.name}-{y.name}", described, (quantity,), x, y)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def gaps(factors: Sequence[Factor], runs: Runs) -> list[str]:

@@ -37,7 +37,7 @@ class Table:
 
     label: str
     heads: tuple[tuple[str, str], ...]
-    rows: list[tuple[str | tuple[str, str], ...]]
+    rows: Sequence[tuple[str | tuple[str, str], ...]]
     anchors: tuple[str, ...] = ()
     fold: str = ""
 
