@@ -50,50 +50,59 @@ def report(
     """Write a page of phase diagrams: heat maps, curves, pictures, each point with its run."""
     chosen = check_format(format, charts)
     import_libraries()
-    from mnemoscope.report.sweep import (
-        write_sweep_charts,
-        write_sweep_page,
-        write_sweep_settings,
-    )
     from mnemoscope.sweep import load
     from mnemoscope.sweep.load import naming_broken
-    from mnemoscope.sweep.measurements import quantities_of
 
     with naming_broken(place):
         known = _of_file(place) if place.endswith(".parquet") else _of_store(place, sweep)
-        name, axes = known["about"]["name"], known["axes"]
+        name = known["about"]["name"]
         rows = load(place, None if place.endswith(".parquet") else name)
-        noted = known.pop("quantities", ())
-        quantities = quantities_of(rows.collect_schema().names(), noted)
         if out is None:
             inside = "://" not in place and Path(place).is_dir()
             out = str(Path(place) / "report.html") if inside else f"{name}.html"
-        written = [Path(out)]
-        # Everything is written aside before anything is replaced.
-        with publishing() as new:
-            # Each of them refuses what cannot be written to before the work of them all.
-            page = new.file(out)
-            drawn = None if charts is None else new.folder(charts)
-            copied = None if table is None else new.file(table)
-            numbers = None if settings is None else new.file(settings)
-            write_sweep_page(rows, page, quantities=quantities, **known)
-            if charts is not None and drawn is not None:
-                files = write_sweep_charts(rows, axes, quantities, drawn, format=chosen)
-                written += [Path(charts) / file.name for file in files]
-            if table is not None and copied is not None:
-                with replacing(copied) as temporary:
-                    varied = (column for axis in axes for column in axis.columns)
-                    every = rows.sort(*varied, "seed").collect()
-                    every.write_parquet(temporary, compression="zstd")
-                written.append(Path(table))
-            if settings is not None and numbers is not None:
-                write_sweep_settings(rows, axes, quantities, numbers)
-                written.append(Path(settings))
+        written = _write(rows, known, (out, charts, table, settings), chosen)
     if json:
         print_json({"written": [str(path) for path in written]})
     else:
         print_lines(*map(str, written))
     return 0
+
+
+def _write(
+    rows: pl.LazyFrame,
+    known: Mapping[str, Any],
+    places: tuple[str, str | None, str | None, str | None],
+    format: str,
+) -> list[Path]:
+    """Writes the page and, where a place is given, charts, rows and settings; the files written."""
+    from mnemoscope.report.sweep import write_sweep_charts, write_sweep_page, write_sweep_settings
+    from mnemoscope.sweep.measurements import quantities_of
+
+    quantities = quantities_of(rows.collect_schema().names(), known["quantities"])
+    axes = known["axes"]
+    out, charts, table, settings = places
+    written = [Path(out)]
+    # Everything is written to temporary files before anything is replaced.
+    with publishing() as new:
+        # Each of these refuses a place that cannot be written to before all the work.
+        page = new.file(out)
+        drawn = None if charts is None else new.folder(charts)
+        copied = None if table is None else new.file(table)
+        numbers = None if settings is None else new.file(settings)
+        shown = {name: known[name] for name in ("axes", "about", "planned", "failures")}
+        write_sweep_page(rows, page, quantities=quantities, **shown)
+        if charts is not None and drawn is not None:
+            files = write_sweep_charts(rows, axes, quantities, drawn, format=format)
+            written += [Path(charts) / file.name for file in files]
+        if table is not None and copied is not None:
+            varied = (column for axis in axes for column in axis.columns)
+            with replacing(copied) as temporary:
+                rows.sort(*varied, "seed").collect().write_parquet(temporary, compression="zstd")
+            written.append(Path(table))
+        if settings is not None and numbers is not None:
+            write_sweep_settings(rows, axes, quantities, numbers)
+            written.append(Path(settings))
+    return written
 
 
 def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
@@ -166,6 +175,7 @@ def _of_file(place: str) -> dict[str, Any]:
     found = counted.row(0, named=True)
     return {
         "axes": [Axis((name,)) for name in fields if name != "seed" and found[f"of_{name}"] > 1],
+        "quantities": (),
         "about": {
             "name": Path(place).stem,
             "about": "",
