@@ -15,7 +15,8 @@ from mnemoscope.base.quantity import Quantity
 from mnemoscope.dynamics import STARTS
 from mnemoscope.sweep.configuration import Data, held_out
 from mnemoscope.sweep.measure import Measure
-from mnemoscope.sweep.measurements.audit import AUDIT, COUNTS, NUMBERS, RATES, TRUTHS, check_options
+from mnemoscope.sweep.measurements.audit import AUDIT, check_options
+from mnemoscope.sweep.measurements.audit import QUANTITIES as AUDIT_QUANTITIES
 from mnemoscope.sweep.measurements.columns import TABLE
 from mnemoscope.sweep.measurements.contraction import CONTRACTION
 from mnemoscope.sweep.measurements.generalization import GENERALIZATION
@@ -88,38 +89,65 @@ _DECLARED = (
     Quantity("operator_norm", "number", "median operator norm at the examples"),
     Quantity("operator_norm_largest", "number", "largest operator norm at the examples"),
     Quantity("starts", "count", "noise starts", needs_fit=False),
-    Quantity("at_examples", "count", "noise starts that end at a training example",
-             total="starts", needs_fit=False),
-    Quantity("spurious", "count", "noise starts that end at a spurious attractor",
-             total="starts", needs_fit=False),
-    Quantity("not_settled", "count", "noise starts that did not settle", total="starts",
-             needs_fit=False),
+    Quantity(
+        "at_examples",
+        "count",
+        "noise starts that end at a training example",
+        total="starts",
+        needs_fit=False,
+    ),
+    Quantity(
+        "spurious",
+        "count",
+        "noise starts that end at a spurious attractor",
+        total="starts",
+        needs_fit=False,
+    ),
+    Quantity(
+        "not_settled", "count", "noise starts that did not settle", total="starts", needs_fit=False
+    ),
     Quantity(
         "examples_reached", "count", "training examples that a noise start ends at", total="n"
     ),
     Quantity("spurious_attractors", "count", "spurious attractors", needs_fit=False),
     Quantity("trials", "count", "noisy copies of training examples"),
-    Quantity("recalled", "count", "noisy copies of training examples that are recalled",
-             total="trials"),
+    Quantity(
+        "recalled", "count", "noisy copies of training examples that are recalled", total="trials"
+    ),
     Quantity("held_out", "count", "held-out examples", needs_fit=False),
-    Quantity("generalized", "count", "held-out examples that are reconstructed",
-             total="held_out", needs_fit=False),
-    Quantity("held_out_error", "number", "mean squared error on held-out examples",
-             needs_fit=False),
-    Quantity("projection_error", "number", "mean squared error of the projection on the span, on "
-             "held-out examples", needs_fit=False),
+    Quantity(
+        "generalized",
+        "count",
+        "held-out examples that are reconstructed",
+        total="held_out",
+        needs_fit=False,
+    ),
+    Quantity(
+        "held_out_error", "number", "mean squared error on held-out examples", needs_fit=False
+    ),
+    Quantity(
+        "projection_error",
+        "number",
+        "mean squared error of the projection on the span, on held-out examples",
+        needs_fit=False,
+    ),
     Quantity("held_out_variance", "number", "variance of held-out examples", needs_fit=False),
-    Quantity("span_distance", "number", "median distance (RMS) of outputs to the span of the "
-             "examples", needs_fit=False),
+    Quantity(
+        "span_distance",
+        "number",
+        "median distance (RMS) of outputs to the span of the examples",
+        needs_fit=False,
+    ),
     Quantity("picture", "image", "noise starts, and where their orbits end"),
     *(
-        Quantity(f"audit_{name}", kind, f"{name.replace('_', ' ')} (audit)")
-        for kind, names in (
-            ("rate", RATES), ("count", COUNTS), ("truth", TRUTHS), ("number", NUMBERS)
+        Quantity(
+            name,
+            "rate" if one.kind in ("rate", "share") else one.kind,
+            f"{one.label.text if one.label else name.replace('_', ' ')} (audit)",
         )
-        for name in names
+        for name, one in AUDIT_QUANTITIES.items()
     ),
-)  # fmt: skip
+)
 
 
 def quantities_of(
