@@ -21,7 +21,7 @@ import polars as pl
 import torch
 from timing import table
 
-from mnemoscope.report.sweep import write_sweep_page
+from mnemoscope.report.sweep import Axis, write_sweep_page
 from mnemoscope.sweep import Design, load, run, status
 from mnemoscope.sweep.code_version import code_version
 from mnemoscope.sweep.configuration import Configuration
@@ -29,6 +29,7 @@ from mnemoscope.sweep.executors import Workers, available_cores, dask_workers, p
 from mnemoscope.sweep.fitting import fit
 from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.ledger import Ledger
+from mnemoscope.sweep.measurements import quantities_of
 from mnemoscope.sweep.rows import table as rows_table
 from mnemoscope.sweep.run import layout
 from mnemoscope.sweep.runs import code_of_design, planned_runs
@@ -153,9 +154,12 @@ def million() -> str:
         del frame
         code = (
             "import sys, time; begun = time.perf_counter(); import mnemoscope as mn; "
-            "from mnemoscope.report.sweep import sweep_charts, write_sweep_page; "
+            "from mnemoscope.report.sweep import Axis, sweep_charts, write_sweep_page; "
+            "from mnemoscope.sweep.measurements import quantities_of; "
+            "axes = [Axis(('depth',)), Axis(('width',))]; "
             "ready = time.perf_counter(); rows = mn.sweep.load(sys.argv[1]); "
-            "charts = sweep_charts(rows, ['depth', 'width']); drawn = time.perf_counter(); "
+            "measured = quantities_of(rows.collect_schema().names()); "
+            "charts = sweep_charts(rows, axes, measured); drawn = time.perf_counter(); "
             "print(ready - begun, drawn - ready)"
         )
         took = [
@@ -165,10 +169,15 @@ def million() -> str:
             for _ in range(3)
         ]  # fmt: skip
         begun = time.perf_counter()
+        rows = load(folder)
         write_sweep_page(
-            load(folder), f"{folder}/page.html", name="tiny", about="", factors=["depth", "width"],
-            planned=1_000_000, failures=[], provenance={},
-        )  # fmt: skip
+            rows,
+            f"{folder}/page.html",
+            axes=[Axis(("depth",)), Axis(("width",))],
+            quantities=quantities_of(rows.collect_schema().names()),
+            about={"name": "tiny", "about": "", "provenance": {}},
+            planned=1_000_000,
+        )
         page = time.perf_counter() - begun
         files = len(list(Path(folder, "rows", name).iterdir()))
     return table(

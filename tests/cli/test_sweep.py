@@ -8,6 +8,8 @@ import pytest
 
 import mnemoscope as mn
 from mnemoscope.cli.sweep import SWEEP_COMMANDS
+from mnemoscope.cli.sweep.report import stored_axes
+from mnemoscope.report.sweep import Axis, Sampled
 from tests.sweep.designs import text
 
 DESIGN = """
@@ -223,3 +225,28 @@ def test_the_help_tells_every_option(run, wide, command):
         (line,) = re.findall(rf".*--{name.replace('_', '-')}\b .*", done.out)
         if parameter.default is None:
             assert "left out" in line
+
+
+def test_the_axes_of_a_page_are_those_of_the_stored_design():
+    design = mn.sweep.Design(
+        name="axes",
+        data={"source": "digits"},
+        grid={"spec.width": [8, [8, 4]]},
+        zip=[{"training.optimizer": ["adam", "lbfgs"], "training.lr": [0.1, 1.0]}],
+        sample={
+            "count": 16,
+            "training.tol": {"low": 1e-4, "high": 1e-1, "scale": "log"},
+            "data.n": {"choices": [2, 3]},
+        },
+    )
+    columns = ["width", "widths", "optimizer", "lr", "tol", "n"]
+    width, pair, tol, n = stored_axes(design.to_dict(), columns)
+    assert (width.columns, pair.columns) == (("width", "widths"), ("optimizer", "lr"))
+    assert tol == Axis(("tol",), Sampled(1e-4, 1e-1, log=True, whole=False, count=16))
+    assert n == Axis(("n",))
+
+
+def test_a_design_that_cannot_be_read_leaves_an_axis_for_each_column():
+    assert stored_axes({"name": "axes", "grit": {}}, ["depth", "lr"]) == [
+        Axis(("depth",)), Axis(("lr",))
+    ]  # fmt: skip

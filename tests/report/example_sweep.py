@@ -7,10 +7,33 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
+from mnemoscope.base.quantity import Quantity
+from mnemoscope.report.sweep import Axis
+
 DEPTHS, EXAMPLES = (2, 4, 8, 16), (4, 16, 64, 256, 1024)
 ACTIVATIONS = ("tanh", "relu", "<script>alert(1)</script>")
 RATES = (None, 1e-3, 1e-2)
 FACTORS = ("activation", "depth", "n", "lr")
+QUANTITIES = (
+    Quantity("stored", "count", "stored training examples", total="n"),
+    Quantity("contractive", "count", "examples with a spectral radius below 1", total="n"),
+    Quantity("starts", "count", "noise starts", needs_fit=False),
+    Quantity("spurious", "count", "starts that end at a spurious attractor", total="starts",
+             needs_fit=False),
+    Quantity("held_out", "count", "held-out examples", needs_fit=False),
+    Quantity("generalized", "count", "held-out examples that are reconstructed",
+             total="held_out", needs_fit=False),
+    Quantity("trials", "count", "noisy copies"),
+    Quantity("recalled", "count", "noisy copies that are recalled", total="trials"),
+    Quantity("sharpness", "number", "sharpness"),
+    Quantity("held_out_error", "number", "error on held-out examples", needs_fit=False),
+    Quantity("picture", "image", "noise, and where it ends"),
+)  # fmt: skip
+
+
+def axes(*names):
+    """An axis for each column."""
+    return [Axis((name,)) for name in names]
 
 
 def png(seed=0):

@@ -6,15 +6,16 @@ import pytest
 
 from mnemoscope.report.sweep import write_sweep_page
 
-from .example_sweep import FACTORS, sweep_rows
+from .example_sweep import FACTORS, QUANTITIES, axes, sweep_rows
 from .test_browser import LAPTOP, PHONE, browser, opened, pytestmark  # noqa: F401
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
     path = tmp_path_factory.mktemp("sweep") / "sweep.html"
-    return write_sweep_page(sweep_rows().lazy(), path, name="a sweep", about="", factors=FACTORS,
-                            planned=2000, failures=[], provenance={})  # fmt: skip
+    about = {"name": "a sweep", "about": "", "provenance": {}}
+    return write_sweep_page(sweep_rows().lazy(), path, axes=axes(*FACTORS), quantities=QUANTITIES,
+                            about=about, planned=2000)  # fmt: skip
 
 
 @pytest.mark.parametrize(("width", "dark"), [(LAPTOP, False), (PHONE, True)])

@@ -1,19 +1,28 @@
 """A sweep's charts: what is counted, what is pooled, and what a chart may draw."""
 
 import json
-import math
+from itertools import combinations
 
 import polars as pl
 import pytest
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import wilson
 from mnemoscope.report.sweep import sweep_charts, write_sweep_charts
-from mnemoscope.report.sweep.factors import BINS, MOST_LEVELS, read_factors
-from mnemoscope.report.sweep.runs import MOST_RUNS, representatives, with_links
-from mnemoscope.report.sweep.tables import rated, sweep_tables
+from mnemoscope.report.sweep.factors import read_factors
+from mnemoscope.report.sweep.quantities import estimated
+from mnemoscope.report.sweep.runs import MAX_RUNS, read_runs, representatives, with_links
 
-from .example_sweep import ACTIVATIONS, DEPTHS, EXAMPLES, FACTORS, sweep_rows
+from .example_sweep import (
+    ACTIVATIONS,
+    DEPTHS,
+    EXAMPLES,
+    FACTORS,
+    QUANTITIES,
+    axes,
+    sweep_rows,
+)
 
 
 def runs(*rows):
@@ -31,19 +40,30 @@ def runs(*rows):
 
 def marks(chart):
     """All rows that a chart carries."""
-    return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
+    return [row for rows in chart["datasets"].values() for row in rows]
 
 
-def levels(frame, *names):
-    """The labels of each row, a tuple for each factor."""
-    factors = read_factors(frame, names)
-    places = frame.select(factor.level.alias(factor.name) for factor in factors).collect()
-    return {f.name: f.told(places[f.name]).to_list() for f in factors}
+def drawn(table, *names):
+    """The charts by name, as dictionaries."""
+    return {name: chart.to_dict() for name, chart in
+            sweep_charts(table, axes(*names), QUANTITIES).items()}  # fmt: skip
+
+
+def read(table, *names):
+    """The runs, and the estimates of a quantity by factors."""
+    runs = read_runs(table, axes(*names), QUANTITIES)
+    factors = {factor.name: factor for factor in runs.factors}
+
+    def estimate(quantity, *by):
+        (one,) = runs.named(quantity)
+        return estimated(runs.by(*(factors[name] for name in by)), one)
+
+    return runs, estimate
 
 
 def test_each_run_is_one_observation_with_its_own_share():
     table = runs((1, "interpolated", 4), (1, "interpolated", 2), (1, "interpolated", 0))
-    (row,) = rated(sweep_tables(table, ["depth"]).overall, "stored").to_dicts()
+    (row,) = read(table, "depth")[1]("stored").to_dicts()
     low, high = wilson(1.5, 3)  # the shares 1, 1/2 and 0 add up to 3/2
     assert row["rate"] == pytest.approx(0.5)
     assert row["runs"] == 3
@@ -53,99 +73,20 @@ def test_each_run_is_one_observation_with_its_own_share():
 @pytest.mark.parametrize("status", ["not_interpolated", "diverged"])
 def test_only_runs_that_interpolated_count_for_stored_examples(status):
     table = runs((1, "interpolated", 4), (1, status, 0), (2, status, 4), (3, "interpolated", 1))
-    tables = sweep_tables(table, ["depth"])
-    pool = rated(tables.pools["depth",], "stored")
+    pool = read(table, "depth")[1]("stored", "depth")
     assert pool["rate"].to_list() == [1.0, None, 0.25]
     assert pool["low"].null_count() == 1
-    assert pool["count:not_interpolated"].to_list() == [1, 1, 0]
+    assert pool["lost"].to_list() == [1, 1, 0]
 
 
-@pytest.mark.parametrize("name", ["spurious", "generalizes"])
+@pytest.mark.parametrize("name", ["spurious", "generalized"])
 def test_the_other_shares_count_every_run_that_did_not_diverge(name):
     count, total = {"spurious": ("spurious", "starts"),
-                    "generalizes": ("generalized", "held_out")}[name]  # fmt: skip
+                    "generalized": ("generalized", "held_out")}[name]  # fmt: skip
     table = runs(*[(1, s, 0) for s in ("interpolated", "not_interpolated", "diverged")])
     table = table.with_columns(pl.Series(count, [1, 3, 9]), pl.Series(total, [10, 10, 10]))
-    (row,) = rated(sweep_tables(table, []).overall, name).to_dicts()
+    (row,) = read(table)[1](name).to_dicts()
     assert (row["rate"], row["runs"]) == (pytest.approx(0.2), 2)
-
-
-def test_levels_are_sorted_by_value_and_what_is_missing_comes_last():
-    frame = pl.LazyFrame(
-        {
-            "lr": [0.1, None, 1e-5, math.nan, 10.0],
-            "bias": [True, None, False, True, True],
-            "kind": ["b", "", None, "a", "–"],
-        }
-    )
-    numeric, bias, kind = read_factors(frame, ["bias", "lr", "kind", "none_such"])
-    assert (numeric.name, numeric.labels) == ("lr", ("1e-5", "0.1", "10", "–"))
-    assert bias.labels == ("false", "true", "–")
-    assert kind.labels == ('""', "a", "b", "–", "– (2)")
-    told = levels(frame, "lr", "kind")
-    assert told["lr"] == ["0.1", "–", "1e-5", "–", "10"]
-    assert told["kind"] == ["b", '""', "– (2)", "a", "–"]
-
-
-@pytest.mark.parametrize(
-    ("values", "logarithmic"),
-    [
-        ([1 + k / 10 for k in range(100)], False),
-        ([10 ** (k / 10) for k in range(-50, 0)], True),
-        (list(range(1, 2000)), True),
-        (list(range(-500, 500)), False),
-        ([0.0, *[10.0**k for k in range(40)]], False),
-    ],
-)
-def test_many_numbers_are_put_into_ranges(values, logarithmic):
-    frame = pl.LazyFrame({"lr": values})
-    (factor,) = read_factors(frame, ["lr"])
-    assert factor.binned
-    assert 2 <= len(factor.labels) <= BINS
-    assert len(set(factor.labels)) == len(factor.labels)
-    assert list(factor.positions) == sorted(factor.positions)
-    places = frame.select(factor.level.alias("at")).collect()["at"]
-    assert places.is_sorted()
-    assert (places.min(), places.max()) == (0, len(factor.labels) - 1)
-    ratio = factor.positions[-1] / factor.positions[-2]
-    gap = factor.positions[-1] - factor.positions[-2]
-    first = factor.positions[1] - factor.positions[0]
-    assert (ratio > 1.2 and gap > 2 * first) if logarithmic else gap == pytest.approx(first, 0.1)
-
-
-@pytest.mark.parametrize("value", [1, 7, 60, 2000])
-def test_a_whole_number_is_in_the_range_that_names_it(value):
-    frame = pl.LazyFrame({"n": range(1, 2001)})
-    (factor,) = read_factors(frame, ["n"])
-    place = frame.filter(pl.col("n") == value).select(factor.level).collect().item()
-    low, *high = factor.labels[place].replace(",", "").split(" to ")
-    assert int(low) <= value <= int((high or [low])[0])
-
-
-def test_rare_texts_are_pooled():
-    frame = pl.LazyFrame({"source": ["often"] * 3 + [f"file {k}" for k in range(2 * MOST_LEVELS)]})
-    (factor,) = read_factors(frame, ["source"])
-    assert len(factor.labels) == MOST_LEVELS
-    assert factor.labels[-1] == "other"
-    assert levels(frame, "source")["source"][:3] == ["often"] * 3
-    assert levels(frame, "source")["source"].count("other") == MOST_LEVELS + 2
-
-
-def test_a_rare_null_has_a_level_of_its_own():
-    texts = [f"file {k}" for k in range(2 * MOST_LEVELS)] * 2
-    (factor,) = read_factors(pl.LazyFrame({"source": [*texts, None]}), ["source"])
-    assert factor.labels[-2:] == ("other", "–")
-    assert levels(pl.LazyFrame({"source": [None, *texts]}), "source")["source"][0] == "–"
-
-
-@pytest.mark.parametrize(
-    ("factors", "leading"),
-    [(["width", "depth"], "depth"), (["activation", "depth"], "depth"), (["lr", "n"], "lr")],
-)
-def test_factors_with_an_axis_come_first(factors, leading):
-    table = {"width": [8, None, 8], "depth": [1, 2, 3], "activation": ["a", "b", "c"],
-             "lr": [0.1, None, 0.2], "n": [1, 2, 2]}  # fmt: skip
-    assert read_factors(pl.LazyFrame(table), factors)[0].name == leading
 
 
 def test_the_run_that_stands_for_a_setting_has_the_median_share_and_the_lowest_seed():
@@ -154,47 +95,50 @@ def test_the_run_that_stands_for_a_setting_has_the_median_share_and_the_lowest_s
         (1, good, 4), (1, good, 2), (1, good, 0), (1, good, 2), (1, "diverged", 2),
         (2, "not_interpolated", 4), (2, "diverged", None),
     )  # fmt: skip
-    picked = representatives(sweep_tables(table, ["depth"]))
+    picked = representatives(read(table, "depth")[0])
     assert [int(key, 16) for key in picked["key"]] == [1, 5]
 
 
 def test_every_cell_leads_to_a_run_that_is_listed():
-    tables = sweep_tables(sweep_rows().lazy(), FACTORS)
-    picked = representatives(tables)
-    anchors = {"#run-" + key for key in picked["key"]}
-    for names, pool in with_links(tables.pools, picked).items():
-        assert set(pool["href"]) <= anchors
-        assert pool.height == tables.pools[names].height
+    plain, _ = read(sweep_rows().lazy(), *FACTORS)
+    linked = with_links(plain)
+    assert linked.chosen is not None
+    anchors = {"#run-" + key for key in linked.chosen["key"]}
+    for count in (1, 2, 3):
+        for factors in combinations(plain.factors, count):
+            pool = linked.by(*factors)
+            assert set(pool["href"]) <= anchors
+            assert pool.height == plain.by(*factors).height
 
 
 def test_more_settings_than_can_be_listed_are_cut_always_in_the_same_way():
     table = runs(*((depth, "interpolated", 1) for depth in range(25)))
     table = table.join(pl.LazyFrame({"lr": [k / 10 for k in range(25)]}), how="cross")
     table = table.with_columns(key=pl.concat_str("key", pl.col("lr").cast(pl.String)))
-    picked = representatives(sweep_tables(table, ["depth", "lr"]))
-    assert picked.height == MOST_RUNS < 625
-    assert picked.equals(representatives(sweep_tables(table.reverse(), ["depth", "lr"])))
+    picked = representatives(read(table, "depth", "lr")[0])
+    assert picked.height == MAX_RUNS < 625
+    assert picked.equals(representatives(read(table.reverse(), "depth", "lr")[0]))
 
 
 def test_every_chart_is_strict_json_and_leads_nowhere():
-    charts = sweep_charts(sweep_rows().lazy(), FACTORS)
-    happening = ["what-happens", "map-stored", "map-spurious", "map-generalizes"]
+    charts = drawn(sweep_rows().lazy(), *FACTORS)
+    happening = ["what-happens", "map-stored", "map-spurious", "map-generalized"]
     assert list(charts)[:5] == [*happening, "what-happens-panels"]
     assert {"stored-depth-n", "contractive-n-activation", "interpolated-lr-activation"} <= {*charts}
     assert {"curve-depth-by-activation", "curve-n-by-depth", "multiples"} <= {*charts}
     assert not any(name.startswith("curve-activation") for name in charts)
     for chart in charts.values():
-        text = json.dumps(chart.to_dict(), allow_nan=False)
+        text = json.dumps(chart, allow_nan=False)
         assert len(text) < 60_000
         assert '"href"' not in text
 
 
 def test_a_cell_without_a_run_that_interpolated_is_a_cross_and_not_a_zero():
-    chart = sweep_charts(sweep_rows().lazy(), FACTORS)["stored-depth-n"]
+    chart = drawn(sweep_rows().lazy(), *FACTORS)["stored-depth-n"]
     (row,) = [row for row in marks(chart) if row["x"] == "2" and row["y"] == "1024"]
     assert (row["rate"], row["low"], row["runs"]) == (None, None, 0)
-    assert row["not_interpolated"] == 11 * len(ACTIVATIONS) * 3
-    filled, crosses, numbers = chart.to_dict()["layer"]
+    assert row["lost"] == 11 * len(ACTIVATIONS) * 3
+    filled, crosses, numbers = chart["layer"]
     assert filled["transform"] == [{"filter": "isValid(datum.rate)"}]
     assert (crosses["mark"]["type"], crosses["mark"]["text"]) == ("text", "×")
     assert crosses["transform"] == [{"filter": "!isValid(datum.rate)"}]
@@ -206,25 +150,18 @@ def test_a_cell_without_a_run_that_interpolated_is_a_cross_and_not_a_zero():
 def test_cells_that_are_wide_enough_tell_their_share(columns, numbered):
     table = runs(*((depth, "interpolated", depth % 4) for depth in range(columns)))
     table = table.join(pl.LazyFrame({"width": [8, 16]}), how="cross")
-    (chart,) = [chart for name, chart in sweep_charts(table, ["depth", "width"]).items()
-                if name == "stored-depth-width"]  # fmt: skip
-    texts = [layer for layer in chart.to_dict()["layer"] if "text" in layer["encoding"]]
+    chart = drawn(table, "depth", "width")["stored-depth-width"]
+    texts = [layer for layer in chart["layer"] if "text" in layer["encoding"]]
     assert len(texts) == numbered
-    assert ("in percent" in chart.to_dict()["title"]) == numbered
+    assert ("in percent" in chart["title"]) == numbered
 
 
 def test_numbers_grow_upwards_and_names_are_read_downwards():
-    charts = sweep_charts(sweep_rows(seeds=2).lazy(), FACTORS)
-    upwards = charts["stored-depth-n"].to_dict()["layer"][0]["encoding"]["y"]["sort"]
+    charts = drawn(sweep_rows(seeds=2).lazy(), *FACTORS)
+    upwards = charts["stored-depth-n"]["layer"][0]["encoding"]["y"]["sort"]
     assert upwards == [str(n) for n in reversed(EXAMPLES)]
-    downwards = charts["stored-depth-activation"].to_dict()["layer"][0]["encoding"]["y"]["sort"]
+    downwards = charts["stored-depth-activation"]["layer"][0]["encoding"]["y"]["sort"]
     assert downwards == sorted(ACTIVATIONS)
-
-
-def test_texts_are_sorted_by_the_numbers_in_them():
-    frame = pl.LazyFrame({"shape": ["1×12×12", "1×8×8", "3×4×4", "1×4×4"]})
-    (factor,) = read_factors(frame, ["shape"])
-    assert factor.labels == ("1×4×4", "1×8×8", "1×12×12", "3×4×4")
 
 
 def test_every_panel_stands_under_its_own_heading():
@@ -234,7 +171,7 @@ def test_every_panel_stands_under_its_own_heading():
     table = table.join(pl.LazyFrame({"width": [8, 16]}), how="cross")
     table = table.join(pl.LazyFrame({"activation": ["relu", "sin", "tanh"]}), how="cross")
     table = table.filter((pl.col("activation") != "sin") | (pl.col("depth") > 1))
-    chart = sweep_charts(table, ["width", "depth", "activation"])["multiples"]
+    chart = drawn(table, "width", "depth", "activation")["multiples"]
     panels = {(row["column"], row["row"]): row["rate"] for row in marks(chart)}
     assert set(panels) == {(d, a) for d in "123" for a in ("relu", "sin", "tanh")}
     empty = {panel for panel, rate in panels.items() if rate is None}
@@ -245,17 +182,17 @@ def test_every_panel_stands_under_its_own_heading():
 def test_bands_that_cannot_be_told_apart_are_not_drawn(lines, bands):
     table = runs((1, "interpolated", 1), (2, "interpolated", 2))
     table = table.join(pl.LazyFrame({"width": range(lines)}), how="cross")
-    chart = sweep_charts(table, ["depth", "width"])["curve-depth-by-width"].to_dict()
+    chart = drawn(table, "depth", "width")["curve-depth-by-width"]
     assert ("area" in [layer["mark"]["type"] for layer in chart["layer"]]) == bands
 
 
 def test_the_ticks_of_a_curve_are_written_as_the_levels_of_a_map():
     rates = pl.LazyFrame({"lr": [1.5e-4, 0.001, 1.0]})
     table = runs((1, "interpolated", 1), (2, "interpolated", 2)).join(rates, how="cross")
-    chart = sweep_charts(table, ["lr", "depth"])["curve-lr-by-depth"].to_dict()
+    chart = drawn(table, "lr", "depth")["curve-lr-by-depth"]
     axis = chart["layer"][0]["encoding"]["x"]["axis"]
     labels, _, _ = axis["labelExpr"].partition("[indexof(")
-    (factor,) = read_factors(rates, ["lr"])
+    (factor,), _ = read_factors(rates, axes("lr"))
     assert tuple(json.loads(labels)) == factor.labels
     assert axis["values"] == list(factor.positions)
 
@@ -270,7 +207,7 @@ def test_the_largest_share_names_a_cell_unless_it_is_below_one_half():
                           cell(5, 0, 0), cell(1, 0, 0, width=9)])  # fmt: skip
     cells = {
         row["x"]: row
-        for row in marks(sweep_charts(table, ["depth", "width"])["what-happens"])
+        for row in marks(drawn(table, "depth", "width")["what-happens"])
         if row["y"] == "8"
     }
     what = {x: (row["what"], row["rate"]) for x, row in cells.items()}
@@ -294,21 +231,39 @@ def test_the_largest_share_names_a_cell_unless_it_is_below_one_half():
 )  # fmt: skip
 def test_only_what_there_is_data_for_is_drawn(change, names):
     table = sweep_rows(seeds=2).drop(change.get("drop", [])).head(change.get("rows", 10_000))
-    assert list(sweep_charts(table.lazy(), change["factors"])) == names
+    assert list(drawn(table.lazy(), *change["factors"])) == names
 
 
 def test_a_table_with_no_columns_has_no_charts():
-    assert sweep_charts(pl.LazyFrame(), ["depth"]) == {}
+    assert drawn(pl.LazyFrame(), "depth") == {}
 
 
 @pytest.mark.parametrize(("format", "begin"), [("svg", b"<svg"), ("png", b"\x89PNG")])
 def test_charts_are_written_as_files(tmp_path, format, begin):
     table = sweep_rows(activations=("tanh",), rates=(1e-3,), seeds=2).lazy()
-    paths = write_sweep_charts(table, FACTORS, tmp_path / "charts", format=format)
+    paths = write_sweep_charts(
+        table, axes(*FACTORS), QUANTITIES, tmp_path / "charts", format=format
+    )
     assert len(paths) == len(set(paths)) == 4 + 3 + 2 + 1
     assert all(path.read_bytes().startswith(begin) for path in paths)
 
 
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(MnemoscopeError, match=r"'bmp'.*svg"):
-        write_sweep_charts(sweep_rows(seeds=1).lazy(), FACTORS, tmp_path, format="bmp")
+        write_sweep_charts(sweep_rows(seeds=1).lazy(), axes(*FACTORS), QUANTITIES, tmp_path,
+                           format="bmp")  # fmt: skip
+
+
+def test_a_chart_has_a_name_that_a_file_can_have():
+    table = runs((1, "interpolated", 1), (2, "interpolated", 2)).with_columns(
+        (pl.col("depth") * 2.0).alias("a/b")
+    )
+    quantities = [Quantity("a/b", "number", "a by b")]
+    assert "a_b-over-depth" in sweep_charts(table, axes("depth"), quantities)
+
+
+def test_a_share_that_no_run_counts_for_has_no_curves():
+    table = runs((1, "not_interpolated", 1), (2, "not_interpolated", 2))
+    charts = drawn(table.with_columns(width="depth"), "depth", "width")
+    assert not any(name.startswith("curve") or name == "multiples" for name in charts)
+    assert "interpolated-depth-width" in charts

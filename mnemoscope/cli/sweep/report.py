@@ -1,11 +1,13 @@
 """`mnemoscope sweep report`: the page of a sweep, its charts as files, its rows as tables."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
 from cyclopts import Parameter
 
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import publishing
 from mnemoscope.cli.importing import import_libraries
@@ -48,41 +50,17 @@ def report(
     """Write a page of phase diagrams: heat maps, curves, pictures, each point with its run."""
     chosen = check_format(format, charts)
     import_libraries()
-    from mnemoscope.report.sweep import (
-        write_sweep_charts,
-        write_sweep_page,
-        write_sweep_settings,
-    )
     from mnemoscope.sweep import load
     from mnemoscope.sweep.load import naming_broken
 
     with naming_broken(place):
         known = _of_file(place) if place.endswith(".parquet") else _of_store(place, sweep)
-        name, factors = known["name"], known["factors"]
+        name = known["about"]["name"]
         rows = load(place, None if place.endswith(".parquet") else name)
         if out is None:
             inside = "://" not in place and Path(place).is_dir()
             out = str(Path(place) / "report.html") if inside else f"{name}.html"
-        written = [Path(out)]
-        # Everything is written aside before anything is replaced.
-        with publishing() as new:
-            # Each of them refuses what cannot be written to before the work of them all.
-            page = new.file(out)
-            drawn = None if charts is None else new.folder(charts)
-            copied = None if table is None else new.file(table)
-            told = None if settings is None else new.file(settings)
-            write_sweep_page(rows, page, **known)
-            if charts is not None and drawn is not None:
-                files = write_sweep_charts(rows, factors, drawn, format=chosen)
-                written += [Path(charts) / file.name for file in files]
-            if table is not None and copied is not None:
-                with replacing(copied) as temporary:
-                    every = rows.sort(*factors, "seed").collect()
-                    every.write_parquet(temporary, compression="zstd")
-                written.append(Path(table))
-            if settings is not None and told is not None:
-                write_sweep_settings(rows, factors, told)
-                written.append(Path(settings))
+        written = _write(rows, known, (out, charts, table, settings), chosen)
     if json:
         print_json({"written": [str(path) for path in written]})
     else:
@@ -90,32 +68,102 @@ def report(
     return 0
 
 
+def _write(
+    rows: pl.LazyFrame,
+    known: Mapping[str, Any],
+    places: tuple[str, str | None, str | None, str | None],
+    format: str,
+) -> list[Path]:
+    """Writes the page and, where a place is given, charts, rows and settings; the files written."""
+    from mnemoscope.report.sweep import write_sweep_charts, write_sweep_page, write_sweep_settings
+    from mnemoscope.sweep.measurements import quantities_of
+
+    quantities = quantities_of(rows.collect_schema().names(), known["quantities"])
+    axes = known["axes"]
+    out, charts, table, settings = places
+    written = [Path(out)]
+    # Everything is written to temporary files before anything is replaced.
+    with publishing() as new:
+        # Each of these refuses a place that cannot be written to before all the work.
+        page = new.file(out)
+        drawn = None if charts is None else new.folder(charts)
+        copied = None if table is None else new.file(table)
+        numbers = None if settings is None else new.file(settings)
+        shown = {name: known[name] for name in ("axes", "about", "planned", "failures")}
+        write_sweep_page(rows, page, quantities=quantities, **shown)
+        if charts is not None and drawn is not None:
+            files = write_sweep_charts(rows, axes, quantities, drawn, format=format)
+            written += [Path(charts) / file.name for file in files]
+        if table is not None and copied is not None:
+            varied = (column for axis in axes for column in axis.columns)
+            with replacing(copied) as temporary:
+                rows.sort(*varied, "seed").collect().write_parquet(temporary, compression="zstd")
+            written.append(Path(table))
+        if settings is not None and numbers is not None:
+            write_sweep_settings(rows, axes, quantities, numbers)
+            written.append(Path(settings))
+    return written
+
+
 def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
-    """What the page tells besides the rows: from the notes of the sweep."""
+    """What the page shows besides the rows, from the notes of the sweep."""
     from mnemoscope.sweep import status
     from mnemoscope.sweep.load import read_note
     from mnemoscope.sweep.store import open_store
 
     note = read_note(open_store(place), sweep)
-    (stands,) = status(place, note["name"])
-    told = ("begun", "seen", "host", "code", "versions", "design")
+    (found,) = status(place, note["name"])
+    recorded = ("begun", "seen", "host", "code", "versions", "design")
     return {
-        "name": note["name"],
-        "about": note["design"].get("about", ""),
-        "factors": note["factors"],
-        "planned": stands.planned,
-        "failures": [{"reason": one.reason, "runs": len(one.keys)} for one in stands.failures],
-        "provenance": {
-            "date": note["seen"],
-            "command": command(),
-            "store": place,
-            **{name: note[name] for name in told if name in note},
+        "axes": stored_axes(note["design"], note["factors"]),
+        "quantities": note.get("quantities", ()),
+        "about": {
+            "name": note["name"],
+            "about": note["design"].get("about", ""),
+            "provenance": {
+                "date": note["seen"],
+                "command": command(),
+                "store": place,
+                **{name: note[name] for name in recorded if name in note},
+            },
         },
+        "planned": found.planned,
+        "failures": [{"reason": one.reason, "runs": len(one.keys)} for one in found.failures],
     }
 
 
+def stored_axes(design: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+    """The axes of a stored design; each column alone if the design cannot be read."""
+    from mnemoscope.report.sweep import Axis, Sampled
+    from mnemoscope.sweep import Design
+
+    try:
+        fields = Design(**design).to_dict()
+    except MnemoscopeError:
+        return [Axis((name,)) for name in columns]
+
+    def varied(*paths: str) -> tuple[str, ...]:
+        names = {path.rpartition(".")[2] for path in paths}
+        # Widths that are lists have a column of their own.
+        names |= {"widths"} if "width" in names else set()
+        return tuple(name for name in columns if name in names)
+
+    axes = [Axis(varied(path)) for path in fields["grid"]]
+    axes += [Axis(varied(*table)) for table in fields["zip"]]
+    sample = {"seed": None, "count": 0, **(fields["sample"] or {})}
+    count, _ = sample.pop("count"), sample.pop("seed")
+    for path, drawn in sample.items():
+        found = None
+        if "choices" not in drawn:
+            low, high, log = drawn["low"], drawn["high"], drawn.get("scale") == "log"
+            found = Sampled(low, high, log=log, whole=drawn.get("whole", False), count=count)
+        axes.append(Axis(varied(path), found))
+    return axes
+
+
 def _of_file(place: str) -> dict[str, Any]:
-    """The same of a file of rows: what varies in it is what was varied."""
+    """The same for a file of rows: each column that varies is an axis."""
+    from mnemoscope.report.sweep import Axis
     from mnemoscope.sweep import load
     from mnemoscope.sweep.load import check_rows
     from mnemoscope.sweep.rows import SETTINGS
@@ -126,10 +174,13 @@ def _of_file(place: str) -> dict[str, Any]:
     counted = rows.select(pl.len(), pl.col(*fields).n_unique().name.prefix("of_")).collect()
     found = counted.row(0, named=True)
     return {
-        "name": Path(place).stem,
-        "about": "",
-        "factors": [name for name in fields if name != "seed" and found[f"of_{name}"] > 1],
+        "axes": [Axis((name,)) for name in fields if name != "seed" and found[f"of_{name}"] > 1],
+        "quantities": (),
+        "about": {
+            "name": Path(place).stem,
+            "about": "",
+            "provenance": {"command": command(), "store": place},
+        },
         "planned": found["len"],
         "failures": [],
-        "provenance": {"command": command(), "store": place},
     }

@@ -1,8 +1,14 @@
-"""The report of a sweep: its charts, their files, and the page that carries them all."""
+"""The report of a sweep: its page, its charts as files, and its numbers by setting as a table."""
 
-from mnemoscope.report.sweep.charts import sweep_charts
-from mnemoscope.report.sweep.export import write_sweep_charts
-from mnemoscope.report.sweep.page import write_sweep_page
-from mnemoscope.report.sweep.settings import write_sweep_settings
+from mnemoscope.report.sweep.factors import Axis, Sampled
+from mnemoscope.report.sweep.page import sweep_charts, write_sweep_charts, write_sweep_page
+from mnemoscope.report.sweep.tables import write_sweep_settings
 
-__all__ = ["sweep_charts", "write_sweep_charts", "write_sweep_page", "write_sweep_settings"]
+__all__ = [
+    "Axis",
+    "Sampled",
+    "sweep_charts",
+    "write_sweep_charts",
+    "write_sweep_page",
+    "write_sweep_settings",
+]

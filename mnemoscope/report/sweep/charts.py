@@ -1,69 +1,359 @@
-"""All charts of a sweep by name."""
+"""The chart of a sweep: cells over two factors or lines over one, in panels of others."""
 
-import re
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.report.sweep.binning import binned_tables
-from mnemoscope.report.sweep.curves import curves
-from mnemoscope.report.sweep.happenings import happenings_charts
-from mnemoscope.report.sweep.heat import pair_maps
-from mnemoscope.report.sweep.multiples import multiples_chart
-from mnemoscope.report.sweep.nesting import drawn_tables, leading
-from mnemoscope.report.sweep.number_charts import number_charts
-from mnemoscope.report.sweep.tables import SweepTables, sweep_tables
+from mnemoscope.base.quantity import Quantity
+from mnemoscope.plots.rows import chart_data
+from mnemoscope.plots.theme import CATEGORIES, theme
+from mnemoscope.report.pictures import spread
+from mnemoscope.report.sweep.channels import (
+    NONE,
+    Vertical,
+    across,
+    kinds,
+    level_colours,
+    lines,
+    numbers_across,
+    shaded,
+    upwards,
+    vertical_axis,
+)
+from mnemoscope.report.sweep.factors import Factor
+from mnemoscope.report.sweep.quantities import colour, estimated, is_share, title
+from mnemoscope.report.sweep.runs import Runs, few_of, labelled, marks_of
+
+NO_RUN = "×"
+"""Marks a cell in which no run counts for the quantity."""
+
+FEW = "fewer than 80% of the runs count"
+STAR, HOLLOW = "*", "○"
+"""How a cell, and a point, of few of its runs look."""
+
+HALF = 0.5
+"""The least share that names a cell."""
+
+MAX_NUMBERED, MAX_LONG_NUMBERED = 8, 5
+"""Columns of cells that are wide enough for a percentage, and for any number."""
+
+MAX_COLOURS = len(CATEGORIES)
+MAX_BANDS = 4
+"""Bands of more intervals over each other cannot be distinguished."""
+
+MAX_PANELS = 12
+MAX_COLUMNS = 8
+"""Panels side by side, where others are below each other."""
+
+DIGITS = 7
+"""Digits of a number in a chart, which may vary in its last ones alone; of a share four do."""
 
 
-def sweep_charts(rows: pl.LazyFrame, factors: Sequence[str]) -> dict[str, ChartType]:
-    """The charts of a sweep's page, for files: no mark leads anywhere.
+@dataclass(frozen=True)
+class View:
+    """What a chart shows.
 
-    Args:
-        rows: The table, as `mnemoscope.sweep.load` gives it.
-        factors: Columns that the design varies, without the seed.
+    Attributes:
+        name: A unique name without spaces.
+        words: A description for readers who do not see the chart.
+        quantities: What is drawn: one; or several shares, as lines of a color each, or as cells
+            of the largest.
+        x: The factor along the horizontal axis.
+        y: That along the vertical axis, for cells; None for lines, whose height is the quantity.
+        by: The factor in the color of lines.
+        panels: The factors of the panels: of cells one, of lines one or two.
+    """
+
+    name: str
+    words: str
+    quantities: tuple[Quantity, ...]
+    x: Factor
+    y: Factor | None = None
+    by: Factor | None = None
+    panels: tuple[Factor, ...] = ()
+
+    @property
+    def placed(self) -> dict[str, Factor]:
+        """The factor of each channel."""
+        factors = {"x": self.x, "y": self.y, "colour": self.by}
+        named = ("column", "row") if self.y is None else ("panel",)
+        return {
+            **{channel: factor for channel, factor in factors.items() if factor is not None},
+            **dict(zip(named, self.panels, strict=False)),
+        }
+
+    @property
+    def unshown(self) -> dict[str, list[str]]:
+        """The levels that have no panel, in order, by the channel of the panels."""
+        channels = {name: one for name, one in self.placed.items() if one in self.panels}
+        return {
+            channel: _unshown(factor, MAX_COLUMNS if channel == "column" else MAX_PANELS)
+            for channel, factor in channels.items()
+        }
+
+
+def chart(runs: Runs, view: View) -> ChartType | None:
+    """Draws quantities against one or two factors; all others are pooled.
 
     Returns:
-        By name, which is fit for a file: `what-happens`, `map-stored`, `stored-depth-width`,
-        `curve-depth-by-width`, `multiples`, `spectral_radius-over-depth-by-width` and so on, those
-        that there is data for.
+        The chart; None if it has no mark.
     """
-    drawn, _ = drawn_tables(sweep_tables(rows, factors))
-    tables, _ = binned_tables(drawn)
-    if not has_charts(tables):
-        return {}
-    charts = {
-        **happenings_charts(leading(tables)),
-        **{
-            pair_name(share, x, y): chart
-            for (x, y), maps in pair_maps(tables).items()
-            for share, chart in maps.items()
-        },
-        **{curve_name(x, by): chart for (x, by), chart in curves(tables).items()},
+    return _lines(runs, view) if view.y is None else _cells(runs, view, view.y)
+
+
+def _cells(runs: Runs, view: View, y: Factor) -> ChartType:
+    """Cells filled by value, crosses where no run counts, nothing where nothing was run."""
+    (quantity, *more), x = view.quantities, view.x
+    filled: dict[str, Any]
+    if more:
+        marks, heading = _largest(runs, view), None
+        filled = kinds(view.quantities, legend=not view.panels)
+    else:
+        marks, heading = marks_of(runs, quantity, view.placed), title(quantity).capitalize()
+        filled = {"color": shaded(quantity, marks)}
+    marks = _in_panels(marks, view).drop(f"{channel}_at" for channel in view.placed)
+    links, pointer = _links(marks)
+    base = alt.Chart().encode(x=across("x", x), y=upwards("y", y), tooltip=_tooltip(view), **links)
+    known = base.transform_filter("isValid(datum.rate)")
+    crosses = base.transform_filter("!isValid(datum.rate)")
+    edge: dict[str, Any] = {"style": "reference", "strokeOpacity": 0.15, "strokeWidth": 0.5}
+    ink: dict[str, Any] = {"style": "reference-label", **pointer}
+    layers = [
+        known.mark_rect(**edge, **pointer).encode(**filled),
+        crosses.mark_text(text=NO_RUN, fontSize=13, **ink),
+    ]
+    share = is_share(quantity)
+    # Ink is legible on the darkest of the cells, and on the dark page too.
+    if not more and len(x.labels) <= (MAX_NUMBERED if share else MAX_LONG_NUMBERED):
+        number = "100 * datum.rate, '.0f'" if share else "datum.rate, '.3~g'"
+        star = f" + (datum.few ? '{STAR}' : '')" if _has_few(marks) else ""
+        numbers = known.transform_calculate(number=f"format({number}){star}")
+        numbers = numbers.mark_text(fillOpacity=1, fontSize=10, **ink)
+        layers.append(numbers.encode(text=alt.Text("number:N")))
+        heading = f"{heading}, in percent" if share else heading
+    elif _has_few(marks):
+        few = base.transform_filter("datum.few && isValid(datum.rate)")
+        layers.append(few.mark_text(text=STAR, fillOpacity=1, fontSize=12, dy=2, **ink))
+    rows = len(y.labels)
+    width, height = (190, max(96, 16 * rows)) if view.panels else (240, max(96, 24 * rows))
+    if more and not view.panels:
+        width, height = 420, max(160, 36 * rows)
+    layered = alt.layer(*layers, data=_inline(marks)).properties(width=width, height=height)
+    return _finished(layered, view, _heading(marks, heading, STAR))
+
+
+def _lines(runs: Runs, view: View) -> ChartType | None:
+    """Lines through points with the bands of their intervals; points with rules over text."""
+    marks = pl.concat(
+        marks_of(runs, one, view.placed).with_columns(share=pl.lit(one.name))
+        for one in view.quantities
+    )
+    (quantity, *more), x = view.quantities, view.x
+    marks = marks if more else marks.drop("share")
+    if x.has_axis:
+        marks = marks.filter(pl.col("x_at").is_not_null()).sort("x_at", maintain_order=True)
+    marks = _in_panels(marks, view)
+    known = marks.filter(pl.col("rate").is_not_null())
+    if known.is_empty():
+        return None
+    up = vertical_axis(quantity, known)
+    if view.panels:
+        known = _all_panels(marks, known, list(view.unshown))
+    if up.ends is not None:
+        known = known.with_columns(
+            pl.col("low").clip(*up.ends).alias("foot"), pl.col("high").clip(*up.ends).alias("top")
+        )
+    width, height = (480, 240) if more else (300, 190)
+    if view.panels:
+        width, height = min(220, 690 // known["column"].n_unique()), 96
+    data = _inline(known, 4 if is_share(quantity) else DIGITS)
+    layered = alt.layer(*_line_layers(known, view, up), data=data)
+    heading = title(quantity).capitalize() if view.panels else None
+    return _finished(
+        layered.properties(width=width, height=height), view, _heading(known, heading, HOLLOW)
+    )
+
+
+def _line_layers(marks: pl.DataFrame, view: View, up: Vertical) -> list[alt.Chart]:
+    """The layers, from below; a point of few of its runs is hollow."""
+    several, x, by = len(view.quantities) > 1, view.x, view.by
+    heading = None if view.panels else "share" if several else title(view.quantities[0])
+    axes: dict[str, Any] = {"scale": up.scale, "axis": up.axis, "title": heading}
+    low, high = ("low", "high") if up.ends is None else ("foot", "top")
+    across_x = numbers_across(x, crowded=bool(view.panels)) if x.has_axis else across("x", x)
+    channel, colours = "share", {one.name: colour(one) for one in view.quantities}
+    if by is not None:
+        channel, colours = "colour", level_colours(by)
+    coloured = several or by is not None
+    hue = (
+        lines(channel, colours, None if by is None else by.title)
+        if coloured
+        else alt.value(colour(view.quantities[0]))
+    )
+    base = alt.Chart().encode(x=across_x, color=hue)
+    if coloured and not x.has_axis:
+        base = base.encode(xOffset=alt.XOffset(f"{channel}:N", sort=list(colours)))
+    layers = []
+    if by is None or len(by.labels) <= MAX_BANDS or not x.has_axis:
+        ends = base.transform_filter(f"isValid(datum.{low})")
+        ends = ends.mark_area(opacity=0.13) if x.has_axis else ends.mark_rule(strokeWidth=1.5)
+        layers.append(ends.encode(y=alt.Y(f"{low}:Q", **axes), y2=f"{high}:Q"))
+    rate = alt.Y("rate:Q", **axes)
+    if x.has_axis:
+        layers.append(base.mark_line(strokeWidth=1.8).encode(y=rate))
+    links, pointer = _links(marks)
+    points = base.encode(y=rate, tooltip=_tooltip(view), **links)
+    look: dict[str, Any] = {"size": 42, "opacity": 1, **pointer}
+    if not _has_few(marks):
+        return [*layers, points.mark_point(filled=True, **look)]
+    hollow = points.transform_filter("datum.few").mark_point(filled=False, strokeWidth=1.5, **look)
+    return [
+        *layers,
+        points.transform_filter("!datum.few").mark_point(filled=True, **look),
+        # A transparent point would not react to the pointer; one filled with no color does.
+        hollow.encode(fill=alt.value("transparent")),
+    ]
+
+
+def _largest(runs: Runs, view: View) -> pl.DataFrame:
+    """Each cell with all shares, the largest as `rate`, and its name as `what`."""
+    names = [one.name for one in view.quantities]
+    pool = runs.by(*view.placed.values())
+    for one in view.quantities:
+        columns = {name: f"{one.name}_{name}" for name in ("rate", "low", "high", "runs")}
+        pool = estimated(pool, one).rename(columns)
+    pool = pool.with_columns(
+        rate=pl.max_horizontal(f"{name}_rate" for name in names),
+        few=few_of(pl.min_horizontal(f"{name}_runs" for name in names), pl.col("all_runs")),
+    )
+    # Of equal rates the first share names the cell.
+    what = pl.coalesce(
+        *(
+            pl.when(pl.col(f"{name}_rate") == pl.col("rate"), pl.col("rate") >= HALF).then(
+                pl.lit(name)
+            )
+            for name in names
+        ),
+        pl.lit(NONE),
+    )
+    return labelled(pool, view.placed).select(
+        *view.placed,
+        *(f"{channel}_at" for channel in view.placed),
+        "rate",
+        what.alias("what"),
+        pl.col(*(f"{name}_{part}" for name in names for part in ("rate", "low", "high", "runs"))),
+        "all_runs",
+        "lost",
+        "few",
+        *(["href"] * ("href" in pool.columns)),
+    )
+
+
+def _in_panels(marks: pl.DataFrame, view: View) -> pl.DataFrame:
+    """The marks of levels that have a panel."""
+    return marks.filter(
+        *(~pl.col(channel).is_in(labels) for channel, labels in view.unshown.items())
+    )
+
+
+def _all_panels(marks: pl.DataFrame, known: pl.DataFrame, channels: list[str]) -> pl.DataFrame:
+    """The known marks, with an empty one in each panel that has none.
+
+    Vega lays panels out one after the other: without these, all panels after a missing one would
+    have the headings of others.
+    """
+    panels = pl.DataFrame({"x_at": [marks["x_at"][0]]})
+    for channel in channels:
+        panels = panels.join(marks.select(channel).unique(maintain_order=True), how="cross")
+    return pl.concat([known, panels.join(known, on=channels, how="anti")], how="diagonal")
+
+
+def _finished(layered: Any, view: View, heading: dict[str, Any]) -> ChartType:
+    """The chart in its panels, with its heading and the theme."""
+    if not view.panels:
+        return layered.properties(**heading).configure(**theme())
+    facets = {}
+    for channel, hidden in view.unshown.items():
+        factor = view.placed[channel]
+        kind = {"column": alt.Column, "row": alt.Row, "panel": alt.Facet}[channel]
+        # In the middle of wide panels a title would be out of sight on a narrow page.
+        look: dict[str, Any] = {"titleAnchor": "start"}
+        if channel == "row":
+            look = {"labelAngle": 0, "labelAlign": "left"}
+        header = alt.Header(labelLimit=180 if channel == "panel" else 130, **look)
+        kept = [label for label in factor.labels if label not in hidden]
+        facets["facet" if channel == "panel" else channel] = kind(
+            f"{channel}:N", sort=kept, title=factor.title, header=header
+        )
+    if "facet" in facets:
+        paneled = layered.facet(**facets, columns=4).resolve_axis(x="independent")
+    else:
+        paneled = layered.facet(**facets, spacing=14)
+    return paneled.properties(**heading).configure(**theme())
+
+
+def _heading(marks: pl.DataFrame, heading: str | None, sign: str) -> dict[str, Any]:
+    """The chart's title, with the meaning of a sign below it if any mark bears the sign."""
+    if not _has_few(marks.filter(pl.col("rate").is_not_null())):
+        return {} if heading is None else {"title": heading}
+    meaning = f"{sign} {FEW}"
+    if heading is None:
+        return {"title": alt.TitleParams(text=meaning, fontSize=11, fontWeight="normal", limit=300)}
+    return {"title": alt.TitleParams(text=heading, subtitle=meaning)}
+
+
+def _tooltip(view: View) -> list[alt.Tooltip]:
+    """The levels, each rate with its interval, and the runs behind it."""
+    (quantity, *more), in_cells = view.quantities, view.y is not None
+    found = {f"{name}:N": one.title for name, one in view.placed.items()}
+    format = ".1%" if is_share(quantity) else ".4~g"
+    rates: dict[str, str] = {}
+    if more and in_cells:
+        found["what:N"] = "what happens"
+        for one in view.quantities:
+            rates |= _rate_titles(f"{one.name}_", title(one), f"{one.name}, ")
+    else:
+        found |= {"share:N": "of"} if more else {}
+        heading = title(quantity) if is_share(quantity) else f"the mean of {title(quantity)}"
+        rates = _rate_titles("", "share" if more else heading, "")
+    found |= rates | {"all_runs:Q": "of all runs here", "lost:Q": "did not interpolate"}
+    formats: dict[str, Any] = {
+        field: {"format": format} for field in rates if not field.endswith("runs:Q")
     }
-    multiples = multiples_chart(leading(tables))
-    if multiples is not None:
-        charts["multiples"] = multiples
-    for one in number_charts(tables)[0]:
-        charts |= {fit(name): chart for name, (chart, _) in (one.curves | one.maps).items()}
-    return charts
+    return [
+        alt.Tooltip(field, title=name, **formats.get(field, {})) for field, name in found.items()
+    ]
 
 
-def pair_name(share: str, x: str, y: str) -> str:
-    """The name of a heat map."""
-    return fit(f"{share}-{x}-{y}")
+def _rate_titles(prefix: str, heading: str, named: str) -> dict[str, str]:
+    return {
+        f"{prefix}rate:Q": heading,
+        f"{prefix}low:Q": f"{named}95% from",
+        f"{prefix}high:Q": f"{named}to",
+        f"{prefix}runs:Q": f"{named}runs that count",
+    }
 
 
-def curve_name(x: str, by: str) -> str:
-    """The name of curves."""
-    return fit(f"curve-{x}-by-{by}")
+def _links(marks: pl.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The channel that leads to a run and the pointer's look, if the marks have links."""
+    linked = "href" in marks.columns
+    return ({"href": alt.Href("href:N")}, {"cursor": "pointer"}) if linked else ({}, {})
 
 
-def fit(name: str) -> str:
-    """The name with what no file may bear left out."""
-    return re.sub(r"[^\w.-]", "_", name)
+def _has_few(marks: pl.DataFrame) -> bool:
+    return marks["few"].null_count() < marks.height
 
 
-def has_charts(tables: SweepTables) -> bool:
-    """Whether there is anything to draw."""
-    return bool(tables.settings.height and tables.factors)
+def _inline(marks: pl.DataFrame, digits: int = 4) -> alt.InlineData:
+    """The marks as inline data, without columns that are empty."""
+    empty = [name for name in marks.columns if marks[name].null_count() == marks.height]
+    return chart_data(marks.drop(empty), digits)
+
+
+def _unshown(factor: Factor, most: int) -> list[str]:
+    """The levels of a factor that have no panel, in order."""
+    kept = set(spread(len(factor.labels), most))
+    return [label for place, label in enumerate(factor.labels) if place not in kept]

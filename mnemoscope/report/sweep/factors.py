@@ -1,45 +1,76 @@
-"""What a sweep varies: the levels of each factor, in order, and where a run stands among them."""
+"""The factors of a sweep: columns that its axes vary, with their levels in order."""
 
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from operator import add
 from typing import Any
 
 import polars as pl
 
 from mnemoscope.base.text import MISSING, setting
 
-MOST_LEVELS = 30
-"""More distinct values than these are put into ranges, or, if they are texts, pooled."""
+MAX_LEVELS = 30
+"""Numbers of more distinct values are put into ranges; rare texts beyond these are pooled."""
 
-BINS = 8
+MAX_RANGES = 8
 LOG_RATIO = 50
-"""Ranges are of equal ratio, not of equal width, where the largest is so many times the least."""
+"""Ratio of the largest to the smallest number above which unsampled numbers get log ranges."""
 
 OTHER = "other"
 
 
 @dataclass(frozen=True)
-class Factor:
-    """A column that the design varies.
+class Sampled:
+    """A range that numbers were drawn from.
 
     Attributes:
-        name: Of the column.
+        low: The lower end.
+        high: The upper end.
+        log: Whether the logarithm is uniform, not the number.
+        whole: Whether only whole numbers were drawn.
+        count: Number of points.
+    """
+
+    low: float
+    high: float
+    log: bool
+    whole: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a design.
+
+    Attributes:
+        columns: The columns that vary together along it: several for a zip.
+        sampled: The range that the one column was sampled from; None for a list of values.
+    """
+
+    columns: tuple[str, ...]
+    sampled: Sampled | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """A column that the design varies, with what it implies of columns varied together with it.
+
+    Attributes:
+        name: The column.
         numeric: Whether its values are numbers.
         labels: Its levels as text, in order; a level for null is the last.
-        positions: Of each level on an axis; None for null and for text.
+        positions: Each level as a number; None for null and for text.
         level: A run's place among the labels.
-        binned: Whether its levels are ranges.
-        pooled: Whether its last level but null is all rare texts together.
-        edges: The ends of these ranges, in order.
-        whole: Whether only whole numbers fall into them.
-        heading: Its title, where its labels tell of other factors, too.
-        within: Names of those of them, texts, beside which alone its numbers can be compared.
+        ranges: Whether its levels are ranges.
+        sampled: Whether its numbers were sampled.
+        pooled: Whether rare texts share a level.
+        heading: Its title, where its labels name the levels of other columns too.
+        same: Columns that have a level for each level of this one, and share its axis.
+        within: Columns of which each level of this one implies one.
+        names: Those of `within` that are names: numbers are comparable for one name only.
     """
 
     name: str
@@ -47,12 +78,13 @@ class Factor:
     labels: tuple[str, ...]
     positions: tuple[float | None, ...]
     level: pl.Expr
-    binned: bool = False
+    ranges: bool = False
+    sampled: bool = False
     pooled: bool = False
-    edges: tuple[float, ...] = ()
-    whole: bool = False
     heading: str = ""
+    same: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -61,84 +93,81 @@ class Factor:
 
     @property
     def title(self) -> str:
-        """What its labels tell."""
+        """The names of the columns that its labels name, as words."""
         return self.heading or self.words
 
     @property
-    def on_an_axis(self) -> bool:
+    def key(self) -> str:
+        """The column of its levels in a table of runs."""
+        return "level:" + ",".join((self.name, *self.same, *self.within))
+
+    @property
+    def places(self) -> list[float]:
+        """The distinct positions, in order."""
+        return sorted({place for place in self.positions if place is not None})
+
+    @property
+    def has_axis(self) -> bool:
         """Whether at least two levels are numbers, and these can be compared."""
-        return not self.within and sum(place is not None for place in self.positions) > 1
+        return not self.names and len(self.places) > 1
 
     @property
     def logarithmic(self) -> bool:
         """Whether its axis is read better in ratios."""
-        placed = [place for place in self.positions if place is not None]
-        return len(placed) > 2 and min(placed) > 0 and max(placed) / min(placed) >= 16
+        places = self.places
+        return len(places) > 2 and places[0] > 0 and places[-1] / places[0] >= 16
 
-    def told(self, levels: pl.Series) -> pl.Series:
-        """The labels of levels."""
+    def crosses(self, other: "Factor") -> bool:
+        """Whether neither implies the other, so that they are drawn against each other."""
+        return self.name not in other.within and other.name not in self.within
+
+    def label(self, levels: pl.Series) -> pl.Series:
+        """Returns the labels of levels."""
         return pl.Series(self.labels, dtype=pl.String).gather(levels)
 
+    def position(self, levels: pl.Series) -> pl.Series:
+        """Returns the positions of levels."""
+        return pl.Series(self.positions, dtype=pl.Float64).gather(levels)
 
-def read_factors(rows: pl.LazyFrame, names: Sequence[str]) -> list[Factor]:
-    """The factors with their levels, those with an axis first; names without a column are left out.
 
-    Args:
-        rows: The table of a sweep.
-        names: Of columns.
+def read_factors(rows: pl.LazyFrame, axes: Sequence[Axis]) -> tuple[list[Factor], list[Factor]]:
+    """Returns a factor for each column that the table has, and those that are drawn.
+
+    Of the latter, columns that vary together share an axis or name each other's levels.
     """
     schema = rows.collect_schema()
-    known = [name for name in dict.fromkeys(names) if name in schema]
-    columns = {name: _values(name, schema[name]) for name in known}
-    # Counting a million distinct numbers takes longer than all else: first learn that they are.
-    ranges = _ranges_of(
-        rows, {n: column for n, column in columns.items() if schema[n].is_numeric()}
-    )
-    listed = [n for n in known if n not in ranges or ranges[n]["distinct"] <= 4 * MOST_LEVELS]
-    commonest = _commonest(rows, {name: columns[name] for name in listed})
-    factors = [
-        _factor(
-            name,
-            schema[name].is_integer(),
-            columns[name],
-            commonest.get(name),
-            ranges.get(name),
-        )
-        for name in known
-    ]
-    return sorted(factors, key=lambda factor: not factor.on_an_axis)
-
-
-def _ranges_of(rows: pl.LazyFrame, columns: dict[str, pl.Expr]) -> dict[str, dict[str, Any]]:
-    """About how many distinct values each column has, its least, its largest, and its nulls."""
-    told = {
-        "distinct": pl.Expr.approx_n_unique, "least": pl.Expr.min, "largest": pl.Expr.max,
-        "nulls": pl.Expr.null_count,
-    }  # fmt: skip
-    found = pl.collect_all(
+    axis_of = {name: axis for axis in axes for name in axis.columns if name in schema}
+    values = {name: _values(name, schema[name]) for name in axis_of}
+    counts = pl.collect_all(
         [
-            rows.select(column.alias("value")).select(
-                function(pl.col("value")).alias(name) for name, function in told.items()
-            )
-            for column in columns.values()
+            rows.select(column.alias("value")).group_by("value").len().sort("value")
+            for column in values.values()
         ]
     )
-    return {name: frame.row(0, named=True) for name, frame in zip(columns, found, strict=True)}
+    several = sum(axis.sampled is not None for axis in axes) > 1
+    single = {}
+    for name, found in zip(values, counts, strict=True):
+        sampled = axis_of[name].sampled
+        if sampled is not None and sampled.count > MAX_RANGES:
+            single[name] = _sampled(name, values[name], found, sampled, several)
+        else:
+            factor = _factor(name, schema[name], values[name], found)
+            single[name] = replace(factor, sampled=sampled is not None)
+    drawn = []
+    for axis in dict.fromkeys(axis_of.values()):
+        members = [single[name] for name in axis.columns if name in single]
+        drawn += _together(rows, members) if len(members) > 1 else members
+    return list(single.values()), drawn
 
 
-def _commonest(rows: pl.LazyFrame, columns: dict[str, pl.Expr]) -> dict[str, list[Any]]:
-    """Null, if there is one, and the most frequent values: enough to tell if there are more."""
-    found = pl.collect_all(
-        [
-            rows.select(column.alias("value"))
-            .group_by("value")
-            .len()
-            .sort(pl.col("value").is_null(), "len", "value", descending=[True, True, False])
-            .head(MOST_LEVELS + 2)
-            for column in columns.values()
-        ]
-    )
-    return {name: frame["value"].to_list() for name, frame in zip(columns, found, strict=True)}
+def leading_first(factors: Iterable[Factor], most: int) -> tuple[list[Factor], list[Factor]]:
+    """Picks at most `most` factors that are crossed; returns them, and all with them first."""
+    ordered = sorted(factors, key=lambda factor: (not factor.has_axis, bool(factor.names)))
+    first: list[Factor] = []
+    for factor in ordered:
+        if len(first) < most and all(factor.crosses(before) for before in first):
+            first.append(factor)
+    return first, [*first, *(factor for factor in ordered if factor not in first)]
 
 
 def _values(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -152,151 +181,197 @@ def _values(name: str, dtype: pl.DataType) -> pl.Expr:
     return column.cast(pl.String)
 
 
-def _factor(
-    name: str,
-    whole: bool,
-    column: pl.Expr,
-    commonest: list[Any] | None,
-    limits: dict[str, Any] | None,
+def _sampled(
+    name: str, column: pl.Expr, counts: pl.DataFrame, sampled: Sampled, several: bool
 ) -> Factor:
-    """The factor by its values if they are few, by ranges if numeric, or by its frequent texts."""
-    values = [value for value in commonest or [] if value is not None]
-    nulls = commonest is not None and len(values) < len(commonest)
-    if commonest is not None and len(values) <= MOST_LEVELS:
-        numeric = limits is not None
-        ordered = sorted(values) if numeric else sorted(values, key=_natural)
-        return _listed(name, numeric, column, ordered, nulls, False)
-    if limits is not None:
-        return _in_ranges(name, whole, column, limits)
-    ordered = sorted(values[: MOST_LEVELS - 1], key=_natural)
-    return _listed(name, False, column, ordered, nulls, True)
+    """The factor by ranges: so few, of several numbers, that most cells of a map hold a point."""
+    few = several and sampled.count < MAX_RANGES**2
+    count = MAX_RANGES // 2 if few else MAX_RANGES
+    edges = _edges(sampled.low, sampled.high, count, log=sampled.log, whole=sampled.whole)
+    nulls = bool(counts["value"].null_count())
+    return replace(_in_ranges(name, column, edges, sampled.whole, nulls), sampled=True)
+
+
+def _factor(name: str, dtype: pl.DataType, column: pl.Expr, counts: pl.DataFrame) -> Factor:
+    """The factor by its values if they are few, by ranges if numeric, or by its common texts."""
+    known = counts.drop_nulls("value")
+    nulls = known.height < counts.height
+    values = known["value"].to_list()
+    many = len(values) > MAX_LEVELS
+    if dtype.is_numeric() and many:
+        low, high, whole = float(values[0]), float(values[-1]), dtype.is_integer()
+        log = low > 0 and high / low > LOG_RATIO
+        edges = _edges(low, high, MAX_RANGES, log=log, whole=whole)
+        return _in_ranges(name, column, edges, whole, nulls)
+    if many:
+        common = known.sort("len", "value", descending=[True, False])
+        values = common["value"].head(MAX_LEVELS - 1).to_list()
+    if not dtype.is_numeric():
+        values.sort(key=_natural)
+    others = [OTHER] * many + [MISSING] * nulls
+    return replace(_listed(name, dtype.is_numeric(), column, values, others), pooled=many)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """What texts are sorted by: `1×4×4` is before `1×12×12`."""
+    """The sort key of a text with numbers in it: `1×4×4` comes before `1×12×12`."""
     parts = re.split(r"([0-9]+)", text)
     numbers = [part.lstrip("0") if place % 2 else part for place, part in enumerate(parts)]
     return [(len(part) if place % 2 else -1, part) for place, part in enumerate(numbers)]
 
 
 def _listed(
-    name: str, numeric: bool, column: pl.Expr, values: list[Any], nulls: bool, others: bool
+    name: str, numeric: bool, column: pl.Expr, values: list[Any], others: list[str]
 ) -> Factor:
     labels = [written(value) if numeric else value or '""' for value in values]
     if numeric and len(set(labels)) < len(labels):
         labels = [repr(value) for value in values]
-    labels += [OTHER] * others + [MISSING] * nulls
-    places = list(range(len(values)))
+    labels += others
+    places = [*map(float, values)] if numeric else [None] * len(values)
     level = (
-        column.replace_strict(values, places, default=len(values), return_dtype=pl.Int32)
+        column.replace_strict(
+            values, list(range(len(values))), default=len(values), return_dtype=pl.Int32
+        )
         if values
         else pl.lit(0, pl.Int32)
     )
     return Factor(
         name,
         numeric,
-        apart(labels),
-        tuple(float(value) if numeric else None for value in values)
-        + (None,) * (len(labels) - len(values)),
+        _distinct(labels),
+        (*places, *[None] * len(others)),
         pl.when(column.is_null()).then(pl.lit(len(labels) - 1, pl.Int32)).otherwise(level),
-        pooled=others,
     )
 
 
-def _in_ranges(name: str, whole: bool, column: pl.Expr, limits: dict[str, Any]) -> Factor:
-    low, high = float(limits["least"]), float(limits["largest"])
-    log = low > 0 and high / low > LOG_RATIO
-    edges = edges_of(low, high, BINS, log=log, whole=whole)
-    labels = list(ranges(edges, whole))
-    level = reduce(add, ((column >= edge).cast(pl.Int32) for edge in edges[1:-1]))
-    nulls = bool(limits["nulls"])
+def _in_ranges(name: str, column: pl.Expr, edges: list[float], whole: bool, nulls: bool) -> Factor:
+    labels = [*_range_labels(edges, whole), *[MISSING] * nulls]
+    level = sum(((column >= edge).cast(pl.Int32) for edge in edges[1:-1]), pl.lit(0, pl.Int32))
     return Factor(
         name,
         True,
-        apart([*labels, *[MISSING] * nulls]),
-        (*middles(edges), *[None] * nulls),
-        level.fill_null(len(labels)),
-        binned=True,
-        edges=tuple(edges),
-        whole=whole,
+        _distinct(labels),
+        (*_middles(edges), *[None] * nulls),
+        pl.when(column.is_null()).then(pl.lit(len(labels) - 1, pl.Int32)).otherwise(level),
+        ranges=True,
     )
 
 
-def edges_of(low: float, high: float, count: int, *, log: bool, whole: bool) -> list[float]:
-    """The ends of ranges of equal width, or of equal ratio; of whole numbers, each a whole number.
-
-    Args:
-        low: The least value.
-        high: The largest.
-        count: How many ranges there are; fewer of a few whole numbers.
-        log: Whether they are of equal ratio.
-        whole: Whether only whole numbers fall into them.
-    """
+def _edges(low: float, high: float, count: int, *, log: bool, whole: bool) -> list[float]:
+    """The ends of ranges of equal width, or of equal ratio; fewer of a few whole numbers."""
     parts = [part / count for part in range(count + 1)]
     edges = [low * (high / low) ** part if log else low + (high - low) * part for part in parts]
     edges[-1] = high
     return sorted({float(round(edge)) for edge in edges}) if whole else edges
 
 
-def middles(edges: Sequence[float]) -> list[float]:
-    """Where each range stands on an axis: half-way, in ratios if the ranges are of equal ratio.
-
-    Args:
-        edges: The ends, in order.
-    """
+def _middles(edges: Sequence[float]) -> list[float]:
+    """The position of each range: half-way, in ratios if the ranges are of equal ratio."""
     pairs = list(pairwise(edges))
     widths = [b - a for a, b in pairs]
     log = edges[0] > 0 and edges[-1] / edges[0] > 2 and widths[-1] > 2 * widths[0]
     return [math.sqrt(a * b) if log else (a + b) / 2 for a, b in pairs]
 
 
-def ranges(edges: list[float], whole: bool) -> Iterable[str]:
-    """Each range as text: whole numbers with both ends in it, others with as few digits as do.
-
-    Args:
-        edges: The ends, in order.
-        whole: Whether only whole numbers fall into them.
-    """
+def _range_labels(edges: list[float], whole: bool) -> list[str]:
+    """Each range as text: whole numbers inclusive, others with as few digits as distinguish."""
     if whole:
         ends = [edge - 1 for edge in edges[1:-1]] + [edges[-1]]
-        return (
+        return [
             written(a) if a == b else f"{written(a)} to {written(b)}"
             for a, b in zip(edges, ends, strict=False)
-        )
-    texts = [repr(edge) for edge in edges]
+        ]
     for digits in range(2, 9):
-        short = [_short(edge, digits) for edge in edges]
-        if len(set(short)) == len(short):
-            texts = short
+        texts = [_short(edge, digits) for edge in edges]
+        if len(set(texts)) == len(texts):
             break
-    return (f"{a} to {b}" for a, b in pairwise(texts))
+    else:
+        texts = [repr(edge) for edge in edges]
+    return [f"{a} to {b}" for a, b in pairwise(texts)]
 
 
 def written(value: float) -> str:
-    """A level as text: `0.25`, `5e-5`; not all fonts of charts have superscripts.
-
-    Args:
-        value: A finite number.
-    """
+    """Formats a finite number: `0.25`, `5e-5`; fonts of charts may lack superscripts."""
     plain = value == 0 or 1e-3 <= abs(value) < 1e6
     return setting(value) if plain else _short(value, 3)
 
 
 def _short(value: float, digits: int) -> str:
-    """As `1.6e-5`, since two powers of ten with a word between them fit no axis."""
+    """As `1.6e-5`: two powers of ten with a word between them fit no axis."""
     mantissa, *exponent = f"{value:.{digits}g}".split("e")
     return f"{mantissa}e{int(exponent[0])}" if exponent else mantissa
 
 
-def apart(labels: list[str]) -> tuple[str, ...]:
-    """The labels, with a number after one that was there before.
-
-    Args:
-        labels: Of levels, in order.
-    """
+def _distinct(labels: Iterable[str]) -> tuple[str, ...]:
+    """The labels, with a number after one that was there before."""
     seen: Counter[str] = Counter()
-    told = []
+    found = []
     for label in labels:
         seen[label] += 1
-        told.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
-    return tuple(told)
+        found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return tuple(found)
+
+
+def _together(rows: pl.LazyFrame, members: list[Factor]) -> list[Factor]:
+    """The factors of columns that vary together, by which levels occur with which.
+
+    Each level of one may occur with one level of another: `adam, 0.001`. It then names that level.
+    If each implies the other, they share an axis.
+    """
+    related = [one for one in members if not (one.ranges or one.pooled)]
+    points = rows.select(one.level.alias(one.name) for one in related).unique().collect()
+
+    def implies(one: Factor, other: Factor) -> bool:
+        return points[one.name].n_unique() == points.select(one.name, other.name).n_unique()
+
+    classes: list[list[Factor]] = []
+    for one in related:
+        for found in classes:
+            if implies(one, found[0]) and implies(found[0], one):
+                found.append(one)
+                break
+        else:
+            classes.append([one])
+    # Lines through numbers that belong to different names would show what was never varied.
+    classes = [
+        sorted(found, key=lambda one: (_is_number(one), not one.numeric)) for found in classes
+    ]
+    joined = []
+    for found in classes:
+        coarser = [other for other in classes if other is not found and implies(found[0], other[0])]
+        joined.append(_joined(found, coarser, points))
+    return joined + [one for one in members if one not in related]
+
+
+def _is_number(factor: Factor) -> bool:
+    """Whether its levels are numbers, or texts that differ in their numbers alone: `1×8×8`."""
+    texts = {re.sub(r"\d+", "0", label) for label in factor.labels if label != MISSING}
+    return factor.numeric or (len(texts) == 1 and "0" in texts.pop())
+
+
+def _joined(same: list[Factor], coarser: list[list[Factor]], points: pl.DataFrame) -> Factor:
+    """The first factor, with labels that name the levels of all it implies."""
+    factor = same[0]
+    above = sorted((c for c in coarser if not _is_number(c[0])), key=lambda c: len(c[0].labels))
+    below = [c for c in coarser if _is_number(c[0])]
+    members = [*(one for c in above for one in c), *same, *(one for c in below for one in c)]
+    if len(members) == 1:
+        return factor
+    names = [one.name for one in members]
+    levels = points.select(names).unique().sort(names)
+    columns = [one.label(levels[one.name]).to_list() for one in members]
+    equal = all(column == columns[0] for column in columns)
+    labels = [
+        row[0] if equal else ", ".join(label for label in row if label != MISSING) or MISSING
+        for row in zip(*columns, strict=True)
+    ]
+    own = levels[factor.name]
+    return replace(
+        factor,
+        labels=_distinct(labels),
+        positions=tuple(factor.position(own)),
+        level=factor.level.replace_strict(own, list(range(len(own))), return_dtype=pl.Int32),
+        heading=(" = " if equal else ", ").join(one.words for one in members),
+        same=tuple(one.name for one in same[1:]),
+        within=tuple(one.name for c in (*above, *below) for one in c),
+        names=tuple(c[0].name for c in above),
+    )

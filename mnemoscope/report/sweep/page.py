@@ -1,10 +1,9 @@
-"""A sweep as one HTML file that opens with no network: maps, curves, pictures and runs."""
+"""A sweep as one HTML file that opens with no network, and its charts as files."""
 
-import math
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,67 +12,53 @@ from altair.typing import ChartType
 from markupsafe import Markup
 
 from mnemoscope.base.files import replacing
-from mnemoscope.base.stats import Estimate
-from mnemoscope.base.text import number, percent, pretty
+from mnemoscope.base.quantity import Quantity
+from mnemoscope.base.text import MISSING, joined, number, percent, plural, pretty
 from mnemoscope.report.embedding import environment, page_spec, safe_json, source
-from mnemoscope.report.page import Figure
-from mnemoscope.report.sweep.binning import binned_tables, in_bins
-from mnemoscope.report.sweep.charts import curve_name, fit, has_charts, pair_name
-from mnemoscope.report.sweep.curves import MOST_BANDS, curves
-from mnemoscope.report.sweep.factors import written
-from mnemoscope.report.sweep.happenings import (
-    NONE,
-    happenings_charts,
-    measured_happenings,
-    panels_left_out,
+from mnemoscope.report.export import write_each
+from mnemoscope.report.sweep.charts import View, chart
+from mnemoscope.report.sweep.factors import Axis, Factor
+from mnemoscope.report.sweep.pictures import pictured_runs
+from mnemoscope.report.sweep.quantities import HEADLINES, colour, estimated, words
+from mnemoscope.report.sweep.runs import Runs, read_runs, with_links
+from mnemoscope.report.sweep.sections import Section, chart_sections, gaps
+from mnemoscope.report.sweep.tables import (
+    Table,
+    run_table,
+    setting_table,
+    status_words,
+    trouble_table,
+    value_table,
 )
-from mnemoscope.report.sweep.heat import pair_maps
-from mnemoscope.report.sweep.measured import Number, Quantity
-from mnemoscope.report.sweep.multiples import MOST_COLUMNS, MOST_ROWS, multiples_chart
-from mnemoscope.report.sweep.nesting import drawn_tables, gaps, leading
-from mnemoscope.report.sweep.number_charts import number_charts
-from mnemoscope.report.sweep.pictures import picked_runs
-from mnemoscope.report.sweep.runs import representatives, run_details, with_links
-from mnemoscope.report.sweep.settings import answers
-from mnemoscope.report.sweep.shares import leading_share
-from mnemoscope.report.sweep.tables import SweepTables, rated, sweep_tables
-from mnemoscope.report.sweep.troubles import troubles
-
-STATUSES = {
-    "interpolated": "interpolated", "not_interpolated": "did not interpolate",
-    "diverged": "diverged",
-}  # fmt: skip
-"""What becomes of a run, in words."""
 
 STORE = "STORE"
-"""Stands for the store in a command where the provenance does not tell it."""
+"""The store in a command, where the provenance does not name it."""
 
 
 def write_sweep_page(
     rows: pl.LazyFrame,
     path: str | os.PathLike[str],
     *,
-    name: str,
-    about: str,
-    factors: Sequence[str],
+    axes: Sequence[Axis],
+    quantities: Sequence[Quantity],
+    about: Mapping[str, Any],
     planned: int,
-    failures: Sequence[Mapping[str, Any]],
-    provenance: Mapping[str, Any],
+    failures: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Writes a sweep as one self-contained HTML file.
 
     A share is pooled over runs, each of which counts as one observation; see
-    `mnemoscope.report.sweep.tables.rated` for the interval.
+    `mnemoscope.report.sweep.quantities.estimated` for the intervals.
 
     Args:
-        rows: The table, as `mnemoscope.sweep.load` gives it; it may be empty.
+        rows: The table, as `mnemoscope.sweep.load` returns it; it may be empty.
         path: The file.
-        name: Of the sweep.
-        about: What it is for, in a sentence or more.
-        factors: Columns that the design varies, without the seed.
-        planned: How many runs the design has.
-        failures: What failed: a `reason`, and `runs`, a count or a sequence.
-        provenance: As told at the end; its `store` is named in the command that shows a run.
+        axes: What the design varies, without the seed.
+        quantities: What was measured, in the order in which it is drawn.
+        about: The sweep's `name`, its purpose as `about`, and its `provenance`, which may name the
+            `store` and the `date`.
+        planned: Number of runs of the design.
+        failures: What failed: a `reason`, and the number of `runs`.
 
     Returns:
         The path.
@@ -81,21 +66,28 @@ def write_sweep_page(
     Raises:
         MnemoscopeError: the file cannot be written.
     """
-    tables = sweep_tables(rows, factors)
-    place = shlex.quote(str(provenance.get("store", STORE)))
+    runs = with_links(read_runs(rows, axes, quantities))
+    provenance = about["provenance"]
+    store = shlex.quote(str(provenance.get("store", STORE)))
     env = environment()
-    env.filters.update(number=number, percent=percent, pretty=pretty)
+    filters = {"number": number, "percent": percent, "plural": plural, "pretty": pretty}
+    env.filters.update(filters, figure=lambda view: _figure(view, runs), status=status_words)
     text = env.get_template("sweep.html.jinja").render(
         style=Markup(source(env, "page.css")),
         script=Markup(source(env, "charts.js")),
-        name=name,
-        about=about,
-        provenance=provenance,
-        command=f"mnemoscope sweep show {place}",
-        settings_command=f"mnemoscope sweep report {place} --settings FILE",
-        statuses=STATUSES,
-        **_counts(tables, planned, failures),
-        **_contents(tables),
+        heading=_heading(runs, planned, sum(failure["runs"] for failure in failures)),
+        figures=_key_figures(runs),
+        sections=[
+            _reading(runs),
+            *chart_sections(runs),
+            *_numbers(runs, store),
+            *_pictures(runs),
+            *_listed(runs, store),
+            _failed(runs, failures),
+            Section("provenance", "Where this comes from", (("record", provenance),)),
+        ],
+        store=store,
+        **about,
     )
     with replacing(path) as temporary:
         # The name of a file need not be UTF-8.
@@ -103,164 +95,226 @@ def write_sweep_page(
     return Path(path)
 
 
-def _counts(
-    tables: SweepTables, planned: int, failures: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    overall = tables.overall.row(0, named=True)
-    done = overall["count:runs"] or 0
-    lost, diverged = overall["count:not_interpolated"] or 0, overall["count:diverged"] or 0
-    told = [{"reason": failure["reason"], "runs": _count(failure["runs"])} for failure in failures]
-    return {
-        "planned": planned,
-        "done": done,
-        "interpolated": done - lost,
-        "not_interpolated": lost - diverged,
-        "diverged": diverged,
-        "failures": told,
-        "failed": sum(failure["runs"] for failure in told),
-    }
+def sweep_charts(
+    rows: pl.LazyFrame, axes: Sequence[Axis], quantities: Sequence[Quantity]
+) -> dict[str, ChartType]:
+    """Draws the charts of a sweep's page, without links.
+
+    Args:
+        rows: The table, as `mnemoscope.sweep.load` returns it.
+        axes: What the design varies, without the seed.
+        quantities: What was measured.
+
+    Returns:
+        The charts that there is data for, by a name that a file can have: `what-happens`,
+        `map-stored`, `stored-depth-width`, `curve-depth-by-width`, `multiples`,
+        `spectral_radius-over-depth-by-width` and so on.
+    """
+    runs = read_runs(rows, axes, quantities)
+    views = [view for section in chart_sections(runs) for view in section.views]
+    # A column of a file of rows may have a name that no file can have.
+    charts = {re.sub(r"[^\w.-]", "_", view.name): chart(runs, view) for view in views}
+    return {name: drawn for name, drawn in charts.items() if drawn is not None}
 
 
-def _count(runs: Any) -> int:
-    return runs if isinstance(runs, int) else len(runs)
+def write_sweep_charts(
+    rows: pl.LazyFrame,
+    axes: Sequence[Axis],
+    quantities: Sequence[Quantity],
+    folder: str | os.PathLike[str],
+    *,
+    format: str = "svg",
+) -> list[Path]:
+    """Writes each chart of a sweep as `<folder>/<name>.<format>`.
+
+    Args:
+        rows: The table, as `mnemoscope.sweep.load` returns it.
+        axes: What the design varies, without the seed.
+        quantities: What was measured.
+        folder: The folder, which is created if it is missing.
+        format: `svg`, `pdf`, `png` or `html`.
+
+    Returns:
+        The files.
+
+    Raises:
+        MnemoscopeError: the format is unknown, or the folder cannot be written to.
+    """
+    return write_each(sweep_charts(rows, axes, quantities), folder, format)
 
 
-def _contents(tables: SweepTables) -> dict[str, Any]:
-    drawn, bonds = drawn_tables(tables)
-    runs = representatives(drawn)
-    binned, bins = binned_tables(drawn)
-    linked = replace(binned, pools=with_links(binned.pools, in_bins(runs, bins)))
-    first = leading(linked)
-    third = first.factors[2] if first.factors[2:] else None
-    worst, troubled = troubles(tables)
-    return {
-        "factors": [factor.title for factor in tables.factors],
-        "bonds": bonds,
-        "gaps": gaps(binned),
-        "first": [factor.words for factor in first.factors],
-        "binned": [factor.title for factor in binned.factors if factor.binned],
-        "pooled": [factor.title for factor in tables.factors if factor.pooled],
-        "constant": {factor.title: factor.labels[0] for factor in tables.constant},
-        "missing": tables.missing,
-        "overall": _overall(tables),
-        "answers": answers(binned),
-        **(_charts(linked, first) if has_charts(linked) else _NO_CHARTS),
-        "panels_left_out": [] if third is None else panels_left_out(third),
-        "pooled_rest": len(drawn.factors) > len(first.factors),
-        "most_banded": MOST_BANDS,
-        "leading": leading_share(tables.shares),
-        "none": NONE,
-        "pick": picked_runs(tables),
-        "runs": _runs(tables, runs),
-        "settings_total": tables.settings.height,
-        "troubles": worst,
-        "troubled": troubled,
-    }
+def _heading(runs: Runs, planned: int, failed: int) -> str:
+    (row,) = runs.by().to_dicts()
+    done, lost, diverged = row["all_runs"], row["lost"], row["diverged"]
+    if not done:
+        text = f"None of {plural(planned, 'run')} is done"
+    else:
+        whole = done == planned and done > 1
+        some = f"All {planned:,}" if whole else f"{done:,} of {planned:,}"
+        text = f"{some} {'run' if planned == 1 else 'runs'} {'is' if done == 1 else 'are'} done: "
+        text += f"{done - lost:,} interpolated"
+        text += f", {lost - diverged:,} did not" if lost > diverged else ""
+        text += f", {diverged:,} diverged" if diverged else ""
+    return f"{text}; {failed:,} failed." if failed else f"{text}."
 
 
-_NO_CHARTS: dict[str, Any] = {
-    "happenings": [], "happening_names": [], "pairs": [], "curves": [], "multiples": None,
-    "multiples_left_out": [], "measured": [], "undrawn": None,
-}  # fmt: skip
-
-
-def _charts(tables: SweepTables, first: SweepTables) -> dict[str, Any]:
-    multiples = multiples_chart(first)
-    titles = {factor.name: factor.title for factor in tables.factors}
-    words = {factor.name: factor.words for factor in tables.factors}
-    measured, undrawn = number_charts(tables)
-    return {
-        "happenings": [
-            _figure(name, chart, "What happens: " + name.replace("-", " "))
-            for name, chart in happenings_charts(first).items()
-        ],
-        "happening_names": [share.name for share in measured_happenings(first)],
-        "pairs": [
-            {
-                "title": f"{words[x]} and {words[y]}",
-                "figures": [
-                    _figure(
-                        pair_name(share, x, y),
-                        chart,
-                        f"The {tables.shares[share].title} against {titles[x]} and {titles[y]}",
-                    )
-                    for share, chart in maps.items()
-                ],
-            }
-            for (x, y), maps in pair_maps(tables).items()
-        ],
-        "curves": [
-            _figure(curve_name(x, by), chart, f"Against {words[x]}, colored by {titles[by]}")
-            for (x, by), chart in curves(tables).items()
-        ],
-        "multiples": None
-        if multiples is None
-        else _figure("multiples", multiples, f"Against {first.factors[0].words}, in panels"),
-        "multiples_left_out": [
-            f"{factor.title} {label}"
-            for factor, most in zip(first.factors[1:3], (MOST_COLUMNS, MOST_ROWS), strict=False)
-            for label in panels_left_out(factor, most)
-        ],
-        "measured": [
-            {
-                **_headed(one.quantity),
-                "curves": [_figure(fit(name), *told) for name, told in one.curves.items()],
-                "maps": [_figure(fit(name), *told) for name, told in one.maps.items()],
-            }
-            for one in measured
-        ],
-        "undrawn": undrawn,
-    }
-
-
-def _headed(quantity: Quantity) -> dict[str, str]:
-    """The heading of a quantity, a function of the user's own by its column, and what it tells."""
-    if isinstance(quantity, Number):
-        own = quantity.own
-        return {"title": quantity.name if own else _capital(quantity.title), "words": ""}
-    return {"title": _capital(quantity.title), "words": _capital(quantity.words)}
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
-def _figure(name: str, chart: ChartType, words: str) -> Figure:
-    return Figure(name, words, safe_json(page_spec(chart)))
-
-
-def _overall(tables: SweepTables) -> list[dict[str, Any]]:
-    """Each share over all runs that count for it."""
-    told = []
-    for name, share in tables.shares.items():
-        row = rated(tables.overall, name).row(0, named=True)
-        if row["runs"]:
-            rate = Estimate(row["rate"], row["low"], row["high"])
-            told.append({"name": name, "words": share.words, "rate": rate, "runs": row["runs"],
-                         "colour": share.colour})  # fmt: skip
-    return told
-
-
-def _runs(tables: SweepTables, runs: pl.DataFrame) -> list[dict[str, Any]]:
-    """The rows of the table of runs: each with its own values of the factors, in order."""
-    return [
+def _key_figures(runs: Runs) -> list[dict[str, Any]]:
+    """Each headline share over all runs that count for it."""
+    found = [
         {
-            "key": row["key"],
-            "setting": [_value(row[factor.name], factor.numeric) for factor in tables.factors],
-            "seed": row.get("seed"),
-            "status": STATUSES.get(row.get("status") or "", row.get("status")),
-            "loss": row.get("loss"),
-            "steps": row.get("steps"),
-            "stored": row.get("stored"),
-            "of": row.get("n"),
+            **estimated(runs.by(), one).row(0, named=True),
+            "name": one.name,
+            "words": words(one),
+            "colour": colour(one),
         }
-        for row in run_details(tables, runs).iter_rows(named=True)
+        for one in runs.named(*HEADLINES)
     ]
+    return [figure for figure in found if figure["runs"]]
 
 
-def _value(value: Any, numeric: bool) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return written(value) if numeric and math.isfinite(value) else str(value)
+def _reading(runs: Runs) -> Section:
+    ranged = joined([factor.words for factor in runs.factors if factor.ranges])
+    pooled = joined([factor.words for factor in runs.columns if factor.pooled])
+    varied = joined([factor.words for factor in runs.columns])
+    text = f"The design varies {varied or 'nothing but the seed'}"
+    text += f"; values of {ranged} are put into ranges" if ranged else ""
+    text += f"; rare values of {pooled} are counted together as “other”" if pooled else ""
+    text += "."
+    for factor in runs.constant:
+        text += f" The factor {factor.words} has one value so far, {factor.labels[0]}."
+    if runs.missing:
+        text += f" The table has no column {joined(runs.missing)}."
+    parts = [("text", text)]
+    bonds = [_bond(factor) for factor in runs.factors if factor.same or factor.within]
+    if bonds:
+        parts.append(("text", " ".join(bonds)))
+    lacking = gaps(runs.factors, runs)
+    if lacking:
+        parts.append(
+            (
+                "text",
+                f"Not all combinations were run: {'; '.join(lacking)}. Where one of two such "
+                "factors is pooled, a difference along the other may come from which combinations "
+                "there are.",
+            )
+        )
+    parts.append(("text", _INTERVALS))
+    return Section("reading", "How to read this", tuple(parts))
+
+
+_INTERVALS = Markup(
+    "Each run counts as one observation with its own share, since the examples of one network are "
+    "not independent. The 95% intervals are Wilson's with the sum of the shares as the count, "
+    "which is conservative, because a number in [0, 1] with mean <i>p</i> has a variance of at "
+    "most <i>p</i>(1 − <i>p</i>). Shares of training examples are given for runs that interpolated "
+    "only; those of starts and of held-out examples for every run that did not diverge. Where "
+    "fewer than 80% of the runs count, what is drawn is the mean of the survivors, which may "
+    "differ from the others: such a cell has a star, such a point is hollow; hover over it for the "
+    "counts."
+)
+
+
+def _bond(factor: Factor) -> str:
+    """Explains why columns that vary together are not drawn against each other."""
+    label = factor.labels[0]
+    example = f", as in “{label}”" if ", " in label else ""
+    texts = []
+    if factor.same:
+        others = joined([name.replace("_", " ") for name in factor.same])
+        go = "goes" if len(factor.same) == 1 else "go"
+        texts.append(
+            f"In this design {others} {go} with {factor.words}: each value of the one has a value "
+            f"of the other, so they share an axis{example}."
+        )
+    if factor.within:
+        others = joined([name.replace("_", " ") for name in factor.within])
+        texts.append(
+            f"In this design each {factor.words} belongs to one {others}, so they are named "
+            f"together{example}, and are not drawn against each other."
+        )
+    return " ".join(texts)
+
+
+def _figure(view: View, runs: Runs) -> dict[str, Any] | None:
+    drawn = chart(runs, view)
+    if drawn is None:
+        return None
+    spec = safe_json(page_spec(drawn))
+    return {"name": view.name, "words": view.words, "spec": spec, "keeps_shape": False}
+
+
+def _numbers(runs: Runs, store: str) -> list[Section]:
+    values, settings = value_table(runs), setting_table(runs)
+    if runs.frame.is_empty() or not values.rows:
+        return []
+    text = Markup(
+        "Each value of a factor, all others pooled: the share with its 95% interval below, and the "
+        "number of runs that count if not all do. A star marks fewer than 80% of the runs. "
+        "<code>mnemoscope sweep report {} --settings FILE</code> writes everything, for each "
+        "combination, as a table."
+    ).format(store)
+    parts: list[tuple[str, Any]] = [("text", text), ("table", values)]
+    if settings.rows:
+        parts.append(("table", settings))
+    elif len(runs.factors) > 1:
+        total = runs.by(*runs.factors).height
+        parts.append(("text", f"The {total:,} combinations are too many to be listed here."))
+    return [Section("numbers", "In numbers", tuple(parts))]
+
+
+def _pictures(runs: Runs) -> list[Section]:
+    chosen, settings = pictured_runs(runs)
+    if not settings:
+        return []
+    shown = [row for row in chosen if row["picture"] is not None]
+    factors = {factor.name: factor.words for factor in runs.columns}
+    text = (
+        f"{len(shown)} of the {plural(settings, 'setting')} that have a picture, evenly spread. "
+        "The upper row of a picture is noise; below each start is the state at which its orbit "
+        "ends."
+    )
+    if len(shown) < len(chosen):
+        text += f" {len(chosen) - len(shown)} more could not be read as PNG."
+    parts = (("text", text), ("pictures", (factors, shown)))
+    return [Section("pictures", "Pictures", parts)]
+
+
+def _listed(runs: Runs, store: str) -> list[Section]:
+    table = run_table(runs)
+    if not table.rows:
+        return []
+    total = runs.by(*runs.columns).height
+    text = Markup(
+        "One run for each setting: that with the median stored share, and of equals that of the "
+        "lowest seed.{} <code>mnemoscope sweep show {} KEY</code> shows everything that is known "
+        "of a run, and with <code>--out FILE</code> trains it again."
+    ).format(
+        f" Showing {len(table.rows)} of {total:,} settings; points of the others lead to the "
+        "nearest of these, or to the head of this table."
+        if len(table.rows) < total
+        else "",
+        store,
+    )
+    return [Section("runs", "Runs", (("text", text), ("table", table)))]
+
+
+def _failed(runs: Runs, failures: Sequence[Mapping[str, Any]]) -> Section:
+    parts: list[tuple[str, Any]] = []
+    if failures:
+        rows = [(one["reason"], f"{one['runs']:,}" if one["runs"] else MISSING) for one in failures]
+        parts.append(("table", Table("Failures", (("reason", "words reason"), ("runs", "")), rows)))
+    else:
+        parts.append(("text", "No run failed."))
+    troubles, troubled = trouble_table(runs)
+    if troubled:
+        total = runs.by(*runs.columns).height
+        text = (
+            f"{troubled:,} of {plural(total, 'setting')} {'has' if troubled == 1 else 'have'} runs "
+            "that did not interpolate or diverged, the worst first."
+        )
+        if len(troubles.rows) < troubled:
+            text += f" Showing {len(troubles.rows)}."
+        parts += [("text", text), ("table", troubles)]
+    elif not runs.frame.is_empty():
+        parts.append(("text", "Every run interpolated."))
+    return Section("failures", "What failed or did not interpolate", tuple(parts))

@@ -1,96 +1,204 @@
-"""Runs that stand for a setting: the ones that the points of charts lead to."""
+"""The runs of a sweep: a level of each factor and a value of each quantity, and their means."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from mnemoscope.report.sweep.tables import SweepTables, rated
+from mnemoscope.base.quantity import Quantity
+from mnemoscope.report.sweep.factors import Axis, Factor, leading_first, read_factors
+from mnemoscope.report.sweep.quantities import (
+    DIVERGED,
+    INTERPOLATED,
+    estimated,
+    is_share,
+    measured,
+    value,
+)
 
-MOST_RUNS = 500
+FIXED = {"key": pl.String, "status": pl.String, "seed": pl.Int64}
+"""The columns that every run has; a table without runs may lack them."""
+
+MAX_LEADING = 3
+
+ENOUGH = 0.8
+"""A mark of a smaller part of its runs is drawn differently, since it shows the survivors."""
+
+MAX_RUNS = 500
 """Settings that the page lists a run of."""
 
+ANYWHERE = "#runs"
+"""The link of a mark of which no run is listed."""
 
-def representatives(tables: SweepTables) -> pl.DataFrame:
-    """A run for each setting: that with the median stored share, of equals that of the lowest seed.
 
-    Of a setting where none interpolated, the run of the lowest seed. If there are more than
-    `MOST_RUNS` settings, those are taken whose least key comes first: a choice as good as random,
-    and always the same.
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a sweep, and what varies.
 
-    Args:
-        tables: The counts of a sweep.
-
-    Returns:
-        `key`, `share` (stored; null if not known), and the level of each factor, in order.
+    Attributes:
+        rows: The table, with the columns of `FIXED`.
+        frame: `key, status, seed`, a level for each factor, a value for each quantity.
+        columns: A factor for each column that varies.
+        factors: Those that are drawn, the leading ones first.
+        leading: The first, at most three, that are crossed with each other.
+        constant: Factors with one level.
+        missing: Columns of the design that the table lacks.
+        quantities: What was measured, in the order in which it is drawn.
+        chosen: The runs that marks lead to, as `representatives` returns them; None for no links.
     """
-    names = [factor.name for factor in tables.factors]
-    chosen = tables.settings.sort("first_key").head(MOST_RUNS).select("all", *names)
-    share = pl.col("share:stored") if "stored" in tables.shares else pl.lit(None, pl.Float64)
-    runs = (
-        tables.leveled()
-        .with_columns(share=share, all=pl.lit(0))
-        .join(chosen.lazy(), on=["all", *names], how="semi")
+
+    rows: pl.LazyFrame
+    frame: pl.DataFrame
+    columns: tuple[Factor, ...]
+    factors: tuple[Factor, ...]
+    leading: tuple[Factor, ...]
+    constant: tuple[Factor, ...]
+    missing: tuple[str, ...]
+    quantities: tuple[Quantity, ...]
+    chosen: pl.DataFrame | None = None
+    _grouped: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict, repr=False)
+
+    @property
+    def shares(self) -> list[Quantity]:
+        """The quantities that are shares."""
+        return [one for one in self.quantities if is_share(one)]
+
+    def named(self, *names: str) -> list[Quantity]:
+        """Returns those of the named quantities that were measured, in this order."""
+        found = {one.name: one for one in self.quantities}
+        return [found[name] for name in names if name in found]
+
+    def by(self, *factors: Factor) -> pl.DataFrame:
+        """Counts `all_runs`, those `lost` (not interpolated), and those that `diverged`, by levels.
+
+        Each quantity has the columns `runs:`, `mean:` and `deviation:`.
+        """
+        keys = tuple(factor.key for factor in factors)
+        if keys not in self._grouped:
+            names = [one.name for one in self.quantities]
+            counts = (
+                pl.len().alias("all_runs"),
+                (~INTERPOLATED).sum().alias("lost"),
+                DIVERGED.sum().alias("diverged"),
+                pl.col(names).count().name.prefix("runs:"),
+                pl.col(names).mean().name.prefix("mean:"),
+                pl.col(names).std().name.prefix("deviation:"),
+            )
+            grouped = (
+                self.frame.group_by(keys).agg(counts).sort(keys)
+                if keys
+                else self.frame.select(counts)
+            )
+            self._grouped[keys] = grouped if self.chosen is None else self._linked(grouped, keys)
+        return self._grouped[keys]
+
+    def _linked(self, grouped: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+        """Each group with a link to the listed run that is nearest to its stored share."""
+        assert self.chosen is not None
+        if not keys:
+            return grouped
+        rates = pl.col("mean:stored") if "mean:stored" in grouped.columns else pl.lit(None)
+        nearest = (
+            self.chosen.join(grouped.select(*keys, rate=rates.cast(pl.Float64)), on=keys)
+            .with_columns(distance=(pl.col("share") - pl.col("rate")).abs())
+            .sort("distance", "key", nulls_last=True)
+            .unique(keys, keep="first", maintain_order=True)
+            .select(*keys, href="#run-" + pl.col("key"))
+        )
+        linked = grouped.join(nearest, on=keys, how="left", maintain_order="left")
+        return linked.with_columns(pl.col("href").fill_null(ANYWHERE))
+
+
+def read_runs(rows: pl.LazyFrame, axes: Sequence[Axis], quantities: Sequence[Quantity]) -> Runs:
+    """Reads the levels and the values of all runs; the quantities keep their order."""
+    columns = rows.collect_schema().names()
+    lacking = [
+        pl.lit(None, dtype).alias(name) for name, dtype in FIXED.items() if name not in columns
+    ]
+    # A literal without any other column would be a row.
+    rows = rows.with_columns(lacking) if columns else pl.LazyFrame(schema=FIXED)
+    single, drawn = read_factors(rows, axes)
+    known = measured(quantities, columns)
+    leading, factors = leading_first((f for f in drawn if len(f.labels) > 1), MAX_LEADING)
+    single.sort(key=lambda factor: not factor.has_axis)
+    listed = {factor.key: factor for factor in (*single, *factors)}
+    frame = rows.select(
+        *FIXED,
+        *(factor.level.cast(pl.Int16).alias(key) for key, factor in listed.items()),
+        *(value(one).alias(one.name) for one in known),
+    ).collect()
+    return Runs(
+        rows=rows,
+        frame=frame,
+        columns=tuple(factor for factor in single if len(factor.labels) > 1),
+        factors=tuple(factors),
+        leading=tuple(leading),
+        constant=tuple(factor for factor in single if len(factor.labels) == 1),
+        missing=tuple(
+            dict.fromkeys(name for axis in axes for name in axis.columns if name not in columns)
+        ),
+        quantities=tuple(known),
     )
-    typical = runs.group_by("all", *names).agg(typical=pl.col("share").quantile(0.5, "lower"))
+
+
+def with_links(runs: Runs) -> Runs:
+    """Returns the runs such that each mark leads to one that is listed."""
+    return replace(runs, chosen=representatives(runs), _grouped={})
+
+
+def representatives(runs: Runs) -> pl.DataFrame:
+    """Picks a run for each setting: that with the median stored share, then of the lowest seed.
+
+    Of more than `MAX_RUNS` settings, those are taken whose least key comes first: a choice as good
+    as random, and always the same.
+    """
+    names = [factor.key for factor in runs.columns]
+    stored = pl.col("stored") if runs.named("stored") else pl.lit(None, pl.Float64)
+    frame = runs.frame.with_columns(share=stored, setting=pl.struct(names) if names else pl.lit(0))
+    chosen = frame.group_by("setting").agg(pl.col("key").min()).sort("key").head(MAX_RUNS)
+    typical = pl.col("share").quantile(0.5, "lower").over("setting")
     return (
-        runs.join(typical, on=["all", *names])
-        .filter(pl.col("share").eq_missing(pl.col("typical")))
-        .sort("all", *names, "run:seed", "run:key")
-        .unique(["all", *names], keep="first", maintain_order=True)
-        .select(*names, "share", key="run:key")
-        .collect()
+        frame.join(chosen.select("setting"), on="setting", how="semi")
+        .filter(pl.col("share").eq_missing(typical))
+        .sort(*names, "seed", "key")
+        .unique(["setting"], keep="first", maintain_order=True)
+        .select("key", "seed", "share", pl.col("^level:.*$"))
     )
 
 
-def with_links(
-    pools: dict[tuple[str, ...], pl.DataFrame], runs: pl.DataFrame
-) -> dict[tuple[str, ...], pl.DataFrame]:
-    """Each pool with `href`: to the run, of those listed, that is nearest to its stored share.
+def marks_of(runs: Runs, quantity: Quantity, placed: Mapping[str, Factor]) -> pl.DataFrame:
+    """Estimates a quantity for each combination of levels, as the marks of a chart.
 
-    Args:
-        pools: As in `SweepTables`.
-        runs: As `representatives` gives them.
-
-    Returns:
-        The pools; `href` is null where no run is listed.
+    A mark has the label and the position (`<channel>_at`) of each channel's level, `rate, low,
+    high, runs` (that count), `all_runs`, `lost`, `few`, and `href` if there are links.
     """
-    return {names: _linked(pool, list(names), runs) for names, pool in pools.items()}
-
-
-def _linked(pool: pl.DataFrame, names: list[str], runs: pl.DataFrame) -> pl.DataFrame:
-    rates = (
-        rated(pool, "stored").select(*names, "rate")
-        if "sum:stored" in pool.columns
-        else pool.select(*names, pl.lit(None, pl.Float64).alias("rate"))
+    counts = estimated(runs.by(*placed.values()), quantity)
+    links = ["href"] * ("href" in counts.columns)
+    return labelled(counts, placed).select(
+        *placed,
+        *(f"{channel}_at" for channel in placed),
+        "rate",
+        "low",
+        "high",
+        "runs",
+        "all_runs",
+        "lost",
+        few_of(pl.col("runs"), pl.col("all_runs")).alias("few"),
+        *links,
     )
-    nearest = (
-        runs.lazy()
-        .join(rates.lazy(), on=names)
-        .with_columns(away=(pl.col("share") - pl.col("rate")).abs())
-        .sort("away", "key", nulls_last=True)
-        .unique(names, keep="first", maintain_order=True)
-        .select(*names, href="#run-" + pl.col("key"))
+
+
+def few_of(runs: pl.Expr, all_runs: pl.Expr) -> pl.Expr:
+    """True where less than `ENOUGH` of the runs count, null otherwise."""
+    return pl.when(runs < ENOUGH * all_runs).then(True)
+
+
+def labelled(counts: pl.DataFrame, placed: Mapping[str, Factor]) -> pl.DataFrame:
+    """Adds the label, and the position, of each channel's level."""
+    return counts.with_columns(
+        *(factor.label(counts[factor.key]).alias(name) for name, factor in placed.items()),
+        *(
+            factor.position(counts[factor.key]).alias(f"{name}_at")
+            for name, factor in placed.items()
+        ),
     )
-    return pool.lazy().join(nearest, on=names, how="left", maintain_order="left").collect()
-
-
-def run_details(tables: SweepTables, runs: pl.DataFrame) -> pl.DataFrame:
-    """What the table knows of runs, in their order.
-
-    Args:
-        tables: The counts of a sweep.
-        runs: With `key`.
-
-    Returns:
-        `key`, `seed`, `status`, and of `loss`, `steps`, `stored`, `n` and the factors' own values
-        what there is.
-    """
-    columns = tables.rows.collect_schema().names()
-    wanted = ["key", "seed", "status", "loss", "steps", "stored", "n"]
-    wanted += [factor.name for factor in tables.factors]
-    known = [name for name in dict.fromkeys(wanted) if name in columns]
-    found = (
-        tables.rows.filter(pl.col("key").is_in(runs["key"].to_list()))
-        .select(known)
-        .unique("key", keep="any")
-        .collect()
-    )
-    return runs.select("key").join(found, on="key", how="left", maintain_order="left")

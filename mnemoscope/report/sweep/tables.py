@@ -1,217 +1,240 @@
-"""What a sweep's charts are drawn from: its runs counted by setting, and pooled from there."""
+"""The tables of a sweep's page: numbers by setting, runs, and settings where training failed."""
 
+import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import product
+from pathlib import Path
+from typing import Any
 
 import polars as pl
-import torch
+from markupsafe import Markup
 
-from mnemoscope.base.stats import wilson
-from mnemoscope.report.sweep.factors import Factor, read_factors
-from mnemoscope.report.sweep.measured import Number, Quantity, measured_quantities
-from mnemoscope.report.sweep.shares import DIVERGED, INTERPOLATED, Share, measured_shares
+from mnemoscope.base.files import replacing
+from mnemoscope.base.quantity import Quantity
+from mnemoscope.base.text import MISSING, number, percent
+from mnemoscope.report.sweep.factors import Axis, Factor, written
+from mnemoscope.report.sweep.quantities import HEADLINES, estimated, is_share, title
+from mnemoscope.report.sweep.runs import ENOUGH, Runs, read_runs
 
-FIXED = {"key": pl.String, "status": pl.String, "seed": pl.Int64}
-"""The columns that every run has; a table without runs may lack them."""
+ALL = "all"
+"""The value of a factor that is pooled."""
+
+MAX_SETTINGS = 200
+"""Settings that a table of the page lists."""
+
+MAX_LISTED = 7
+"""Quantities that such a table has room for: numbers follow the shares."""
 
 
 @dataclass(frozen=True)
-class SweepTables:
-    """The counts of a sweep.
+class Table:
+    """A table of the page: headings with their style classes, cells of text or with a note below.
 
-    Attributes:
-        rows: The table, with the columns of `FIXED`.
-        factors: Those with at least two levels, those with an axis of numbers first.
-        constant: Factors with one level.
-        missing: Names of factors that have no column.
-        shares: The headline shares that were measured, by name.
-        measured: All else that was, by name, in the order in which it is drawn.
-        settings: The counts of each combination of levels.
-        overall: The counts of all runs: one row.
-        pools: The counts by one, two or three factors, all others pooled.
-        apart: The names of factors that are not drawn against each other.
+    Rows may have anchors; a table with a `fold` is folded under this summary.
     """
 
-    rows: pl.LazyFrame
-    factors: tuple[Factor, ...]
-    constant: tuple[Factor, ...]
-    missing: tuple[str, ...]
-    shares: dict[str, Share]
-    measured: dict[str, Quantity]
-    settings: pl.DataFrame
-    overall: pl.DataFrame
-    pools: dict[tuple[str, ...], pl.DataFrame]
-    apart: frozenset[frozenset[str]] = frozenset()
-
-    def crossed(self, x: Factor, y: Factor) -> bool:
-        """Whether two factors are drawn against each other."""
-        return frozenset((x.name, y.name)) not in self.apart
-
-    def leveled(self) -> pl.LazyFrame:
-        """Each run with its levels, status and shares; see `leveled`."""
-        return leveled(self.rows, self.factors, self.shares)
+    label: str
+    heads: tuple[tuple[str, str], ...]
+    rows: Sequence[tuple[str | tuple[str, str], ...]]
+    anchors: tuple[str, ...] = ()
+    fold: str = ""
 
 
-def sweep_tables(rows: pl.LazyFrame, names: Sequence[str]) -> SweepTables:
-    """Counts all runs of a sweep.
+def value_table(runs: Runs) -> Table:
+    """Lists the shares and the first numbers for each value of each factor."""
+    rows = [
+        (factor.title, *row) for factor in runs.factors for row in _number_rows(runs, (factor,))
+    ]
+    return Table("Shares by value", _number_heads(runs, ("factor", "value")), rows)
 
-    The table is read once for the levels and once for the counts. Everything else is pooled from
-    the counts of the settings, of which there are few.
 
-    Args:
-        rows: As `mnemoscope.sweep.load` gives it.
-        names: Columns that the design varies.
-    """
-    rows = _with_fixed(rows)
-    columns = rows.collect_schema().names()
-    found = read_factors(rows, names)
-    factors = tuple(factor for factor in found if len(factor.labels) > 1)
-    shares = measured_shares(columns)
-    measured = measured_quantities(rows.collect_schema(), names)
-    told = shares | measured
-    settings = counted(leveled(rows, factors, told), [f.name for f in factors], told).collect()
-    overall, pools = pooled_counts(settings, [factor.name for factor in factors])
-    return SweepTables(
-        rows=rows,
-        factors=factors,
-        constant=tuple(factor for factor in found if len(factor.labels) == 1),
-        missing=tuple(name for name in dict.fromkeys(names) if name not in columns),
-        shares=shares,
-        measured=measured,
-        settings=settings,
-        overall=overall,
-        pools=pools,
+def setting_table(runs: Runs) -> Table:
+    """Lists the same for each combination of the factors; no rows if there are too many."""
+    few = len(runs.factors) > 1 and runs.by(*runs.factors).height <= MAX_SETTINGS
+    rows = _number_rows(runs, runs.factors) if few else []
+    heads = _number_heads(runs, [factor.title for factor in runs.factors])
+    return Table(
+        "Shares by combination", heads, rows, fold=f"Each of the {len(rows):,} combinations"
     )
 
 
-def pooled_counts(
-    settings: pl.DataFrame, names: list[str]
-) -> tuple[pl.DataFrame, dict[tuple[str, ...], pl.DataFrame]]:
-    """The counts of all runs in one row, and those by one, two or three factors.
-
-    Args:
-        settings: The counts by all of them.
-        names: Of the factors, in order.
-    """
-    wanted = _wanted(names)
-    overall, *pools = pl.collect_all([_pooled(settings.lazy(), some) for some in wanted])
-    return overall, dict(zip(wanted[1:], pools, strict=True))
-
-
-def leveled(
-    rows: pl.LazyFrame, factors: Sequence[Factor], told: Mapping[str, Quantity]
-) -> pl.LazyFrame:
-    """Each run's key, seed and status; its level under each factor's name; `share:` and its name.
-
-    Args:
-        rows: The table of a sweep.
-        factors: What is varied.
-        told: The shares and numbers.
-    """
-    return rows.select(
-        *(factor.level.cast(pl.Int8).alias(factor.name) for factor in factors),
-        *(one.value.alias(f"share:{name}") for name, one in told.items()),
-        *(pl.col(name).alias(f"run:{name}") for name in FIXED),
+def run_table(runs: Runs) -> Table:
+    """Lists the runs that marks lead to, each with its own values of the factors."""
+    assert runs.chosen is not None
+    columns = runs.rows.collect_schema().names()
+    names = [factor.name for factor in runs.columns]
+    wanted = [*names, "status", "loss", "steps", "stored", "n"]
+    wanted = [name for name in dict.fromkeys(wanted) if name in columns]
+    found = (
+        runs.rows.filter(pl.col("key").is_in(runs.chosen["key"].to_list()))
+        .select("key", *(pl.col(name).alias(f"own:{name}") for name in wanted))
+        .unique("key", keep="any")
+        .collect()
     )
+    listed = runs.chosen.join(found, on="key", how="left", maintain_order="left")
+    rows = [
+        (
+            *(_own(row[f"own:{factor.name}"], factor.numeric) for factor in runs.columns),
+            _own(row["seed"], False),
+            status_words(row["own:status"]) or MISSING,
+            number(row.get("own:loss")),
+            number(row.get("own:steps")),
+            MISSING
+            if row.get("own:stored") is None
+            else f"{row['own:stored']} of {number(row.get('own:n'))}",
+            Markup("<code>{}</code>").format(row["key"]),
+        )
+        for row in listed.iter_rows(named=True)
+    ]
+    known = {"seed": "", "status": "words status", "loss": "", "steps": "", "stored": "status"}
+    heads = (*_words(factor.words for factor in runs.columns), *known.items(), ("key", "words key"))
+    return Table("Table of runs", heads, rows, tuple(f"run-{key}" for key in listed["key"]))
 
 
-def counted(runs: pl.LazyFrame, names: Sequence[str], told: Mapping[str, Quantity]) -> pl.LazyFrame:
-    """Counts by levels: of runs, of those that did not interpolate, of each share and number.
+def trouble_table(runs: Runs) -> tuple[Table, int]:
+    """Lists the settings with runs that did not interpolate, the worst first, and counts them."""
+    factors = runs.columns
+    keys = [factor.key for factor in factors]
+    lost = pl.col("lost")
+    found = runs.by(*factors).filter(lost > 0)
+    found = found.sort(
+        lost / pl.col("all_runs"), lost, *keys, descending=[True, True, *[False] * len(keys)]
+    )
+    rows = [
+        (*(row[factor.name] for factor in factors), *(f"{count:,}" for count in _counts(row)))
+        for row in _named(found.head(MAX_SETTINGS), factors)
+    ]
+    counts = [(head, "") for head in ("runs", "did not interpolate", "diverged")]
+    heads = (*_words(factor.words for factor in factors), *counts)
+    return Table("Runs that did not interpolate, by setting", heads, rows), found.height
+
+
+def settings_frame(runs: Runs) -> pl.DataFrame:
+    """Estimates each quantity for all runs, for each value of a column, for each combination."""
+    columns = runs.columns
+    groups: list[tuple[Factor, ...]] = [(), *((factor,) for factor in columns)]
+    groups += [columns] if len(columns) > 1 else []
+    parts = []
+    for factors, one in product(groups, runs.quantities):
+        frame = estimated(runs.by(*factors), one)
+        values = [
+            (column.label(frame[column.key]) if column in factors else pl.lit(ALL)).alias(
+                column.name
+            )
+            for column in columns
+        ]
+        lost, diverged = pl.col("lost").cast(pl.Int64), pl.col("diverged").cast(pl.Int64)
+        parts.append(
+            frame.select(
+                *values,
+                pl.lit(one.name).alias("of"),
+                pl.col("all_runs").cast(pl.Int64).alias("runs"),
+                pl.col("runs").cast(pl.Int64).alias("count"),
+                (lost - diverged).alias("not_interpolated"),
+                diverged,
+                pl.col("rate").alias("value"),
+                "low",
+                "high",
+            )
+        )
+    return pl.concat(parts)
+
+
+def write_sweep_settings(
+    rows: pl.LazyFrame,
+    axes: Sequence[Axis],
+    quantities: Sequence[Quantity],
+    path: str | os.PathLike[str],
+) -> Path:
+    """Writes each quantity for all runs, for each value, and for each combination of values.
+
+    The columns are each varied column's value as text, `all` where it is pooled; `of`, the
+    quantity; `runs`, `count` (of those that count for it), `not_interpolated`, `diverged`; `value`,
+    the rate or the mean; `low` and `high`, the ends of its 95% interval.
 
     Args:
-        runs: As `leveled` gives them.
-        names: Of the factors.
-        told: The shares and numbers.
+        rows: The table, as `mnemoscope.sweep.load` returns it.
+        axes: What the design varies, without the seed.
+        quantities: What was measured.
+        path: A file that ends in `.parquet` is Parquet, any other is CSV.
 
     Returns:
-        `count:` of each and `sum:` of a share; of a number `mean:` and `square:`, the sum of the
-        squared distances to the mean, of which those of more runs follow without cancellation.
+        The path.
+
+    Raises:
+        MnemoscopeError: the file cannot be written.
     """
-    status = pl.col("run:status").alias("status")
-    runs = runs.with_columns(status)
-    numbers = [name for name, one in told.items() if isinstance(one, Number)]
-    return runs.group_by(pl.lit(0).alias("all"), *names).agg(
-        pl.len().alias("count:runs"),
-        (~INTERPOLATED).sum().alias("count:not_interpolated"),
-        DIVERGED.sum().alias("count:diverged"),
-        pl.col("run:key").min().alias("first_key"),
-        *(pl.col(f"share:{name}").sum().alias(f"sum:{name}") for name in told
-          if name not in numbers),
-        *(pl.col(f"share:{name}").count().alias(f"count:{name}") for name in told),
-        *(pl.col(f"share:{name}").mean().alias(f"mean:{name}") for name in numbers),
-        *((pl.col(f"share:{name}").var(ddof=0) * pl.col(f"share:{name}").count())
-          .alias(f"square:{name}") for name in numbers),
-    )  # fmt: skip
+    frame = settings_frame(read_runs(rows, axes, quantities))
+    with replacing(path) as temporary:
+        if os.fspath(path).endswith(".parquet"):
+            frame.write_parquet(temporary)
+        else:
+            frame.write_csv(temporary)
+    return Path(path)
 
 
-def rated(counts: pl.DataFrame, share: str) -> pl.DataFrame:
-    """The counts with a share's `rate`, its 95% interval from `low` to `high`, and `runs`.
+def status_words(status: str | None) -> str:
+    """Returns the outcome of training in words."""
+    return "did not interpolate" if status == "not_interpolated" else status or ""
 
-    Each run is one observation `s` in [0, 1]: the rate is the mean of `s`, and the interval is
-    Wilson's with `k` the sum of `s` and `N` the number of runs. The examples of one network are
-    not independent, so they are not counted one by one. It is conservative: the variance of a
-    number in [0, 1] with mean `p` is at most `p(1 − p)`, that of a yes or no.
 
-    Args:
-        counts: As `counted` gives them; where no run counts, the rate is null.
-        share: Its name.
-    """
-    total, count = (
-        torch.from_numpy(counts[f"{kind}:{share}"].cast(pl.Float64).to_numpy(writable=True))
-        for kind in ("sum", "count")
-    )
-    low, high = (pl.Series(end.numpy()) for end in wilson(total, count))
-    counts = counts.with_columns(
-        rate=pl.col(f"sum:{share}") / pl.col(f"count:{share}"),
-        low=low,
-        high=high,
-        runs=pl.col(f"count:{share}"),
-    )
-    empty = pl.col("runs") == 0
+def _listed(runs: Runs) -> list[Quantity]:
+    """The headline shares, then the first numbers."""
+    numbers = [one for one in runs.quantities if not is_share(one)]
+    shares = runs.named(*HEADLINES)
+    return [*shares, *numbers[: max(0, MAX_LISTED - len(shares))]]
+
+
+def _number_heads(runs: Runs, first: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    others = [("runs", ""), ("did not interpolate", "")]
+    return (*_words(first), *others, *((title(one), "answer") for one in _listed(runs)))
+
+
+def _number_rows(runs: Runs, factors: Sequence[Factor]) -> list[tuple[Any, ...]]:
+    listed = _listed(runs)
+    estimates = [estimated(runs.by(*factors), one).to_dicts() for one in listed]
+    return [
+        (
+            *(row[factor.name] for factor in factors),
+            f"{row['all_runs']:,}",
+            f"{row['lost']:,}",
+            *(_estimate(cells[at], one) for cells, one in zip(estimates, listed, strict=True)),
+        )
+        for at, row in enumerate(_named(runs.by(*factors), factors))
+    ]
+
+
+def _estimate(row: Mapping[str, Any], quantity: Quantity) -> tuple[str, str]:
+    """The mean, with a star if few runs count; its interval, and how many count if not all."""
+    if row["rate"] is None:
+        return MISSING, ""
+    text = percent if is_share(quantity) else number
+    notes = [] if row["low"] is None else [f"{text(row['low'])} to {text(row['high'])}"]
+    notes += [f"of {row['runs']:,}"] if row["runs"] != row["all_runs"] else []
+    star = "*" if row["runs"] < ENOUGH * row["all_runs"] else ""
+    return text(row["rate"]) + star, ", ".join(notes)
+
+
+def _named(counts: pl.DataFrame, factors: Sequence[Factor]) -> list[dict[str, Any]]:
+    """The rows with the label of each factor by its name."""
     return counts.with_columns(
-        pl.when(~empty).then(name).alias(name) for name in ("rate", "low", "high")
-    )
+        factor.label(counts[factor.key]).alias(factor.name) for factor in factors
+    ).to_dicts()
 
 
-def _with_fixed(rows: pl.LazyFrame) -> pl.LazyFrame:
-    columns = rows.collect_schema().names()
-    lacking = [pl.lit(None, dtype).alias(name) for name, dtype in FIXED.items()
-               if name not in columns]  # fmt: skip
-    # A literal beside no columns at all would be a row.
-    return rows.with_columns(lacking) if columns else pl.LazyFrame(schema=FIXED)
+def _counts(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    return row["all_runs"], row["lost"] - row["diverged"], row["diverged"]
 
 
-def _wanted(names: list[str]) -> list[tuple[str, ...]]:
-    """What the charts pool by: nothing, each factor, each pair, and the first three."""
-    singles = [(name,) for name in names]
-    return [(), *singles, *combinations(names, 2), *([tuple(names[:3])] if names[2:] else [])]
+def _words(titles: Any) -> list[tuple[str, str]]:
+    return [(heading, "words") for heading in titles]
 
 
-def merged(settings: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """The counts of settings whose levels have become fewer.
-
-    Args:
-        settings: As `counted` gives them, with the new levels.
-        names: Of the factors.
-    """
-    sums = _sums(settings.columns)
-    return settings.group_by("all", *names).agg(*sums, pl.col("first_key").min())
-
-
-def _pooled(settings: pl.LazyFrame, names: tuple[str, ...]) -> pl.LazyFrame:
-    sums = _sums(settings.collect_schema().names())
-    return settings.group_by(names).agg(sums).sort(names) if names else settings.select(sums)
-
-
-def _sums(columns: Sequence[str]) -> list[pl.Expr]:
-    """The counts of several settings together."""
-    numbers = [name.removeprefix("mean:") for name in columns if name.startswith("mean:")]
-    sums = [pl.col("^(sum|count):.*$").sum()]
-    for name in numbers:
-        count, mean = pl.col(f"count:{name}"), pl.col(f"mean:{name}")
-        whole = pl.when(count.sum() > 0).then((count * mean).sum() / count.sum())
-        away = (count * (mean - whole) ** 2).sum()
-        sums += [whole.alias(f"mean:{name}"),
-                 (pl.col(f"square:{name}").sum() + away).alias(f"square:{name}")]  # fmt: skip
-    return sums
+def _own(value: Any, numeric: bool) -> str:
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return str(value).lower()
+    return written(value) if numeric and math.isfinite(value) else str(value)

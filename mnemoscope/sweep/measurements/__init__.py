@@ -4,15 +4,19 @@ A new one is a file with a `Measurement`, and a line in `MEASUREMENTS`.
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from mnemoscope.base.check import did_you_mean
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import is_name
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.dynamics import STARTS
 from mnemoscope.sweep.configuration import Data, held_out
 from mnemoscope.sweep.measure import Measure
 from mnemoscope.sweep.measurements.audit import AUDIT, check_options
+from mnemoscope.sweep.measurements.audit import QUANTITIES as AUDIT_QUANTITIES
 from mnemoscope.sweep.measurements.columns import TABLE
 from mnemoscope.sweep.measurements.contraction import CONTRACTION
 from mnemoscope.sweep.measurements.generalization import GENERALIZATION
@@ -36,6 +40,7 @@ __all__ = [
     "check_measure",
     "code_of",
     "find_measurement",
+    "quantities_of",
 ]
 
 MEASUREMENTS: dict[str, Measurement] = {
@@ -68,6 +73,99 @@ def find_measurement(name: str) -> Measurement:
         expected=f"names among {', '.join(MEASUREMENTS)}, or package.module:function",
         todo=did_you_mean(name, list(MEASUREMENTS), otherwise="choose one of these"),
     )
+
+
+_DECLARED = (
+    Quantity("stored", "count", "stored training examples", total="n"),
+    Quantity("contractive", "count", "training examples with a spectral radius below 1", total="n"),
+    Quantity("spectral_radius", "number", "median spectral radius at the examples"),
+    Quantity("spectral_radius_largest", "number", "largest spectral radius at the examples"),
+    Quantity(
+        "contractive_in_norm",
+        "count",
+        "training examples with an operator norm below 1",
+        total="n",
+    ),
+    Quantity("operator_norm", "number", "median operator norm at the examples"),
+    Quantity("operator_norm_largest", "number", "largest operator norm at the examples"),
+    Quantity("starts", "count", "noise starts", needs_fit=False),
+    Quantity(
+        "at_examples",
+        "count",
+        "noise starts that end at a training example",
+        total="starts",
+        needs_fit=False,
+    ),
+    Quantity(
+        "spurious",
+        "count",
+        "noise starts that end at a spurious attractor",
+        total="starts",
+        needs_fit=False,
+    ),
+    Quantity(
+        "not_settled", "count", "noise starts that did not settle", total="starts", needs_fit=False
+    ),
+    Quantity(
+        "examples_reached", "count", "training examples that a noise start ends at", total="n"
+    ),
+    Quantity("spurious_attractors", "count", "spurious attractors", needs_fit=False),
+    Quantity("trials", "count", "noisy copies of training examples"),
+    Quantity(
+        "recalled", "count", "noisy copies of training examples that are recalled", total="trials"
+    ),
+    Quantity("held_out", "count", "held-out examples", needs_fit=False),
+    Quantity(
+        "generalized",
+        "count",
+        "held-out examples that are reconstructed",
+        total="held_out",
+        needs_fit=False,
+    ),
+    Quantity(
+        "held_out_error", "number", "mean squared error on held-out examples", needs_fit=False
+    ),
+    Quantity(
+        "projection_error",
+        "number",
+        "mean squared error of the projection on the span, on held-out examples",
+        needs_fit=False,
+    ),
+    Quantity("held_out_variance", "number", "variance of held-out examples", needs_fit=False),
+    Quantity(
+        "span_distance",
+        "number",
+        "median distance (RMS) of outputs to the span of the examples",
+        needs_fit=False,
+    ),
+    Quantity("picture", "image", "noise starts, and where their orbits end"),
+    *(
+        Quantity(
+            name,
+            "rate" if one.kind in ("rate", "share") else one.kind,
+            f"{one.label.text if one.label else name.replace('_', ' ')} (audit)",
+        )
+        for name, one in AUDIT_QUANTITIES.items()
+    ),
+)
+
+
+def quantities_of(
+    columns: Iterable[str], noted: Iterable[Mapping[str, Any]] = ()
+) -> tuple[Quantity, ...]:
+    """Returns the quantities that the rows of a sweep hold besides its settings and outcomes.
+
+    Args:
+        columns: The columns of the rows. One that no measurement declares is a function's number;
+            these come first.
+        noted: The quantities in the note of the sweep; default: those that are declared here.
+    """
+    names = [name for name in columns if name not in TABLE and name != "widths"]
+    declared = [Quantity.from_dict(values) for values in noted] or _DECLARED
+    known = [quantity for quantity in declared if set(quantity.columns) <= set(names)]
+    explained = {column for quantity in known for column in quantity.columns}
+    others = [name for name in names if name not in explained]
+    return (*(Quantity(name, "number", name.replace("_", " ")) for name in others), *known)
 
 
 @lru_cache(maxsize=4096)
