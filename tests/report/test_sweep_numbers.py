@@ -15,8 +15,8 @@ from mnemoscope.report.sweep.number_charts import MOST_CHARTS, number_charts
 from mnemoscope.report.sweep.settings import answers, settings_table
 from mnemoscope.report.sweep.shares import COUNTED
 from mnemoscope.report.sweep.tables import pooled_counts, sweep_tables
-from mnemoscope.sweep.measurements import MEASUREMENTS
-from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
+from mnemoscope.sweep.columns import ALWAYS
+from mnemoscope.sweep.measurements import measurements
 
 GOOD, BAD = "interpolated", "not_interpolated"
 
@@ -88,8 +88,8 @@ def test_what_is_not_finite_does_not_count(odd):
 
 
 def test_the_columns_of_every_table_are_known():
-    assert {*IDENTITY, *SETTINGS, *OUTCOME} == TABLE
-    measured = {c for one in MEASUREMENTS.values() if one.name != "audit" for c in one.columns}
+    assert {*ALWAYS} == TABLE
+    measured = {c for one in measurements().values() if one.name != "audit" for c in one.columns}
     assert measured - {"picture"} <= {*KNOWN, *COUNTED}
 
 
