@@ -149,7 +149,7 @@ def million() -> str:
         Path(folder, "plans").mkdir()
         frame.select("key", "depth", "width", "seed").write_parquet(f"{folder}/plans/tiny.parquet")
         Ledger(store, design, "", frame.height).note(
-            last=True, state="done", factors=["depth", "width"]
+            last=True, state="done", factors=["depth", "width"], quantities=[]
         )
         del frame
         code = (

@@ -45,6 +45,11 @@ class MnemoscopeError(ValueError):
         }
         super().__init__(f"{parts['given']}; expected {parts['expected']}; {parts['todo']}")
 
+    def replaced(self, **parts: Any) -> "MnemoscopeError":
+        """Returns a copy with other parts, such as `given` with the place of the error in it."""
+        kept = {name: getattr(self, name) for name in (*LONGEST, "field", "choices")} | parts
+        return type(self)(kept.pop("given"), **kept)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Keeps the attributes when the error is pickled on its way to another process."""
         rebuilt = partial(

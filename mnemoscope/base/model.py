@@ -1,5 +1,7 @@
 """A strict pydantic model whose errors are one line."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -79,21 +81,39 @@ def _in_one_line(
             f"{model.__name__}: {first['msg']}", expected="fields that fit", todo="change them"
         )
     field = str(first["loc"][0])
-    place = ".".join(map(str, first["loc"]))
     if misspelled:
         fields = list(model.model_fields)
         return MnemoscopeError(
             f"{model.__name__} has no field {field} (given {field}={short(data[field])})",
             expected=f"one of {', '.join(fields)}",
             todo=did_you_mean(field, fields, otherwise=f"leave out `{field}`"),
-            field=place,
+            field=field,
             choices=fields,
         )
-    expected = known.expected if known else model.model_fields[field].description or first["msg"]
+    if known:
+        return _nested([*map(str, first["loc"])], first["input"], known)
     given, todo = f"{field}={short(data.get(field))}", f"change `{field}`"
     if field not in data:
         given, todo = f"{model.__name__} was given no {field}", f"pass `{field}`"
-    elif known:
-        todo = known.todo
-    choices = known.choices if known else ()
-    return MnemoscopeError(given, expected=expected, todo=todo, field=place, choices=choices)
+    expected = model.model_fields[field].description or first["msg"]
+    place = [field]
+    value = data.get(field)
+    # Pydantic puts the branches of a union between the parts that lead to the value.
+    for part in first["loc"][1:]:
+        with suppress(LookupError, TypeError):
+            value = value[part]
+            place.append(str(part))
+    return MnemoscopeError(given, expected=expected, todo=todo, field=".".join(place))
+
+
+def _nested(loc: list[str], value: Any, error: MnemoscopeError) -> MnemoscopeError:
+    """Returns the error of a value inside a model, with its dotted place."""
+    # Pydantic marks an error of a table's key by a last part of its own.
+    table = loc[:-2] if loc[-1] == "[key]" else loc
+    place = ".".join(table)
+    if table == loc and not isinstance(value, Mapping):
+        return error.replaced(given=f"{place}={short(value)}", field=place)
+    # In a table, the error itself names the field and its value.
+    named = error.field is not None and error.given.startswith(error.field)
+    field = place if error.field is None else f"{place}.{error.field}"
+    return error.replaced(given=f"{place}{'.' if named else ': '}{error.given}", field=field)

@@ -1,12 +1,10 @@
 """A measured quantity: its name, what kind of value it has, its label and its unit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal
 
 import polars as pl
-
-from mnemoscope.base.errors import MnemoscopeError
 
 Kind = Literal["rate", "count", "number", "truth", "text", "image"]
 
@@ -70,30 +68,7 @@ class Quantity:
             return count, total
         return (self.name, self.total) if self.kind == "count" and self.total else None
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Quantity":
-        """Reads what `dataclasses.asdict` gave and JSON may have stored.
-
-        Raises:
-            MnemoscopeError: the values are not those of a quantity.
-        """
-        try:
-            quantity = cls(**values)
-        except TypeError as error:
-            raise _no_quantity(values) from error
-        if quantity.kind not in get_args(Kind) or not isinstance(quantity.name, str):
-            raise _no_quantity(values)
-        return quantity
-
 
 def columns_of(quantities: Iterable[Quantity]) -> dict[str, pl.DataType]:
     """Returns the columns of several quantities, with their dtypes."""
     return {name: dtype for one in quantities for name, dtype in one.columns.items()}
-
-
-def _no_quantity(values: object) -> MnemoscopeError:
-    return MnemoscopeError(
-        f"the quantity {values!r}",
-        expected=f"a name, a label and a kind among {', '.join(get_args(Kind))}",
-        todo="measure again with this version",
-    )

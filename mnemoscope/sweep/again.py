@@ -1,4 +1,4 @@
-"""`train_again`: the network of a run, from its row."""
+"""`train_again`: trains the network of a run again, from its row."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def train_again(
     group: Sequence[str | Configuration] = (),
     device: str = "cpu",
 ) -> Network:
-    """Trains the network of a run anew.
+    """Trains the network of a run again.
 
     With its whole group, on a machine and with a number of threads as before, it is the same one.
     By itself it differs by rounding, which long training magnifies: a loss of 6e-8 after 20,000
@@ -22,9 +22,9 @@ def train_again(
 
     Args:
         configuration: The run's, or the column `configuration` of its row.
-        group: Those of all runs of its group, it among them, in their order; see
-            `mnemoscope.sweep.load.group_rows`. It is trained by itself if left out.
-        device: Where to train it.
+        group: The configurations of all runs of its group in their order, it among them; see
+            `mnemoscope.sweep.load.group_rows`. Default: it is trained by itself.
+        device: Device to train it on.
 
     Raises:
         MnemoscopeError: its examples are no longer there, it is not in the group, or it diverges.
@@ -44,7 +44,7 @@ def train_again(
             expected="the configurations of all runs that trained together",
             todo="leave `group` out",
         )
-    found = fit(runs, [True] * len(runs), device=device, say=_silent)
+    found = fit(runs, [True] * len(runs), device=device, say=lambda line: None)
     row = runs.index(wanted)
     if row not in found.rows:
         raise MnemoscopeError(
@@ -56,10 +56,9 @@ def train_again(
 
 
 def _read(configuration: str | Configuration) -> Configuration:
-    # Of a table that is damaged.
     if not isinstance(configuration, str | Configuration):
         raise MnemoscopeError(
-            f"a row whose configuration is {configuration}",
+            f"a row of a damaged table, whose configuration is {configuration}",
             expected="what a sweep wrote into that column",
             todo="choose another row, or run the sweep again",
         )
@@ -67,7 +66,3 @@ def _read(configuration: str | Configuration) -> Configuration:
         Configuration.from_json(configuration) if isinstance(configuration, str) else configuration
     )
     return known.only_trained()
-
-
-def _silent(line: str) -> None:
-    return

@@ -9,22 +9,19 @@ from pathlib import Path
 import torch
 
 DECIDING = (
-    "base/importing.py", "base/stats.py", "base/stored_tensors.py", "base/unit.py",
-    "data", "dynamics", "linalg", "maps", "measure", "nets", "results", "sweep/configuration.py",
-    "sweep/configured.py", "sweep/fitting.py", "sweep/measurements", "theory", "training",
-)  # fmt: skip
-"""What is read: every module on which a number of a row depends."""
+    *("base/importing.py", "base/stats.py", "base/stored_tensors.py", "base/unit.py"),
+    *("data", "dynamics", "linalg", "maps", "measure", "nets", "results", "theory", "training"),
+    *("sweep/configuration.py", "sweep/configured.py", "sweep/fitting.py", "sweep/measurements"),
+)
+"""Modules on which a number of a row depends."""
 
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """A digest of what the modules say, without comments, docstrings and layout; and PyTorch's.
+    """Computes a digest of the modules' syntax and of PyTorch's version: 16 hexadecimal digits.
 
-    So a row is not taken for one of other code that was released under the same number, and a
-    comment that was mended does not cost a sweep.
-
-    Returns:
-        16 hexadecimal digits.
+    Comments, docstrings and layout are not in it, so that correcting a comment does not cost a
+    sweep; other code that was released under the same version number is.
     """
     found = find_spec("mnemoscope")
     assert found is not None
@@ -41,7 +38,7 @@ def code_version() -> str:
 
 
 def meaning(source: str) -> str:
-    """What Python code says: its syntax tree without docstrings and places.
+    """Returns the syntax tree of Python code without docstrings and positions.
 
     Example:
         >>> meaning("x = 1  # one") == meaning("x  =  1")

@@ -1,14 +1,14 @@
-"""The whole configuration of one run: everything that decides its numbers, and its key."""
+"""The configuration of one run: everything that decides its numbers, and its key."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError, shortened
@@ -19,16 +19,12 @@ from mnemoscope.data import load_data
 from mnemoscope.data.reading import OPTIONS, Reading
 from mnemoscope.nets import Spec, spec_from_json
 from mnemoscope.nets.spec import Count, Whole
-from mnemoscope.sweep.measure import Measure
+from mnemoscope.nets.spec_reader import KINDS
 from mnemoscope.training import TrainingOptions
 
 
 class Data(StrictModel, frozen=True, extra="forbid"):
-    """Which examples a run is trained on: the arguments of `mn.load_data`.
-
-    Raises:
-        MnemoscopeError: a field is misspelled, missing, of the wrong type or out of range.
-    """
+    """The examples that a run is trained on: the arguments of `mn.load_data`."""
 
     source: str = Field(strict=True, description="what mn.load_data reads, as text")
     n: Count | None = Field(default=None, description="a whole number, 1 or more, or nothing")
@@ -49,34 +45,73 @@ class Data(StrictModel, frozen=True, extra="forbid"):
     )
 
     def record(self) -> dict[str, Any]:
-        """How the examples were loaded, for the network's record."""
-        told = self.model_dump(mode="json")
-        return {name: told[name] for name in told if name not in OPTIONS or told[name] is not None}
+        """Returns how the examples were loaded, for the network's record."""
+        values = self.model_dump(mode="json")
+        return {name: one for name, one in values.items() if name not in OPTIONS or one is not None}
+
+
+def _listed(value: object) -> object:
+    """Makes a list of a single name."""
+    return (value,) if isinstance(value, str) else value
+
+
+class Measure(StrictModel, frozen=True, extra="forbid"):
+    """The measurements of every network, and their extent.
+
+    Args:
+        take: Names in `mnemoscope.sweep.measurements`, or `package.module:function`.
+        starts: Number of starts for `outcomes`.
+        start_kind: Their distribution; see `mnemoscope.dynamics.starts`.
+        orbit_steps: Steps after which an orbit that still moves counts as not settled.
+        trials: Corrupted copies of each example for `recall`.
+        noise: Standard deviation of the Gaussian noise that corrupts them.
+        held_out: Number of examples that are not trained on, for `generalization` and `audit`.
+        held_out_offset: Their place in the source; default: right after the training examples. An
+            offset that all runs share makes runs with different `n` comparable.
+        audit: Options of `mn.audit`, for `audit`.
+    """
+
+    take: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        default=("stored",), description="names of measurements, as a list of texts"
+    )
+    starts: Count = Field(default=100, description="a whole number, 1 or more")
+    start_kind: str = Field(
+        default="uniform", strict=True, description="the name of a distribution of starts"
+    )
+    orbit_steps: Count = Field(default=2_000, description="a whole number, 1 or more")
+    trials: Count = Field(default=5, description="a whole number, 1 or more")
+    noise: float = Field(default=0.1, strict=True, gt=0, description="a number above 0")
+    held_out: Whole = Field(default=0, description="a whole number, 0 or more")
+    held_out_offset: Whole | None = Field(
+        default=None, description="a whole number, 0 or more, or nothing"
+    )
+    audit: dict[str, Any] = Field(default_factory=dict, description="options of mn.audit by name")
+
+    def __hash__(self) -> int:
+        """Computes a hash without the options of the audit, which are a dictionary."""
+        return hash((self.take, self.starts, self.start_kind, self.held_out))
 
 
 FIELDS: dict[str, tuple[str, ...]] = {
-    "spec": (
-        "kind", "shape", "activation", "output_activation", "bias", "init", "width", "depth",
-        "channels", "kernel_size", "downsample", "levels",
-    ),
+    "spec": tuple(dict.fromkeys(field for kind in KINDS.values() for field in kind.model_fields)),
     "data": tuple(Data.model_fields),
     "training": tuple(one.name for one in fields(TrainingOptions) if one.name != "seed"),
     "measure": tuple(Measure.model_fields),
-}  # fmt: skip
-"""Everything that a design can set or vary, by section; seeds are counted at its top."""
+}
+"""All fields that a design can set or vary, by section."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One run.
+    """The configuration of one run.
 
     Attributes:
-        spec: What the network is built from.
-        data: Which examples it is trained on.
-        data_checksum: Of these examples, so that another file under the same name is another run.
-        training: How it is trained, its seed left out; the learning rate is always explicit.
-        measure: What is measured of it.
-        seed: Of its weights and of the order of its examples.
+        spec: The spec of its network.
+        data: The examples that it is trained on.
+        data_checksum: Their checksum, so that another file of the same name makes another run.
+        training: How it is trained, without its seed; the learning rate is always filled in.
+        measure: What is measured.
+        seed: Seed of its weights and of the order of its examples.
     """
 
     spec: Spec
@@ -91,45 +126,39 @@ class Configuration:
         """How it is trained, with its seed."""
         return replace(self.training, seed=self.seed)
 
-    def told(self) -> dict[str, Any]:
-        """All of it as plain values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all of it as plain values."""
         return {
-            "spec": _dumped(self.spec),
-            "data": _dumped(self.data) | {"checksum": self.data_checksum},
+            "spec": self.spec.model_dump(mode="json"),
+            "data": self.data.model_dump(mode="json") | {"checksum": self.data_checksum},
             "training": _dumped(self.training),
-            "measure": _dumped(self.measure),
+            "measure": self.measure.model_dump(mode="json"),
             "seed": self.seed,
         }
 
     def to_json(self) -> str:
-        """All of it as one line; equal configurations give equal text."""
-        return json_text(self.told())
+        """Returns all of it as one line; equal configurations give equal text."""
+        return json_text(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> "Configuration":
-        """Reads what `to_json` wrote.
-
-        Raises:
-            MnemoscopeError: it does not fit.
-        """
+        """Reads what `to_json` wrote."""
         try:
-            told = parse_json(text)
-            data = dict(told["data"])
-            found, seed = data.pop("checksum"), told["seed"]
+            values = parse_json(text)
+            data = dict(values["data"])
+            found, seed = data.pop("checksum"), values["seed"]
             if not isinstance(found, str) or not isinstance(seed, int) or isinstance(seed, bool):
                 raise TypeError("its checksum is no text, or its seed no whole number")
             return cls(
-                spec_from_json(dict(told["spec"])),
+                spec_from_json(dict(values["spec"])),
                 Data(**data),
                 found,
-                TrainingOptions.of(told["training"]),
-                Measure(**told["measure"]),
+                TrainingOptions.of(values["training"]),
+                Measure(**values["measure"]),
                 seed,
             )
         except MnemoscopeError as error:
-            raise MnemoscopeError(
-                f"a configuration with {error.given}", expected=error.expected, todo=error.todo
-            ) from error
+            raise error.replaced(given=f"a configuration with {error.given}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise MnemoscopeError(
                 f"the configuration {shortened(repr(text))} ({type(error).__name__}: {error})",
@@ -138,39 +167,26 @@ class Configuration:
             ) from error
 
     def only_trained(self) -> "Configuration":
-        """The same run with nothing measured."""
+        """Returns the same run without measurements."""
         return replace(self, measure=Measure(take=()))
 
     def key(self, code: str, *, pictured: bool = False) -> str:
-        """What the run is known by: a hash of its configuration and of the code's version.
-
-        Args:
-            code: See `mnemoscope.sweep.code_version`.
-            pictured: Whether a picture is to be in its row.
-
-        Returns:
-            32 hexadecimal digits of a SHA-256.
-        """
+        """Computes the key of the run: a hash of its configuration and of the code's version."""
         # The parts are shared by many runs, so each is written once.
-        parts = (
-            _text(self.spec), _text(self.data), self.data_checksum, _text(self.training),
-            _text(self.measure), str(self.seed), code, *(("pictured",) if pictured else ()),
-        )  # fmt: skip
+        data, seed = (_text(self.data), self.data_checksum), str(self.seed)
+        parts = [_text(self.spec), *data, _text(self.training), _text(self.measure), seed, code]
+        parts += ["pictured"] if pictured else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 @lru_cache(maxsize=64)
 def examples(data: Data) -> tuple[Float[Tensor, "n *shape"], str]:
-    """The examples and their checksum.
-
-    Raises:
-        MnemoscopeError: as `mn.load_data`; or they do not fit into memory.
-    """
+    """Loads the examples; returns them and their checksum."""
     try:
+        reading = Reading(**{name: getattr(data, name) for name in OPTIONS})
         X = load_data(
-            data.source, data.n, data.offset, size=data.size, gray=data.gray,
-            reading=Reading(**{name: getattr(data, name) for name in OPTIONS}),
-        )  # fmt: skip
+            data.source, data.n, data.offset, size=data.size, gray=data.gray, reading=reading
+        )
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             raise
@@ -179,22 +195,19 @@ def examples(data: Data) -> tuple[Float[Tensor, "n *shape"], str]:
 
 
 def too_many_examples(data: Data) -> MnemoscopeError:
-    """What is told of examples that do not fit into memory."""
+    """Builds the error of examples that do not fit into memory."""
     asked = {"n": data.n, "size": data.size}
-    told = ", ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
+    given = ", ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
     return MnemoscopeError(
-        f"{told or 'all examples'} of {data.source}, which do not fit into memory",
+        f"{given or 'all examples'} of {data.source}, which do not fit into memory",
         expected="examples that the machine that plans, and each worker, can hold",
         todo="ask for fewer (`n`), or smaller ones (`size`)",
+        field="n",
     )
 
 
 def held_out(data: Data, measure: Measure) -> Float[Tensor, "m *shape"] | None:
-    """Examples of the same source that are not trained on; None if none are asked for.
-
-    Raises:
-        MnemoscopeError: there are not so many, or they would be trained on.
-    """
+    """Loads examples of the same source that are not trained on; None if none are asked for."""
     if not measure.held_out:
         return None
     assert data.n is not None
@@ -202,18 +215,19 @@ def held_out(data: Data, measure: Measure) -> Float[Tensor, "m *shape"] | None:
     at = end if measure.held_out_offset is None else measure.held_out_offset
     if at < end and at + measure.held_out > begin:
         raise MnemoscopeError(
-            f"held-out examples {at} to {at + measure.held_out - 1} beside training examples "
-            f"{begin} to {end - 1}",
+            f"held-out examples {at} to {at + measure.held_out - 1} with training examples {begin} "
+            f"to {end - 1}",
             expected="no example in both",
             todo=f"set `measure.held_out_offset` to {end} or more",
+            field="held_out_offset",
         )
     try:
         return examples(data.model_copy(update={"n": measure.held_out, "offset": at}))[0]
     except MnemoscopeError as error:
-        raise MnemoscopeError(
-            f"measure.held_out={measure.held_out} from {at} on: {error.given}",
-            expected=error.expected,
+        raise error.replaced(
+            given=f"held_out={measure.held_out} from {at} on: {error.given}",
             todo="ask for fewer, or set `measure.held_out_offset`",
+            field="held_out",
         ) from error
 
 
@@ -227,5 +241,5 @@ def _dumped(part: StrictModel | TrainingOptions) -> dict[str, Any]:
 
 
 def json_text(value: Mapping[str, Any]) -> str:
-    """Plain values as one line; equal values give equal text."""
+    """Writes plain values as one line; equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

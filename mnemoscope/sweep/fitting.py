@@ -26,18 +26,18 @@ TOLD_EVERY = 5.0
 
 @dataclass(frozen=True)
 class Fitted:
-    """What came of the runs of a group.
+    """The results of the runs of a group.
 
     Attributes:
-        loss: Of each; NaN where a training diverged that was trained alone.
-        steps: Of each.
-        interpolated: Whether each did.
-        diverged: Whether each did.
-        columns: What was measured: a value for each run, None where it diverged.
-        replicas: The networks of those that did not diverge; None if all did.
-        rows: Which runs these are.
-        seconds_training: How long the training took.
-        seconds_measuring: How long measuring took.
+        loss: The loss of each run; NaN where a training diverged that was trained alone.
+        steps: The steps of each run.
+        interpolated: Whether each run interpolated.
+        diverged: Whether each run diverged.
+        columns: The measured values by column, one for each run; None where it diverged.
+        replicas: The networks of the runs that did not diverge; None if all did.
+        rows: The indices of these runs.
+        seconds_training: Duration of the training.
+        seconds_measuring: Duration of the measurements.
     """
 
     loss: list[float]
@@ -57,15 +57,6 @@ def fit(
     """Trains the runs of a group as replicas and measures them.
 
     Optimizers that need a line search or a Jacobian train one network after the other.
-
-    Args:
-        runs: Of one architecture; see `mnemoscope.sweep.groups`.
-        first: Whether each is the first seed of its setting.
-        device: Where to compute.
-        say: Is told how it goes, a line at a time.
-
-    Raises:
-        MnemoscopeError: the examples are no longer those that were planned, or cannot be had.
     """
     begun = time.perf_counter()
     X = _examples(runs)
@@ -82,7 +73,7 @@ def fit(
         found: dict[str, list[Any]] = {column: [] for column in measurement.columns}
         if measured is not None:
             at = time.perf_counter()
-            with _warnings_told(say):
+            with _warnings_logged(say):
                 found |= measurement.take(measured)
             say(f"measured {name} in {time.perf_counter() - at:.2f} s")
         columns |= {column: _spread(values, rows, len(runs)) for column, values in found.items()}
@@ -100,13 +91,7 @@ def fit(
 
 
 def network_of(fitted: Fitted, runs: Sequence[Configuration], row: int) -> Network:
-    """The network of a run that did not diverge; its record tells how its examples are loaded.
-
-    Args:
-        fitted: What came of the runs.
-        runs: The runs.
-        row: Which.
-    """
+    """Returns the network of a run that did not diverge, with its data's source in its record."""
     assert fitted.replicas is not None
     network = fitted.replicas[fitted.rows.index(row)]
     assert network.training_record is not None
@@ -116,18 +101,18 @@ def network_of(fitted: Fitted, runs: Sequence[Configuration], row: int) -> Netwo
 
 
 @contextmanager
-def _warnings_told(say: Say) -> Iterator[None]:
-    """What is warned of goes to the log: a sweep has no terminal for each of its runs."""
-    with warnings.catch_warnings(record=True) as told:
+def _warnings_logged(say: Say) -> Iterator[None]:
+    """Sends warnings to the log: a sweep has no terminal for each of its runs."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         yield
-    for text in dict.fromkeys(str(one.message) for one in told):
+    for text in dict.fromkeys(str(one.message) for one in caught):
         say(f"warning: {text}")
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What came of one training."""
+    """The result of one training."""
 
     loss: float
     steps: int

@@ -1,4 +1,4 @@
-"""Runs that train together: a group is the unit of work."""
+"""Groups: runs that train together, the unit of work."""
 
 import hashlib
 import itertools
@@ -14,40 +14,36 @@ SHARED = [one.name for one in fields(TrainingOptions) if one.name not in PER_REP
 """Training options that are the same for all runs of a group."""
 
 FEWEST, MOST = 8, 512
-"""A group has at least so many runs if there are and `ROOM` holds them; and at most so many, since
-a group that is lost is run again whole."""
+"""Least and largest number of runs of a group, if `ROOM` holds them: one that is lost is run again
+whole."""
 
 ROOM = 4 * 2**30
-"""Bytes that the weights, gradients and Adam's state of a group may take: of networks as large as
-this each is alone, so that whoever has the memory for one can train all."""
+"""Memory for the weights, gradients and Adam's state of a group (bytes): a network as large as this
+is alone, so that a machine with memory for one can train all."""
 
 GROUPS = 32
-"""A sweep is cut into at least about so many groups, so that many workers have something to do."""
+"""A sweep is cut into at least about this number of groups, so that many workers have work."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one architecture, trained at once.
-
-    Attributes:
-        runs: The runs.
-    """
+    """Runs of one architecture, trained at once."""
 
     runs: tuple[Run, ...]
 
     @property
     def name(self) -> str:
-        """A hash of its runs' keys: equal groups have equal names, whoever plans them."""
+        """A hash of its runs' keys: equal groups have equal names."""
         keys = "".join(run.key for run in self.runs)
         return hashlib.sha256(keys.encode()).hexdigest()[:16]
 
     @property
     def memory(self) -> int:
-        """Bytes that training it takes at least."""
+        """The least memory that training it needs (bytes)."""
         return memory_of_group([run.configuration for run in self.runs])
 
     def halves(self) -> tuple["Group", "Group"]:
-        """Two groups of half its runs each."""
+        """Splits it into two groups of half its runs each."""
         half = len(self.runs) // 2
         return Group(self.runs[:half]), Group(self.runs[half:])
 
@@ -56,11 +52,7 @@ def groups(runs: Sequence[Run], most: int | None = None) -> list[Group]:
     """Puts runs that can train as replicas into groups, in the order of their first runs.
 
     Replicas share everything but their seeds, examples (of one number), rates, weight decays and
-    scales of the first weights. Without `most`, a group holds as many as a CPU's cache does.
-
-    Args:
-        runs: The runs.
-        most: Runs in a group at most.
+    scales of the first weights.
     """
     alike: dict[object, list[Run]] = {}
     for run in runs:
@@ -70,7 +62,7 @@ def groups(runs: Sequence[Run], most: int | None = None) -> list[Group]:
     for members in alike.values():
         size = min(_size(members[0]), share) if most is None else most
         count = -(-len(members) // size)
-        # Of nearly equal size: 65 runs are 33 and 32, not 64 and one.
+        # Their sizes are nearly equal: 65 runs are 33 and 32, not 64 and one.
         edges = [round(i * len(members) / count) for i in range(count + 1)]
         cut += [Group(tuple(members[a:b])) for a, b in itertools.pairwise(edges)]
     return cut

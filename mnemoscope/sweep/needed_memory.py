@@ -1,7 +1,6 @@
-"""The memory that training takes, told before anything is trained.
+"""The least memory that training needs, computed before anything is trained.
 
-Counted is what is certain to be needed. What kernels take while they run, and measuring, comes on
-top: at peak it was up to two thirds more.
+What kernels allocate while they run, and measuring, comes on top: at peak it was two thirds more.
 """
 
 import os
@@ -20,35 +19,26 @@ from mnemoscope.sweep.configuration import Configuration
 from mnemoscope.training import TrainingOptions
 from mnemoscope.training.group import FEWEST, WORKING_SET
 
-MOST_MEMORY = 2**46
-"""Bytes, 64 TiB: the physical memory that x86-64 addresses by page tables of four levels. Workers
-may have more than the machine that plans, but no machine that is sold has more than this."""
+MAX_MEMORY = 2**46
+"""64 TiB, the physical memory that x86-64 addresses by page tables of four levels (bytes). Workers
+may have more than the machine that plans, but no machine has more than this."""
 
 _STATE = {"adam": 2, "gradient_descent": 1, "rmsprop": 1}
-"""Numbers that an optimizer keeps for each weight; the others keep more, but not at once."""
+"""Numbers that an optimizer keeps for each weight; others keep more, but not at the same time."""
 
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def check_memory(spec: Spec, training: TrainingOptions, examples: int) -> None:
-    """Refuses a network that no machine can train, even alone.
-
-    Args:
-        spec: What it is built from.
-        training: How it would be trained.
-        examples: On how many.
-
-    Raises:
-        MnemoscopeError: it needs more than `MOST_MEMORY`.
-    """
+    """Refuses a network that no machine can train, even alone."""
     try:
         weights = weights_count(spec)
         needed = _itemsize(training) * (weights * _copies(training) + examples * _entries(spec))
-        if needed <= MOST_MEMORY:
+        if needed <= MAX_MEMORY:
             return
-        told = f"{weights:.3g} weights, which take {_tb(needed)} in training"
+        size = f"{weights:.3g} weights, which take {_tb(needed)} in training"
     except MnemoscopeError:
-        told = f"over {MOST_WEIGHTS:.1e} weights in a layer"
+        size = f"over {MOST_WEIGHTS:.1e} weights in a layer"
     sizes = {
         name: value
         for name in ("width", "depth", "channels", "kernel_size", "levels")
@@ -56,21 +46,18 @@ def check_memory(spec: Spec, training: TrainingOptions, examples: int) -> None:
     }
     raise MnemoscopeError(
         f"{', '.join(f'{name}={value}' for name, value in sizes.items())} for states of "
-        f"{_entries(spec):,} entries: {told}",
-        expected=f"at most so many, and {_tb(MOST_MEMORY)} of memory, the most that machines have",
+        f"{_entries(spec):,} entries: {size}",
+        expected=f"no more, and {_tb(MAX_MEMORY)} of memory, the most that machines have",
         todo=f"lower {' or '.join(f'`{name}`' for name in sizes)}, or choose smaller examples "
         "(`source`, `size`)",
     )
 
 
 def memory_of_group(runs: Sequence[Configuration]) -> int:
-    """Bytes that training some runs as replicas takes at least.
+    """Computes the least memory that training runs of one architecture as replicas needs (bytes).
 
-    All weights; of as many replicas as are trained at a time, what a step needs; the examples, and
-    what a pass over them leaves behind in each layer.
-
-    Args:
-        runs: Of one architecture; see `mnemoscope.sweep.groups`.
+    It holds all weights; for the replicas that are trained at a time what a step needs; the
+    examples, and what a pass over them stores in each layer.
     """
     known = runs[0]
     assert known.data.n is not None
@@ -87,7 +74,7 @@ def memory_of_group(runs: Sequence[Configuration]) -> int:
 
 
 def machine_memory() -> int | None:
-    """Bytes that this machine has, or its container may take; None if the system does not tell."""
+    """Returns the memory of this machine or container (bytes); None if it is unknown."""
     try:
         found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -100,17 +87,13 @@ def machine_memory() -> int | None:
 
 @lru_cache(maxsize=4096)
 def weights_count(spec: Spec) -> int:
-    """Weights and biases of a network.
-
-    Raises:
-        MnemoscopeError: a layer is too large for any memory.
-    """
+    """Counts the weights and biases of a network; a layer that no memory holds is an error."""
     return spec.parameters_count()
 
 
 @lru_cache(maxsize=4096)
 def _outputs(spec: Spec) -> int:
-    """Entries that all weight layers give for one state."""
+    """Counts the entries of the outputs of all weight layers for one state."""
     if isinstance(spec, FullyConnected):
         return sum(spec.widths) + _entries(spec)
     network = spec.outline()
@@ -129,7 +112,7 @@ def _outputs(spec: Spec) -> int:
 
 
 def _copies(training: TrainingOptions) -> int:
-    """Numbers for each weight: itself, its gradient, the optimizer's."""
+    """Counts the numbers for each weight: itself, its gradient, the optimizer's."""
     return 2 + _STATE.get(training.optimizer, 0)
 
 

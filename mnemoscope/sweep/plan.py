@@ -1,4 +1,4 @@
-"""`plan`: how many runs a design has, and what they will take, from a timed pilot."""
+"""`plan`: the number of runs of a design, and their cost, from a timed pilot."""
 
 import io
 import os
@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 
@@ -26,67 +26,67 @@ from mnemoscope.sweep.load import stored_keys
 from mnemoscope.sweep.needed_memory import machine_memory
 from mnemoscope.sweep.rows import table
 from mnemoscope.sweep.run import check_design, group_cost, layout
-from mnemoscope.sweep.runs import Run, code_of_design, planned_runs
+from mnemoscope.sweep.runs import code_of_design, planned_runs
 from mnemoscope.sweep.store import open_store
 
 PILOTS = 6
-"""Groups that are tried: each stands for a sixth of what the sweep costs."""
+"""Number of groups that are tried: each represents a sixth of the cost of the sweep."""
 
 PILOT_RUNS = 16
-"""Runs of a group that are tried."""
+"""Maximum number of runs of a group that are tried."""
 
 PILOT_SECONDS = 60.0
-"""What all pilots may take, unless more is allowed."""
+"""Time limit of all pilots, by default (s)."""
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """A part of a group that was run to see what it takes.
+    """A part of a group that was run to measure its cost.
 
     Attributes:
-        setting: What the design varies, of its first run.
-        runs: How many runs were tried.
-        stands_for: How many runs it stands for.
-        memory: Bytes that these took at least.
-        seconds: What it took; None if it did not end in time, or was not tried.
-        too_large: Whether it was not tried, since so much memory is not free here.
-        interpolated: How many of the runs interpolated.
-        row_bytes: Of Parquet, for a whole group of its kind, a run.
-        weight_bytes: Of a kept network.
+        setting: The varied fields of its first run.
+        runs: Number of runs that were tried.
+        stands_for: Number of runs that it represents.
+        memory: The least memory that they need (bytes).
+        too_large: It was not tried, since this much memory is not free here.
+        seconds: Duration; None if it did not end in time, or was not tried.
+        interpolated: Number of runs that interpolated.
+        row_bytes: Parquet bytes for each run of a whole group of its kind.
+        weight_bytes: Size of a kept network.
     """
 
     setting: dict[str, object]
     runs: int
     stands_for: int
     memory: int
-    too_large: bool
-    seconds: float | None
-    interpolated: int
-    row_bytes: float
-    weight_bytes: int
+    too_large: bool = False
+    seconds: float | None = None
+    interpolated: int = 0
+    row_bytes: float = 0.0
+    weight_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a design comes to.
+    """The size and the cost of a design.
 
     Attributes:
         design: The design.
-        runs: How many runs it has.
-        groups: How many groups those are that have not been stored.
-        present: How many runs are stored.
-        largest_group: Runs of the largest group.
-        group_memory: Bytes that training the group that needs most takes at least; measuring may
-            take more.
-        group_setting: What the design varies, of that group's first run.
-        run_memory: What this run alone takes at least.
-        machine_memory: Bytes that this machine has; None if it does not tell.
-        pilots: What was tried; empty if nothing was.
-        seconds: What one worker will take, of the runs that are missing; None if no pilot ended.
-        begin_seconds: What a worker takes before it begins.
-        row_bytes: What their rows will take.
-        weight_bytes: What the networks take if all are kept that may be.
-        unknown: Runs whose pilots did not end: their cost is not in `seconds`.
+        runs: Number of its runs.
+        groups: Number of groups of the runs that are not stored.
+        present: Number of runs that are stored.
+        largest_group: Number of runs of the largest group.
+        group_memory: The least memory that training the most demanding group needs (bytes);
+            measuring may need more.
+        group_setting: The varied fields of that group's first run.
+        run_memory: The least memory that this run needs alone.
+        machine_memory: The memory of this machine; None if it is unknown.
+        pilots: The pilots that were tried.
+        seconds: Time that one worker needs for the missing runs; None if no pilot ended.
+        begin_seconds: Time that a worker needs to begin.
+        row_bytes: Size of their rows.
+        weight_bytes: Size of the networks if all are kept that may be.
+        unknown: Number of runs whose pilots did not end: their cost is not in `seconds`.
     """
 
     design: Design
@@ -114,15 +114,15 @@ def plan(
 ) -> Plan:
     """Counts the runs and groups of a design, and times a pilot of each sixth of it.
 
-    Groups are put in the order of what they should cost and cut into parts of equal cost; of each
-    part the middle group is tried, at most 16 of its runs, in a process of its own with one
-    thread, after one that only warms up. What a part takes is what its pilot took for each run.
-    Replicas of a whole group take less each than those of a pilot, so this errs towards more.
+    Groups are sorted by their estimated cost and cut into parts of equal cost; the middle group of
+    each part is tried, at most 16 of its runs, in a process of its own with one thread, after a
+    call that only warms up. A part costs what its pilot took for each run. Replicas of a whole
+    group take less time each than those of a pilot, so this overestimates.
 
     Args:
         design: The design; it is checked whole.
         place: A store, whose runs are not counted again.
-        pilot_seconds: What all pilots may take; 0 for none.
+        pilot_seconds: Time limit of all pilots (s); 0 for none.
 
     Raises:
         MnemoscopeError: the design is wrong.
@@ -147,7 +147,7 @@ def plan(
         present=len(planned) - len(missing),
         largest_group=max((len(group.runs) for group in cut), default=0),
         group_memory=dearest.memory if dearest else 0,
-        group_setting=_setting(dearest.runs[0]) if dearest else {},
+        group_setting=dict(dearest.runs[0].factors) if dearest else {},
         run_memory=Group(dearest.runs[:1]).memory if dearest else 0,
         machine_memory=machine_memory(),
         pilots=tuple(pilots),
@@ -162,12 +162,11 @@ def plan(
 
 
 def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[Pilot], float]:
-    """The pilots, and how many seconds a process takes to begin."""
+    """Returns the pilots, and the time that a process takes to begin (s)."""
     parts = _parts(sorted(cut, key=group_cost))
     found: list[Pilot] = []
-    begin = 0.0
     if not parts:
-        return found, begin
+        return found, 0.0
     executor = Processes(1, seconds)
     at = time.monotonic()
     try:
@@ -176,31 +175,37 @@ def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[
         begin = time.monotonic() - at
         until = time.monotonic() + seconds
         for part in parts:
-            tried = part[len(part) // 2].runs[:PILOT_RUNS]
-            whole = len(part[len(part) // 2].runs)
-            stands_for = sum(len(group.runs) for group in part)
+            middle = part[len(part) // 2]
+            pilot = Pilot(
+                setting=dict(middle.runs[0].factors),
+                runs=len(middle.runs[:PILOT_RUNS]),
+                stands_for=sum(len(group.runs) for group in part),
+                memory=Group(middle.runs[:PILOT_RUNS]).memory,
+            )
             left = until - time.monotonic()
-            took, interpolated, row_bytes, weight_bytes = None, 0, 0.0, 0
-            memory = Group(tried).memory
-            too_large = memory > free_memory()
-            if left > 0 and not too_large:
+            if pilot.memory > free_memory():
+                pilot = replace(pilot, too_large=True)
+            elif left > 0:
+                tried = middle.runs[: pilot.runs]
                 try:
                     took, interpolated, row_bytes, weight_bytes = executor.submit(
                         try_runs,
                         tuple(run.configuration for run in tried),
                         tuple(run.first for run in tried),
                         design.device,
-                        whole,
+                        len(middle.runs),
                     ).result(left)
+                    pilot = replace(
+                        pilot,
+                        seconds=took,
+                        interpolated=interpolated,
+                        row_bytes=row_bytes,
+                        weight_bytes=weight_bytes,
+                    )
                 except (TookTooLong, WorkerLost):
                     executor.shutdown(wait=False, cancel_futures=True)
                     executor = Processes(1, seconds)
-            found.append(
-                Pilot(
-                    _setting(tried[0]), len(tried), stands_for, memory, too_large, took,
-                    interpolated, row_bytes, weight_bytes,
-                )
-            )  # fmt: skip
+            found.append(pilot)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
     return found, begin
@@ -209,22 +214,18 @@ def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[
 def try_runs(
     runs: tuple[Configuration, ...], first: tuple[bool, ...], device: str, whole: int
 ) -> tuple[float, int, float, int]:
-    """Trains and measures some runs of a group: seconds, interpolated, bytes a row, of a network.
+    """Trains and measures some runs of a group; `whole` runs of their group share one file.
 
-    Args:
-        runs: The runs.
-        first: Whether each is the first seed of its setting.
-        device: Where to compute.
-        whole: Runs of their group, whose rows share one file.
+    Returns the time, the number that interpolated, the bytes of a row and of a network.
     """
     import torch
 
     if device == "cpu":
         torch.set_num_threads(1)
     begun = time.perf_counter()
-    # What measured functions print is not the plan's.
+    # Measured functions may print.
     with redirect_stdout(io.StringIO()):
-        fitted = fit(runs, first, device=device, say=_silent)
+        fitted = fit(runs, first, device=device, say=lambda line: None)
     took = time.perf_counter() - begun
     frame = table(runs, [f"{row:032x}" for row in range(len(runs))], "", "", fitted)
     content = io.BytesIO()
@@ -239,7 +240,7 @@ def try_runs(
 
 
 def _parts(ordered: Sequence[Group]) -> list[list[Group]]:
-    """Groups in the order of their cost, cut into parts of about equal cost."""
+    """Cuts groups in the order of their cost into parts of about equal cost."""
     share = sum(map(group_cost, ordered)) / PILOTS
     parts: list[list[Group]] = []
     passed = 0.0
@@ -249,11 +250,3 @@ def _parts(ordered: Sequence[Group]) -> list[list[Group]]:
         parts[-1].append(group)
         passed += group_cost(group)
     return parts
-
-
-def _setting(run: Run) -> dict[str, object]:
-    return dict(run.factors)
-
-
-def _silent(line: str) -> None:
-    return

@@ -1,4 +1,4 @@
-"""`run`: does what a design plans and a store has not; loses nothing on the way."""
+"""`run`: does what a design plans and a store does not hold yet; loses nothing on the way."""
 
 import hashlib
 import json
@@ -8,15 +8,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future, wait
 from concurrent.futures import TimeoutError as TookTooLong
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import is_name
 from mnemoscope.base.publishing import check_targets
 from mnemoscope.base.text import short
 from mnemoscope.nets.spec import check_device
+from mnemoscope.sweep.columns import ALWAYS
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import (
@@ -32,26 +33,25 @@ from mnemoscope.sweep.ledger import Failure, Ledger, read_failure
 from mnemoscope.sweep.load import FUNCTIONS, stored_keys
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.needed_memory import machine_memory, memory_of_group
-from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS
-from mnemoscope.sweep.runs import code_of_design, measure_of, planned_runs
-from mnemoscope.sweep.store import FOLDERS, LocalStore, Store, StoreError, absolute, open_store
+from mnemoscope.sweep.runs import Run, code_of_design, measure_of, planned_runs
+from mnemoscope.sweep.store import FOLDERS, Store, StoreError, open_store
 from mnemoscope.sweep.work import TIMED_OUT, Done, OtherCode, RunError, Task, WorkTimeout, work
 
 LOOK = 0.5
-"""Seconds between two looks at the clock while nothing comes."""
+"""Time between two looks at the clock while no group ends (s)."""
 
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """Where a sweep stands.
+    """The state of a sweep that runs.
 
     Attributes:
-        planned: All its runs.
-        done: Those whose rows are stored, those of earlier times among them.
-        failed: Those that could not be done.
-        running: Groups with the workers.
-        rate: Runs a second, since it began.
-        seconds_left: What it will take at the pace of its groups so far; None while unknown.
+        planned: Number of all its runs.
+        done: Runs whose rows are stored, those of earlier times among them.
+        failed: Runs that could not be done.
+        running: Groups that workers have.
+        rate: Runs per second since it began.
+        seconds_left: Time that it will take at the pace of its groups so far; None while unknown.
     """
 
     planned: int
@@ -64,18 +64,18 @@ class SweepProgress:
 
 @dataclass(frozen=True)
 class Finished:
-    """What came of a sweep.
+    """The result of a sweep.
 
     Attributes:
-        planned: How many runs the design has.
-        present: How many of them were stored before.
-        done: How many were done now.
-        interpolated: How many of those done now interpolated.
-        diverged: How many of them diverged.
-        failures: What could not be done, and why; all planned runs are stored or named here.
-        seconds: How long it took.
-        seconds_computing: How long workers trained and measured, together.
-        retried: How often a group was given out again.
+        planned: Number of runs of the design.
+        present: Runs that were stored before.
+        done: Runs that were done now.
+        interpolated: Runs done now that interpolated.
+        diverged: Runs done now that diverged.
+        failures: Runs that could not be done, and why; all planned runs are stored or named here.
+        seconds: Duration.
+        seconds_computing: Time that workers spent on training and measuring, together.
+        retried: Number of times that a group was given to workers again.
     """
 
     planned: int
@@ -98,21 +98,19 @@ def run(
     on_progress: Callable[[SweepProgress], object] | None = None,
     on_failure: Callable[[Failure], object] | None = None,
 ) -> Finished:
-    """Does all runs of a design that a store has not; whatever stops it, run it again.
+    """Does all runs of a design that a store does not hold; if it is stopped, run it again.
 
     Each group is trained as replicas by one worker, which writes its rows. A group whose worker
-    died or took too long is tried again, `design.retries` times, and then in halves, once each; one
-    that raises an error in halves at once; so that in the end a single run is named with its
-    reason, and all others are stored. A pool of the standard library is broken as a whole when one
-    of its processes dies, and ends the sweep: ours are not.
+    died or took too long is tried again, `design.retries` times, and then in halves, once each; a
+    group that raises an error is tried in halves at once. In the end a single run is named with its
+    reason, and all others are stored.
 
     Args:
-        design: What to run. It is checked whole before anything begins.
+        design: The design. It is checked whole before anything begins.
         place: A folder, or a URL that fsspec knows.
         executor: Any executor of `concurrent.futures`, or `Workers` of
-            `mnemoscope.sweep.executors`; processes of this machine if left out. It is not shut
-            down.
-        workers: How many processes, without an executor; one for each core if left out.
+            `mnemoscope.sweep.executors`; it is not shut down. Default: processes of this machine.
+        workers: The number of processes, without an executor; default: one for each core.
         on_progress: Called when something has changed, and twice a second.
         on_failure: Called when runs have failed for good.
 
@@ -124,17 +122,12 @@ def run(
 
     Example:
         >>> import tempfile
-        >>> from mnemoscope.sweep import Design, load, run
-        >>> from mnemoscope.sweep.executors import in_process
-        >>> design = Design(
-        ...     name="tiny", data={"source": "digits", "n": 2}, spec={"width": 16},
-        ...     training={"max_steps": 2000}, grid={"spec.depth": [1, 2]}, seeds=2,
-        ... )
+        >>> from mnemoscope.sweep import executors
+        >>> few = {"source": "digits", "n": 2}
+        >>> design = Design(name="a", data=few, training={"max_steps": 9}, seeds=3)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     finished = run(design, folder, executor=in_process())
-        ...     rows = load(folder).collect()
-        >>> finished.done, sorted(rows["depth"].to_list())
-        (4, [1, 1, 2, 2])
+        ...     run(design, folder, executor=executors.in_process()).done
+        3
     """
     forget_examples()
     code = code_of_design(design)
@@ -145,100 +138,93 @@ def run(
     store.tidy()
     there = stored_keys(store, layout(design))
     _forget_done(store, there)
-    todo = [
-        Group(left)
-        for group in groups(planned, design.group_size)
-        if (left := tuple(run for run in group.runs if run.key not in there))
-    ]
-    # The dearest first, so that no worker is left alone with it in the end.
-    todo.sort(key=group_cost, reverse=True)
+    todo = missing_groups(design, planned, there)
     if executor is None:
         check_device(design.device)
-        _check_memory(design, todo)
-    if isinstance(store, LocalStore):
-        check_targets(store.root, [f"rows/{layout(design)}/{one.name}.parquet" for one in todo])
+        _check_memory(todo)
+    if store.folder is not None:
+        check_targets(store.folder, [_rows(layout(design), one) for one in todo])
     ledger = Ledger(store, design, code, len(planned))
     ledger.begin(planned)
     with ExitStack() as stack:
-        if executor is None:
-            count = workers or available_cores()
-            count = max(1, min(count, len(todo)))
-            found = stack.enter_context(processes(count, design.timeout)) if todo else None
-        else:
-            found = workers_of(executor)
-        driver = _Driver(design, ledger, code, found, on_progress, on_failure)
-        finished = driver.drive(todo, len(planned), sum(run.key in there for run in planned))
+        found = workers_of(executor) if executor is not None else None
+        if executor is None and todo:
+            count = min(workers or available_cores(), len(todo))
+            found = stack.enter_context(processes(max(1, count), design.timeout))
+        driver = _Driver(ledger, found, on_progress, on_failure)
+        finished = driver.drive(todo, sum(run.key in there for run in planned))
     _check_stored(store, driver.stored)
     return finished
 
 
+def missing_groups(design: Design, planned: Sequence[Run], there: frozenset[str]) -> list[Group]:
+    """Returns the groups of the runs that are not stored.
+
+    The most expensive ones come first, so that no worker is left alone with one in the end.
+    """
+    cut = groups(planned, design.group_size)
+    left = [Group(tuple(run for run in group.runs if run.key not in there)) for group in cut]
+    return sorted((group for group in left if group.runs), key=group_cost, reverse=True)
+
+
 def layout(design: Design) -> str:
-    """The folder of the rows: a hash of their columns."""
+    """Returns the name of the folder of the rows: a hash of their columns."""
     take = measure_of(design).take
-    columns = [*IDENTITY, *SETTINGS, *OUTCOME]
+    columns = [*ALWAYS]
     columns += [f"{name}:{list(find_measurement(name).columns)}" for name in take]
     ending = FUNCTIONS if any(map(is_name, take)) else ""
     return hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:8] + ending
 
 
+def _rows(layout: str, group: Group) -> str:
+    return f"rows/{layout}/{group.name}.parquet"
+
+
 @dataclass(frozen=True)
 class _Try:
-    """A group that is given out.
-
-    Attributes:
-        group: Which.
-        retries: How often it may be given out again whole if its worker is lost.
-        attempt: How often it was before.
-    """
+    """A group, the number of times that it may be given out again whole, and that it was before."""
 
     group: Group
     retries: int
     attempt: int = 0
 
-    def again(self) -> "_Try":
-        """The next one of the same group."""
-        return replace(self, attempt=self.attempt + 1)
-
 
 class _Driver:
-    """Gives groups to workers and deals with what comes back."""
+    """Gives groups to workers and handles what comes back."""
 
     def __init__(
         self,
-        design: Design,
         ledger: Ledger,
-        code: str,
         workers: Workers | None,
         on_progress: Callable[[SweepProgress], object] | None,
         on_failure: Callable[[Failure], object] | None,
     ) -> None:
-        self.design, self.ledger, self.code = design, ledger, code
-        self.workers = workers
+        self.ledger, self.design, self.workers = ledger, ledger.design, workers
         self.on_progress, self.on_failure = on_progress, on_failure
-        self.layout = layout(design)
+        self.layout = layout(ledger.design)
         self.waiting: deque[_Try] = deque()
         self.running: dict[Future[Done], _Try] = {}
         self.failures: list[Failure] = []
+        self.done: list[Done] = []
         self.stored: set[str] = set()
-        self.done = self.interpolated = self.diverged = self.retried = 0
-        self.computing = 0.0
+        self.retried = 0
         self.begun = time.monotonic()
         self.cost_done = self.cost_all = 0.0
 
-    def drive(self, todo: Sequence[Group], planned: int, present: int) -> Finished:
+    def drive(self, todo: Sequence[Group], present: int) -> Finished:
         """Works until every run is stored or has failed for good."""
-        self.planned, self.present = planned, present
+        self.present = present
         self.waiting.extend(_Try(group, self.design.retries) for group in todo)
         self.cost_all = sum(map(group_cost, todo))
         state = "stopped"
         try:
-            self._tell("running")
+            self._report("running")
             while self.waiting or self.running:
                 self._give_out()
                 done, _ = wait(self.running, timeout=LOOK, return_when="FIRST_COMPLETED")
                 for future in done:
-                    self._take_back(future, self.running.pop(future))
-                self._tell("running")
+                    self._receive(future, self.running.pop(future))
+                self._report("running")
             state = "done"
         except KeyboardInterrupt:
             state = "interrupted"
@@ -247,31 +233,36 @@ class _Driver:
             for future in self.running:
                 future.cancel()
             if state == "done":
-                self._tell(state, last=True)
+                self._report(state)
             else:
-                self._tell_of_the_end(state)
+                self.running.clear()
+                # Where the store fails, the first error counts.
+                with suppress(StoreError):
+                    self._note(self._progress(), state)
         return Finished(
-            planned=planned,
+            planned=self.ledger.planned,
             present=present,
-            done=self.done,
-            interpolated=self.interpolated,
-            diverged=self.diverged,
+            done=self._sum("runs"),
+            interpolated=self._sum("interpolated"),
+            diverged=self._sum("diverged"),
             failures=tuple(self.failures),
             seconds=time.monotonic() - self.begun,
-            seconds_computing=self.computing,
+            seconds_computing=self._sum("seconds_computing"),
             retried=self.retried,
         )
+
+    def _sum(self, field: str) -> Any:
+        return sum(getattr(one, field) for one in self.done)
 
     def _give_out(self) -> None:
         room = self.workers.room if self.workers else 0
         while self.waiting and self.workers and len(self.running) < room:
             this = self.waiting.popleft()
             executor = self.workers.for_device(self.design.device)
-            task = self._task(this.group, this.attempt, self.workers)
             try:
-                future = executor.submit(work, task)
+                future = executor.submit(work, self._task(this, self.workers))
             except RuntimeError as error:
-                # One that is shut down, or broken as a whole since one of its processes died.
+                # It was shut down, or is broken as a whole since one of its processes died.
                 raise NoWorkers(
                     f"an executor that takes no more work ({error})",
                     expected="one that runs until the sweep has ended",
@@ -279,44 +270,41 @@ class _Driver:
                 ) from error
             self.running[future] = this
 
-    def _task(self, group: Group, attempt: int, workers: Workers) -> Task:
+    def _task(self, this: _Try, workers: Workers) -> Task:
+        runs = this.group.runs
         return Task(
             # A worker may have been started in another folder.
-            store=absolute(self.ledger.store),
-            group=group.name,
+            store=self.ledger.store.absolute,
+            group=this.group.name,
             layout=self.layout,
-            keys=tuple(one.key for one in group.runs),
-            runs=tuple(one.configuration for one in group.runs),
-            first=tuple(one.first for one in group.runs),
-            code=self.code,
+            keys=tuple(one.key for one in runs),
+            runs=tuple(one.configuration for one in runs),
+            first=tuple(one.first for one in runs),
+            code=self.ledger.code,
             keep_weights=self.design.keep_weights,
             device=self.design.device,
             timeout=self.design.timeout,
             watch=workers.watch,
-            attempt=attempt,
+            attempt=this.attempt,
         )
 
-    def _take_back(self, future: Future[Done], this: _Try) -> None:
+    def _receive(self, future: Future[Done], this: _Try) -> None:
         try:
-            done = future.result()
+            self.done.append(future.result())
         except (StoreError, NoWorkers, OtherCode):
             raise
         except Exception as error:
-            self._again(this, error)
+            self._requeue(this, error)
         else:
-            self.stored.add(f"rows/{self.layout}/{this.group.name}.parquet")
-            self.done += done.runs
-            self.interpolated += done.interpolated
-            self.diverged += done.diverged
-            self.computing += done.seconds_computing
+            self.stored.add(_rows(self.layout, this.group))
             self.cost_done += group_cost(this.group)
 
-    def _again(self, this: _Try, error: BaseException) -> None:
-        """Another try, in halves, or the end of it."""
+    def _requeue(self, this: _Try, error: Exception) -> None:
+        """Tries a group again, whole or in halves; a single run has failed for good."""
         group, lost = this.group, _lost(error)
         if lost and this.attempt < this.retries:
             self.retried += 1
-            self.waiting.append(this.again())
+            self.waiting.append(replace(this, attempt=this.attempt + 1))
         elif len(group.runs) > 1:
             self.retried += 1
             # It was not the worker, so only the run that is left in the end is tried again.
@@ -325,21 +313,18 @@ class _Driver:
                 for half in group.halves()
             )
         else:
-            failure = Failure(
-                group.name,
-                tuple(one.key for one in group.runs),
-                self._reason(group, error, lost=lost),
-                this.attempt + 1,
-            )
+            keys = tuple(one.key for one in group.runs)
+            reason = self._reason(group, error, lost=lost)
+            failure = Failure(group.name, keys, reason, this.attempt + 1)
             self.failures.append(failure)
             self.ledger.fail(failure)
             if self.on_failure is not None:
                 self.on_failure(failure)
 
-    def _reason(self, group: Group, error: BaseException, *, lost: bool) -> str:
+    def _reason(self, group: Group, error: Exception, *, lost: bool) -> str:
         if not lost:
-            told = isinstance(error, MnemoscopeError | RunError)
-            kind = "" if told else f"{type(error).__name__}: "
+            known = isinstance(error, MnemoscopeError | RunError)
+            kind = "" if known else f"{type(error).__name__}: "
             return kind + " ".join(str(error).split())
         log = self.ledger.store.read(f"logs/{group.name}.log") or b""
         last = log.rpartition(b"  attempt ")[2]
@@ -347,86 +332,75 @@ class _Driver:
         limit = f"it took longer than {self.design.timeout:g} s, where it was ended"
         return limit if late else "the process that computed it died"
 
-    def _tell(self, state: str, *, last: bool = False) -> None:
+    def _report(self, state: str) -> None:
         now = self._progress()
-        self._note(now, state, last=last)
+        self._note(now, state)
         if self.on_progress is not None:
             self.on_progress(now)
 
-    def _note(self, now: SweepProgress, state: str, *, last: bool) -> None:
+    def _note(self, now: SweepProgress, state: str) -> None:
         self.ledger.note(
-            last=last,
+            last=state != "running",
             state=state,
             done=now.done,
             failed=now.failed,
-            interpolated=self.interpolated,
-            diverged=self.diverged,
+            interpolated=self._sum("interpolated"),
+            diverged=self._sum("diverged"),
             running=[this.group.name for this in self.running.values()],
             rate=now.rate,
             seconds=time.monotonic() - self.begun,
-            seconds_computing=self.computing,
+            seconds_computing=self._sum("seconds_computing"),
         )
-
-    def _tell_of_the_end(self, state: str) -> None:
-        """A last note of a sweep that was stopped; where that fails too, the first error counts."""
-        try:
-            self.running.clear()
-            self._note(self._progress(), state, last=True)
-        except StoreError:
-            return
 
     def _progress(self) -> SweepProgress:
         passed = time.monotonic() - self.begun
         left = self.cost_all - self.cost_done
+        done = self._sum("runs")
         return SweepProgress(
-            planned=self.planned,
-            done=self.present + self.done,
+            planned=self.ledger.planned,
+            done=self.present + done,
             failed=sum(len(one.keys) for one in self.failures),
             running=len(self.running),
-            rate=self.done / passed if passed else 0.0,
+            rate=done / passed if passed else 0.0,
             seconds_left=passed * left / self.cost_done if self.cost_done else None,
         )
 
 
 def _lost(error: BaseException) -> bool:
-    """Whether a worker was lost, which may have nothing to do with its runs."""
+    """Returns whether a worker was lost, which may have nothing to do with its runs."""
     if isinstance(error, WorkerLost | WorkTimeout | TookTooLong | CancelledError):
         return True
-    # Of Dask and of the standard library's own pools, which need not be installed or imported.
+    # Errors of Dask and of the standard library's pools, which need not be imported.
     return type(error).__name__ in ("KilledWorker", "BrokenProcessPool", "FutureCancelledError")
 
 
 def group_cost(group: Group) -> float:
-    """What a group costs, but for a factor: entries of its weights times examples times steps."""
+    """Estimates the cost of a group, up to a factor: weights times examples times steps."""
     known = group.runs[0].configuration
     return len(group.runs) * (1e4 + known.spec.parameters_count() * (known.data.n or 1))
 
 
 def check_design(design: Design) -> None:
-    """Refuses what no single field tells.
-
-    Raises:
-        MnemoscopeError: stored networks are to be kept, and whether they are is not measured.
-    """
+    """Refuses fields that do not fit together."""
     if design.keep_weights == "stored" and "stored" not in measure_of(design).take:
         raise MnemoscopeError(
-            f"{design.place('keep_weights')}, keep_weights = 'stored' without measuring it",
+            "keep_weights='stored' without measuring it",
             expected="`stored` among the measurements",
             todo="add it to `measure.take`, or keep 'all' or 'none'",
+            field="keep_weights",
         )
 
 
-def _check_memory(design: Design, todo: Sequence[Group]) -> None:
+def _check_memory(todo: Sequence[Group]) -> None:
     """Refuses runs that the processes of this machine cannot train, even alone."""
     here = machine_memory()
     for group in todo:
         one = group.runs[0]
         needed = memory_of_group([one.configuration])
         if here is not None and needed > here:
-            told = ", ".join(f"{path}={short(value)}" for path, value in one.factors.items())
+            setting = ", ".join(f"{path}={short(value)}" for path, value in one.factors.items())
             raise MnemoscopeError(
-                f"{design.place(*one.factors)}, {told or 'a run'}, which takes at least "
-                f"{needed / 1e9:,.0f} GB",
+                f"{setting or 'a run'}, which takes at least {needed / 1e9:,.0f} GB",
                 expected=f"at most {here / 1e9:,.0f} GB, what this machine has",
                 todo="choose a smaller network, or workers that have more (--dask, --mpi)",
             )
@@ -434,9 +408,9 @@ def _check_memory(design: Design, todo: Sequence[Group]) -> None:
 
 def _check_place(store: Store, design: Design) -> None:
     """Refuses a folder that holds other things."""
-    if not isinstance(store, LocalStore):
+    root = store.folder
+    if root is None:
         return
-    root = Path(store.place)
     if root.exists() and not root.is_dir():
         raise MnemoscopeError(
             f"{root}, which is a file", expected="a folder", todo="choose another one"
@@ -456,7 +430,7 @@ def _check_place(store: Store, design: Design) -> None:
 
 
 def _check_stored(store: Store, names: set[str]) -> None:
-    """Refuses to call done what workers have stored where nobody finds it."""
+    """Refuses a sweep whose workers stored their files elsewhere."""
     folders = {name.rpartition("/")[0] for name in names}
     lost = names.difference(*(store.names(folder) for folder in folders))
     if lost:
@@ -468,7 +442,7 @@ def _check_stored(store: Store, names: set[str]) -> None:
 
 
 def _forget_done(store: Store, there: frozenset[str]) -> None:
-    """Removes the notes of failures whose runs have been done since, and notes that are broken."""
+    """Removes notes of failures whose runs have been done since, and broken notes."""
     for name, content in store.read_all(store.names("failures")).items():
         failure = read_failure(content)
         if failure is None or all(key in there for key in failure.keys):

@@ -4,7 +4,8 @@ Sources: I. M. Sobol, USSR Comput. Math. Math. Phys. 7 (1967); the scrambling is
 J. Matoušek, J. Complexity 14 (1998), as in `scipy.stats.qmc.Sobol`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,8 +16,8 @@ from scipy.stats import qmc
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.model import StrictModel
 
-MOST_POINTS = 2**20
-"""The most points of one sample."""
+MAX_POINTS = 2**20
+"""Maximum number of points of one sample."""
 
 _CHUNK = 4096
 
@@ -26,17 +27,8 @@ _Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 class Range(StrictModel, frozen=True, extra="forbid"):
     """Numbers between two bounds.
 
-    Args:
-        low: The lower bound.
-        high: The upper bound.
-        scale: `linear`, or `log` for a uniform logarithm.
-        whole: Whole numbers only, both bounds among them. On the linear scale each is equally
-            likely; on the log scale k has the share of log((k + ½) / (k − ½)).
-
-    Raises:
-        MnemoscopeError: a field is misspelled, missing or of the wrong type; the lower bound is
-            not below the upper one, not above 0 on the log scale, or a bound of whole numbers is
-            none.
+    With `whole`, whole numbers only, both bounds among them. On the linear scale each is equally
+    likely; on the log scale k has the share of log((k + ½) / (k − ½)).
     """
 
     low: _Bound = Field(description="a finite number")
@@ -67,11 +59,7 @@ class Range(StrictModel, frozen=True, extra="forbid"):
         return self
 
     def values(self, u: Float[np.ndarray, " n"]) -> list[Any]:
-        """The numbers at the given shares of the range.
-
-        Args:
-            u: `(n,)`, in [0, 1).
-        """
+        """Returns the numbers at the shares `u` of the range, in [0, 1)."""
         margin = 0.5 if self.whole else 0.0
         low, high = self.low - margin, self.high + margin
         if self.scale == "log":
@@ -87,42 +75,39 @@ class Range(StrictModel, frozen=True, extra="forbid"):
 
 
 class Choices(StrictModel, frozen=True, extra="forbid"):
-    """A list of values, each equally likely.
-
-    Args:
-        choices: The values.
-
-    Raises:
-        MnemoscopeError: there are none.
-    """
+    """A list of values, each equally likely."""
 
     choices: tuple[Any, ...] = Field(min_length=1, description="a list of at least one value")
 
     def values(self, u: Float[np.ndarray, " n"]) -> list[Any]:
-        """The values at the given shares of the list.
-
-        Args:
-            u: `(n,)`, in [0, 1).
-        """
+        """Returns the values at the shares `u` of the list, in [0, 1)."""
         return [self.choices[i] for i in (u * len(self.choices)).astype(np.int64)]
 
 
-def sobol_points(
-    ranges: Sequence[Range | Choices], count: int, seed: int
-) -> Iterator[tuple[Any, ...]]:
+@dataclass(frozen=True)
+class SobolPoints:
     """The first points of a scrambled Sobol sequence, a value for each range.
 
-    More points begin with the same ones. They are made a few thousand at a time.
+    More points begin with the same ones. They are computed a few thousand at a time.
 
-    Args:
-        ranges: At least one.
-        count: How many points; a power of two fills the box best.
-        seed: Of the scrambling.
+    Attributes:
+        ranges: The ranges, at least one.
+        count: The number of points; a power of two fills the box best.
+        seed: Seed of the scrambling.
     """
-    generator = np.random.default_rng(seed)
-    # SciPy before 1.15 knows no `rng`.
-    engine = qmc.Sobol(len(ranges), seed=generator)  # pyright: ignore[reportCallIssue]
-    for begin in range(0, count, _CHUNK):
-        u = engine.random(_CHUNK)[: count - begin]
-        columns = [range_.values(u[:, k]) for k, range_ in enumerate(ranges)]
-        yield from zip(*columns, strict=True)
+
+    ranges: tuple[Range | Choices, ...]
+    count: int
+    seed: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        generator = np.random.default_rng(self.seed)
+        # SciPy before 1.15 knows no `rng`.
+        engine = qmc.Sobol(len(self.ranges), seed=generator)  # pyright: ignore[reportCallIssue]
+        for begin in range(0, self.count, _CHUNK):
+            u = engine.random(_CHUNK)[: self.count - begin]
+            columns = [range_.values(u[:, k]) for k, range_ in enumerate(self.ranges)]
+            yield from zip(*columns, strict=True)

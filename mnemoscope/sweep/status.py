@@ -1,4 +1,4 @@
-"""`status`: what of a sweep is done, runs, has failed, and is missing."""
+"""`status`: the runs of a sweep that are done, run, have failed, and are missing."""
 
 import os
 import socket
@@ -9,81 +9,89 @@ from typing import Any
 
 import polars as pl
 
-from mnemoscope.sweep.ledger import EVERY, Failure, failures
-from mnemoscope.sweep.load import BrokenPlan, planned_keys, read_note, stored, sweeps
-from mnemoscope.sweep.rows import STATUS
+from mnemoscope.sweep.columns import STATUS
+from mnemoscope.sweep.ledger import (
+    EVERY,
+    BrokenPlan,
+    Failure,
+    chosen_sweeps,
+    failures,
+    planned_keys,
+    read_note,
+)
+from mnemoscope.sweep.load import stored
 from mnemoscope.sweep.store import Store, open_store
 
 SILENT = 6 * EVERY
-"""Seconds without a note after which a sweep that has not ended is taken to be dead."""
+"""Time without a note after which a sweep that has not ended is considered dead (s)."""
 
 
 @dataclass(frozen=True)
 class SweepStatus:
-    """Where a sweep stands: `planned` is `done`, failed and `missing` together.
+    """The state of a sweep; `planned` is `done`, `failed` and `missing` together.
 
     Attributes:
         name: The sweep.
         state: `running`, `done`, `interrupted` (Ctrl-C), `stopped` (the store failed), `lost`: it
             was killed, as no note has come for a while; or `broken`: its plan cannot be read, so
             that nothing is counted and `failures` has only the file that is to blame.
-        planned: Its runs.
-        done: Those that are stored.
-        interpolated: Those of them that interpolated.
-        not_interpolated: Those that did not in their steps.
-        diverged: Those that diverged.
+        planned: Number of its runs.
+        done: Runs that are stored.
+        interpolated: Stored runs that interpolated.
+        not_interpolated: Stored runs that did not interpolate in their steps.
+        diverged: Stored runs that diverged.
         failed: Runs that could not be done and are named with the reason.
         missing: Runs that are neither stored nor named: those running and those to come.
         running: Groups that workers have.
-        rate: Runs a second, of the time it last ran.
-        begun: When it last began.
-        seen: When it last noted anything.
-        failures: What failed, and why. A broken note of a failure is one without runs, and is told
-            of every sweep, since it may be of any.
+        rate: Runs per second, of the time it last ran.
+        begun: The time at which it last began.
+        seen: The time of its last note.
+        failures: Runs that failed, and why. A broken note of a failure has no runs, and is listed
+            for every sweep, since it may belong to any.
     """
 
     name: str
     state: str
-    planned: int
-    done: int
-    interpolated: int
-    not_interpolated: int
-    diverged: int
-    failed: int
-    missing: int
-    running: tuple[str, ...]
-    rate: float
-    begun: str
-    seen: str
-    failures: tuple[Failure, ...]
+    planned: int = 0
+    done: int = 0
+    interpolated: int = 0
+    not_interpolated: int = 0
+    diverged: int = 0
+    failed: int = 0
+    missing: int = 0
+    running: tuple[str, ...] = ()
+    rate: float = 0.0
+    begun: str = ""
+    seen: str = ""
+    failures: tuple[Failure, ...] = ()
 
 
 def status(place: str | os.PathLike[str], sweep: str | None = None) -> tuple[SweepStatus, ...]:
-    """Where each sweep of a store stands, from what is stored there.
+    """Returns the state of the sweeps of a store, from what is stored there.
 
     Args:
         place: The folder or URL.
-        sweep: One sweep; all of them if left out.
+        sweep: The name of a sweep; default: all sweeps.
 
     Returns:
-        One for each sweep. If the plan of one of all is broken, its state is.
+        The state of each; of several, one with a broken plan has the state `broken`.
 
     Raises:
-        MnemoscopeError: there is none; or the plan of the one that is asked for is broken, or a
+        MnemoscopeError: there is no sweep; the plan of the one that is asked for is broken, or a
             file of rows.
         StoreError: the store cannot be read.
     """
     store = open_store(place)
-    names = sweeps(store) if sweep is None else [sweep]
     failed = failures(store)
     found = []
-    for name in names:
+    for name in chosen_sweeps(store, sweep):
         try:
             found.append(_status(store, name, failed))
         except BrokenPlan as error:
             if sweep is not None:
                 raise
-            found.append(_broken(name, error))
+            failure = Failure("", (), str(error), 0)
+            found.append(SweepStatus(name, "broken", failures=(failure,)))
     return tuple(found)
 
 
@@ -104,9 +112,7 @@ def _status(store: Store, name: str, failed: list[Failure]) -> SweepStatus:
         state=state,
         planned=len(keys),
         done=rows.height,
-        interpolated=counts["interpolated"],
-        not_interpolated=counts["not_interpolated"],
-        diverged=counts["diverged"],
+        **counts,
         failed=lost,
         missing=len(open_) - lost,
         running=tuple(note.get("running", ())) if state == "running" else (),
@@ -117,27 +123,8 @@ def _status(store: Store, name: str, failed: list[Failure]) -> SweepStatus:
     )
 
 
-def _broken(name: str, error: BrokenPlan) -> SweepStatus:
-    return SweepStatus(
-        name=name,
-        state="broken",
-        planned=0,
-        done=0,
-        interpolated=0,
-        not_interpolated=0,
-        diverged=0,
-        failed=0,
-        missing=0,
-        running=(),
-        rate=0.0,
-        begun="",
-        seen="",
-        failures=(Failure("", (), str(error), 0),),
-    )
-
-
 def _alive(note: Mapping[str, Any]) -> bool:
-    """Whether the driver is a process of this machine: one that computes itself notes nothing."""
+    """Returns whether the driver runs on this machine: one that computes itself notes nothing."""
     if note.get("host") != socket.gethostname():
         return False
     try:

@@ -1,4 +1,4 @@
-"""What a worker does with one group: train, measure, store; everything else is the driver's."""
+"""The work on one group: train, measure, store."""
 
 import faulthandler
 import io
@@ -26,22 +26,21 @@ from mnemoscope.sweep.configuration import Configuration
 from mnemoscope.sweep.fitting import Fitted, fit, network_of
 from mnemoscope.sweep.measurements import code_of
 from mnemoscope.sweep.rows import table
-from mnemoscope.sweep.store import OF_A_DISK, LocalStore, Store, open_store, unwritable
+from mnemoscope.sweep.store import OF_A_DISK, Store, open_store, unusable
 
 Watch = Literal["exit", "alarm", "none"]
-"""How a worker that takes too long is ended: its process exits, which even a computation that hangs
+"""The end of a worker that takes too long: its process exits, which even a computation that hangs
 in C cannot prevent; an alarm raises an error in it; or not at all."""
 
-
 TIMED_OUT = "Timeout ("
-"""How faulthandler begins to tell that a process took too long."""
+"""Begin of the message of faulthandler that a process took too long."""
 
 SENDING = 5.0
-"""Seconds in which a log reaches a remote store."""
+"""Time for a log to reach a remote store (s)."""
 
 ALONE = threading.RLock()
-"""Held while a group is computed: what is printed, the clock that ends a group, the number of
-threads and what is done with warnings are the whole process's, whichever of its threads works."""
+"""Held while a group is computed: standard output, the timer that ends a group, the number of
+threads and the filters of warnings belong to the whole process."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,13 @@ class Task:
         layout: The folder of its rows.
         keys: The key of each run.
         runs: The runs.
-        first: Whether each is the first seed of its setting.
+        first: Whether each run has the first seed of its setting.
         code: The version of the code that planned it.
-        keep_weights: Which networks are kept.
-        device: Where to compute.
-        timeout: Seconds after which the worker is ended.
-        watch: How.
-        attempt: How often it was tried before.
+        keep_weights: The networks that are kept.
+        device: Device to compute on.
+        timeout: Time limit (s).
+        watch: How the limit is enforced.
+        attempt: Number of earlier attempts.
     """
 
     store: str
@@ -78,21 +77,21 @@ class Task:
 
     @property
     def rows(self) -> str:
-        """The file of its rows."""
+        """Name of the file of its rows."""
         return f"rows/{self.layout}/{self.group}.parquet"
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a worker tells of a group whose rows are stored.
+    """The report of a worker on a group whose rows are stored.
 
     Attributes:
         group: The group's name.
-        runs: How many rows it has.
-        interpolated: How many of them interpolated.
-        diverged: How many diverged.
-        seconds: How long all of it took.
-        seconds_computing: How long training and measuring took.
+        runs: Number of its rows.
+        interpolated: Number of runs that interpolated.
+        diverged: Number of runs that diverged.
+        seconds: Duration.
+        seconds_computing: Duration of training and measuring.
     """
 
     group: str
@@ -104,35 +103,26 @@ class Done:
 
 
 class WorkTimeout(MnemoscopeError):
-    """A group took longer than it may."""
+    """A group exceeded its time limit."""
 
 
 class OtherCode(MnemoscopeError):
-    """A worker would compute something else than was planned: no fault of a run."""
+    """A worker has another version of the code than the driver: no fault of a run."""
 
 
 class RunError(RuntimeError):
-    """Another error of a run: its kind and what it says, in plain text."""
+    """Another error of a run: its type and message, in plain text."""
 
 
 class _Alarm(BaseException):
-    """Goes through the code of a user that catches every `Exception`."""
+    """Passes through code of a user that catches every `Exception`."""
 
 
 def work(task: Task) -> Done:
-    """Trains and measures a group and stores its rows, then the driver is told how many.
+    """Trains and measures a group and stores its rows.
 
     Rows are written last: a group whose rows are there is done. Threads of one process work one
     after the other.
-
-    Args:
-        task: The group.
-
-    Raises:
-        MnemoscopeError: this worker runs other code than the driver, or a run cannot be done.
-        RunError: a run cannot be done for another reason.
-        StoreError: the store cannot be written to.
-        WorkTimeout: it took too long, where an alarm ends it.
     """
     store = open_store(task.store)
     try:
@@ -144,14 +134,14 @@ def work(task: Task) -> Done:
         ):
             return _computed(store, task, log)
     except (Exception, SystemExit, _Alarm) as error:
-        told = _told(task, error)
-    # What it came from is in the log, and need not survive the way to the driver.
-    told.__cause__ = told.__context__ = None
-    raise told.with_traceback(None)
+        sendable = _sendable(task, error)
+    # Its cause is in the log, and might not survive the way to the driver.
+    sendable.__cause__ = sendable.__context__ = None
+    raise sendable.with_traceback(None)
 
 
-def _told(task: Task, error: BaseException) -> Exception:
-    """An error as the driver is told of it: one that can be sent."""
+def _sendable(task: Task, error: BaseException) -> Exception:
+    """Converts an error to one that can be pickled."""
     if isinstance(error, _Alarm):
         return WorkTimeout(
             f"a group that took longer than {task.timeout:g} s",
@@ -161,7 +151,7 @@ def _told(task: Task, error: BaseException) -> Exception:
     if isinstance(error, MnemoscopeError):
         return error
     if isinstance(error, OSError) and error.errno in OF_A_DISK:
-        return unwritable(error.filename or task.store, error)
+        return unusable("write", error.filename or task.store, error)
     return RunError(f"{type(error).__name__}: {error}")
 
 
@@ -180,7 +170,7 @@ def _computed(store: Store, task: Task, log: IO[str]) -> Done:
 
     known = task.runs[0]
     say(f"{len(task.runs)} runs of {known.spec!r} on {known.data.n} of {known.data.source}")
-    # What measured functions print is the log's, not the driver's, which may print JSON.
+    # Measured functions may print; the driver may print JSON.
     with redirect_stdout(log):
         fitted = fit(task.runs, task.first, device=task.device, say=say)
     _keep_weights(store, task, fitted)
@@ -215,15 +205,15 @@ def _keep_weights(store: Store, task: Task, fitted: Fitted) -> None:
 
 @contextmanager
 def _log(store: Store, task: Task) -> Iterator[IO[str]]:
-    """The group's log: lines as they come, and in the end the error, if there is one."""
+    """Opens the group's log: lines as they come, and in the end the error, if there is one."""
     name = f"logs/{task.group}.log"
-    if isinstance(store, LocalStore):
-        path = store.path(name)
+    if store.folder is not None:
+        path = store.folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             log = path.open("a", encoding="utf-8", buffering=1, errors="backslashreplace")
         except OSError as error:
-            raise unwritable(path, error) from error
+            raise unusable("write", str(path), error) from error
     else:
         log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     with log:
@@ -238,7 +228,7 @@ def _log(store: Store, task: Task) -> Iterator[IO[str]]:
             traceback.print_exc(file=log)
             raise
         finally:
-            if not isinstance(store, LocalStore):
+            if store.folder is None:
                 _send_log(store, name, log)
 
 
@@ -250,16 +240,16 @@ def _send_log(store: Store, name: str, log: IO[str]) -> None:
 
 @contextmanager
 def _watched(store: Store, task: Task, log: IO[str]) -> Iterator[None]:
-    """Ends the work once it has taken too long."""
+    """Ends the work once it exceeds its time limit."""
     if task.watch == "exit":
         sender = threading.Timer(task.timeout, _end, (store, task, log))
         sender.daemon = True
         late = 0.0
-        if not isinstance(store, LocalStore):
-            # The log would be lost with the process; where even this hangs, the other one ends it.
+        if store.folder is None:
+            # The log would be lost with the process. If sending it hangs, faulthandler ends it.
             late = SENDING
             sender.start()
-        # A thread of C that needs no interpreter; it says where the work hangs.
+        # A thread of C that needs no interpreter; it writes where the work hangs.
         faulthandler.dump_traceback_later(task.timeout + late, exit=True, file=log)
         try:
             yield
@@ -284,7 +274,7 @@ def _watched(store: Store, task: Task, log: IO[str]) -> Iterator[None]:
 
 
 def _end(store: Store, task: Task, log: IO[str]) -> None:
-    """Ends this process, after its log is sent to where the driver reads it."""
+    """Ends this process, after its log is sent to the store."""
     try:
         print(f"{TIMED_OUT}{task.timeout:g} s)!", file=log, flush=True)
         faulthandler.dump_traceback(file=log)
@@ -295,7 +285,7 @@ def _end(store: Store, task: Task, log: IO[str]) -> None:
 
 @contextmanager
 def _one_thread(device: str) -> Iterator[None]:
-    """Workers are as many as there are cores, so each computes on one."""
+    """Computes on one thread: there is a worker for each core."""
     before = torch.get_num_threads()
     if device == "cpu":
         torch.set_num_threads(1)

@@ -92,7 +92,7 @@ def _run(what):
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (what["limit"], hard))
     try:
-        finished = run(Design.from_dict(what["design"]), what["place"], executor=in_process())
+        finished = run(Design(**what["design"]), what["place"], executor=in_process())
     except StoreError as error:
         return str(error)
     except BaseException as error:

@@ -13,14 +13,25 @@ from mnemoscope.sweep.code_version import DECIDING, code_version, meaning
 
 ROOT = Path(mnemoscope.__file__).parent
 
-BEGIN = ("sweep/fitting.py", "sweep/measurements/__init__.py")
+BEGIN = (
+    "sweep/fitting.py",
+    *(str(path.relative_to(ROOT)) for path in ROOT.glob("sweep/measurements/*.py")),
+)
 """What computes the numbers of a row."""
 
 NO_NUMBERS = {
-    "__init__.py", "errors.py", "files.py", "interruption.py", "memory.py", "provenance.py",
-    "publishing.py", "report", "small_files.py", "sweep/measure.py", "writers.py",
-}  # fmt: skip
-"""What these import besides, and what decides no number."""
+    "__init__.py",
+    *(
+        f"base/{name}.py"
+        for name in (
+            *("__init__", "check", "discovery", "errors", "files", "interruption", "memory"),
+            *("model", "provenance", "publishing", "quantity", "small_files", "text", "writers"),
+        )
+    ),
+    "report",
+    "sweep/columns.py",
+}
+"""Modules that these import and that decide no number."""
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.sweep.configuration import Data, examples, held_out
-from mnemoscope.sweep.measure import Measure
+from mnemoscope.sweep.configuration import Data, Measure, examples, held_out
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A design: as TOML and in Python, and what of it is refused, with its place."""
+"""A design: as TOML and in Python, and what of it is refused, with the key at fault."""
 
 import json
 import math
@@ -7,9 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.sweep.axes import VARIED, Axis
+from mnemoscope.sweep.columns import ALWAYS
 from mnemoscope.sweep.design import Design
+from mnemoscope.sweep.sobol import Choices, Range
 
 DATA = {"source": "digits", "n": 10}
 
@@ -86,11 +90,11 @@ def read(tmp_path, monkeypatch):
     return from_text
 
 
-def message(function, *arguments, **fields):
+def refused(function, *arguments, **fields):
     with pytest.raises(MnemoscopeError) as error:
         function(*arguments, **fields)
     assert "\n" not in str(error.value)
-    return str(error.value)
+    return error.value
 
 
 def test_a_file_says_what_python_says(read):
@@ -117,21 +121,60 @@ def test_fields_are_dotted_quoted_or_nested(read, grid):
 def test_a_file_may_come_from_any_editor(read, ends, mark):
     design = read(mark + FULL.replace("\n", ends).encode())
     assert design == IN_PYTHON
-    assert design.place("spec.depth") == "design.toml:21"
 
 
 def test_a_design_survives_json():
     told = json.loads(json.dumps(IN_PYTHON.to_dict()))
-    assert Design.from_dict(told) == IN_PYTHON
+    assert Design(**told) == IN_PYTHON
     assert Design.from_json(IN_PYTHON.to_json()) == IN_PYTHON
-    assert list(Design.from_dict(told).settings()) == list(IN_PYTHON.settings())
+    assert list(Design(**told).settings()) == list(IN_PYTHON.settings())
 
 
-def test_a_design_and_its_places_go_to_another_process(read):
+def test_a_design_goes_to_another_process(read):
     design = read(FULL)
-    there = pickle.loads(pickle.dumps(design))
-    assert there == design
-    assert there.place("spec.depth") == "design.toml:21"
+    assert pickle.loads(pickle.dumps(design)) == design
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"spec.depth": (1, 2)},
+        {"spec.depth": range(1, 3)},
+        {"spec.depth": np.array([1, 2])},
+        {"spec": {"depth": [np.int64(1), np.float64(2)]}},
+        {"spec.depth": torch.tensor([1, 2])},
+    ],
+)
+def test_arrays_and_tuples_become_lists(grid):
+    assert Design(name="a", data=DATA, grid=grid).grid == {"spec.depth": [1, 2]}
+
+
+def test_axes_are_fields_that_go_together():
+    axes = IN_PYTHON.axes
+    assert [axis.kind for axis in axes] == ["grid", "grid", "zip", "zip", "sample"]
+    assert axes[0] == Axis("grid", ("spec.depth",), ((1,), (2,), (4,)))
+    together = (("adam", 1e-3), ("gradient_descent", 0.1))
+    assert axes[2] == Axis("zip", ("training.optimizer", "training.lr"), together)
+    assert (axes[4].fields, len(axes[4].points)) == (("training.tol", "spec.init"), 8)
+    drawn = IN_PYTHON.sample.ranges
+    assert drawn["training.tol"] == Range(low=1e-8, high=1e-6, scale="log")
+    assert drawn["spec.init"] == Choices(choices=("default", "kaiming_normal"))
+    assert (IN_PYTHON.sample.count, IN_PYTHON.sample.seed) == (8, 1)
+
+
+def test_a_combination_may_repeat_a_value():
+    zips = [{"spec.depth": [1, 2], "spec.width": [8, 8]}]
+    (axis,) = Design(name="a", data=DATA, zip=zips).axes
+    assert axis.points == ((1, 8), (2, 8))
+
+
+def test_all_fields_of_a_run_but_how_it_is_measured_can_be_varied():
+    assert {"spec.depth", "data.n", "training.lr"} <= set(VARIED)
+    assert not any(path.startswith("measure.") for path in VARIED)
+
+
+def test_every_field_that_can_be_varied_has_a_column():
+    assert {path.rpartition(".")[2] for path in VARIED} <= {*ALWAYS}
 
 
 def test_factors_are_in_order():
@@ -174,176 +217,182 @@ def test_seeds_are_counted_or_listed(seeds, values):
 
 
 @pytest.mark.parametrize(
-    ("fields", "in_file", "in_python"),
+    ("path", "key"),
     [
-        (["name"], "design.toml:1", "Design.name"),
-        (["spec.depth"], "design.toml:21", "Design.grid"),
-        (["spec.width"], "design.toml:22", "Design.grid"),
-        (["training.lr"], "design.toml:25", "Design.zip[0]"),
-        (["data.offset"], "design.toml:27", "Design.zip[1]"),
-        (["training.tol"], "design.toml:31", "Design.sample"),
-        (["spec.activation"], "design.toml:14", "Design.spec"),
-        (["spec.width", "spec.depth"], "design.toml:21 and 22", "Design.grid"),
-        (["measure.starts"], "design.toml", "Design"),
-        ([], "design.toml", "Design"),
+        ("name", "name"),
+        ("spec.depth", "grid.spec.depth"),
+        ("training.lr", "zip.0.training.lr"),
+        ("data.offset", "zip.1.data.offset"),
+        ("training.tol", "sample.training.tol"),
+        ("spec.activation", "spec.activation"),
+        ("measure.take.0", "measure.take"),
+        ("measure.starts", "measure"),
+        ("", ""),
     ],
 )
-def test_fields_have_a_place(read, fields, in_file, in_python):
-    assert read(FULL).place(*fields) == in_file
-    assert IN_PYTHON.place(*fields) == in_python
+def test_fields_have_a_key(path, key):
+    assert IN_PYTHON.key(path) == key
 
 
 HEAD = "name = 'a'\ndata.source = 'digits'\n"
+RANGE = "{low = 1, high = 2}"
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "field"),
     [
-        ("seeds = 'five'\n", "design.toml:3, seeds='five'; expected a whole number, 1 or more, or"),
-        ("seeds = 0\n", "design.toml:3, seeds=0; expected a whole number, 1 or more"),
-        ("seeds = true\n", "design.toml:3, seeds=True; expected a whole number"),
-        ("seeds = 2.0\n", "design.toml:3, seeds=2.0; expected a whole number"),
-        ("seeds = []\n", "design.toml:3, seeds=[]; expected a whole number"),
-        ("seeds = [0, -1]\n", "design.toml:3, seeds=[0, -1]; expected a whole number"),
-        ("seeds = [4, 1, 4]\n", "design.toml:3, seeds=[4, 1, 4]; expected each seed once"),
-        ("timeout = 0\n", "design.toml:3, timeout=0; expected seconds, more than 0"),
-        ("timeout = inf\n", "design.toml:3, timeout=inf; expected seconds"),
-        ("timeout = nan\n", "design.toml:3, timeout=nan; expected seconds"),
-        ("timeout = 1e300\n", "timeout=1e+300; expected seconds, more than 0 and at most 10000"),
-        ("timeout = '9'\n", "design.toml:3, timeout='9'; expected seconds"),
-        ("retries = -1\n", "design.toml:3, retries=-1; expected a whole number, 0 or more"),
-        ("group_size = 0\n", "design.toml:3, group_size=0; expected a whole number, 1 or more"),
-        ("keep_weights = 'some'\n", "design.toml:3, keep_weights='some'; expected none, stored or"),
-        ("device = 'gpu'\n", "design.toml:3, device='gpu'; expected cpu or cuda"),
-        ("about = 3\n", "design.toml:3, about=3; expected a text"),
-        ("grid = 3\n", "design.toml:3, grid=3; expected a table with a list of values"),
-        ("sample = [1]\n", "design.toml:3, sample=[1]; expected a table with count, seed"),
-        ("zip = 1\n", "design.toml:3, zip=1; expected a list of tables"),
-        ("[zip]\nspec.depth = [1]", "design.toml:3, zip={'spec': {'depth': [1]}}; expected a list"),
-        ("spec = 'deep'\n", "design.toml:3, spec='deep'; expected a table of fields of a spec"),
-        ("sedes = 3\n", "design.toml:3, Design has no field sedes (given sedes=3)"),
-        ("sedes = 3\n", "did you mean `seeds`?"),
-        ("\n[gird]\nspec.depth = [1]", "design.toml:4, Design has no field gird"),
-        ("\n[gird]\nspec.depth = [1]", "did you mean `grid`?"),
-        ("[trainings]\nlr = 1", "did you mean `training`?"),
-        ("[training]\nlrr = 1", "design.toml:4, training.lrr=1, which is no field"),
-        ("[training]\nlrr = 1", "did you mean `training.lr`?"),
-        ("[training]\nlr = 1\nseeds = 2", "design.toml:5, training.seeds=2, which is no field"),
-        ("[training]\nlr = 1\nseeds = 2", "write `seeds` above the first table"),
-        ("[training]\nlr = inf", "design.toml:4, training.lr=inf; expected finite numbers"),
-        ("[training]\nlr = 2020-01-01", "design.toml:4, training.lr=datetime.date(2020, 1, 1)"),
-        ("[measure]\naudit.x = [{y = nan}]", "design.toml:4, measure.audit.x.0.y=nan"),
-        ("[grid]\nspec.dept = [1]", "design.toml:4, spec.dept=[1], which is no field"),
-        ("[grid]\nspec.dept = [1]", "did you mean `spec.depth`?"),
-        ("[grid]\nspec.depth = 3", "design.toml:4, spec.depth=3; expected a list"),
-        ("[grid]\nspec.depth = []", "design.toml:4, spec.depth=[]; expected a list"),
-        ("[grid]\ntraining.lr = [1.0, nan]", "design.toml:4, grid.training.lr.1=nan; expected"),
-        ("[grid]\nspec.depth = [1, 2, 1]", "design.toml:4, spec.depth=1 twice; expected each"),
-        ("[[zip]]\nspec.depth = [1, 1]", "design.toml:4, spec.depth=1 twice"),
-        ("[grid]\nmeasure.starts = [1]", "design.toml:4, measure.starts=[1], which is varied"),
-        ("[grid]\nseed = [1, 2]", "design.toml:4, seed=[1, 2], which is no field"),
-        (
-            "[[zip]]\nspec.depth = [1, 2]\n# more\nspec.width = [1]",
-            "design.toml:4 and 6, 2 values of spec.depth with 1 values of spec.width; "
-            "expected lists of one length",
+        *((f"seeds = {value}\n", "seeds") for value in ("'five'", 0, "true", 2.0, [], [4, 1, 4])),
+        ("seeds = [0, -1]\n", "seeds"),
+        *((f"timeout = {value}\n", "timeout") for value in (0, "inf", "nan", 1e300, "'9'")),
+        ("retries = -1\n", "retries"),
+        ("group_size = 0\n", "group_size"),
+        ("keep_weights = 'some'\n", "keep_weights"),
+        ("device = 'gpu'\n", "device"),
+        ("about = 3\n", "about"),
+        ("grid = 3\n", "grid"),
+        ("sample = [1]\n", "sample"),
+        ("zip = 1\n", "zip"),
+        ("[zip]\nspec.depth = [1]", "zip"),
+        ("spec = 'deep'\n", "spec"),
+        ("[training]\nlr = inf", "training.lr"),
+        ("[training]\nlr = 2020-01-01", "training.lr"),
+        ("[measure]\naudit.x = [{y = nan}]", "measure.audit"),
+        ("[grid]\nspec.depth = 3", "grid.spec.depth"),
+        ("[grid]\nspec.depth = 'relu'", "grid.spec.depth"),
+        ("[grid]\nspec.depth = []", "grid.spec.depth"),
+        ("[grid]\ntraining.lr = [1.0, nan]", "grid.training.lr"),
+        ("[grid]\nspec.depth = [1, 2, 1]", "grid.spec.depth"),
+        ("[grid]\nspec.width = [[8, 8], [8, 8]]", "grid.spec.width"),
+        ("[grid]\nmeasure.starts = [1]", "grid.measure.starts"),
+        ("[grid]\nseed = [1, 2]", "grid.seed"),
+        ("[[zip]]\nspec.depth = [1, 1]", "zip.0"),
+        ("[[zip]]\nspec.depth = [1, 2, 1]\nspec.width = [8, 8, 8]", "zip.0"),
+        ("[[zip]]\nspec.depth = [1, 2]\nspec.width = [1]", "zip.0"),
+        ("[[zip]]\nspec.depth = 3", "zip.0.spec.depth"),
+        ("[[zip]]\n[[zip]]\nspec.depth = [1]", "zip.0"),
+        ("[sample]\ncount = 2", "sample"),
+        (f"[sample]\nspec.depth = {RANGE}", "sample.count"),
+        *(
+            (f"[sample]\ncount = {count}\nspec.depth = {RANGE}", "sample.count")
+            for count in (0, -2, "'many'", "true", 2**20 + 1)
         ),
-        ("[[zip]]\n[[zip]]\nspec.depth = [1]", "design.toml:3, a zip of no fields"),
-        ("[sample]\ncount = 2", "design.toml:3, a sample of 2 points of no fields"),
-        ("[sample]\ncuont = 2\nspec.depth = {low = 1, high = 2}", "design.toml:4, a sample with"),
-        (
-            "[sample]\ncount = 2\nspec.depth = {low = 1, high = 2}",
-            "design.toml:5, spec.depth={'low': 1, 'high': 2}; expected whole numbers; add whole",
+        *(
+            (f"[sample]\ncount = 2\nseed = {seed}\nspec.depth = {RANGE}", "sample.seed")
+            for seed in (-1, 1.5)
         ),
-        ("[sample]\ncount = -2\nspec.depth = {low = 1, high = 2}", "design.toml:4, a sample with"),
-        (
-            "[sample]\ncount = 2\nspec.depth = {low = 3, high = 2}",
-            "design.toml:5, spec.depth: low=3 with high=2; expected a `low` below its `high`",
+        *(
+            (f"[sample]\ncount = 2\nspec.depth = {value}", "sample.spec.depth")
+            for value in ([1, 2], 3, RANGE, "{low = 3, high = 2, whole = true}")
         ),
+        ("[sample]\ncount = 2\nspec.depth.choices = []", "sample.spec.depth.choices"),
+        ("[sample]\ncount = 2\nspec.depth = {choices = [1], low = 2}", "sample.spec.depth.low"),
         (
             "[sample]\ncount = 2\ntraining.lr = {low = 0, high = 2, scale = 'log'}",
-            "design.toml:5, training.lr: low=0 with scale='log'; expected a `low` above 0",
+            "sample.training.lr",
         ),
-        (
-            "[spec]\ndepth = 2\n[grid]\nspec.depth = [1]",
-            "design.toml:4 and 6, spec.depth, which is both fixed and varied",
-        ),
-        (
-            "[grid]\nspec.depth = [1]\n'spec.depth' = [2]",
-            "design.toml:4 and 5, spec.depth, which is varied twice",
-        ),
-        (
-            "[grid]\nspec.depth = [1]\n[[zip]]\nspec.depth = [1]",
-            "design.toml:4 and 6, spec.depth, which is varied twice",
-        ),
+        ("[spec]\ndepth = 2\n[grid]\nspec.depth = [1]", "grid.spec.depth"),
+        ("[grid]\nspec.depth = [1]\n'spec.depth' = [2]", "grid.spec.depth"),
+        ("[grid]\nspec.depth = [1]\n[[zip]]\nspec.depth = [1]", "zip.0.spec.depth"),
         (
             "[[zip]]\nspec.depth = [1]\n[sample]\ncount = 1\nspec.depth = {choices = [1]}",
-            "design.toml:4 and 7, spec.depth, which is varied twice",
+            "sample.spec.depth",
         ),
     ],
-)  # fmt: skip
-def test_what_is_wrong_in_a_file_is_told_with_its_line(read, text, words):
-    assert words in message(read, HEAD + text)
+)
+def test_what_is_wrong_in_a_file_is_named_by_its_key(read, text, field):
+    error = refused(read, HEAD + text)
+    assert error.field == field
+    assert error.given.startswith("design.toml, ")
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "field", "meant"),
     [
-        ("", "design.toml, which is empty; expected a design as a TOML file"),
-        (" \n\n", "design.toml, which is empty"),
-        ("# nothing\n", "design.toml, Design was given no name"),
-        ("name = 'a'\n[grid]\nspec.depth = [1]", "design.toml, no data.source"),
-        ("name = 'a'\n[data]\nn = 3", "design.toml:2, no data.source"),
-        ("name = 'a b'", "design.toml:1, name='a b'; expected 1 to 100 letters, digits, - and _"),
-        ("name = ''", "design.toml:1, name=''; expected 1 to 100 letters"),
-        ("name = '../a'", "design.toml:1, name='../a'; expected"),
-        ("name = \"a\\n\"", "design.toml:1, name='a\\n'; expected"),
-        ("name = 3", "design.toml:1, name=3; expected"),
-        ("name = 'a'\nseeds = [1,, 2]", "design.toml:2:12, Invalid value"),
-        ("name = 'a'\nseeds = [1,, 2]", "mend line 2 at column 12"),
-        ("name = 'a'\nname = 'b'", "design.toml:2:"),
-        (f"name = 'a'\nseeds = {'9' * 5000}\n[data]", "design.toml, Exceeds the limit (4300 dig"),
-        ("name = 'a'\nseeds = [1,", "design.toml:2:12, "),
-        ("a = " + "[" * 100_000, "design.toml, whose values nest too deeply"),
-        (bytes(range(256)), "design.toml, which is no text (invalid start byte at byte 128)"),
-        (b"PAR1\0\0", "design.toml:1:"),
-    ],
-    ids=lambda value: str(value)[:30],
-)  # fmt: skip
-def test_a_file_that_is_no_design_is_told(read, text, words):
-    assert words in message(read, text)
-
-
-@pytest.mark.parametrize(
-    ("path", "words"),
-    [
-        ("nope.toml", "nope.toml, which cannot be read (No such file or directory)"),
-        ("folder", "folder, which is a folder; expected a design as a TOML file"),
-        ("/dev/null", "/dev/null, which is no file"),
-        ("a\0b", "which cannot be read"),
+        ("sedes = 3\n", "sedes", "seeds"),
+        ("\n[gird]\nspec.depth = [1]", "gird", "grid"),
+        ("[trainings]\nlr = 1", "trainings", "training"),
+        ("[training]\nlrr = 1", "training.lrr", "training.lr"),
+        ("[training]\nlr = 1\nseeds = 2", "training.seeds", "above the first table"),
+        ("[spec]\ndept = 3", "spec.dept", "spec.depth"),
+        *(
+            (f"{table}{field} = {value}", f"{key}.{field}", meant)
+            for table, key, value in (
+                ("[grid]\n", "grid", [1]),
+                ("[[zip]]\n", "zip.0", [1]),
+                ("[sample]\ncount = 1\n", "sample", RANGE),
+            )
+            for field, meant in (
+                ("spec.dept", "spec.depth"),
+                ("depth", "spec.depth"),
+                ("lr", "training.lr"),
+                ("sepc.depth", "spec.depth"),
+                ("spec.lr", "training.lr"),
+                ("trainings.max_stepz", "training.max_steps"),
+                ("wholly.different", "leave out"),
+            )
+        ),
+        (f"[sample]\ncuont = 2\nspec.depth = {RANGE}", "sample.cuont", "count"),
+        (f"[sample]\ncount = 2\nsede = 1\nspec.depth = {RANGE}", "sample.sede", "seed"),
     ],
 )
-def test_a_path_that_is_no_file_is_told(tmp_path, monkeypatch, path, words):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
-    assert words in message(Design.from_toml, path)
+def test_a_misspelled_field_is_named_with_the_one_meant(read, text, field, meant):
+    error = refused(read, HEAD + text)
+    assert error.field == field
+    assert meant in error.todo
+    assert error.choices
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("text", "field", "words"),
     [
-        ({"grid": {"spec.dept": [1]}}, "Design.grid, spec.dept=[1], which is no field"),
-        ({"grid": {1: [1]}}, "expected a table with a list of values for each field"),
-        ({"grid": [1]}, "grid=[1]; expected a table"),
-        ({"zip": [3]}, "zip=[3]; expected a list of tables"),
-        ({"zip": [{"spec.depth": [1], "spec.width": [1, 2]}]}, "Design.zip[0], 1 values of"),
-        ({"spec": {"depth": 1}, "grid": {"spec.depth": [1]}}, "Design.spec and Design.grid, spec."),
-        ({"sample": {"count": 1, "spec.depth": 3}}, "Design.sample, spec.depth=3; expected a"),
-        ({"training": {"lr": math.nan}}, "Design.training, training.lr=nan; expected finite"),
-        ({"training": {"lr": SimpleNamespace()}}, "training.lr=namespace(); expected finite"),
-        ({"measure": {"audit": {3: 4}}}, "Design.measure, the name 3; expected names as text"),
-        ({"seeds": [1, 1]}, "seeds=[1, 1]; expected each seed once"),
-        ({"data": {}}, "Design.data, no data.source"),
+        ("", None, "which is empty"),
+        (" \n\n", None, "which is empty"),
+        ("# nothing\n", "name", ""),
+        ("name = 'a'\n[grid]\nspec.depth = [1]", "data.source", ""),
+        ("name = 'a'\n[data]\nn = 3", "data.source", ""),
+        *((f"name = {name}", "name", "") for name in ("'a b'", "''", "'../a'", '"a\\n"', 3)),
+        ("name = 'a'\nseeds = [1,, 2]", None, "at line 2, column 12"),
+        ("name = 'a'\nname = 'b'", None, "Cannot overwrite a value"),
+        (f"name = 'a'\nseeds = {'9' * 5000}\n[data]", None, "Exceeds the limit (4300 dig"),
+        ("name = 'a'\nseeds = [1,", None, "at end of document"),
+        ("a = " + "[" * 100_000, None, "nests no deeper"),
+        ("a." * 100_000 + "a = 1", None, "dotted parts"),
+        (bytes(range(256)), None, "which cannot be read"),
+        (b"PAR1\0\0", None, "at line 1"),
     ],
-)  # fmt: skip
-def test_what_is_wrong_in_python_is_told_with_its_argument(fields, words):
-    assert words in message(Design, **{"name": "a", "data": DATA, **fields})
+    ids=lambda value: str(value)[:30],
+)
+def test_a_file_that_is_no_design_is_named(read, text, field, words):
+    error = refused(read, text)
+    assert error.field == field
+    assert error.given.startswith("design.toml, ")
+    assert words in str(error)
+
+
+@pytest.mark.parametrize("path", ["nope.toml", "folder", "/dev/null", "a\0b"])
+def test_a_path_that_is_no_file_is_named(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    assert refused(Design.from_toml, path).given.startswith(path[:1])
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"grid": {"spec.dept": [1]}}, "grid.spec.dept"),
+        ({"grid": {1: [1]}}, "grid.1"),
+        ({"grid": [1]}, "grid"),
+        ({"grid": {"spec.depth": [None, None]}}, "grid.spec.depth"),
+        ({"zip": [3]}, "zip.0"),
+        ({"zip": [{"spec.depth": [1], "spec.width": [1, 2]}]}, "zip.0"),
+        ({"spec": {"depth": 1}, "grid": {"spec.depth": [1]}}, "grid.spec.depth"),
+        ({"sample": {"count": 1, "spec.depth": 3}}, "sample.spec.depth"),
+        ({"training": {"lr": math.nan}}, "training.lr"),
+        ({"training": {"lr": SimpleNamespace()}}, "training.lr"),
+        ({"measure": {"take": [len]}}, "measure.take"),
+        ({"seeds": [1, 1]}, "seeds"),
+        ({"data": {}}, "data.source"),
+    ],
+)
+def test_what_is_wrong_in_python_is_named_by_its_key(fields, field):
+    assert refused(Design, **{"name": "a", "data": DATA, **fields}).field == field

@@ -299,8 +299,8 @@ def test_what_is_no_sweep(tmp_path):
 
 
 def test_a_sweep_that_is_not_there(stored):
-    in_a_line(lambda: load(stored, "deep"), "no sweep deep", "one of tiny")
-    in_a_line(lambda: status(stored, "deep"), "no sweep deep", "one of tiny")
+    in_a_line(lambda: load(stored, "deep"), "sweep='deep'", "one of tiny")
+    in_a_line(lambda: status(stored, "deep"), "sweep='deep'", "one of tiny")
 
 
 def test_a_sweep_that_has_just_begun_is_an_empty_table(stored):

@@ -7,7 +7,7 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import Convolutional, FullyConnected, UNet
 from mnemoscope.sweep import needed_memory as module
 from mnemoscope.sweep.needed_memory import (
-    MOST_MEMORY,
+    MAX_MEMORY,
     check_memory,
     machine_memory,
     memory_of_group,
@@ -97,7 +97,7 @@ def test_what_no_machine_holds_is_refused(spec, words):
 
 def test_what_another_machine_may_hold_is_not_refused():
     spec = FullyConnected(shape=(64,), width=1_000_000, depth=4)
-    assert 16 * weights_count(spec) < MOST_MEMORY
+    assert 16 * weights_count(spec) < MAX_MEMORY
     check_memory(spec, TrainingOptions(), 4)
     with pytest.raises(MnemoscopeError):
         check_memory(spec, TrainingOptions(dtype="float64"), 10**12)

@@ -3,9 +3,10 @@
 import polars as pl
 import pytest
 
+from mnemoscope.sweep.columns import ALWAYS
 from mnemoscope.sweep.configuration import Configuration
 from mnemoscope.sweep.fitting import fit
-from mnemoscope.sweep.rows import IDENTITY, OUTCOME, SETTINGS, table
+from mnemoscope.sweep.rows import table
 from mnemoscope.sweep.runs import planned_runs
 from tests.sweep.designs import diverging, tiny
 
@@ -48,7 +49,7 @@ def test_a_row_tells_its_run():
 )
 def test_the_schema_is_that_of_any_group(design):
     _, frame = rows(design)
-    assert frame.schema == pl.Schema(IDENTITY | SETTINGS | OUTCOME)
+    assert frame.schema == pl.Schema(ALWAYS)
 
 
 def test_widths_that_differ_have_a_column_of_their_own():

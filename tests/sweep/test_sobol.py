@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.sweep.sobol import Choices, Range, sobol_points
+from mnemoscope.sweep.sobol import Choices, Range, SobolPoints
 
 BOX = (
     Range(low=1e-4, high=1e-1, scale="log"),
@@ -18,21 +18,21 @@ BOX = (
 
 
 def test_points_come_again_with_their_seed():
-    assert list(sobol_points(BOX, 16, 3)) == list(sobol_points(BOX, 16, 3))
-    assert list(sobol_points(BOX, 16, 3)) != list(sobol_points(BOX, 16, 4))
+    assert list(SobolPoints(BOX, 16, 3)) == list(SobolPoints(BOX, 16, 3))
+    assert list(SobolPoints(BOX, 16, 3)) != list(SobolPoints(BOX, 16, 4))
 
 
 @pytest.mark.parametrize(
     ("few", "more"), [(1, 2), (5, 64), (64, 65), (4_000, 5_000), (4_096, 8_200)]
 )
 def test_more_points_begin_with_the_same_ones(few, more):
-    longer = list(sobol_points(BOX, more, 0))
+    longer = list(SobolPoints(BOX, more, 0))
     assert len(longer) == more
-    assert longer[:few] == list(sobol_points(BOX, few, 0))
+    assert longer[:few] == list(SobolPoints(BOX, few, 0))
 
 
 def test_every_value_is_in_its_range_and_of_pythons_own_type():
-    for lr, width, x, choice in sobol_points(BOX, 512, 0):
+    for lr, width, x, choice in SobolPoints(BOX, 512, 0):
         assert type(lr) is type(x) is float
         assert type(width) is int
         assert 1e-4 <= lr <= 1e-1
@@ -46,18 +46,18 @@ def test_every_value_is_in_its_range_and_of_pythons_own_type():
 )
 def test_every_whole_number_and_every_choice_is_equally_likely(range_):
     # Each of the 1024 intervals of a net of 1024 points has one of them.
-    counts = Counter(value for (value,) in sobol_points([range_], 1024, 0))
+    counts = Counter(value for (value,) in SobolPoints((range_,), 1024, 0))
     assert counts == {3: 256, 4: 256, 5: 256, 6: 256}
 
 
 def test_a_logarithm_is_uniform():
-    logs = [math.log10(x) for (x,) in sobol_points([BOX[0]], 1024, 0)]
+    logs = [math.log10(x) for (x,) in SobolPoints((BOX[0],), 1024, 0)]
     assert np.histogram(logs, bins=4, range=(-4, -1))[0].tolist() == [256] * 4
 
 
 def test_whole_numbers_on_the_log_scale_have_the_share_of_their_interval():
     counts = Counter(
-        k for (k,) in sobol_points([Range(low=1, high=4, scale="log", whole=True)], 4096, 0)
+        k for (k,) in SobolPoints((Range(low=1, high=4, scale="log", whole=True),), 4096, 0)
     )
     total = math.log(4.5 / 0.5)
     for k in range(1, 5):

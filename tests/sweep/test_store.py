@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from mnemoscope.sweep.store import LocalStore, StoreError, open_store
+from mnemoscope.sweep.store import StoreError, open_store
 
 
 @pytest.fixture(params=["folder", "with space é [1] a=b", "-dash", "memory"])
@@ -97,7 +97,7 @@ def a_folder(tmp_path):
 def test_what_cannot_be_written_is_told_in_a_line(how, tmp_path):
     name, told = how(tmp_path)
     with pytest.raises(StoreError) as caught:
-        LocalStore(tmp_path).write(name, b"1")
+        open_store(tmp_path).write(name, b"1")
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -105,14 +105,14 @@ def test_what_cannot_be_written_is_told_in_a_line(how, tmp_path):
 def test_what_cannot_be_read_is_told_in_a_line(tmp_path):
     (tmp_path / "plans/p.json").mkdir(parents=True)
     with pytest.raises(StoreError, match=r"cannot read .*p\.json"):
-        LocalStore(tmp_path).read("plans/p.json")
+        open_store(tmp_path).read("plans/p.json")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match=r"Permission denied.*check its permissions"):
-        LocalStore(tmp_path).write("rows/a", b"1")
+        open_store(tmp_path).write("rows/a", b"1")
     tmp_path.chmod(0o700)
 
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_read_now_is_not_taken_for_missing(monkeypatch):
 
     monkeypatch.setattr(store._files, "cat_file", forbidden)
     assert store.read_all(["rows/a", "rows/none"]) == {"rows/a": b"1"}
-    with pytest.raises(StoreError, match=r"forgetful/rows/b \(PermissionError: not now\)"):
+    with pytest.raises(StoreError, match=r"forgetful/rows/b \(not now\)"):
         store.read_all(["rows/a", "rows/b"])
 
 
@@ -147,7 +147,7 @@ def test_an_error_of_a_remote_place_is_told_in_a_line(monkeypatch):
     def unreachable(*_, **__):
         raise RuntimeError("no\nroute")
 
-    for method in ("pipe_file", "cat_file", "cat", "find", "rm_file"):
+    for method in ("pipe_file", "cat_file", "find", "rm_file"):
         monkeypatch.setattr(store._files, method, unreachable)
     for call in (
         lambda: store.write("a", b""),
@@ -156,5 +156,5 @@ def test_an_error_of_a_remote_place_is_told_in_a_line(monkeypatch):
         lambda: store.names("a"),
         lambda: store.remove("a"),
     ):
-        with pytest.raises(StoreError, match=r"cannot reach memory://sweep/a \(RuntimeError: no\)"):
+        with pytest.raises(StoreError, match=r"memory://sweep/a \(RuntimeError: no\)"):
             call()

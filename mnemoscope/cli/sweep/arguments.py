@@ -1,4 +1,4 @@
-"""What the commands of a sweep are given."""
+"""Arguments that several commands of a sweep share."""
 
 from typing import Annotated
 
@@ -20,10 +20,10 @@ StorePlace = Annotated[
 ]
 SweepName = Annotated[
     str | None,
-    Parameter(name="--sweep", help="Which sweep of the folder; the latest one if left out."),
+    Parameter(name="--sweep", help="The sweep of the folder; default: the latest one."),
 ]
 
 
 def stored_at(out: str | None, name: str) -> str:
-    """Where a sweep is stored."""
+    """Returns the place where a sweep is stored."""
     return f"runs/{name}" if out is None else out

@@ -1,11 +1,11 @@
-"""`mnemoscope sweep plan`: what a design comes to, before anything is run."""
+"""`mnemoscope sweep plan`: the size and the cost of a design, before anything is run."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.check import real_number, whole_number
 from mnemoscope.base.text import duration, size
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.options import Json, OptionalWhole, Place
@@ -19,31 +19,24 @@ if TYPE_CHECKING:
 def plan(
     design: DesignName,
     *,
-    out: Annotated[
-        Place, Parameter(help="Where it would be stored; runs/NAME if left out.")
-    ] = None,
+    out: Annotated[Place, Parameter(help="Folder or URL of the store; default: runs/NAME.")] = None,
     workers: Annotated[
-        OptionalWhole, Parameter(help="How many workers; one for each core if left out.")
+        OptionalWhole, Parameter(help="Number of workers; default: one for each core.")
     ] = None,
     pilot: Annotated[
-        float, Parameter(help="Seconds that trying some of its runs may take; 0: try none.")
+        float, Parameter(help="Time limit of trying some of its runs (s); 0: try none.")
     ] = 60.0,
     json: Json = False,
 ) -> int:
-    """Check a design whole; tell its runs, and the time and room it takes, from a timed pilot."""
+    """Check a design; estimate its runs, time and size from a timed pilot."""
     import_libraries()
     from mnemoscope.sweep import plan as planned
     from mnemoscope.sweep.designs import find_design
     from mnemoscope.sweep.executors import available_cores
 
-    if not 0 <= pilot < float("inf"):
-        raise MnemoscopeError(
-            f"--pilot {pilot}", expected="seconds, 0 or more", todo="change or leave it out"
-        )
-    if workers is not None and workers < 1:
-        raise MnemoscopeError(
-            f"--workers {workers}", expected="1 or more", todo="leave it out for one a core"
-        )
+    real_number("--pilot", pilot, least=0)
+    if workers is not None:
+        whole_number("--workers", workers, least=1)
     known = find_design(design)
     found = planned(known, stored_at(out, known.name), pilot_seconds=pilot)
     many = workers or available_cores()
@@ -55,24 +48,12 @@ def plan(
 
 
 def _values(found: "Plan", workers: int) -> dict[str, object]:
-    return {
-        "name": found.design.name,
-        "runs": found.runs,
-        "present": found.present,
-        "groups": found.groups,
-        "largest_group": found.largest_group,
-        "group_memory": found.group_memory,
-        "group_setting": found.group_setting,
-        "run_memory": found.run_memory,
-        "machine_memory": found.machine_memory,
-        "workers": workers,
-        "seconds_computing": found.seconds,
-        "seconds": None if found.seconds is None else found.begin_seconds + found.seconds / workers,
-        "row_bytes": found.row_bytes,
-        "weight_bytes": found.weight_bytes,
-        "unknown": found.unknown,
-        "pilots": [vars(one) for one in found.pilots],
-    }
+    values = {**vars(found), "name": found.design.name, "workers": workers}
+    del values["design"], values["begin_seconds"]
+    values["seconds_computing"] = found.seconds
+    if found.seconds is not None:
+        values["seconds"] = found.begin_seconds + found.seconds / workers
+    return {**values, "pilots": [vars(one) for one in found.pilots]}
 
 
 def _lines(found: "Plan", workers: int) -> list[str]:
@@ -92,7 +73,7 @@ def _lines(found: "Plan", workers: int) -> list[str]:
     lines += _memory(found, workers)
     large = sum(one.stands_for for one in found.pilots if one.too_large)
     if large:
-        lines.append(f"unknown: {large:,} runs, which take more memory than is free here")
+        lines.append(f"unknown: {large:,} runs, which need more memory than is free here")
     if late := found.unknown - large:
         lines.append(
             f"unknown: {late:,} runs, whose pilots did not end in time; allow more with "
@@ -101,7 +82,7 @@ def _lines(found: "Plan", workers: int) -> list[str]:
     for one in found.pilots:
         took = "did not end in time"
         if one.too_large:
-            took = f"not tried, since it takes {size(one.memory)}"
+            took = f"not tried, since it needs {size(one.memory)}"
         elif one.seconds is not None:
             took = f"{one.seconds:.2f} s, {one.interpolated} interpolated"
         lines.append(
@@ -111,7 +92,7 @@ def _lines(found: "Plan", workers: int) -> list[str]:
 
 
 def _memory(found: "Plan", workers: int) -> list[str]:
-    """What the largest group takes, and what to do where this machine has not so much."""
+    """Describes the memory of the largest group, and what to do where this machine has less."""
     one, here = found.group_memory, found.machine_memory
     if not one:
         return []

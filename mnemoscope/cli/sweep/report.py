@@ -108,7 +108,7 @@ def _write(
 def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
     """What the page shows besides the rows, from the notes of the sweep."""
     from mnemoscope.sweep import status
-    from mnemoscope.sweep.load import read_note
+    from mnemoscope.sweep.ledger import read_note
     from mnemoscope.sweep.store import open_store
 
     note = read_note(open_store(place), sweep)
@@ -165,8 +165,8 @@ def _of_file(place: str) -> dict[str, Any]:
     """The same for a file of rows: each column that varies is an axis."""
     from mnemoscope.report.sweep import Axis
     from mnemoscope.sweep import load
+    from mnemoscope.sweep.columns import SETTINGS
     from mnemoscope.sweep.load import check_rows
-    from mnemoscope.sweep.rows import SETTINGS
 
     rows = load(place)
     columns = check_rows(place, rows, needed=("key", "status", "seed"))

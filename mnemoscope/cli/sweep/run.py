@@ -26,11 +26,11 @@ def run(
     *,
     out: Annotated[
         Place,
-        Parameter(help="Folder or URL (s3://bucket/it) to store rows in; runs/NAME if left out."),
+        Parameter(help="Folder or URL (s3://bucket/it) to store rows in; default: runs/NAME."),
     ] = None,
     workers: Annotated[
         OptionalWhole,
-        Parameter(help="Processes, of one thread each; one for each core if left out."),
+        Parameter(help="Number of processes, of one thread each; default: one for each core."),
     ] = None,
     in_process: Annotated[
         bool, Parameter(negative=(), help="No processes: one group after the other, here.")
@@ -39,7 +39,7 @@ def run(
         str | None,
         Parameter(
             help="Workers of a Dask cluster: the address of its scheduler, tcp://..., or local to "
-            "start one here; processes if left out."
+            "start one here; default: processes."
         ),
     ] = None,
     mpi: Annotated[
@@ -52,27 +52,11 @@ def run(
     ] = False,
     json: Json = False,
 ) -> int:
-    """Do all runs of a design that are not stored yet; stopped in any way, run it again.
+    """Do all runs of a design that are not stored yet; if it is stopped, run it again.
 
     Exits with 1 if some runs could not be done; each is named with its reason.
     """
-    given = [
-        name
-        for name, is_given in (
-            ("--in-process", in_process), ("--dask", dask is not None), ("--mpi", mpi),
-        )
-        if is_given
-    ]  # fmt: skip
-    if len(given) > 1:
-        raise MnemoscopeError(
-            " and ".join(given), expected="one of them at most", todo="leave the others out"
-        )
-    if workers is not None and (workers < 1 or in_process or mpi):
-        raise MnemoscopeError(
-            f"--workers {workers}" + (f" with {given[0]}" if given and workers >= 1 else ""),
-            expected="1 or more, for processes and --dask local",
-            todo="leave it out",
-        )
+    _check_one(workers, in_process, dask, mpi)
     import_libraries()
     from mnemoscope.sweep import run as run_design
     from mnemoscope.sweep.designs import find_design
@@ -92,9 +76,13 @@ def run(
 
         try:
             finished = run_design(
-                known, place, executor=executor, workers=workers, on_progress=remember,
+                known,
+                place,
+                executor=executor,
+                workers=workers,
+                on_progress=remember,
                 on_failure=fail,
-            )  # fmt: skip
+            )
         except KeyboardInterrupt as error:
             if now is None:
                 raise
@@ -103,11 +91,28 @@ def run(
                 "to go on, run the same command again"
             ) from error
     if json:
-        told = {**vars(finished), "failures": [vars(one) for one in finished.failures]}
-        print_json({"name": known.name, "place": place, **told})
+        failures = [vars(one) for one in finished.failures]
+        print_json({"name": known.name, "place": place, **vars(finished), "failures": failures})
     else:
         print_lines(*_lines(finished, known.name, place))
     return FAILED if finished.failures else 0
+
+
+def _check_one(workers: int | None, in_process: bool, dask: str | None, mpi: bool) -> None:
+    """Refuses two kinds of workers, and a number of workers where it has no meaning."""
+    kinds = {"--in-process": in_process, "--dask": dask is not None, "--mpi": mpi}
+    given = [name for name, is_given in kinds.items() if is_given]
+    if len(given) > 1:
+        raise MnemoscopeError(
+            " and ".join(given), expected="one of them at most", todo="leave the others out"
+        )
+    if workers is not None and (workers < 1 or in_process or mpi):
+        raise MnemoscopeError(
+            f"--workers {workers}" + (f" with {given[0]}" if given and workers >= 1 else ""),
+            expected="1 or more, for processes and --dask local",
+            todo="leave it out",
+            field="--workers",
+        )
 
 
 def _workers(
@@ -128,7 +133,7 @@ def _lines(finished: "Finished", name: str, place: str) -> list[str]:
     stored = finished.present + finished.done
     lines = [
         f"{name}: {stored:,} of {finished.planned:,} runs are stored in {place}; "
-        f"{finished.done:,} done now in {duration(finished.seconds)}, of which "
+        f"{finished.done:,} done now in {duration(finished.seconds)}: "
         f"{finished.interpolated:,} interpolated and {finished.diverged:,} diverged"
     ]
     if finished.failures:

@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from mnemoscope.nets import Network
 
 SAME_LOSS = 0.01
-"""How far two losses may lie apart that are taken for those of one network."""
+"""Largest relative difference of two losses of one network."""
 
 OTHER_LOSS = (
-    "the network came to another loss than its row tells: another machine, version or number of "
-    "threads rounds differently"
+    "the loss of the network differs from its row: another machine, version or number of threads "
+    "rounds differently"
 )
 
 
 def show(
     place: StorePlace,
-    key: Annotated[str, Parameter(help="The run's key, or how it begins.")],
+    key: Annotated[str, Parameter(help="The run's key, or its beginning.")],
     *,
     out: Annotated[
         Place,
         Parameter(
             help="Train the run again, with all of its group, and write its network to this file "
-            "(then: mnemoscope audit FILE); not trained if left out."
+            "(then: mnemoscope audit FILE); default: it is not trained."
         ),
     ] = None,
     json: Json = False,
 ) -> int:
-    """Tell all that is known of one run; with --out, train it again."""
+    """Show the row of one run; with --out, train it again."""
     if not key.strip():
         raise MnemoscopeError(
             "an empty key", expected="the key of a run, or its beginning", todo="see the report"
@@ -81,8 +81,8 @@ def show(
     wide = max(map(len, known))
     lines = [f"{name:<{wide}}  {value}" for name, value in known.items()]
     if out is not None:
-        told = row["loss"]
-        if told is None or not isclose(known["network_loss"], told, rel_tol=SAME_LOSS):
+        loss = row["loss"]
+        if loss is None or not isclose(known["network_loss"], loss, rel_tol=SAME_LOSS):
             lines.append(OTHER_LOSS)
         lines.append(f"see mnemoscope audit {out}")
     print_lines(*lines)
@@ -90,7 +90,7 @@ def show(
 
 
 def _again(place: str, row: dict[str, Any]) -> "Network":
-    """The network of a row, trained with its whole group."""
+    """Trains the network of a row again, with its whole group."""
     from mnemoscope.sweep import train_again
     from mnemoscope.sweep.load import group_rows
 

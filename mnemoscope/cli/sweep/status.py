@@ -1,4 +1,4 @@
-"""`mnemoscope sweep status`: where a sweep stands."""
+"""`mnemoscope sweep status`: the state of a sweep."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -23,13 +23,13 @@ STATES = {
 """The states in words."""
 
 SHOWN = 20
-"""Failures that are shown."""
+"""Maximum number of failures that are shown."""
 
 
 def status(place: StorePlace, *, json: Json = False) -> int:
-    """Tell what is done, running, failed and missing, and the rate.
+    """Report which runs are done, running, failed and missing, and the rate.
 
-    Exits with 2 if the plan of a sweep cannot be read; the others are told all the same.
+    Exits with 2 if the plan of a sweep cannot be read; the others are reported all the same.
     """
     import_libraries()
     from mnemoscope.sweep import status as statuses
@@ -40,9 +40,11 @@ def status(place: StorePlace, *, json: Json = False) -> int:
             [{**vars(one), "failures": [vars(part) for part in one.failures]} for one in found]
         )
     else:
-        told = [one for one in found if one.state != "broken"]
-        # A broken note may be of any of them, and is told once.
-        notes = dict.fromkeys(part.reason for one in told for part in one.failures if not part.keys)
+        # A broken note may belong to any of them, and is reported once.
+        whole = [one for one in found if one.state != "broken"]
+        notes = dict.fromkeys(
+            part.reason for one in whole for part in one.failures if not part.keys
+        )
         print_lines(*(line for one in found for line in _lines(one)), *notes)
     broken = [part.reason for one in found if one.state == "broken" for part in one.failures]
     for reason in broken:

@@ -1,4 +1,4 @@
-"""The designs that come with Mnemoscope, and how a design is found by what was typed."""
+"""The designs that come with Mnemoscope, and the search for a design by name or file."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from mnemoscope.sweep.design import Design
 FOLDER = Path(__file__).parent
 
 DESIGNS = ("depth-width", "examples", "optimizers", "initialization", "conv-depth")
-"""Their names; each is a TOML file beside this one."""
+"""Their names; each is a TOML file in this folder."""
 
 
 def find_design(text: str) -> Design:
-    """A design: one of `DESIGNS`, a TOML file, or `package.module:name` of a `Design`.
+    """Returns a design: one of `DESIGNS`, a TOML file, or `package.module:name` of a `Design`.
 
-    The current folder is where modules are looked for first.
+    Modules are searched in the current folder first.
 
     Raises:
-        MnemoscopeError: there is none, or it is wrong.
+        MnemoscopeError: there is none, or it is invalid.
     """
     if text in DESIGNS:
         return Design.from_toml(FOLDER / f"{text}.toml")

@@ -1,14 +1,14 @@
-"""Who does the work of a sweep: this process, others, a Dask cluster, the ranks of an MPI job."""
+"""Executors of a sweep: this process, other processes, a Dask cluster, the ranks of an MPI job."""
 
 from mnemoscope.sweep.executors.dask import dask_workers
-from mnemoscope.sweep.executors.in_process import in_process
-from mnemoscope.sweep.executors.mpi import mpi_workers
 from mnemoscope.sweep.executors.processes import Processes, processes
 from mnemoscope.sweep.executors.workers import (
     NoWorkers,
     WorkerLost,
     Workers,
     available_cores,
+    in_process,
+    mpi_workers,
     workers_of,
 )
 

@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster: one that runs, or one that is started here."""
+"""The workers of a Dask cluster, which runs already or is started here."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,43 +6,39 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.importing import needed_for
 from mnemoscope.sweep.executors.workers import Workers
 
 LOCAL = "local"
 
 ASKED_EVERY = 5.0
-"""Seconds between two questions to the scheduler for how many workers there are."""
+"""Time between two questions to the scheduler for the number of workers (s)."""
 
 
 @contextmanager
 def dask_workers(address: str, *, workers: int | None = None) -> Iterator[Workers]:
-    """The workers of a Dask cluster.
+    """Uses the workers of a Dask cluster.
 
     Groups whose `device` is not `cpu` go to workers that were started with `--resources "GPU=1"`,
-    one at a time each. A worker that is lost is Dask's to notice; its group goes to another one.
-    Workers that join later get groups too. The threads of one worker work one after the other, so
-    start workers with one thread.
+    one at a time each. Dask notices a lost worker and gives its group to another one. Workers that
+    join later get groups, too. The threads of one worker work one after the other, so start workers
+    with one thread.
 
     Args:
         address: `tcp://host:port` of a scheduler; `local` starts a cluster on this machine.
-        workers: How many to start, with `local`; one for each core if None.
+        workers: The number of workers to start, with `local`; default: one for each core.
 
     Raises:
         MnemoscopeError: `dask.distributed` is not installed, or the scheduler cannot be reached.
     """
-    try:
-        from dask.config import set as configured
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise MnemoscopeError(
-            f"--dask {address} without dask.distributed",
-            expected="the package",
-            todo="install mnemoscope[cluster]",
-        ) from error
+    needed_for(f"--dask {address}", "distributed", extra="cluster")
+    from dask.config import set as configured
+    from distributed import Client, LocalCluster
+
     quiet: dict[str, Any] = {"distributed.logging.distributed": "critical"}
     with configured(quiet):
         if address == LOCAL:
-            # A worker ends itself when its group takes too long; once is enough to tell the driver.
+            # A worker ends itself when its group takes too long; once is enough for the driver.
             with (
                 configured({"distributed.scheduler.allowed-failures": 0}),
                 LocalCluster(
@@ -75,19 +71,19 @@ def _workers(client: Any) -> Workers:
         client.get_executor(pure=False),
         slots=_slots(client),
         watch="exit",
-        # Without such workers they would wait forever; any other one can at least tell why not.
+        # Without such workers groups would wait forever; any other worker at least reports why.
         gpu=client.get_executor(pure=False, resources={"GPU": 1}) if labelled else None,
     )
 
 
 def _slots(client: Any) -> Callable[[], int]:
-    """Tells how many groups the cluster is given: so many that no worker waits for the driver."""
+    """Returns a function for the number of groups to give to the cluster: no worker waits."""
     asked, found = float("-inf"), 0
 
     def slots() -> int:
         nonlocal asked, found
         if time.monotonic() - asked >= ASKED_EVERY:
-            # Of a scheduler that is gone the groups it was given tell.
+            # If the scheduler is gone, the futures of its groups raise.
             with suppress(Exception):
                 found = sum(client.nthreads().values())
             asked = time.monotonic()

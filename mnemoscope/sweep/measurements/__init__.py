@@ -1,153 +1,71 @@
-"""What can be measured of the networks of a sweep: a file for each measurement.
-
-A new one is a file with a `Measurement`, and a line in `MEASUREMENTS`.
-"""
+"""The measurements of the networks of a sweep: one file for each."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
-from mnemoscope.base.check import did_you_mean
+from mnemoscope.base.check import did_you_mean, one_of
+from mnemoscope.base.discovery import entries, modules_in
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import is_name
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.dynamics import STARTS
-from mnemoscope.sweep.configuration import Data, held_out
-from mnemoscope.sweep.measure import Measure
-from mnemoscope.sweep.measurements.audit import AUDIT, check_options
-from mnemoscope.sweep.measurements.audit import QUANTITIES as AUDIT_QUANTITIES
-from mnemoscope.sweep.measurements.columns import TABLE
-from mnemoscope.sweep.measurements.contraction import CONTRACTION
-from mnemoscope.sweep.measurements.generalization import GENERALIZATION
+from mnemoscope.sweep.columns import ALWAYS
+from mnemoscope.sweep.configuration import Data, Measure, held_out
+from mnemoscope.sweep.measurements.audit import check_options
 from mnemoscope.sweep.measurements.imported import (
     column_of,
     imported_measurement,
+    module_digest,
     source_digest,
 )
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
-from mnemoscope.sweep.measurements.operator_norm import OPERATOR_NORM
-from mnemoscope.sweep.measurements.outcomes import OUTCOMES
-from mnemoscope.sweep.measurements.pictures import PICTURES
-from mnemoscope.sweep.measurements.recall import RECALL
-from mnemoscope.sweep.measurements.span import SPAN
-from mnemoscope.sweep.measurements.stored import STORED
 
 __all__ = [
-    "MEASUREMENTS",
     "Measurement",
     "Trained",
     "check_measure",
     "code_of",
     "find_measurement",
+    "measurements",
     "quantities_of",
 ]
 
-MEASUREMENTS: dict[str, Measurement] = {
-    measurement.name: measurement
-    for measurement in (
-        STORED, CONTRACTION, OPERATOR_NORM, OUTCOMES, RECALL, GENERALIZATION, SPAN, AUDIT, PICTURES,
-    )
-}  # fmt: skip
-"""All measurements by name."""
 
-TAKEN = TABLE.union(*(measurement.columns for measurement in MEASUREMENTS.values()))
-"""Columns that an imported function may not fill."""
+@cache
+def measurements() -> dict[str, Measurement]:
+    """Returns all measurements by name: of this folder, then of installed packages."""
+    found = [
+        getattr(module, "MEASUREMENT", None)
+        for module in modules_in("mnemoscope.sweep.measurements", __file__)
+    ]
+    found += entries("mnemoscope.measurements")
+    return {one.name: one for one in found if isinstance(one, Measurement)}
 
 
 def find_measurement(name: str) -> Measurement:
-    """The measurement of this name, or the one that a function makes.
+    """Returns the measurement of this name, or the one that a function makes.
 
     Args:
-        name: In `MEASUREMENTS`, or `package.module:function`.
+        name: In `measurements()`, or `package.module:function`.
 
     Raises:
-        MnemoscopeError: there is none of this name, or the function will not do.
+        MnemoscopeError: there is none of this name, or the function cannot be used.
     """
-    if name in MEASUREMENTS:
-        return MEASUREMENTS[name]
+    known = measurements()
+    if name in known:
+        return known[name]
     if is_name(name):
-        return imported_measurement(name, TAKEN)
+        taken = ALWAYS.keys() | {column for one in known.values() for column in one.columns}
+        return imported_measurement(name, frozenset(taken))
     raise MnemoscopeError(
-        f"measure.take with {name!r}",
-        expected=f"names among {', '.join(MEASUREMENTS)}, or package.module:function",
-        todo=did_you_mean(name, list(MEASUREMENTS), otherwise="choose one of these"),
+        f"take with {name!r}",
+        expected=f"names among {', '.join(known)}, or package.module:function",
+        todo=did_you_mean(name, list(known), otherwise="choose one of these"),
+        field="take",
+        choices=known,
     )
-
-
-_DECLARED = (
-    Quantity("stored", "count", "stored training examples", total="n"),
-    Quantity("contractive", "count", "training examples with a spectral radius below 1", total="n"),
-    Quantity("spectral_radius", "number", "median spectral radius at the examples"),
-    Quantity("spectral_radius_largest", "number", "largest spectral radius at the examples"),
-    Quantity(
-        "contractive_in_norm",
-        "count",
-        "training examples with an operator norm below 1",
-        total="n",
-    ),
-    Quantity("operator_norm", "number", "median operator norm at the examples"),
-    Quantity("operator_norm_largest", "number", "largest operator norm at the examples"),
-    Quantity("starts", "count", "noise starts", needs_fit=False),
-    Quantity(
-        "at_examples",
-        "count",
-        "noise starts that end at a training example",
-        total="starts",
-        needs_fit=False,
-    ),
-    Quantity(
-        "spurious",
-        "count",
-        "noise starts that end at a spurious attractor",
-        total="starts",
-        needs_fit=False,
-    ),
-    Quantity(
-        "not_settled", "count", "noise starts that did not settle", total="starts", needs_fit=False
-    ),
-    Quantity(
-        "examples_reached", "count", "training examples that a noise start ends at", total="n"
-    ),
-    Quantity("spurious_attractors", "count", "spurious attractors", needs_fit=False),
-    Quantity("trials", "count", "noisy copies of training examples"),
-    Quantity(
-        "recalled", "count", "noisy copies of training examples that are recalled", total="trials"
-    ),
-    Quantity("held_out", "count", "held-out examples", needs_fit=False),
-    Quantity(
-        "generalized",
-        "count",
-        "held-out examples that are reconstructed",
-        total="held_out",
-        needs_fit=False,
-    ),
-    Quantity(
-        "held_out_error", "number", "mean squared error on held-out examples", needs_fit=False
-    ),
-    Quantity(
-        "projection_error",
-        "number",
-        "mean squared error of the projection on the span, on held-out examples",
-        needs_fit=False,
-    ),
-    Quantity("held_out_variance", "number", "variance of held-out examples", needs_fit=False),
-    Quantity(
-        "span_distance",
-        "number",
-        "median distance (RMS) of outputs to the span of the examples",
-        needs_fit=False,
-    ),
-    Quantity("picture", "image", "noise starts, and where their orbits end"),
-    *(
-        Quantity(
-            name,
-            "rate" if one.kind in ("rate", "share") else one.kind,
-            f"{one.label.text if one.label else name.replace('_', ' ')} (audit)",
-        )
-        for name, one in AUDIT_QUANTITIES.items()
-    ),
-)
 
 
 def quantities_of(
@@ -158,10 +76,13 @@ def quantities_of(
     Args:
         columns: The columns of the rows. One that no measurement declares is a function's number;
             these come first.
-        noted: The quantities in the note of the sweep; default: those that are declared here.
+        noted: The quantities in the note of the sweep, of measurements that may not be installed
+            here; default: those of the measurements that are.
     """
-    names = [name for name in columns if name not in TABLE and name != "widths"]
-    declared = [Quantity.from_dict(values) for values in noted] or _DECLARED
+    names = [name for name in columns if name not in ALWAYS]
+    declared = [Quantity(**values) for values in noted] or [
+        quantity for one in measurements().values() for quantity in one.quantities
+    ]
     known = [quantity for quantity in declared if set(quantity.columns) <= set(names)]
     explained = {column for quantity in known for column in quantity.columns}
     others = [name for name in names if name not in explained]
@@ -174,45 +95,47 @@ def check_measure(measure: Measure, data: Data) -> None:
 
     Args:
         measure: What is to be measured.
-        data: The examples of a run; `n` is told.
+        data: The examples of a run, with their number.
 
     Raises:
-        MnemoscopeError: a name is unknown or told twice, a function will not do, a distribution of
+        MnemoscopeError: a name is unknown or repeated, a function cannot be used, a distribution of
             starts or an option of the audit is unknown, or there are no held-out examples to
             measure generalization at.
     """
     for name in measure.take:
         find_measurement(name)
     _refuse_repeated(measure)
-    if measure.start_kind not in STARTS:
-        raise MnemoscopeError(
-            f"measure.start_kind={measure.start_kind!r}",
-            expected=f"one of {', '.join(STARTS)}",
-            todo=did_you_mean(measure.start_kind, list(STARTS), otherwise="choose one of these"),
-        )
+    one_of("start_kind", measure.start_kind, STARTS)
     if "generalization" in measure.take and not measure.held_out:
         raise MnemoscopeError(
-            "measure.take with 'generalization' and measure.held_out=0",
+            "take with 'generalization' and held_out=0",
             expected="examples that are not trained on",
-            todo="set `measure.held_out` to how many",
+            todo="set `measure.held_out` to their number",
+            field="held_out",
         )
     held_out(data, measure)
     check_options(measure.audit, data)
 
 
 def code_of(measure: Measure) -> str:
-    """A digest of the source of the imported functions; empty if there are none.
+    """Computes a digest of the source of what is measured by code outside of this package.
 
     A function that is changed is another version of the code, so that runs measured by the old one
     are not taken for runs measured by the new one.
 
+    Returns:
+        The digest; empty if all measurements are Mnemoscope's own.
+
     Raises:
         MnemoscopeError: a function cannot be imported.
     """
-    paths = sorted(name for name in measure.take if is_name(name))
-    if not paths:
-        return ""
-    return hashlib.sha256("\n".join(map(source_digest, paths)).encode()).hexdigest()
+    digests = []
+    for name in sorted(measure.take):
+        if is_name(name):
+            digests.append(source_digest(name))
+        elif not (module := find_measurement(name).take.__module__).startswith("mnemoscope."):
+            digests.append(module_digest(module))
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
 
 
 def _refuse_repeated(measure: Measure) -> None:
@@ -222,8 +145,9 @@ def _refuse_repeated(measure: Measure) -> None:
         own = f":{column_of(name)}" if is_name(name) else name
         if own in seen:
             raise MnemoscopeError(
-                f"measure.take with {seen[own]!r} and {name!r}",
+                f"take with {seen[own]!r} and {name!r}",
                 expected="every measurement once, under a name of its own",
                 todo="leave one of them out, or rename the function",
+                field="take",
             )
         seen[own] = name

@@ -1,23 +1,23 @@
-"""At how many of its examples a network contracts, by the spectral radius there."""
+"""Counts the examples at which a network contracts, by the spectral radius there."""
 
-import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 from mnemoscope.training import replica_spectral_radius
 
 
 def take(trained: Trained) -> dict[str, list]:
-    """The spectral radius at the examples: below 1 at how many, its median, the largest."""
+    """Computes the spectral radius at the examples: the number below 1, the median, the largest."""
     radius = replica_spectral_radius(trained.replicas, trained.X)
     below, median, largest = below_one(radius)
     return {"contractive": below, "spectral_radius": median, "spectral_radius_largest": largest}
 
 
 def below_one(values: Float[Tensor, "r n"]) -> tuple[list[int], list[float], list[float]]:
-    """Of each row: how many are below 1, their median, the largest.
+    """Returns the number of values below 1, the median and the largest of each row.
 
     The median of an even number is half-way between the two in the middle. Where one is not a
     number, neither are the median and the largest.
@@ -30,13 +30,14 @@ def below_one(values: Float[Tensor, "r n"]) -> tuple[list[int], list[float], lis
     )
 
 
-CONTRACTION = Measurement(
+MEASUREMENT = Measurement(
     "contraction",
-    {
-        "contractive": pl.Int64(),
-        "spectral_radius": pl.Float64(),
-        "spectral_radius_largest": pl.Float64(),
-    },
+    (
+        Quantity(
+            "contractive", "count", "training examples with a spectral radius below 1", total="n"
+        ),
+        Quantity("spectral_radius", "number", "median spectral radius at the examples"),
+        Quantity("spectral_radius_largest", "number", "largest spectral radius at the examples"),
+    ),
     take,
 )
-"""Spectral radii at the examples."""

@@ -1,4 +1,4 @@
-"""How a network reconstructs what it was not trained on, beside the projection on the span.
+"""Compares the reconstruction of held-out examples with the projection on the span.
 
 A network that did nothing but learn the span of its examples would be the orthogonal projection
 `P` on it, whose error at a held-out state `x` is `||x - P x||^2 / d`. That is the baseline: a state
@@ -7,12 +7,12 @@ examples as the space has dimensions leave the projection no error, and no netwo
 rounding; so an error of at most 1% of the variance of the held-out states is good enough anywhere.
 """
 
-import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.sweep.measurements.images import images
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 from mnemoscope.sweep.measurements.span import distance_to_spans
@@ -23,15 +23,11 @@ FLOOR = 0.01
 
 ROUNDING = 100
 """Roundings of a typical entry by which the root mean square of an error may be off: a network that
-is the projection must not be told from it by chance."""
+is the projection must not differ from it by chance."""
 
 
 def take(trained: Trained) -> dict[str, list]:
-    """Held-out states generalized to, and the mean squared errors that this is judged by.
-
-    Raises:
-        MnemoscopeError: there are no held-out states.
-    """
+    """Counts the held-out states generalized to, and computes the errors that decide it."""
     held_out = trained.held_out
     if held_out is None or held_out.shape[1] == 0:
         raise MnemoscopeError(
@@ -72,22 +68,34 @@ def _projection_error(
 def _scale(
     held_out: Float[Tensor, "r m *shape"],
 ) -> tuple[Float[Tensor, " r"], Float[Tensor, " r"]]:
-    """The mean squared distance of an entry to its mean, and the root mean square of all."""
+    """Computes the mean squared distance of an entry to its mean, and the RMS of all entries."""
     distinct = (held_out[:1] if held_out.stride(0) == 0 else held_out).flatten(2).double()
     variance = distinct.var(1, correction=0).mean(1)
     typical = distinct.square().mean((1, 2)).sqrt()
     return variance.expand(len(held_out)), typical.expand(len(held_out))
 
 
-GENERALIZATION = Measurement(
+MEASUREMENT = Measurement(
     "generalization",
-    {
-        "held_out": pl.Int64(),
-        "generalized": pl.Int64(),
-        "held_out_error": pl.Float64(),
-        "projection_error": pl.Float64(),
-        "held_out_variance": pl.Float64(),
-    },
+    (
+        Quantity("held_out", "count", "held-out examples", needs_fit=False),
+        Quantity(
+            "generalized",
+            "count",
+            "held-out examples that are reconstructed",
+            total="held_out",
+            needs_fit=False,
+        ),
+        Quantity(
+            "held_out_error", "number", "mean squared error on held-out examples", needs_fit=False
+        ),
+        Quantity(
+            "projection_error",
+            "number",
+            "mean squared error of the projection on the span, on held-out examples",
+            needs_fit=False,
+        ),
+        Quantity("held_out_variance", "number", "variance of held-out examples", needs_fit=False),
+    ),
     take,
 )
-"""Reconstruction of held-out examples."""

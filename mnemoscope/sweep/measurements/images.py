@@ -1,4 +1,4 @@
-"""What every network of a group makes of its states: all of them at once, in blocks that fit."""
+"""The images of states under every network of a group, computed in blocks that fit."""
 
 from collections.abc import Iterator
 
@@ -14,15 +14,7 @@ from mnemoscope.training import Replicas
 def images(
     replicas: Replicas, Z: Float[Tensor, "r m *shape"]
 ) -> Iterator[tuple[Float[Tensor, "r b *shape"], Float[Tensor, "r b *shape"]]]:
-    """Some of the states and their images, block after block.
-
-    Args:
-        replicas: The networks.
-        Z: `(r, m, *shape)`, states for each of them, in their dtype.
-
-    Yields:
-        `(r, b, *shape)` each, `b` states at a time: as many as fit into a quarter of what is free.
-    """
+    """Yields states and their images, block after block."""
     one_state = as_self_map(replicas[0]).footprint.evaluate
     size = batch_size_within(len(replicas) * one_state, device=Z.device, largest=Z.shape[1])
     stack = make_stack(replicas.spec, replicas.parameters)

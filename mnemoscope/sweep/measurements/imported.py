@@ -1,9 +1,8 @@
-"""Measurements that somebody else wrote: `package.module:function`, called for each network.
+"""Measurements by a user's function: `package.module:function`, called for each network.
 
-`function(net, X)` is given one network and its examples `(n, *shape)`. It gives a number, which
+`function(net, X)` is given one network and its examples `(n, *shape)`. It returns a number, which
 fills the column `function`, or several by name, each of which fills `function_<name>`. Every number
-is kept as a floating-point one (true is 1, false is 0), so that a column is of one kind whatever a
-run gives.
+is stored as a floating-point one (true is 1, false is 0), so that a column has one dtype.
 """
 
 import hashlib
@@ -23,21 +22,12 @@ from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 
 def column_of(path: str) -> str:
-    """The function's own name, which its columns begin with."""
+    """Returns the function's own name, with which its columns begin."""
     return path.partition(":")[2].rpartition(".")[2]
 
 
 def imported_measurement(path: str, taken: Collection[str]) -> Measurement:
-    """The measurement that a function makes.
-
-    Args:
-        path: `package.module:function`, in the current folder or installed.
-        taken: Names of columns that it may not fill.
-
-    Raises:
-        MnemoscopeError: it cannot be imported, is no function of a network and its examples, or has
-            the name of a column that is taken.
-    """
+    """Returns the measurement that a function makes; it may not fill the columns in `taken`."""
     column = column_of(path)
     _refuse_taken(path, column, taken)
     function = _function(path)
@@ -48,25 +38,23 @@ def imported_measurement(path: str, taken: Collection[str]) -> Measurement:
             f"{path}, which cannot be called with two arguments ({error})",
             expected="a function of a network and its examples",
             todo="define it as `def function(net, X)`",
+            field="take",
         ) from error
     except ValueError:
-        # Functions written in C do not tell what they take.
+        # Functions written in C may have no signature.
         pass
-    return Measurement(path, {}, partial(_take, path, frozenset(taken)))
+    return Measurement(path, (), partial(_take, path, taken))
 
 
 def source_digest(path: str) -> str:
-    """SHA-256 of the files that the function and its module are written in, as when first asked.
+    """Computes SHA-256 of the files of a function and its module, as they were when imported.
 
-    What these import in their turn is not in it. A function that is written in no file (C, a
-    notebook's cell) is known by its path alone.
-
-    Raises:
-        MnemoscopeError: it cannot be imported.
+    Modules that these import are not in it. A function without a file (C, a notebook's cell) is
+    known by its path alone.
     """
     function = _function(path)
     modules = {path.partition(":")[0], getattr(function, "__module__", None) or ""}
-    digests = (_file_digest(module) for module in sorted(modules))
+    digests = (module_digest(module) for module in sorted(modules))
     return hashlib.sha256("\n".join((path, *digests)).encode()).hexdigest()
 
 
@@ -87,7 +75,8 @@ def _take(path: str, taken: Collection[str], trained: Trained) -> dict[str, list
                 raise MnemoscopeError(
                     f"{path}(net, X) for seed {seed}, which gives no number ({reason})",
                     expected="a number, or a dictionary of numbers by name",
-                    todo=f"mend `{column}`, or leave it out of `measure.take`",
+                    todo=f"correct `{column}`, or leave it out of `measure.take`",
+                    field="take",
                 ) from error
     columns = list(dict.fromkeys(name for row in rows for name in row))
     others = [column_of(other) for other in trained.measure.take if is_name(other)]
@@ -98,7 +87,7 @@ def _take(path: str, taken: Collection[str], trained: Trained) -> dict[str, list
 
 
 class _NoNumber(TypeError):
-    """What a function gave is no number."""
+    """A function returned something that is no number."""
 
 
 def _numbers(column: str, given: Any) -> dict[str, float]:
@@ -125,6 +114,7 @@ def _refuse_taken(path: str, column: str, taken: Collection[str]) -> None:
             f"{path}, which would fill the column {column!r}",
             expected="a name that no column of the table has",
             todo="give the function, or what it returns, another name",
+            field="take",
         )
 
 
@@ -135,8 +125,9 @@ def _refuse_ambiguous(path: str, column: str, functions: Sequence[str]) -> None:
         if len(other) > len(own) and (column == other or column.startswith(f"{other}_")):
             raise MnemoscopeError(
                 f"{path}, which would fill the column {column!r} of the function {other!r}",
-                expected="names that tell columns apart",
+                expected="names under which every column has one source",
                 todo="give one of the functions another name",
+                field="take",
             )
 
 
@@ -148,14 +139,16 @@ def _function(path: str) -> Callable[..., Any]:
             f"{path}, which is a {type(found).__name__}",
             expected="a function of a network and its examples",
             todo="name the function itself",
+            field="take",
         )
-    _file_digest(path.partition(":")[0])
+    module_digest(path.partition(":")[0])
     return found
 
 
-# Of the file as it was when it was imported: one that is edited later is not what runs.
+# Computed once, when the file is imported: a file that is edited later is not what runs.
 @lru_cache
-def _file_digest(module_name: str) -> str:
+def module_digest(module_name: str) -> str:
+    """Computes SHA-256 of the file of an imported module; empty if it has none."""
     file = getattr(sys.modules.get(module_name), "__file__", None)
     try:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""

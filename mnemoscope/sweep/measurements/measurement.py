@@ -1,4 +1,4 @@
-"""What a measurement is: a name, the columns it fills, and how it is taken of a group."""
+"""A measurement of the trained networks of a group: its quantities, and how they are computed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ import polars as pl
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.sweep.measure import Measure
+from mnemoscope.base.quantity import Quantity, columns_of
+from mnemoscope.sweep.configuration import Measure
 from mnemoscope.training import Replicas
 
 
@@ -19,10 +20,11 @@ class Trained:
         replicas: `r` networks, none of which diverged.
         X: `(r, n, *shape)`, the examples of each, on the networks' device and in their dtype; an
             expanded view where all have the same.
-        held_out: `(r, m, *shape)`, likewise, what they were not trained on; None if there is none.
-        seeds: Of each run.
-        first: Whether each is the first seed of its setting.
-        measure: How much is measured.
+        held_out: `(r, m, *shape)`, examples that are not trained on, in the same form; None if
+            there are none.
+        seeds: The seed of each run.
+        first: Whether each run has the first seed of its setting.
+        measure: What is measured, and how much of it.
     """
 
     replicas: Replicas
@@ -35,14 +37,23 @@ class Trained:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What can be measured of the networks of a group.
+    """A measurement that a design can ask for by its name.
+
+    A module of `mnemoscope.sweep.measurements` declares one as `MEASUREMENT`, an installed package
+    by an entry point of the group `mnemoscope.measurements`.
 
     Attributes:
-        name: What a design calls it.
-        columns: What it adds to a row, with the dtypes; empty where that is not known before.
-        take: From a trained group to a value for each of its networks, by column.
+        name: The name in `measure.take`.
+        quantities: What it measures; empty where that is not known before.
+        take: Computes the columns of the quantities for a trained group: a list of one value for
+            each network by column.
     """
 
     name: str
-    columns: dict[str, pl.DataType]
+    quantities: tuple[Quantity, ...]
     take: Callable[[Trained], dict[str, list]]
+
+    @property
+    def columns(self) -> dict[str, pl.DataType]:
+        """The columns that it adds to a row, with their dtypes."""
+        return columns_of(self.quantities)

@@ -1,15 +1,15 @@
-"""At how many of its examples a network contracts, by the operator norm of its Jacobian there."""
+"""Counts the examples at which a network contracts, by the operator norm of its Jacobian."""
 
-import polars as pl
 import torch
 
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.linalg import operator_norm
 from mnemoscope.sweep.measurements.contraction import below_one
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 
 def take(trained: Trained) -> dict[str, list]:
-    """The operator norm at the examples: below 1 at how many, its median, the largest.
+    """Computes the operator norm at the examples: the number below 1, the median, the largest.
 
     One network after the other.
     """
@@ -20,13 +20,17 @@ def take(trained: Trained) -> dict[str, list]:
     return {"contractive_in_norm": below, "operator_norm": median, "operator_norm_largest": largest}
 
 
-OPERATOR_NORM = Measurement(
+MEASUREMENT = Measurement(
     "operator_norm",
-    {
-        "contractive_in_norm": pl.Int64(),
-        "operator_norm": pl.Float64(),
-        "operator_norm_largest": pl.Float64(),
-    },
+    (
+        Quantity(
+            "contractive_in_norm",
+            "count",
+            "training examples with an operator norm below 1",
+            total="n",
+        ),
+        Quantity("operator_norm", "number", "median operator norm at the examples"),
+        Quantity("operator_norm_largest", "number", "largest operator norm at the examples"),
+    ),
     take,
 )
-"""Operator norms at the examples."""

@@ -1,24 +1,24 @@
-"""What a network makes of noise, as one picture: starts, and below them where their orbits end."""
+"""A picture of noise under a network: starts, and below them the ends of their orbits."""
 
 import io
 
-import polars as pl
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.dynamics import Starts, iterate
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.results.pictures import drawn_as_picture
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 STARTS = 6
-"""Starts in the picture."""
+"""Number of starts in the picture."""
 
 
 def take(trained: Trained) -> dict[str, list]:
-    """A PNG for the first seed of each setting; None for the others, and where no state is one.
+    """Draws a PNG for the first seed of each setting; None for others, and for other states.
 
     Starts are uniform in the examples' range, drawn by the run's seed.
     """
@@ -37,12 +37,7 @@ def strip(
 ) -> bytes:
     """Draws pictures side by side as one PNG, a pixel for a pixel.
 
-    What is not a number is drawn as 0; what lies outside the range is clipped.
-
-    Args:
-        states: `(rows, columns, h, w)`, or with 1 or 3 channels before the height.
-        low: What is black.
-        high: What is white.
+    NaN is drawn as 0; values outside of the range are clipped.
     """
     if states.ndim == 4:
         states = states[:, :, None]
@@ -65,5 +60,6 @@ def _drawn(trained: Trained, replica: int) -> bytes:
     return strip(torch.stack([Z, orbits.end]), min(0.0, span.low), max(1.0, span.high))
 
 
-PICTURES = Measurement("pictures", {"picture": pl.Binary()}, take)
-"""Noise, and where it ends."""
+MEASUREMENT = Measurement(
+    "pictures", (Quantity("picture", "image", "noise starts, and where their orbits end"),), take
+)

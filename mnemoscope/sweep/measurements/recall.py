@@ -1,7 +1,6 @@
-"""How many noisy copies of its examples a network leads back to the very example."""
+"""Counts the noisy copies of examples that a network leads back to their own example."""
 
-import polars as pl
-
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.data import corrupt
 from mnemoscope.dynamics.stored import recalled_copies
 from mnemoscope.maps import SelfMap
@@ -9,7 +8,7 @@ from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 
 def take(trained: Trained) -> dict[str, list]:
-    """Recall from `measure.trials` copies of each example with noise of `measure.noise`.
+    """Counts recalled copies: `measure.trials` of each example, with noise of `measure.noise`.
 
     A copy is recalled if its orbit ends at an attractor that matches its own example. One network
     after the other; the noise is drawn by the run's seed.
@@ -23,5 +22,16 @@ def take(trained: Trained) -> dict[str, list]:
     return {"trials": [n * measure.trials] * len(recalled), "recalled": recalled}
 
 
-RECALL = Measurement("recall", {"trials": pl.Int64(), "recalled": pl.Int64()}, take)
-"""Recall from noise."""
+MEASUREMENT = Measurement(
+    "recall",
+    (
+        Quantity("trials", "count", "noisy copies of training examples"),
+        Quantity(
+            "recalled",
+            "count",
+            "noisy copies of training examples that are recalled",
+            total="trials",
+        ),
+    ),
+    take,
+)

@@ -1,12 +1,12 @@
-"""How far the outputs of a network lie from the span of its examples."""
+"""The distance of the outputs of a network to the span of its examples."""
 
 import math
 
-import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.dynamics import Starts
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.linalg import distance_to_span
@@ -14,14 +14,14 @@ from mnemoscope.sweep.measurements.images import images
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 INPUTS = 100
-"""Fresh inputs of each network."""
+"""Number of fresh inputs of each network."""
 
 
 def take(trained: Trained) -> dict[str, list]:
-    """The median distance (RMS) to the span, over fresh inputs uniform in the examples' range.
+    """Computes the median distance (RMS) to the span, over fresh inputs in the examples' range.
 
-    As `summary["span_distance"]` of an audit. Outputs that are not finite are left out; None if
-    none is. The inputs are drawn by the run's seed.
+    As `span_distance` of an audit's summary. Only finite outputs count; None if there are none. The
+    inputs are uniform, drawn by the run's seed.
     """
     fresh = torch.stack([_fresh(X, seed) for X, seed in zip(trained.X, trained.seeds, strict=True)])
     distance = torch.cat(
@@ -35,12 +35,7 @@ def take(trained: Trained) -> dict[str, list]:
 def distance_to_spans(
     Z: Float[Tensor, "r m *shape"], X: Float[Tensor, "r n *shape"]
 ) -> Float[Tensor, "r m"]:
-    """The distance (RMS) of states to the span of the examples of each network, in float64.
-
-    Args:
-        Z: `(r, m, *shape)`, states of each.
-        X: `(r, n, *shape)`, its examples; one span is found for all if this is an expanded view.
-    """
+    """Computes the distance (RMS) of states to the span of each network's examples, in float64."""
     if X.stride(0) == 0:
         return distance_to_span(Z.flatten(0, 1).double(), X[0]).unflatten(0, Z.shape[:2])
     return torch.stack(
@@ -53,5 +48,15 @@ def _fresh(X: Float[Tensor, "n *shape"], seed: int) -> Float[Tensor, "100 *shape
     return torch.cat(list(starts.blocks(tuple(X.shape[1:]), dtype=X.dtype, device=X.device)))
 
 
-SPAN = Measurement("span", {"span_distance": pl.Float64()}, take)
-"""Distance of outputs to the span of the examples."""
+MEASUREMENT = Measurement(
+    "span",
+    (
+        Quantity(
+            "span_distance",
+            "number",
+            "median distance (RMS) of outputs to the span of the examples",
+            needs_fit=False,
+        ),
+    ),
+    take,
+)

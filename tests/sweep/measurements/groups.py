@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 
 import mnemoscope as mn
-from mnemoscope.sweep.measure import Measure
+from mnemoscope.sweep.configuration import Measure
 from mnemoscope.sweep.measurements import Trained
 
 

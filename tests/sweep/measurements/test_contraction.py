@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mnemoscope.sweep.measurements.contraction import CONTRACTION, below_one
-from mnemoscope.sweep.measurements.operator_norm import OPERATOR_NORM
+from mnemoscope.sweep.measurements import contraction, operator_norm
+from mnemoscope.sweep.measurements.contraction import below_one
 from tests.sweep.measurements.groups import affine, contractions, group
 
 X = torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
@@ -12,7 +12,7 @@ X = torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
 
 def test_of_multiples_of_the_identity_both_are_its_factor():
     trained = group(contractions((0.5, 0.0), (-0.25, 0.0), (2.0, 0.0)), X)
-    for measurement in (CONTRACTION, OPERATOR_NORM):
+    for measurement in (contraction, operator_norm):
         below, median, largest = measurement.take(trained).values()
         assert below == [3, 3, 0]
         assert median == pytest.approx([0.5, 0.25, 2.0])
@@ -21,8 +21,8 @@ def test_of_multiples_of_the_identity_both_are_its_factor():
 
 def test_of_a_shear_the_norm_is_larger():
     trained = group(affine([[[0.5, 3.0], [0.0, 0.5]]], [[0.0, 0.0]]), X)
-    assert CONTRACTION.take(trained)["contractive"] == [3]
-    assert OPERATOR_NORM.take(trained)["contractive_in_norm"] == [0]
+    assert contraction.take(trained)["contractive"] == [3]
+    assert operator_norm.take(trained)["contractive_in_norm"] == [0]
 
 
 @pytest.mark.parametrize(

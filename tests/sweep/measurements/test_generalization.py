@@ -5,7 +5,7 @@ import torch
 
 import mnemoscope as mn
 from mnemoscope.linalg import span_basis
-from mnemoscope.sweep.measurements.generalization import GENERALIZATION
+from mnemoscope.sweep.measurements.generalization import take
 from tests.sweep.measurements.groups import affine, group
 
 CHANCE = torch.Generator().manual_seed(0)
@@ -26,7 +26,7 @@ VARIANCE = float((HELD_OUT - HELD_OUT.mean(0)).square().mean())
     ids=["identity", "projection", "constant"],
 )
 def test_known_maps(A, b, generalized, error):
-    told = GENERALIZATION.take(group(affine(A[None], b[None]), X, HELD_OUT))
+    told = take(group(affine(A[None], b[None]), X, HELD_OUT))
     assert told == {
         "held_out": [25],
         "generalized": [generalized],
@@ -42,14 +42,14 @@ def test_a_percent_of_the_variance_is_good_enough_where_the_examples_span_everyt
 ):
     whole = torch.eye(4)
     offset = torch.full((1, 4), (share * VARIANCE) ** 0.5)
-    told = GENERALIZATION.take(group(affine(torch.eye(4)[None], offset), whole, HELD_OUT))
+    told = take(group(affine(torch.eye(4)[None], offset), whole, HELD_OUT))
     assert told["projection_error"] == [pytest.approx(0, abs=1e-12)]
     assert told["generalized"] == [generalized]
 
 
 def test_a_little_worse_than_the_projection_is_not_as_good():
     worse = torch.eye(4) - 1.01 * (torch.eye(4) - P)
-    told = GENERALIZATION.take(group(affine(worse[None], torch.zeros(1, 4)), X, HELD_OUT))
+    told = take(group(affine(worse[None], torch.zeros(1, 4)), X, HELD_OUT))
     enough = (HELD_OUT - HELD_OUT @ P).square().mean(1) * 1.01**2 <= 0.01 * VARIANCE
     assert told["generalized"] == [int(enough.sum())]
     assert told["generalized"][0] < 25
@@ -58,7 +58,7 @@ def test_a_little_worse_than_the_projection_is_not_as_good():
 def test_every_network_is_held_against_the_span_of_its_own_examples():
     own = torch.stack([X, torch.eye(4)[:2]])
     replicas = affine(P.expand(2, 4, 4), torch.zeros(2, 4))
-    mine, other = GENERALIZATION.take(group(replicas, own, HELD_OUT))["projection_error"]
+    mine, other = take(group(replicas, own, HELD_OUT))["projection_error"]
     assert mine == pytest.approx(PROJECTION_ERROR, rel=1e-5)
     assert other == pytest.approx(float(HELD_OUT[:, 2:].square().sum() / 100), rel=1e-5)
 
@@ -68,15 +68,15 @@ def test_a_view_and_a_copy_of_the_examples_are_the_same():
     view = group(replicas, X, HELD_OUT)
     copy = group(replicas, torch.stack([X, X]), torch.stack([HELD_OUT, HELD_OUT]))
     assert view.X.stride(0) == 0 != copy.X.stride(0)
-    told, again = GENERALIZATION.take(view), GENERALIZATION.take(copy)
+    told, again = take(view), take(copy)
     assert all(told[name] == pytest.approx(again[name]) for name in told)
 
 
 def test_an_error_that_is_not_a_number_is_no_generalization():
     replicas = affine(torch.full((1, 4, 4), torch.nan), torch.zeros(1, 4))
-    assert GENERALIZATION.take(group(replicas, X, HELD_OUT))["generalized"] == [0]
+    assert take(group(replicas, X, HELD_OUT))["generalized"] == [0]
 
 
 def test_without_held_out_examples_it_is_refused():
     with pytest.raises(mn.MnemoscopeError, match="held_out"):
-        GENERALIZATION.take(group(affine(P[None], torch.zeros(1, 4)), X))
+        take(group(affine(P[None], torch.zeros(1, 4)), X))

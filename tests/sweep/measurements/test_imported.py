@@ -8,8 +8,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.sweep.configuration import Data
-from mnemoscope.sweep.measure import Measure
+from mnemoscope.sweep.configuration import Data, Measure
 from mnemoscope.sweep.measurements import check_measure, code_of, find_measurement, imported
 from tests.sweep.measurements.groups import contractions, group
 
@@ -139,7 +138,7 @@ def test_columns_of_two_functions_are_told_apart(module):
     )
     paths = f"{name}:extent", f"{name}:extent_of"
     assert take(paths[1], paths[0]) == {"extent_of_it": [1.0, 1.0]}
-    with pytest.raises(mn.MnemoscopeError, match="tell columns apart"):
+    with pytest.raises(mn.MnemoscopeError, match="extent_of_it"):
         take(*paths)
 
 
@@ -169,7 +168,7 @@ def test_a_changed_file_is_other_code(module, monkeypatch):
     # As in a new process.
     monkeypatch.delitem(sys.modules, name)
     imported._function.cache_clear()
-    imported._file_digest.cache_clear()
+    imported.module_digest.cache_clear()
     assert code_of(Measure(take=(f"{name}:extent",))) != before
 
 

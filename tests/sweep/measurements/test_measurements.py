@@ -4,10 +4,20 @@ import polars as pl
 import pytest
 
 import mnemoscope as mn
-from mnemoscope.sweep.configuration import Data
-from mnemoscope.sweep.measure import Measure
-from mnemoscope.sweep.measurements import MEASUREMENTS, check_measure, find_measurement
-from mnemoscope.sweep.measurements.columns import TABLE
+from mnemoscope.sweep import load, run
+from mnemoscope.sweep.columns import ALWAYS
+from mnemoscope.sweep.configuration import Data, Measure
+from mnemoscope.sweep.executors import in_process
+from mnemoscope.sweep.load import read_note
+from mnemoscope.sweep.measurements import (
+    check_measure,
+    code_of,
+    find_measurement,
+    measurements,
+    quantities_of,
+)
+from mnemoscope.sweep.store import open_store
+from tests.sweep.designs import tiny
 from tests.sweep.measurements.groups import group
 
 AUDIT = {
@@ -36,11 +46,11 @@ def trained(request):
     return group(replicas, X, held_out, starts=8, trials=2, audit=AUDIT)
 
 
-@pytest.mark.parametrize("name", MEASUREMENTS)
+@pytest.mark.parametrize("name", measurements())
 @pytest.mark.filterwarnings("ignore::mnemoscope.measure.membership.DistributionWarning")
 @pytest.mark.filterwarnings("ignore::mnemoscope.linalg.ConvergenceWarning")
 def test_it_fills_its_columns_with_a_value_for_each_network(trained, name):
-    measurement = MEASUREMENTS[name]
+    measurement = find_measurement(name)
     told = measurement.take(trained)
     table = pl.DataFrame(told, schema=measurement.columns)
     assert list(told) == table.columns
@@ -48,12 +58,12 @@ def test_it_fills_its_columns_with_a_value_for_each_network(trained, name):
 
 
 def test_no_column_is_filled_twice():
-    columns = [name for m in MEASUREMENTS.values() for name in m.columns]
+    columns = [name for m in measurements().values() for name in m.columns]
     assert len(set(columns)) == len(columns)
-    assert not TABLE & set(columns)
+    assert not ALWAYS.keys() & set(columns)
 
 
-@pytest.mark.parametrize("name", MEASUREMENTS)
+@pytest.mark.parametrize("name", measurements())
 def test_measurements_are_found_by_their_name(name):
     assert find_measurement(name).name == name
 
@@ -62,7 +72,7 @@ def test_measurements_are_found_by_their_name(name):
     ("measure", "told"),
     [
         ({"take": ["storde"]}, "did you mean `stored`"),
-        ({"take": ["everything"]}, "names among stored, contraction"),
+        ({"take": ["everything"]}, "names among audit, contraction"),
         ({"take": [""]}, "names among"),
         ({"take": ["math:no_such_name"]}, "cannot be imported"),
         ({"take": ["stored", "span", "stored"]}, "'stored' and 'stored'"),
@@ -85,10 +95,59 @@ def test_what_cannot_be_measured_is_refused(measure, told):
     [
         {},
         {"take": []},
-        {"take": list(MEASUREMENTS), "held_out": 5},
+        {"take": list(measurements()), "held_out": 5},
         {"take": "generalization", "held_out": 5, "held_out_offset": 100},
         {"take": ["math:hypot"]},
     ],
 )
 def test_what_can_be_measured_is_let_through(measure):
     check_measure(Measure(**measure), Data(source="digits", n=10))
+
+
+PLUGIN = """\
+from mnemoscope.base.quantity import Quantity
+from mnemoscope.sweep.measurements import Measurement
+
+def take(trained):
+    return {"weights": [net.spec.parameters_count() for net in trained.replicas]}
+
+MEASUREMENT = Measurement("weights", (Quantity("weights", "count", "weights of it"),), take)
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Installs a package with a measurement."""
+    (tmp_path / "weights_plugin.py").write_text(PLUGIN)
+    info = tmp_path / "weights_plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: weights-plugin\nVersion: 1\n")
+    group = "[mnemoscope.measurements]\nweights = weights_plugin:MEASUREMENT\n"
+    (info / "entry_points.txt").write_text(group)
+    monkeypatch.syspath_prepend(tmp_path)
+    measurements.cache_clear()
+    yield
+    measurements.cache_clear()
+
+
+def test_an_installed_package_adds_a_measurement(plugin, tmp_path):
+    design = tiny(measure={"take": ["weights"]}, seeds=1)
+    assert run(design, tmp_path / "sweep", executor=in_process()).done == 1
+    rows = load(tmp_path / "sweep").collect()
+    assert rows["weights"].to_list() == rows["parameters"].to_list()
+    # Its source is part of the version of the code.
+    assert len(code_of(Measure(take=("weights",)))) == 64
+    (noted,) = read_note(open_store(tmp_path / "sweep"))["quantities"]
+    measurements.cache_clear()
+    (quantity,) = quantities_of(rows.columns, [noted])
+    assert (quantity.name, quantity.kind, quantity.label) == ("weights", "count", "weights of it")
+
+
+def test_columns_are_explained_by_quantities():
+    columns = ["key", "depth", "stored", "audit_stored_count", "audit_stored_total", "my_own"]
+    shares = {one.name: (one.kind, one.share) for one in quantities_of(columns)}
+    assert shares == {
+        "audit_stored": ("rate", ("audit_stored_count", "audit_stored_total")),
+        "stored": ("count", ("stored", "n")),
+        "my_own": ("number", None),
+    }

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import mnemoscope as mn
-from mnemoscope.sweep.measurements.pictures import PICTURES, strip
+from mnemoscope.sweep.measurements.pictures import strip, take
 from tests.sweep.measurements.groups import contractions, group
 
 
@@ -27,7 +27,7 @@ def replicas():
 
 def test_noise_above_and_its_ends_below(replicas):
     X = mn.load_data("digits", n=3)
-    (png, *_) = PICTURES.take(group(replicas, X, seeds=(4, 5, 6)))["picture"]
+    (png, *_) = take(group(replicas, X, seeds=(4, 5, 6)))["picture"]
     drawn = pixels(png)
     assert drawn.shape == (16, 48)
     (Z,) = mn.Starts("uniform", 6, seed=4).blocks((1, 8, 8), dtype=X.dtype, device=X.device)
@@ -39,12 +39,12 @@ def test_noise_above_and_its_ends_below(replicas):
 
 
 def test_only_of_the_first_seed_of_a_setting(replicas):
-    told = PICTURES.take(group(replicas, mn.load_data("digits", n=3), first=(False, True, False)))
+    told = take(group(replicas, mn.load_data("digits", n=3), first=(False, True, False)))
     assert [png is None for png in told["picture"]] == [True, False, True]
 
 
 def test_states_that_are_no_pictures_have_none():
-    told = PICTURES.take(group(contractions((0.5, 0.0)), torch.ones(1, 2)))
+    told = take(group(contractions((0.5, 0.0)), torch.ones(1, 2)))
     assert told == {"picture": [None]}
 
 
