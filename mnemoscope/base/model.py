@@ -97,7 +97,7 @@ def _in_one_line(
         given, todo = f"{model.__name__} was given no {field}", f"pass `{field}`"
     expected = model.model_fields[field].description or first["msg"]
     place = [field]
-    value = data.get(field)
+    value: Any = data.get(field)
     # Pydantic puts the branches of a union between the parts that lead to the value.
     for part in first["loc"][1:]:
         with suppress(LookupError, TypeError):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from jaxtyping import Num
 from torch import Tensor
 
-from mnemoscope.base.check import one_of, whole_number
+from mnemoscope.base.check import one_of, real_number, whole_number
 from mnemoscope.base.text import plain
 from mnemoscope.dynamics.orbits import MAX_STEPS, TOL, OrbitOptions
 from mnemoscope.dynamics.starts import STARTS
@@ -45,6 +45,7 @@ class Tolerances:
 
     def __post_init__(self) -> None:
         checked_match_tol(self.match_tol)
+        real_number("tol", self.tol, above=0)
         whole_number("max_steps", self.max_steps, least=1)
         whole_number("max_products", self.max_products, least=1)
 

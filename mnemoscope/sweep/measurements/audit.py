@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mnemoscope.base.check import did_you_mean, real_number
+from mnemoscope.base.check import did_you_mean
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import Share
@@ -79,9 +79,7 @@ def check_options(options: Mapping[str, Any], data: Data) -> None:
             )
         try:
             AuditOptions.of(**{name: value})
-            if isinstance(value, float):
-                real_number(name, value, above=0)
-            if name == "corruptions":
+            if name == "corruptions" and isinstance(value, Mapping):
                 X, _ = examples(data)
                 for kind, strengths in value.items():
                     for strength in strengths:
