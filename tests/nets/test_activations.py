@@ -141,7 +141,6 @@ def test_a_module_and_a_function_have_the_name_they_were_made_by(name: str):
         (torch.relu, "relu"),
         (torch.special.erf, "erf"),
     ],
-    ids=str,
 )
 def test_a_spec_takes_a_function_or_a_module(value: object, name: str):
     spec = FullyConnected(shape=(2,), activation=value, output_activation=value)
@@ -153,7 +152,7 @@ def test_a_spec_takes_a_function_or_a_module(value: object, name: str):
 
 
 @pytest.mark.parametrize(
-    "value", [lambda z: z, nn.GELU(approximate="tanh"), nn.ELU(2.0), nn.Linear(2, 2), abs], ids=str
+    "value", [lambda z: z, nn.GELU(approximate="tanh"), nn.ELU(2.0), nn.Linear(2, 2), abs]
 )
 def test_a_function_without_a_name_is_refused(value: object):
     with pytest.raises(MnemoscopeError, match="module of your own") as error:
