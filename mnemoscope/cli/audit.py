@@ -28,7 +28,6 @@ from mnemoscope.cli.options import (
     Size,
     Starts,
     Trials,
-    Whole,
     check_device,
     match_tol_of,
 )
@@ -75,11 +74,9 @@ def audit(
     ] = None,
     starts: Starts = 1000,
     trials: Trials = 10,
-    max_steps: Annotated[
-        Whole, Parameter(help="Steps after which an orbit is unsettled.")
-    ] = 10_000,
+    max_steps: Annotated[int, Parameter(help="Steps after which an orbit is unsettled.")] = 10_000,
     max_products: Annotated[
-        Whole, Parameter(help="Jacobian-vector products for the spectrum at an example.")
+        int, Parameter(help="Jacobian-vector products for the spectrum at an example.")
     ] = 2_000,
     match_tol: MatchTol = None,
     unit: Annotated[

@@ -12,7 +12,7 @@ from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import check_targets, publishing
 from mnemoscope.cli.importing import import_libraries
 from mnemoscope.cli.invocation import command
-from mnemoscope.cli.options import Device, Force, Json, OptionalWhole, Out, Seed, check_device
+from mnemoscope.cli.options import Device, Force, Json, Out, Seed, check_device
 from mnemoscope.cli.printing import print_claims, print_json, print_lines
 from mnemoscope.cli.progress import claims_progress
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
@@ -36,7 +36,7 @@ def claims(
         bool, Parameter(negative=(), help="Run for hours: more sizes and more seeds.")
     ] = False,
     seeds: Annotated[
-        OptionalWhole, Parameter(help="Number of seeds (default: each claim's own).")
+        int | None, Parameter(help="Number of seeds (default: each claim's own).")
     ] = None,
     out: Annotated[
         Out, Parameter(help="Folder for the page and the table of every run (default: none).")

@@ -23,7 +23,6 @@ from mnemoscope.cli.options import (
     Place,
     Seed,
     Size,
-    Whole,
     check_device,
     match_tol_of,
 )
@@ -60,12 +59,12 @@ def extract(
     gray: Gray = False,
     reading: DataOptions = NO_DATA_OPTIONS,
     match_tol: MatchTol = None,
-    starts: Annotated[Whole, Parameter(help="Starts of each kind in each round.")] = 200,
+    starts: Annotated[int, Parameter(help="Starts of each kind in each round.")] = 200,
     starts_from: Annotated[
         Place,
         Parameter(help="A file with an array of further starts of your own; none if left out."),
     ] = None,
-    limit: Annotated[Whole, Parameter(help="Starts after which to stop anyway.")] = 100_000,
+    limit: Annotated[int, Parameter(help="Starts after which to stop anyway.")] = 100_000,
     seconds: Annotated[
         float | None, Parameter(help="Time after which to stop anyway; none if left out.")
     ] = None,

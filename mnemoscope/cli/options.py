@@ -1,58 +1,50 @@
 """Options that several commands share, and what they mean."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from mnemoscope.base.check import LARGEST, LARGEST_SEED
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.cli.importing import import_libraries
 
-LARGEST = 2**31 - 1
-"""The largest count of anything."""
 
-LARGEST_SEED = 2**63 - 1
+def refuse_fractions(app: Any, commands: Any, arguments: Iterable[Any]) -> None:
+    """Refuses fractions, and numbers that are too large, where an option takes a whole number.
+
+    Cyclopts would round a fraction.
+
+    Raises:
+        MnemoscopeError: a value is no whole number, or too large.
+    """
+    for argument in arguments:
+        if argument.hint in (int, int | None) and argument.tokens:
+            token = argument.tokens[0]
+            _check_whole(token, LARGEST_SEED if token.keyword == "--seed" else LARGEST)
 
 
-def whole(type_: Any, tokens: Sequence[Any]) -> int:
-    """A count as it was typed; cyclopts would round a fraction."""
-    return _whole(tokens, LARGEST)
-
-
-def whole_seed(type_: Any, tokens: Sequence[Any]) -> int:
-    """A seed as it was typed."""
-    return _whole(tokens, LARGEST_SEED)
-
-
-def _whole(tokens: Sequence[Any], most: int) -> int:
-    given = f'{tokens[0].keyword or "a value"} "{tokens[0].value}"'
+def _check_whole(token: Any, most: int) -> None:
+    given = f'{token.keyword or "a value"} "{token.value}"'
     try:
-        number = int(tokens[0].value)
+        number = int(token.value)
     except ValueError:
         # More digits than Python reads are a number that is too large.
-        if not tokens[0].value.strip().lstrip("+-").isdecimal():
+        if not token.value.strip().lstrip("+-").isdecimal():
             raise MnemoscopeError(
                 given,
                 expected="a whole number",
                 todo="leave out the fraction or the letters",
+                field=token.keyword,
             ) from None
         number = most + 1
     if abs(number) > most:
         raise MnemoscopeError(
-            given, expected=f"a whole number of at most {most:,}", todo="choose a smaller one"
+            given,
+            expected=f"a whole number of at most {most:,}",
+            todo="choose a smaller one",
+            field=token.keyword,
         )
-    return number
-
-
-def refuse_fractions(app: Any, commands: Any, arguments: Iterable[Any]) -> None:
-    """Refuses fractions where an option takes a whole number; cyclopts would round them.
-
-    Raises:
-        MnemoscopeError: a value is no whole number.
-    """
-    for argument in arguments:
-        if argument.hint in (int, int | None) and argument.tokens:
-            _whole(argument.tokens, LARGEST_SEED)
 
 
 def named(type_: Any, value: Any) -> None:
@@ -67,11 +59,9 @@ def named(type_: Any, value: Any) -> None:
         )
 
 
-Whole = Annotated[int, Parameter(converter=whole)]
-OptionalWhole = Annotated[int | None, Parameter(converter=whole)]
 Place = Annotated[str | None, Parameter(validator=named)]
 
-Seed = Annotated[int, Parameter(converter=whole_seed, help="Seed of everything that is drawn.")]
+Seed = Annotated[int, Parameter(help="Seed of everything that is drawn.")]
 Device = Annotated[str, Parameter(help="Where to compute: cpu, cuda, cuda:1, mps.")]
 Out = Place
 Force = Annotated[
@@ -81,18 +71,18 @@ Json = Annotated[
     bool, Parameter(name="--json", negative=(), help="Print the summary as JSON, for programs.")
 ]
 Count = Annotated[
-    OptionalWhole,
+    int | None,
     Parameter(name=["--n", "-n"], help="How many examples; all if left out (of photos: 20)."),
 ]
-Offset = Annotated[Whole, Parameter(help="Examples to leave out before them.")]
+Offset = Annotated[int, Parameter(help="Examples to leave out before them.")]
 Size = Annotated[
-    OptionalWhole,
+    int | None,
     Parameter(help="Height and width to bring pictures to; as they are if left out (photos: 32)."),
 ]
 Gray = Annotated[bool, Parameter(negative=(), help="Turn colours into grey.")]
-Starts = Annotated[Whole, Parameter(help="Starts of each distribution.")]
+Starts = Annotated[int, Parameter(help="Starts of each distribution.")]
 Trials = Annotated[
-    Whole, Parameter(help="Corrupted copies of each example, for each corruption and strength.")
+    int, Parameter(help="Corrupted copies of each example, for each corruption and strength.")
 ]
 MatchTol = Annotated[
     float | None,

@@ -13,7 +13,7 @@ from cyclopts import Group, Parameter
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.small_files import parse_json
-from mnemoscope.cli.options import OptionalWhole, Place
+from mnemoscope.cli.options import Place
 from mnemoscope.cli.run_folder import INDEX, RunFolder, open_run, refuse_unfinished
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ModelOptions:
         Parameter(help="The model takes or gives flat states.", group=MODEL, negative=()),
     ] = False
     fixed_batch: Annotated[
-        OptionalWhole,
+        int | None,
         _option("States that the model takes at once, as in 1; default: what TARGET says, or any."),
     ] = None
     black_box: Annotated[

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from mnemoscope.base.check import real_number, whole_number
 from mnemoscope.base.text import duration, size
 from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.options import Json, OptionalWhole, Place
+from mnemoscope.cli.options import Json, Place
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import DesignName, stored_at
 
@@ -21,7 +21,7 @@ def plan(
     *,
     out: Annotated[Place, Parameter(help="Folder or URL of the store; default: runs/NAME.")] = None,
     workers: Annotated[
-        OptionalWhole, Parameter(help="Number of workers; default: one for each core.")
+        int | None, Parameter(help="Number of workers; default: one for each core.")
     ] = None,
     pilot: Annotated[
         float, Parameter(help="Time limit of trying some of its runs (s); 0: try none.")

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.text import duration
 from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.options import Json, OptionalWhole, Place
+from mnemoscope.cli.options import Json, Place
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import sweep_progress
 from mnemoscope.cli.sweep.arguments import DesignName, stored_at
@@ -29,7 +29,7 @@ def run(
         Parameter(help="Folder or URL (s3://bucket/it) to store rows in; default: runs/NAME."),
     ] = None,
     workers: Annotated[
-        OptionalWhole,
+        int | None,
         Parameter(help="Number of processes, of one thread each; default: one for each core."),
     ] = None,
     in_process: Annotated[
