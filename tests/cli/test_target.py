@@ -85,7 +85,7 @@ def test_a_factory_is_audited_and_audited_again(mine, run):
     done = run("audit", *FACTORY, *DIGITS, *BRIEF, "--json")
     assert done.err == ""
     assert done.json["report"] == "runs/Mine/report.html"
-    assert done.json["schema"] == "mnemoscope-report/1"
+    assert done.json["schema"] == "mnemoscope-report/2"
     # The run knows how the model is to be loaded, and from what.
     again = run("audit", "runs/Mine", *BRIEF, "--json")
     assert again.code == 0
@@ -246,7 +246,7 @@ REFUSED = [
     (["mine:Plain", "--scale=1,-1", *DIGITS], "lower one first"),
     (["mine:Plain", "--scale", "x", *DIGITS], "--scale=-1,1"),
     (["mine:Plain", "--match-tol", "0", *DIGITS], "--match-tol 0"),
-    (["mine:Plain", "--match-tol", "nan", *DIGITS], "a distance above 0"),
+    (["mine:Plain", "--match-tol", "nan", *DIGITS], "above 0"),
     (["mine:Plain", "--domain", "1,0", *DIGITS], "the lower one first"),
     (["mine:Plain", "--domain", "0", *DIGITS], "--domain=0,1"),
     (["mine:Plain", "--domain", "0,nan", *DIGITS], "the lower one first"),

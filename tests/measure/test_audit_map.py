@@ -405,7 +405,7 @@ def untouched(_):
         ({"batch_size": 0}, "batch_size=0"),
         ({"match_tol": 0.0}, "match_tol=0.0"),
         ({"match_tol": math.nan}, "match_tol=nan"),
-        ({"start_kinds": ["uniform", "violet"]}, "kind 'violet'"),
+        ({"start_kinds": ["uniform", "violet"]}, "start_kinds='violet'"),
         ({"corruptions": {"fog": [0.1]}}, "kind='fog'; expected one of gaussian"),
         ({"corruptions": {"gaussian": [0.1, -1.0]}}, "strength=-1.0"),
         ({"corruptions": {"gaussian": 0.1}}, "strengths 0.1 of the corruption 'gaussian'"),

@@ -94,8 +94,8 @@ def refused(design, code="code"):
     [
         (
             "[spec]\nkind = 'convolutional'\n[grid]\nspec.depth = [8, 3]\nspec.downsample = [1, 2]",
-            "spec",
-            "spec (spec.depth=3 with spec.downsample=2): depth=3 with downsample=2",
+            "grid.spec.depth",
+            "depth=3 with downsample=2",
         ),
         ("[spec]\nkind = 'convolutional'\n[grid]\nspec.width = [8]", "grid.spec.width", "width"),
         ("[grid]\nspec.depth = [1, 0]", "grid.spec.depth", "(spec.depth=0): depth=0"),
