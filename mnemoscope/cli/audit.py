@@ -115,10 +115,10 @@ def audit(
 
     Writes audit/ and report.html into the folder; a screening writes screen/.
     """
+    check_device(device)
     from mnemoscope.measure import AuditOptions
     from mnemoscope.results.report_json import report_json
 
-    check_device(device)
     conditions = _conditions(fail_on)
     scale = _unit(unit)
     _check_minutes(minutes, screen=screen, unit=scale)

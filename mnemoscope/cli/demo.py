@@ -66,11 +66,11 @@ def demo(
 
     Trains, audits and writes a page, in a quarter of a minute.
     """
+    check_device(device)
     from mnemoscope.data import load_data
     from mnemoscope.measure import AuditOptions
     from mnemoscope.nets import load, spec_from_json
 
-    check_device(device)
     recipe = RECIPES[data]
     X = load_data(**recipe.data)
     spec = spec_from_json({**recipe.spec, "shape": tuple(X.shape[1:])})

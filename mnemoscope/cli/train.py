@@ -103,9 +103,9 @@ def train(
     Writes network.safetensors into the folder. Interrupted with Ctrl-C or killed, the same command
     goes on where it was.
     """
+    check_device(device)
     from mnemoscope.data import duplicates
 
-    check_device(device)
     given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
     source, examples = read({**given, **reading.given()})
     X = examples.X

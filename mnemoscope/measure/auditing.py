@@ -88,14 +88,14 @@ def audit(
         parts = _parts(subject, run)
         with parts.kept():
             audited, found = _measure(subject, parts)
-    facts = Circumstances(
-        given=subject,
-        run=run,
-        partial=tuple(parts.missing),
-        left_out=tuple(parts.left_out),
-        seconds=parts.seconds + time.perf_counter() - begun,
-    )
-    result = result_of(audited, found, facts)
+            made = Circumstances(
+                given=subject,
+                run=run,
+                partial=tuple(parts.missing),
+                left_out=tuple(parts.left_out),
+                seconds=parts.seconds + time.perf_counter() - begun,
+            )
+            result = result_of(audited, found, made)
     if parts.missing:
         raise Interrupted(result)
     return result

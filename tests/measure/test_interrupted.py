@@ -145,10 +145,11 @@ def test_before_anything_is_finished_there_is_no_result(tmp_path):
 def test_between_two_parts_what_is_finished_is_kept(tmp_path, monkeypatch):
     checkpoint = tmp_path / "audit.safetensors"
 
-    def disclose(*arguments):
+    def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(auditing, "disclose", disclose)
+    # It is called between the pictures of corrupted examples and those of noise.
+    monkeypatch.setattr("mnemoscope.measure.measurements.representatives", interrupted)
     with pytest.raises(KeyboardInterrupt):
         mn.audit(network(), X, mn.AuditOptions.of(**SOME), run=mn.AuditRun(checkpoint=checkpoint))
     monkeypatch.undo()
@@ -314,7 +315,7 @@ def test_an_audit_planned_for_a_time_goes_on_with_its_plan(tmp_path):
 @pytest.mark.parametrize("part", ["the examples", "controls"])
 def test_a_screening_goes_on(audit, part, tmp_path):
     some = mn.ScreenOptions(sample=6, suspicious=4, audit=mn.AuditOptions.of(**SOME))
-    whole = mn.screen(network(), X, **some)
+    whole = mn.screen(network(), X, some)
     f, told = stopping("now")
     here = []
 
@@ -334,7 +335,7 @@ def test_a_screening_goes_on(audit, part, tmp_path):
     assert (partial.sample is None) == (first and part == "the examples")
     assert (partial.suspicious is None) == (first or part == "the examples")
     assert len(missing) == (2 if first else 1)
-    back = mn.measure.Screen.load(partial.save(tmp_path / "screen"))
+    back = mn.Screen.load(partial.save(tmp_path / "screen"))
     assert back.lines() == partial.lines()
     result = mn.screen(network(), X, some, run=mn.AuditRun(checkpoint=tmp_path / "c"))
     assert result.summary.partial == ()
@@ -359,8 +360,8 @@ def test_a_pass_goes_on_where_it_was(tmp_path, monkeypatch):
         "run": mn.AuditRun(checkpoint=tmp_path),
     }
     with pytest.raises(KeyboardInterrupt):
-        mn.screen(network(), X, **some)
+        mn.screen(network(), X, some)
     seen.append(0)
-    result = mn.screen(network(), X, **some)
+    result = mn.screen(network(), X, some)
     assert seen == [4, 4, 4, 0, 4]
     assert result.summary.partial == ()

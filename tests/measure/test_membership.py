@@ -158,7 +158,7 @@ def test_the_same_seed_gives_the_same_numbers(trained, digits, found):
     [
         (torch.zeros(0, 2), "at least one"),
         (torch.zeros(3, 5), "a batch"),
-        (torch.tensor([[0.0, 1.0], [torch.nan, 0.0]]), "number 1 of the held-out data"),
+        (torch.tensor([[0.0, 1.0], [torch.nan, 0.0]]), "the held-out data at index .1, 0."),
     ],
     ids=["none", "another shape", "NaN"],
 )

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 from cyclopts import Parameter
 
 from mnemoscope.base.errors import MnemoscopeError
@@ -15,6 +14,9 @@ from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import Charts, Format, Json, Place, check_format
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import SweepName
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def report(
@@ -69,7 +71,7 @@ def report(
 
 
 def _write(
-    rows: pl.LazyFrame,
+    rows: "pl.LazyFrame",
     known: Mapping[str, Any],
     places: tuple[str, str | None, str | None, str | None],
     format: str,
@@ -163,6 +165,8 @@ def stored_axes(design: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
 
 def _of_file(place: str) -> dict[str, Any]:
     """The same for a file of rows: each column that varies is an axis."""
+    import polars as pl
+
     from mnemoscope.report.sweep import Axis
     from mnemoscope.sweep import load
     from mnemoscope.sweep.columns import SETTINGS

@@ -198,7 +198,7 @@ def test_the_cost_is_told_before_the_pass(found, caplog):
     assert "MiB" in told[0]
     assert told[1] == "audit: a random sample of 40 of 500 examples"
     assert "audit: the most suspicious, selected: 15 of 500 examples" in told
-    assert result.summary.plan.evaluations == 500 * EVALUATIONS
+    assert result.summary.plan["evaluations"] == 500 * EVALUATIONS
     X = uniform(20, 3)
     mn.screen(
         wells(X[:2]), X, mn.ScreenOptions(sample=2, suspicious=2, audit=mn.AuditOptions.of(**BRIEF))
