@@ -79,9 +79,10 @@ def check_options(options: Mapping[str, Any], data: Data) -> None:
             )
         try:
             AuditOptions.of(**{name: value})
-            if name == "corruptions" and isinstance(value, Mapping):
+            if name == "corruptions":
                 X, _ = examples(data)
-                for kind, strengths in value.items():
+                tried: Mapping[str, Any] = value
+                for kind, strengths in tried.items():
                     for strength in strengths:
                         corrupt(X[:2], kind, strength)
         except (TypeError, ValueError, AttributeError) as error:
