@@ -48,7 +48,7 @@ class Tables(Part):
     attractors: list[AttractorRow]  # pyright: ignore[reportInvalidTypeForm]
 
 
-class Provenance(Part):
+class Provenance(BaseModel):
     """Where the audit comes from."""
 
     versions: dict[str, str] | None = None
@@ -82,7 +82,7 @@ def report_schema() -> dict[str, Any]:
         >>> report_schema()["properties"]["schema"]["const"]
         'mnemoscope-report/2'
     """
-    return {"$schema": DIALECT, **Report.model_json_schema(mode="serialization")}
+    return {"$schema": DIALECT, **_open(Report.model_json_schema(mode="serialization"))}
 
 
 def report_json(audit: Audit) -> dict[str, Any]:
@@ -107,3 +107,14 @@ def report_json(audit: Audit) -> dict[str, Any]:
         "provenance": audit.provenance,
     }
     return plain(report)
+
+
+def _open(schema: Any) -> Any:
+    """A schema that allows further keys: within a version some may be added."""
+    if isinstance(schema, dict):
+        return {
+            key: _open(value)
+            for key, value in schema.items()
+            if (key, value) != ("additionalProperties", False)
+        }
+    return [_open(each) for each in schema] if isinstance(schema, list) else schema

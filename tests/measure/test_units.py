@@ -7,7 +7,7 @@ import torch
 
 import mnemoscope as mn
 
-OPTIONS = {"starts": 30, "trials": 2, "certificates": 0, "seed": 0}
+OPTIONS = {"starts": 30, "trials": 2, "certificates": 0}
 
 
 @pytest.fixture(scope="module")
