@@ -22,7 +22,8 @@ def test_a_row_for_each_network_with_its_spec_and_training():
         (4, 2, 16, 3, 20, 20, 2e-3, "digits"),
     ]
     assert not rows["interpolated"].any()
-    replicas = mn.train_replicas(SPEC, X, seeds=[3, 4], max_steps=20, lr=[1e-3, 2e-3])
+    each = [mn.TrainingOptions(max_steps=20, lr=lr) for lr in (1e-3, 2e-3)]
+    replicas = mn.train_replicas(SPEC, X, each, seeds=[3, 4])
     assert rows["loss"].to_list() == replicas.loss.tolist()
 
 

@@ -66,7 +66,7 @@ def test_beside_an_audit_and_as_json(audited, run):
     assert done.code == 1
     told = done.json
     assert told["examples"] == 4
-    assert told["rates"]["stored"] == {"count": 4, "total": 4, "low": 1.0, "high": 1.0, "of": 4}
+    assert told["rates"]["stored"] == {"count": 4, "total": 4, "low": 1.0, "high": 1.0, "whole": 4}
     assert told["audits"]["sample"]["stored"]["total"] == 4
     assert told["reports"] == [f"{audited}/screen/{name}.html" for name in ("sample", "suspicious")]
     assert done.err.startswith("screening 4 examples: 36 evaluations")
@@ -88,7 +88,7 @@ def test_a_training_of_another_network_removes_the_screening_of_the_one_before(t
 
 
 def test_what_cannot_be_screened_is_refused(trained, refused):
-    refused("audit", "runs/train", "--screen", "--unit", "per-feature", says="--unit per_feature")
+    refused("audit", "runs/train", "--screen", "--unit", "per-feature", says="per_feature")
     refused("audit", "runs/train", "--screen", "--fail-on", "auc>0.6", says="--holdout")
     np.save("broken.npy", np.full((3, 1, 8, 8), np.nan, dtype=np.float32))
     refused("audit", "runs/train", "--screen", "--data", "broken.npy", "--out", "out")

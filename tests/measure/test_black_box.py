@@ -6,7 +6,7 @@ import torch
 
 import mnemoscope as mn
 
-BRIEF = {"starts": 100, "trials": 4, "corruptions": {"gaussian": [0.1, 0.4]}, "seed": 0}
+BRIEF = {"starts": 100, "trials": 4, "corruptions": {"gaussian": [0.1, 0.4]}}
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_the_report_says_so(audit, tmp_path):
 def test_bounds_are_recorded_and_starts_drawn_within(tmp_path):
     f = mn.SelfMap(lambda z: z / 2, (6,), domain=(0, None))
     audit = mn.audit(f, X, starts=20, trials=1)
-    assert audit.summary.domain == {"low": 0, "high": None, "refused": None}
+    assert audit.summary.domain.model_dump() == {"low": 0, "high": None, "refused": None}
     assert audit.summary.left_domain.count == 0
     assert audit.starts["left_domain"].sum() == 0
     page = mn.write_report(audit, tmp_path / "report.html").read_text()

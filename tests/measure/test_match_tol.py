@@ -25,7 +25,7 @@ def test_one_just_beyond_the_tolerance_is_told_with_its_distance(tmp_path):
     told = next(finding for finding in findings(audit) if finding.kind == "spurious")
     assert "0.0115 units from training example 0, just above" in told.headline
     assert "0.0115 units" in mn.write_report(audit, tmp_path / "page.html").read_text()
-    assert report_json(audit)["summary"]["nearest_spurious"] == near
+    assert report_json(audit)["summary"]["nearest_spurious"] == near.model_dump()
 
 
 def test_one_far_from_the_data_is_told_in_other_words():
