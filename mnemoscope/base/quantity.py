@@ -6,10 +6,11 @@ from typing import Literal
 
 import polars as pl
 
-Kind = Literal["rate", "count", "number", "truth", "text", "image"]
+Kind = Literal["rate", "share", "count", "number", "truth", "text", "image"]
 
 _DTYPES: dict[str, pl.DataType] = {
     "rate": pl.Int64(),
+    "share": pl.Int64(),
     "count": pl.Int64(),
     "number": pl.Float64(),
     "truth": pl.Boolean(),
@@ -20,18 +21,19 @@ _DTYPES: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class Quantity:
-    """A quantity that is measured, declared once beside the code that computes it.
+    """A quantity that is measured, declared once, next to the code that computes it.
 
     Schemas, labels of charts and pages, and comparisons are derived from the declaration.
 
     Attributes:
         name: The name in tables and summaries: `held_out_error`.
         kind: `rate`: a count out of a total, stored as the columns `NAME_count` and `NAME_total`.
-            `count`: a whole number. `number`: a real one. `truth`: true or false. `text`. `image`:
-            a PNG.
-        label: The name for people, in lower case: `stored examples`.
+            `share`: the same, without an interval. `count`: a whole number. `number`: a real one.
+            `truth`: true or false. `text`. `image`: a PNG.
+        label: The name for people, in lower case: `stored examples`; empty: programs alone read it.
         unit: The unit of a number: `s`, `pixels`; `unit` for the unit of the data. Default: none.
         total: Of a count, the quantity that it is a share of: `n` for counts of training examples.
+        main: The quantity measures how much is memorized: a rise makes a model worse.
         needs_fit: The quantity concerns the training examples, so that it counts only where the
             network interpolates them.
 
@@ -48,6 +50,7 @@ class Quantity:
     unit: str = ""
     total: str | None = None
     needs_fit: bool = True
+    main: bool = False
 
     @property
     def dtype(self) -> pl.DataType:
@@ -57,13 +60,13 @@ class Quantity:
     @property
     def columns(self) -> dict[str, pl.DataType]:
         """Its columns in a table, with their dtype."""
-        ends = ("_count", "_total") if self.kind == "rate" else ("",)
+        ends = ("_count", "_total") if self.kind in ("rate", "share") else ("",)
         return {f"{self.name}{end}": self.dtype for end in ends}
 
     @property
     def share(self) -> tuple[str, str] | None:
         """The columns of a count and of the total that it is a share of; None for other kinds."""
-        if self.kind == "rate":
+        if self.kind in ("rate", "share"):
             count, total = self.columns
             return count, total
         return (self.name, self.total) if self.kind == "count" and self.total else None

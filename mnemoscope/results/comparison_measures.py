@@ -45,13 +45,15 @@ MEASURES: dict[str, pl.DataType] = {
 ones tell how much is memorized, and decide what is worse. `low` and `high` are of the difference,
 after minus before; it is `clear` if 0 lies outside of them."""
 
-LABELS = {
-    quantity.name: quantity.label
+QUANTITIES = {
+    quantity.name: quantity
     for quantity in quantities(Summary)
-    if quantity.label is not None and "." not in quantity.name
+    if quantity.label and "." not in quantity.name
 }
 
-STORED, DISCLOSED, CERTIFIED = (LABELS[name].text for name in ("stored", "disclosed", "certified"))
+STORED, DISCLOSED, CERTIFIED = (
+    QUANTITIES[name].label for name in ("stored", "disclosed", "certified")
+)
 RECALLED = "recalled: "
 FROM_NOISE = "starts from noise that end at an example"
 AREA = "membership: area under the curve, best score"
@@ -99,7 +101,7 @@ class _Value:
 def measures_table(before: Audit, after: Audit) -> pl.DataFrame:
     """A row for each measure that both audits have: `MEASURES`."""
     first, second = (dict(_measured(audit)) for audit in (before, after))
-    main = {label.text for label in LABELS.values() if label.main}
+    main = {quantity.label for quantity in QUANTITIES.values() if quantity.main}
     main |= {FROM_NOISE, recalled_from(*NOISE), AREA}
     rows = []
     for name in first:
@@ -137,15 +139,15 @@ def _measured(audit: Audit) -> Iterator[tuple[str, tuple[str, _Value]]]:
     noise = audit.starts.filter(~pl.col("kind").is_in(WITH_DATA))
     at_examples = Rate.of(int(noise["at_examples"].sum()), int(noise["starts"].sum()))
     yield from _value(FROM_NOISE, at_examples)
-    yield LABELS["reached"].text, ("count", _Value(summary.reached.count))
+    yield QUANTITIES["reached"].label, ("count", _Value(summary.reached.count))
     for row in audit.curves.iter_rows(named=True):
         rate = Rate.of(row["recalled"], row["trials"])
         yield from _value(recalled_from(row["corruption"], row["strength"]), rate)
     if summary.membership is not None:
         yield from _scores(summary.membership.scores.known())
-    for name, label in LABELS.items():
+    for name, quantity in QUANTITIES.items():
         if name not in SAME:
-            yield from _value(label.text, getattr(summary, name))
+            yield from _value(quantity.label, getattr(summary, name))
 
 
 def _value(name: str, value: Rate | float | None) -> Iterator[tuple[str, tuple[str, _Value]]]:

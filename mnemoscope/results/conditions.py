@@ -14,8 +14,9 @@ from difflib import get_close_matches
 from typing import Literal
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import Share
-from mnemoscope.results.quantities import Quantity, quantities
+from mnemoscope.results.quantities import quantities
 from mnemoscope.results.summary import Summary
 from mnemoscope.results.tables import SCORES
 
@@ -32,7 +33,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 QUANTITIES: dict[str, Quantity] = {
     quantity.name: quantity
     for quantity in quantities(Summary)
-    if quantity.label is not None
+    if quantity.label
     and "." not in quantity.name
     and quantity.name not in ("interpolated", "match_tol")
 }

@@ -1,17 +1,23 @@
-"""What a summary measures: each quantity's name, kind, label and unit, declared with its field."""
+"""The quantities of a summary, derived from the declarations of its fields."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from mnemoscope.base.quantity import Kind, Quantity
 from mnemoscope.base.stats import Rate, Share
 
-Kind = Literal["rate", "share", "count", "number", "truth"]
-"""A `rate` has a count, a total and an interval, a `share` no interval; a `count` is a number of
-things."""
+KINDS: dict[type, Kind] = {
+    Rate: "rate",
+    Share: "share",
+    bool: "truth",
+    int: "count",
+    float: "number",
+}
+"""The kind of a field by its type: the first that it is a subclass of."""
 
 
 @dataclass(frozen=True)
@@ -29,55 +35,36 @@ class Label:
     main: bool = False
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """A quantity that a summary may hold.
-
-    Attributes:
-        name: The path of its field: `stored`, `membership.scores.loss.auc`.
-        kind: What it is.
-        label: What people read for it; None for a field that programs alone read.
-    """
-
-    name: str
-    kind: Kind
-    label: Label | None
-
-    def value_in(self, summary: BaseModel) -> Any:
-        """Looks up its value; None where it was not measured."""
-        value: Any = summary
-        for part in self.name.split("."):
-            value = getattr(value, part, None)
-        return value
-
-
 def quantities(model: type[BaseModel], prefix: str = "") -> Iterator[Quantity]:
-    """Lists the quantities of a model and of the models inside it, in the order of the fields."""
+    """Lists the quantities of a model and of the models inside it, in the order of the fields.
+
+    Names are paths: `stored`, `membership.scores.loss.auc`. A field without a `Label` has an empty
+    label.
+    """
     for name, field in model.model_fields.items():
-        yield from _of_field(f"{prefix}{name}", field)
+        kind = _type_of(field)
+        if issubclass(kind, BaseModel):
+            yield from quantities(kind, f"{prefix}{name}.")
+            continue
+        known = next((KINDS[each] for each in KINDS if issubclass(kind, each)), None)
+        if known is not None:
+            label = next((each for each in field.metadata if isinstance(each, Label)), Label(""))
+            path = f"{prefix}{name}"
+            yield Quantity(path, known, label.text, label.unit, main=label.main)
 
 
-def _of_field(path: str, field: FieldInfo) -> Iterator[Quantity]:
-    label = next((each for each in field.metadata if isinstance(each, Label)), None)
-    kind = _bare(field.annotation)
-    if not isinstance(kind, type):
-        return
-    if issubclass(kind, BaseModel):
-        yield from quantities(kind, f"{path}.")
-    elif issubclass(kind, Rate):
-        yield Quantity(path, "rate", label)
-    elif issubclass(kind, Share):
-        yield Quantity(path, "share", label)
-    else:
-        kinds: dict[type, Kind] = {bool: "truth", int: "count", float: "number"}
-        if kind in kinds:
-            yield Quantity(path, kinds[kind], label)
+def value_in(summary: BaseModel, name: str) -> Any:
+    """Looks up a quantity by its path; None where it was not measured."""
+    value: Any = summary
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value
 
 
-def _bare(annotation: Any) -> Any:
-    """Removes `None` from an annotation of an optional field."""
-    if get_origin(annotation) is None or annotation is None:
-        parts = [part for part in get_args(annotation) if part is not type(None)]
-        return parts[0] if len(parts) == 1 else annotation
+def _type_of(field: FieldInfo) -> type:
+    """The type of a field, without None; `object` for containers and unions."""
+    annotation = field.annotation
     parts = [part for part in get_args(annotation) if part is not type(None)]
-    return parts[0] if len(parts) == 1 and type(None) in get_args(annotation) else annotation
+    if len(parts) == 1 and type(None) in get_args(annotation):
+        annotation = parts[0]
+    return annotation if isinstance(annotation, type) and not get_args(annotation) else object

@@ -1,32 +1,26 @@
 """All numbers of a whole audit's summary."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mnemoscope.base.check import did_you_mean
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import Share
 from mnemoscope.base.text import short
 from mnemoscope.data import corrupt
 from mnemoscope.measure import AuditOptions, audit
-from mnemoscope.results.quantities import quantities
+from mnemoscope.results.quantities import quantities, value_in
 from mnemoscope.results.summary import Summary
 from mnemoscope.sweep.configuration import Data, examples
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
-FIELDS = {f"audit_{field.name.replace('.', '_')}": field for field in quantities(Summary)}
-"""The fields of a summary, by the name of their quantity."""
+PATHS = {f"audit_{one.name.replace('.', '_')}": one for one in quantities(Summary)}
+"""The fields of a summary, by the name of their quantity in a row."""
 
 QUANTITIES = tuple(
-    Quantity(
-        name,
-        # An interval follows from the count and the total.
-        "rate" if field.kind == "share" else field.kind,
-        f"{field.label.text if field.label else field.name.replace('_', ' ')} (audit)",
-        field.label.unit if field.label else "",
-    )
-    for name, field in FIELDS.items()
+    replace(one, name=name, label=f"{one.label or one.name.replace('_', ' ')} (audit)")
+    for name, one in PATHS.items()
 )
 """The quantities of an audit in a row; null where it did not measure them."""
 
@@ -58,7 +52,7 @@ def flattened(summary: Summary) -> dict[str, float | None]:
     """Returns the numbers of a summary by the names of their columns."""
     row: dict[str, float | None] = {}
     for quantity in QUANTITIES:
-        value = FIELDS[quantity.name].value_in(summary)
+        value = value_in(summary, PATHS[quantity.name].name)
         if isinstance(value, Share):
             row |= dict(zip(quantity.columns, (value.count, value.total), strict=True))
         else:
