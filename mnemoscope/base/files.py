@@ -71,7 +71,7 @@ def check_target(target: Path) -> None:
     except NotADirectoryError as error:
         raise _unwritable(target.parent, error) from error
     except (OSError, ValueError):
-        # Nothing is there, or what is wrong with it is told when it is written.
+        # Nothing is there, or writing it will report what is wrong.
         return
     if stat.S_ISREG(mode):
         return

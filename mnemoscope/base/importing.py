@@ -63,11 +63,11 @@ def import_name(text: str, *, what: str) -> Any:
     return found
 
 
-def needed_for(told: str, name: str, *, extra: str) -> ModuleType:
+def needed_for(user: str, name: str, *, extra: str) -> ModuleType:
     """Returns a library that is installed only where it is wanted.
 
     Args:
-        told: What needs it, as the message names it.
+        user: What needs it, as the message names it.
         name: Its module.
         extra: The extra of Mnemoscope that installs it.
 
@@ -78,7 +78,7 @@ def needed_for(told: str, name: str, *, extra: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise MnemoscopeError(
-            f"{told}, which needs the package {name} ({error})",
+            f"{user}, which needs the package {name} ({error})",
             expected=f"Mnemoscope with its extra {extra}",
             todo=f"pip install 'mnemoscope[{extra}]'",
         ) from error

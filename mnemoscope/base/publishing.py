@@ -162,11 +162,15 @@ def claim(path: str | os.PathLike[str], command: str) -> Iterator[None]:
     check_name(path)
     with made(path):
         mark = path / CLAIM
-        told = {"writer": str(this_writer()), "host": socket.gethostname(), "command": command}
+        claimed_by = {
+            "writer": str(this_writer()),
+            "host": socket.gethostname(),
+            "command": command,
+        }
         with _alone(path):
             refuse_claimed(path)
             with replacing(mark) as temporary:
-                temporary.write_text(json.dumps(told) + "\n", encoding="utf-8")
+                temporary.write_text(json.dumps(claimed_by) + "\n", encoding="utf-8")
             _finish(path, discard=True)
         try:
             remove_left_behind(path)
@@ -183,12 +187,12 @@ def refuse_claimed(path: Path) -> None:
     Raises:
         MnemoscopeError: one is.
     """
-    told = _read_claim(path / CLAIM)
-    if told is None or not _holds(path / CLAIM):
+    claimed_by = _read_claim(path / CLAIM)
+    if claimed_by is None or not _holds(path / CLAIM):
         return
     raise MnemoscopeError(
-        f"{path}, which another command is writing to ({told['command']}; process "
-        f"{told['process']} on {told['host']})",
+        f"{path}, which another command is writing to ({claimed_by['command']}; process "
+        f"{claimed_by['process']} on {claimed_by['host']})",
         expected="a folder that one command writes to at a time",
         todo="wait until it has ended, or choose another folder",
     )
@@ -412,21 +416,21 @@ def _lock(handle: int, folder: Path) -> None:
 
 def _read_claim(mark: Path) -> dict[str, Any] | None:
     try:
-        told = read_json(mark)
+        claimed_by = read_json(mark)
     except (OSError, ValueError):
         return None
-    if not isinstance(told, dict):
+    if not isinstance(claimed_by, dict):
         return None
-    writer = writer_of(f"-{told.get('writer')}")
-    command, host = told.get("command"), told.get("host")
+    writer = writer_of(f"-{claimed_by.get('writer')}")
+    command, host = claimed_by.get("command"), claimed_by.get("host")
     if writer is None or not isinstance(command, str) or not isinstance(host, str):
         return None
     return {"writer": writer, "command": command, "host": host, "process": writer.process}
 
 
 def _claimant(mark: Path) -> Writer | None:
-    told = _read_claim(mark)
-    return None if told is None else told["writer"]
+    claimed_by = _read_claim(mark)
+    return None if claimed_by is None else claimed_by["writer"]
 
 
 def _holds(mark: Path) -> bool:

@@ -12,18 +12,18 @@ _TINY = ("float8", "float4", "bits")
 """How the names of dtypes begin that PyTorch stores and does not compute with."""
 
 
-def computable(tensor: Tensor, told: str) -> Tensor:
+def computable(tensor: Tensor, what: str) -> Tensor:
     """The tensor in a dtype that can be computed with; 8-bit floats become float32.
 
     Args:
         tensor: As it was read.
-        told: What it is, for the message.
+        what: What it is, for the message.
 
     Raises:
         MnemoscopeError: its dtype packs several numbers into a byte, or it repeats few stored
             numbers over a shape that no file of its size holds.
     """
-    refuse_repeated(tensor, told)
+    refuse_repeated(tensor, what)
     name = str(tensor.dtype).removeprefix("torch.")
     if not name.startswith(_TINY):
         return tensor
@@ -33,13 +33,13 @@ def computable(tensor: Tensor, told: str) -> Tensor:
         return tensor.float()
     except (RuntimeError, NotImplementedError) as error:
         raise MnemoscopeError(
-            f"{told}, of dtype {name}",
+            f"{what}, of dtype {name}",
             expected="numbers of a dtype that PyTorch can compute with",
             todo="convert them to float32 before saving",
         ) from error
 
 
-def refuse_repeated(tensor: Tensor, told: str) -> None:
+def refuse_repeated(tensor: Tensor, what: str) -> None:
     """Refuses a tensor whose entries would take far more memory than what is stored of them.
 
     Raises:
@@ -51,7 +51,7 @@ def refuse_repeated(tensor: Tensor, told: str) -> None:
     stored = tensor.untyped_storage().nbytes()
     if whole > max(stored, REPEATED):
         raise MnemoscopeError(
-            f"{told}, which repeats {stored:,} bytes over a shape of {tuple(tensor.shape)}, "
+            f"{what}, which repeats {stored:,} bytes over a shape of {tuple(tensor.shape)}, "
             f"{whole:,} bytes",
             expected="a tensor whose entries are all stored",
             todo="save tensor.contiguous(), if it is meant to be so large",

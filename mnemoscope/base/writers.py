@@ -20,7 +20,7 @@ _ENDED = "ZX"
 
 @dataclass(frozen=True)
 class Writer:
-    """A process, told apart from all others that ever had its number.
+    """A process, distinguished from all others that ever had its number.
 
     Attributes:
         place: The machine since it was started, and the numbering of processes there, as a hash.

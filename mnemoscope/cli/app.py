@@ -1,4 +1,4 @@
-"""Which commands there are, and how a command line that fits none is told."""
+"""Which commands there are, and the error of a command line that fits none."""
 
 import re
 
@@ -68,11 +68,11 @@ def run(arguments: list[str]) -> int:
                 result_action="return_value",
             )
     except CycloptsError as error:
-        raise _told(error, arguments) from error
+        raise _refusal(error, arguments) from error
     return status if isinstance(status, int) else 0
 
 
-def _told(error: CycloptsError, arguments: list[str]) -> MnemoscopeError:
+def _refusal(error: CycloptsError, arguments: list[str]) -> MnemoscopeError:
     for cause in (error.__cause__, error.__context__):
         # Of a converter or validator of ours.
         if isinstance(cause, MnemoscopeError):

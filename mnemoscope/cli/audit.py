@@ -31,7 +31,7 @@ from mnemoscope.cli.options import (
     check_device,
     match_tol_of,
 )
-from mnemoscope.cli.printing import print_audit, print_json, print_lines, told_duplicates
+from mnemoscope.cli.printing import duplicates_line, print_audit, print_json, print_lines
 from mnemoscope.cli.reading import (
     NO_DATA_OPTIONS,
     TYPES,
@@ -68,8 +68,8 @@ def audit(
         Place,
         Parameter(
             name=["--held-out", "--holdout"],
-            help="Data not trained on: starts, control, what membership is told from; those of the "
-            "audit before, or none, if left out.",
+            help="Data not trained on: starts, control, non-members for membership scores; "
+            "default: those of the audit before, or none.",
         ),
     ] = None,
     starts: Starts = 1000,
@@ -166,17 +166,17 @@ def audit(
             run, f, X, options, source=recorded, held_out=fresh, seed=seed, minutes=minutes
         )
     if json:
-        told = {**result.summary.model_dump(mode="json"), **report_json(result)}
+        report = {**result.summary.model_dump(mode="json"), **report_json(result)}
         print_json(
             {
-                **told,
+                **report,
                 "data": examples.description + how,
                 "report": str(run.report),
                 "audit": str(run.audit),
             }
         )
     else:
-        print_lines(taken, *told_duplicates(X))
+        print_lines(taken, *duplicates_line(X))
         print_audit(result)
         print_lines(str(run.report))
     failed = [condition for condition in conditions if condition.holds(result.summary)]
@@ -246,7 +246,7 @@ def _check_belongs(network: "Network", run: RunFolder) -> None:
 
 
 def _fitted(given: dict[str, Any], found: Target) -> dict[str, Any]:
-    """The data asked for, in the size and colours of a model of pictures where none are told."""
+    """The data asked for, in the size and colours of a model of pictures where none are given."""
     from mnemoscope.data.pictures import is_picture
 
     shape = found.model.shape
@@ -367,7 +367,7 @@ def _check_measurable(conditions: "tuple[Condition, ...]", held_out: str | None)
         if condition.needs_held_out and held_out is None:
             raise MnemoscopeError(
                 f"--fail-on {condition.name} without --holdout",
-                expected="data that were not trained on, which membership is told from",
+                expected="data that were not trained on, for membership scores",
                 todo="pass --holdout too",
             )
 
@@ -377,7 +377,7 @@ def _held_out_before(run: RunFolder) -> str | None:
     from mnemoscope.results.audit import INDEX
 
     try:
-        told = read_json(run.audit / INDEX)["provenance"]["data"][HELD_OUT]
+        place = read_json(run.audit / INDEX)["provenance"]["data"][HELD_OUT]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return told if isinstance(told, str) else None
+    return place if isinstance(place, str) else None

@@ -58,12 +58,12 @@ def compare(
     audits = _audit_of(before), _audit_of(after)
     with _whole_audits(before, after):
         comparison = compare(*audits)
-        told = _for_programs(comparison, out)
+        record = _for_programs(comparison, out)
         if out is not None:
             with publishing() as new:
                 write_comparison_page(comparison, new.file(out))
     if json:
-        print_json(told)
+        print_json(record)
     else:
         _print(comparison)
         if out is not None:
@@ -134,8 +134,12 @@ def _print(comparison: "Comparison") -> None:
     # The other rates of recall would bury the rest; the page and --json have them.
     shown = comparison.table.filter(pl.col("main") | ~pl.col("measure").str.starts_with(RECALLED))
     for row in measure_rows(shown):
-        told = Text("worse", style="bold red") if row.name in comparison.worse else Text(row.told)
-        table.add_row(row.name, row.before, row.after, row.difference, row.interval, told)
+        change = (
+            Text("worse", style="bold red")
+            if row.name in comparison.worse
+            else Text(row.significance)
+        )
+        table.add_row(row.name, row.before, row.after, row.difference, row.interval, change)
     with console.capture() as text:
         console.print(Text(comparison.verdict, style="bold"), soft_wrap=not console.is_terminal)
         sides = (("before", comparison.before), ("after", comparison.after))

@@ -26,7 +26,7 @@ from mnemoscope.cli.options import (
     check_device,
     match_tol_of,
 )
-from mnemoscope.cli.printing import print_json, print_lines, told_duplicates
+from mnemoscope.cli.printing import duplicates_line, print_json, print_lines
 from mnemoscope.cli.progress import extraction_progress
 from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, read, refuse_without_data
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
@@ -135,13 +135,13 @@ def extract(
         )
         scores = None if X is None else result.score(X, match_tol=tolerance)
         _write(folder, result, scores)
-    told = {**result.summary, "estimates": result.estimates.to_dicts(), "folder": str(place)}
+    record = {**result.summary, "estimates": result.estimates.to_dicts(), "folder": str(place)}
     if scores is not None and X is not None:
-        told["score"] = {**_told(scores, len(X)), "match_tol": tolerance}
+        record["score"] = {**_score(scores, len(X)), "match_tol": tolerance}
     if json:
-        print_json(told)
+        print_json(record)
     else:
-        print_lines(*([] if X is None else told_duplicates(X)), *_words(told))
+        print_lines(*([] if X is None else duplicates_line(X)), *_words(record))
     return 0
 
 
@@ -190,7 +190,7 @@ def _write(folder: RunFolder, result: "Extraction", scores: "pl.DataFrame | None
         new.remove(folder.path, *(folder.path / name for name in (SCORES, SHEET, PICTURES)))
 
 
-def _told(scores: "pl.DataFrame", examples: int) -> dict[str, Any]:
+def _score(scores: "pl.DataFrame", examples: int) -> dict[str, Any]:
     """The scores of all candidates together."""
     from mnemoscope.base.stats import wilson
     from mnemoscope.extraction.scoring import DUPLICATE, FOUND, NEAR, average_precision
@@ -217,34 +217,34 @@ def _rate(count: int, total: int, interval: tuple[Any, Any]) -> dict[str, Any]:
     return {"count": count, "total": total, "rate": rate, "low": float(low), "high": float(high)}
 
 
-def _words(told: dict[str, Any]) -> list[str]:
-    every = told["estimates"][-1]
+def _words(record: dict[str, Any]) -> list[str]:
+    every = record["estimates"][-1]
     lines = [
-        f"{told['candidates']:,} candidates from {told['attractors']:,} attractors, by "
-        f"{told['starts']:,} starts in {told['seconds']:.1f} s ({told['stopped']}).",
+        f"{record['candidates']:,} candidates from {record['attractors']:,} attractors, by "
+        f"{record['starts']:,} starts in {record['seconds']:.1f} s ({record['stopped']}).",
         f"Attractors in all, by Chao's estimate: {every['total']:.0f} "
         f"(95% {every['low']:.0f} – {every['high']:.0f}). A further start finds a new one in fewer "
-        f"than {told['unseen_below']:.2g} of all cases (95%).",
+        f"than {record['unseen_below']:.2g} of all cases (95%).",
     ]
-    if told["range"] == "learned" and (told["low"], told["high"]) != (0, 1):
+    if record["range"] == "learned" and (record["low"], record["high"]) != (0, 1):
         lines.append(
-            f"Range of the data, as learned: {told['low']:g} to {told['high']:g} "
+            f"Range of the data, as learned: {record['low']:g} to {record['high']:g} "
             "(--low and --high set it)."
         )
-    if "score" in told:
-        precision, recall = told["score"]["precision"], told["score"]["recall"]
-        near = told["score"]["disclosed"]
+    if "score" in record:
+        precision, recall = record["score"]["precision"], record["score"]["recall"]
+        near = record["score"]["disclosed"]
         lines.append(
-            f"Training examples found: {_told_rate(recall)}. Of the candidates, training examples: "
-            f"{_told_rate(precision)}."
+            f"Training examples found: {_rate_text(recall)}. Of the candidates, training examples: "
+            f"{_rate_text(precision)}."
         )
         if near["count"] > recall["count"]:
-            lines.append(f"Training examples disclosed: {_told_rate(near)}.")
+            lines.append(f"Training examples disclosed: {_rate_text(near)}.")
         if precision["count"]:
-            average = told["score"]["average_precision"]
+            average = record["score"]["average_precision"]
             lines.append(f"Average precision of the ranking: {average:.3f}.")
-    return [*lines, told["folder"]]
+    return [*lines, record["folder"]]
 
 
-def _told_rate(rate: dict[str, Any]) -> str:
+def _rate_text(rate: dict[str, Any]) -> str:
     return f"{rate['count']:,} of {rate['total']:,} (95% {rate['low']:.3f} – {rate['high']:.3f})"

@@ -45,11 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
-def _end_interrupted(told: str) -> NoReturn:
+def _end_interrupted(message: str) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(ValueError):  # Outside the main thread.
             signal.signal(number, signal.SIG_IGN)
-    _say(told)
+    _say(message)
     _forget_semaphores()
     # Python ends itself by SIGINT, whatever is raised here, if some code that a library ran
     # from C was what Ctrl-C met. All that had to be put right has been.
@@ -59,8 +59,8 @@ def _end_interrupted(told: str) -> NoReturn:
 def _say(message: str) -> None:
     """Writes a line to standard error; where that cannot be written, the exit status has to do."""
     try:
-        told = shortened(message, LONGEST_LINE, word=LONGEST_LINE // 2)
-        print(f"mnemoscope: {told}", file=sys.stderr, flush=True)
+        line = shortened(message, LONGEST_LINE, word=LONGEST_LINE // 2)
+        print(f"mnemoscope: {line}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         # What is still buffered would fail once more when Python exits, with another status.
         with suppress(OSError, ValueError):
@@ -115,9 +115,9 @@ def _run(arguments: list[str]) -> int:
 
 
 def _is_full_memory(error: Exception) -> bool:
-    told = str(error).lower()
+    text = str(error).lower()
     words = ("can't allocate memory", "cannot allocate memory", "failed to map segment")
-    return any(word in told for word in words)
+    return any(word in text for word in words)
 
 
 def _too_large(what: str) -> str:

@@ -37,9 +37,9 @@ def print_json(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """Prints one JSON object, or a list of them; NaN and infinity as null."""
     from mnemoscope.base.text import plain
 
-    told = dict(values) if isinstance(values, Mapping) else [dict(value) for value in values]
+    content = dict(values) if isinstance(values, Mapping) else [dict(value) for value in values]
     with printing():
-        print(json.dumps(plain(told), indent=2, allow_nan=False))
+        print(json.dumps(plain(content), indent=2, allow_nan=False))
 
 
 def print_lines(*lines: str) -> None:
@@ -88,10 +88,11 @@ def print_claims(rows: Sequence[Mapping[str, Any]]) -> None:
         for row in rows:
             console.print(f"\n{row['name']}: {row['statement']}", soft_wrap=True, style="bold")
             for check in row["checks"]:
-                told = check["verdict"].replace("_", " ")
+                verdict = check["verdict"].replace("_", " ")
                 console.print(
-                    f"  {told}: {check['what']}: predicted {_short(check['predicted'])}, measured "
-                    f"{_short(check['measured'])} (tolerance {_short(check['tolerance'])})",
+                    f"  {verdict}: {check['what']}: predicted {_short(check['predicted'])}, "
+                    f"measured {_short(check['measured'])} "
+                    f"(tolerance {_short(check['tolerance'])})",
                     soft_wrap=True,
                 )
             if row["note"]:
@@ -133,14 +134,14 @@ def _rates(audit: "Audit") -> list[tuple[str, "Share"]]:
     return [(name, rate) for name, rate in rows if rate is not None]
 
 
-def told_duplicates(X: "Tensor") -> list[str]:
+def duplicates_line(X: "Tensor") -> list[str]:
     """Says which examples are the same, in a line if there are any."""
     from mnemoscope.data import duplicates
 
     pairs = duplicates(X)
     if not pairs:
         return []
-    told = ", ".join(f"{later} = {first}" for first, later in pairs[:5])
+    named = ", ".join(f"{later} = {first}" for first, later in pairs[:5])
     more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
     noun = "example is a duplicate" if len(pairs) == 1 else "examples are duplicates"
-    return [f"{len(pairs)} {noun}: {told}{more}."]
+    return [f"{len(pairs)} {noun}: {named}{more}."]

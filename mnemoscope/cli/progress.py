@@ -64,7 +64,7 @@ def extraction_progress() -> Iterator[Callable[[int, int], None]]:
 
 
 FAILURES = 20
-"""Failures of a sweep that are told as they come."""
+"""Failures of a sweep that are printed as they come."""
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def sweep_progress(
 ) -> "Iterator[tuple[Callable[[SweepProgress], None], Callable[[Failure], None]]]":
     """A line for a sweep, with the time that is left; failures above it, as they come.
 
-    Failures are told in a pipe too, on standard error.
+    Failures are printed in a pipe too, on standard error.
     """
     with _bars() as bars:
         task = bars.add_task(name, total=1.0)
@@ -88,15 +88,15 @@ def sweep_progress(
                 f"{now.rate:,.1f} a second{left}",
             )
 
-        told = 0
+        printed = 0
 
         def fail(failure: "Failure") -> None:
-            nonlocal told
-            told += 1
+            nonlocal printed
+            printed += 1
             line = f"mnemoscope: run {failure.keys[0]}: {failure.reason}"
-            if told == FAILURES:
-                line += " (further ones are told by mnemoscope sweep status)"
-            if told <= FAILURES:
+            if printed == FAILURES:
+                line += " (further ones: see mnemoscope sweep status)"
+            if printed <= FAILURES:
                 bars.console.print(line, soft_wrap=True, markup=False, highlight=False)
 
         yield show, fail

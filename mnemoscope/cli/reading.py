@@ -74,14 +74,14 @@ class DataOptions:
 
     def given(self) -> dict[str, Any]:
         """What was typed, by the names that `mn.load_data` has for it."""
-        told = {
+        given = {
             name.removeprefix("data_"): value
             for name, value in asdict(self).items()
             if value is not None
         }
         if self.data_scale is not None:
-            told["scale"] = _scale(self.data_scale)
-        return told
+            given["scale"] = _scale(self.data_scale)
+        return given
 
 
 NO_DATA_OPTIONS = DataOptions()

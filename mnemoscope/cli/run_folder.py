@@ -7,7 +7,7 @@
     auditing-<command>/      checkpoints of an audit under way
 
 So a training never touches what an earlier run has left until it has a network to put there. How
-results take their places, and how a folder belongs to one command at a time, is told in
+results take their places, and how a folder belongs to one command at a time, is described in
 `mnemoscope.base.publishing`.
 """
 

@@ -37,7 +37,7 @@ SELECTED = ("stored", "disclosed", "contractive")
 
 @dataclass(frozen=True)
 class Printed:
-    """How the result is told.
+    """How the result is printed.
 
     Attributes:
         taken: What was taken of the data.
@@ -82,19 +82,19 @@ def screen_in(
 
     names = (*PAGES, *screen_files())
     check_targets(folder.path, [RUN_INDEX, *(Path(FOLDER) / name for name in names)])
-    # The cost is a part of the output, and told at once; with --json it is no part of it.
+    # The cost is a part of the output, and printed at once; with --json it is no part of it.
     out = sys.stderr if printed.json else sys.stdout
     with (
         publishing(claimed=True) as new,
         audit_progress() as show,
         redirect_stdout(sys.stderr),
     ):
-        told: list[str] = []
+        stages: list[str] = []
 
         def tell(stage: str) -> None:
-            if not told:
+            if not stages:
                 print(stage, file=out, flush=True)
-            told.append(stage)
+            stages.append(stage)
             show(stage)
 
         stage = new.folder(folder.path)

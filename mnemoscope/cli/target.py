@@ -237,7 +237,7 @@ def byte_count(text: str) -> int:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether a folder is a run's; one of no kind is taken for one, to be told what it lacks."""
+    """Whether a folder is a run's; one of no kind is, so that the error says what it lacks."""
     from mnemoscope.maps.adapters import find_adapter
 
     if not path.is_dir():

@@ -20,7 +20,7 @@ from mnemoscope.cli.options import (
     Size,
     check_device,
 )
-from mnemoscope.cli.printing import print_json, print_lines, told_duplicates
+from mnemoscope.cli.printing import duplicates_line, print_json, print_lines
 from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, anchored, read
 from mnemoscope.cli.run_folder import claimed
 from mnemoscope.cli.training_folder import fit_in
@@ -139,7 +139,7 @@ def train(
         outcome = "interpolates" if fit.converged else missed
         print_lines(
             f"Data: {examples.description}.",
-            *told_duplicates(X),
+            *duplicates_line(X),
             f"The network {outcome}: loss {fit.loss:.2e} after {fit.steps:,} steps, "
             f"{fit.seconds:.1f} s.",
             f"{folder.network}",

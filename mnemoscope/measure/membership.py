@@ -2,11 +2,11 @@
 
 Each measurement is a score, and its direction was decided before any was tried: training lowers it
 at a member. The loss is fitted there; a map that memorizes contracts around its examples, so the
-Jacobian is small; an example that is stored hardly moves when the map is iterated. No score is
-turned round when it comes out the other way: its area is then below one half.
+Jacobian is small; an example that is stored hardly moves when the map is iterated. Score
+directions are fixed in advance; an area below 0.5 is reported as is.
 
 The usual baseline is the reconstruction loss (Yeom et al. 2018; Carlini et al., *Membership
-inference attacks from first principles*, 2022, whose rates at few false positives are told here
+inference attacks from first principles*, 2022, whose rates at few false positives are given here
 too). For a map fitted by mean squared error `residual` is its square root, so the two have one ROC.
 """
 
@@ -40,7 +40,7 @@ from mnemoscope.results.summary import Resolvable, Score, Scores, TwoSample
 from mnemoscope.results.tables import BASELINE, MEMBERSHIP, ROC, SCORES
 
 RATES = {"tpr_1": 0.01, "tpr_01": 0.001}
-"""The false positive rates at which true positive rates are told."""
+"""The false positive rates at which true positive rates are given."""
 
 RESAMPLES = 2000
 """Bootstrap resamples: fifty lie beyond each end of a 95% interval."""
@@ -96,14 +96,14 @@ class Membership:
     @property
     def caveats(self) -> list[str]:
         """What a reader must know of the figures, a sentence each."""
-        told = []
+        caveats = []
         if self.two_sample is None:
-            told.append(
+            caveats.append(
                 f"Whether held-out data and examples are of one distribution was not tested: with "
                 f"{self.members:,} and {self.held_out:,} there are fewer than {LEAST} of one."
             )
         elif self.two_sample.differs:
-            told.append(
+            caveats.append(
                 f"Held-out data and examples differ in distribution: a classifier that never saw "
                 f"the network tells them apart (accuracy {self.two_sample.accuracy:.0%}, by chance "
                 f"{self.two_sample.chance:.0%}; p = {self.two_sample.p_value:.2g}). The scores "
@@ -112,18 +112,18 @@ class Membership:
         unresolved = [a for a in RATES.values() if not resolvable(a, self.held_out)]
         if unresolved:
             most = float(wilson(0, self.held_out)[1])
-            told.append(
+            caveats.append(
                 f"{self.held_out} held-out states cannot resolve a false positive rate of "
                 f"{' or '.join(f'{100 * a:g}%' for a in unresolved)}, which takes "
-                f"{round(1 / min(unresolved)):,}: the true positive rate told there is at no false "
-                f"positive at all, a rate of at most {most:.1%} (95%)."
+                f"{round(1 / min(unresolved)):,}: the true positive rate given there is at no "
+                f"false positive at all, a rate of at most {most:.1%} (95%)."
             )
         if self.overlap:
-            told.append(
+            caveats.append(
                 f"{self.overlap} of the held-out states {'is' if self.overlap == 1 else 'are'} "
                 "among the examples, so no score can tell all of them apart."
             )
-        return told
+        return caveats
 
     def summary(self) -> Summary:
         """Returns the figures of each score, the test, and what to know of them."""

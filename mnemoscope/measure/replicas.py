@@ -27,7 +27,7 @@ LOOK = 16
 """Steps between two looks at which networks are done."""
 
 NEUTRAL = 1e-5
-"""A spectral radius less than so far below 1 cannot be told from 1 in float32: it does not attract.
+"""A spectral radius closer to 1 than this is not resolved from 1 in float32: it does not attract.
 """
 
 

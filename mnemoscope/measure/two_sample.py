@@ -1,4 +1,4 @@
-"""A classifier two-sample test: can it be told which of two samples a state is from?
+"""A classifier two-sample test: can a classifier decide which of two samples a state is from?
 
 If the two are of one distribution no classifier beats guessing, but for chance (Lopez-Paz & Oquab,
 *Revisiting classifier two-sample tests*, ICLR 2017). Two are tried on the same features, one for
@@ -23,7 +23,7 @@ from mnemoscope.base.stats import wilson
 from mnemoscope.results.summary import TwoSample
 
 LEAST = 10
-"""Fewer states than this in a sample: no test. Even told apart perfectly they say little."""
+"""Fewer states than this in a sample: no test. Even a perfect separation of them says little."""
 
 MOST = 1000
 """States of each sample that are used, a random choice of more: time and memory stay bounded."""

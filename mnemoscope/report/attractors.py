@@ -74,9 +74,9 @@ def attractor_counts(attractors: pl.DataFrame) -> str:
     spurious = attractors.filter(pl.col("spurious"))
     cycles = spurious.filter(pl.col("kind") == "cycle").height
     fixed = spurious.height - cycles
-    told = [
+    parts = [
         f"{attractors.height - spurious.height} at training examples",
         f"{fixed} spurious fixed point{'' if fixed == 1 else 's'}",
         f"{cycles} spurious limit cycle{'' if cycles == 1 else 's'}",
     ]
-    return f"{attractors.height} found: " + ", ".join(told)
+    return f"{attractors.height} found: " + ", ".join(parts)

@@ -38,7 +38,7 @@ class MeasureRow:
         rates: Both as rates, where they are.
         difference: After minus before.
         interval: The 95% interval of the difference, or an empty string.
-        told: `clear`, `within chance`, or an empty string where there is no interval.
+        significance: `clear`, `within chance`, or an empty string where there is no interval.
     """
 
     name: str
@@ -47,7 +47,7 @@ class MeasureRow:
     rates: tuple[Estimate | None, Estimate | None]
     difference: str
     interval: str
-    told: str
+    significance: str
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def measure_rows(table: pl.DataFrame) -> list[MeasureRow]:
             if row["low"] is None
             else f"{_difference(row['low'], row['kind'])} to "
             f"{_difference(row['high'], row['kind'])}",
-            told={None: "", True: "clear", False: "within chance"}[row["clear"]],
+            significance={None: "", True: "clear", False: "within chance"}[row["clear"]],
         )
         for row in table.iter_rows(named=True)
     ]
@@ -160,8 +160,8 @@ def _value(row: dict[str, Any], side: str) -> str:
 def _difference(value: float, kind: str) -> str:
     """A difference with its sign; of rates in percentage points."""
     if kind in ("rate", "area"):
-        told = f"{100 * value:+.1f}" if kind == "rate" else f"{value:+.2f}"
-        return "0" if float(told) == 0 else told.replace("-", "−")
+        text = f"{100 * value:+.1f}" if kind == "rate" else f"{value:+.2f}"
+        return "0" if float(text) == 0 else text.replace("-", "−")
     return f"{'+' if value > 0 else ''}{number(value)}"
 
 

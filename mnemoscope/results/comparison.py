@@ -45,7 +45,7 @@ PASSING = ("seconds", "history", "versions", "loss", "steps", "converged", "data
 """Entries of a training record that tell how it went, not what was asked for."""
 
 ALIKE = ("mnemoscope", "torch", "python", "platform")
-"""Versions whose difference is told."""
+"""Versions whose difference is reported."""
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,14 @@ def compare(before: Audit, after: Audit) -> Comparison:
     pairs = by_index if known else _same_entries(before, after)
     # They may be the same and of another dtype, or of an audit that tells no checksum.
     same = pairs == by_index and before.examples.height == after.examples.height
-    warnings = [] if same else [_told_data(before, after, len(pairs))]
+    warnings = [] if same else [_data_differ(before, after, len(pairs))]
     return Comparison(
         before=before,
         after=after,
         table=measures_table(before, after),
         examples=_examples(before, after, pairs),
         same_data=same,
-        warnings=(*warnings, *_told_settings(before, after)),
+        warnings=(*warnings, *_settings_differ(before, after)),
         changes=_changes(before, after),
     )
 
@@ -176,16 +176,16 @@ def _examples(before: Audit, after: Audit, pairs: list[tuple[int, int]]) -> pl.D
         )
         for side, audit in enumerate((before, after))
     ]
-    told = pl.concat(sides, how="horizontal").with_columns(
+    rows = pl.concat(sides, how="horizontal").with_columns(
         index=pl.Series([a for a, _ in pairs]), index_after=pl.Series([b for _, b in pairs])
     )
     change = [
-        CHANGES[a, b] for a, b in zip(told["stored_before"], told["stored_after"], strict=True)
+        CHANGES[a, b] for a, b in zip(rows["stored_before"], rows["stored_after"], strict=True)
     ]
-    return told.with_columns(change=pl.Series(change)).select(list(EXAMPLES)).cast(EXAMPLES)  # pyright: ignore[reportArgumentType]
+    return rows.with_columns(change=pl.Series(change)).select(list(EXAMPLES)).cast(EXAMPLES)  # pyright: ignore[reportArgumentType]
 
 
-def _told_data(before: Audit, after: Audit, common: int) -> str:
+def _data_differ(before: Audit, after: Audit, common: int) -> str:
     totals = " and ".join(f"{audit.examples.height:,}" for audit in (before, after))
     return (
         f"The audits are of different training examples: {totals}, {common:,} of them in both. "
@@ -193,7 +193,7 @@ def _told_data(before: Audit, after: Audit, common: int) -> str:
     )
 
 
-def _told_settings(before: Audit, after: Audit) -> list[str]:
+def _settings_differ(before: Audit, after: Audit) -> list[str]:
     sides = [
         {
             **(audit.provenance.get("settings") or {}),
@@ -206,11 +206,11 @@ def _told_settings(before: Audit, after: Audit) -> list[str]:
     names = _differing(*sides)
     if not names:
         return []
-    told = ", ".join(_told_change(name, *values) for name, values in names.items())
-    return [f"The audits were made differently, and differences may come from that: {told}."]
+    text = ", ".join(_change(name, *values) for name, values in names.items())
+    return [f"The audits were made differently, and differences may come from that: {text}."]
 
 
-def _told_change(name: str, before: Any, after: Any) -> str:
+def _change(name: str, before: Any, after: Any) -> str:
     words = name.replace("_", " ")
     # A list of corruptions and strengths is no reading; that it differs is enough.
     if any(isinstance(value, Mapping | list) for value in (before, after)):

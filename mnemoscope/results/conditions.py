@@ -40,7 +40,7 @@ QUANTITIES: dict[str, Quantity] = {
 """The rates, counts and numbers of a summary that a condition may be about."""
 
 MEMBERSHIP = ("auc", "tpr_1", "tpr_01")
-"""What every score of the membership test is told by: the area under its curve, and the share of
+"""The measures of a score for membership: the area under its curve, and the share of
 members found where 1% (0.1%) of the data not trained on are mistaken for members."""
 
 ENDS = ("low", "high")

@@ -46,7 +46,7 @@ def quantities(model: type[BaseModel], prefix: str = "") -> Iterator[Quantity]:
         if issubclass(kind, BaseModel):
             yield from quantities(kind, f"{prefix}{name}.")
             continue
-        known = next((KINDS[each] for each in KINDS if issubclass(kind, each)), None)
+        known: Kind | None = next((KINDS[one] for one in KINDS if issubclass(kind, one)), None)
         if known is not None:
             label = next((each for each in field.metadata if isinstance(each, Label)), Label(""))
             path = f"{prefix}{name}"

@@ -118,7 +118,7 @@ class TwoSample(Part):
 
 
 class Membership(Part):
-    """How well training examples are told apart from other data."""
+    """How well training examples are distinguished from other data."""
 
     members: int
     held_out: int

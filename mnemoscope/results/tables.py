@@ -3,7 +3,7 @@
 import polars as pl
 
 NOISE = ("gaussian", 0.1)
-"""The corruption that `recall_rate` and the verdict are told at."""
+"""The corruption of `recall_rate` and of the verdict."""
 
 SCORES = ("residual", "spectral_radius", "operator_norm", "distance_moved", "loss")
 """Every score for membership. The lower it is, the more a state is taken for a member."""

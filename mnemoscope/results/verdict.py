@@ -81,7 +81,7 @@ def _stored(stored: int, n: int) -> str:
 
 
 def _near(summary: Summary) -> list[str]:
-    """Examples that are disclosed without being stored, and those that cannot be told apart."""
+    """Examples that are disclosed without being stored, and indistinguishable ones."""
     parts = []
     count, alike = summary.disclosed.count, summary.indistinguishable
     if count > summary.stored.count:

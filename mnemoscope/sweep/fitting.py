@@ -20,7 +20,7 @@ from mnemoscope.training.options import FIRST_ORDER
 
 Say = Callable[[str], object]
 
-TOLD_EVERY = 5.0
+REPORT_EVERY = 5.0
 """Seconds between two lines about a training."""
 
 
@@ -146,18 +146,18 @@ def _examples(runs: Sequence[Configuration]) -> Tensor:
 
 
 def _together(runs: Sequence[Configuration], X: Tensor, device: str, say: Say) -> _Trained:
-    told = [time.perf_counter()]
+    reported = [time.perf_counter()]
 
     def progress(now: Any) -> None:
-        if time.perf_counter() - told[0] >= TOLD_EVERY:
-            told[0] = time.perf_counter()
+        if time.perf_counter() - reported[0] >= REPORT_EVERY:
+            reported[0] = time.perf_counter()
             say(
                 f"step {now.step}, {now.running} in training, {now.converged} converged, "
                 f"{now.diverged} diverged, largest loss {now.loss:.2e}"
             )
 
     with warnings.catch_warnings():
-        # A run that diverges is told in its row.
+        # A run that diverges is marked in its row.
         warnings.simplefilter("ignore", DivergenceWarning)
         options = [run.options for run in runs]
         replicas = train_replicas(runs[0].spec, X, options, device=device, on_progress=progress)

@@ -355,13 +355,11 @@ def test_a_pass_goes_on_where_it_was(tmp_path, monkeypatch):
         return drift(f, part, size)
 
     monkeypatch.setattr(screen_map, "_drift", third)
-    some = {
-        "options": mn.ScreenOptions(sample=3, suspicious=3, audit=mn.AuditOptions.of(**SOME)),
-        "run": mn.AuditRun(checkpoint=tmp_path),
-    }
+    some = mn.ScreenOptions(sample=3, suspicious=3, audit=mn.AuditOptions.of(**SOME))
+    run = mn.AuditRun(checkpoint=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        mn.screen(network(), X, some)
+        mn.screen(network(), X, some, run=run)
     seen.append(0)
-    result = mn.screen(network(), X, some)
+    result = mn.screen(network(), X, some, run=run)
     assert seen == [4, 4, 4, 0, 4]
     assert result.summary.partial == ()
