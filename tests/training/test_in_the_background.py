@@ -19,7 +19,7 @@ def test_the_tests_of_ctrl_c_pass_in_the_background_and_under_nohup():
     done = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "ctrl_c or interrupt",
-            HERE.parent / "test_interruption.py", HERE / "test_train.py",
+            HERE.parent / "base/test_interruption.py", HERE / "test_train.py",
         ],
         cwd=HERE.parents[1], env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
         stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=ignore, check=False, timeout=2400,
