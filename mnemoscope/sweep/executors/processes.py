@@ -1,4 +1,4 @@
-"""An executor of processes of this machine, where one that dies affects no other's group."""
+"""An executor of processes of this machine, where one that dies takes no other's group along."""
 
 import multiprocessing
 import os
@@ -18,19 +18,21 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
 from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep.executors.workers import NoWorkers, WorkerLost, Workers
 
 GRACE = 10.0
-"""Time for a worker to end itself before it is killed (s): one that was stopped cannot."""
+"""Seconds that a worker has to end itself before it is killed: one that was stopped cannot."""
+
 
 START = 300.0
-"""Time for a process to begin (s): it imports PyTorch, perhaps from a slow disk."""
+"""Seconds that a process has to begin: it imports PyTorch, perhaps from a slow disk."""
 
 STARTS = 3
-"""Number of attempts to begin a process."""
+"""How often a process is begun before that is given up."""
 
 
 class Processes(Executor):
@@ -40,8 +42,8 @@ class Processes(Executor):
     of its calls was to blame. A process that is lost is replaced.
 
     Args:
-        workers: The number of processes.
-        timeout: Time after which the process of a call is killed (s); default: never.
+        workers: How many.
+        timeout: Seconds after which a call's process is killed; never if None.
 
     Raises:
         MnemoscopeError: this process is itself just being started by another one, which imports the
@@ -56,11 +58,13 @@ class Processes(Executor):
                 todo="put it there, as the processes it starts import the script too",
             )
         self._timeout = timeout
-        self._lock = threading.Lock()
-        self._pools: set[ProcessPoolExecutor] = set()
+        self._pools: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
+        for _ in range(workers):
+            self._pools.put(_pool())
+        self._all = threading.Lock()
+        self._busy: set[ProcessPoolExecutor] = set()
+        self._begun: set[ProcessPoolExecutor] = set()
         self._ended = False
-        # The pool of each thread, once its process has begun.
-        self._own = threading.local()
         # It starts with the first process, and would let Ctrl-C through to the thread that it has.
         resource_tracker.ensure_running()
         self._threads = ThreadPoolExecutor(
@@ -76,35 +80,43 @@ class Processes(Executor):
         return self._threads.submit(self._call, fn, args, kwargs)
 
     def _call(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        pool = self._begun()
+        pool = self._pools.get()
+        whole = False
         try:
-            return pool.submit(fn, *args, **kwargs).result(self._timeout)
+            pool = self._started(pool)
+            result = pool.submit(fn, *args, **kwargs).result(self._timeout)
+            whole = True
+            return result
         except BrokenProcessPool as error:
-            self._drop(pool)
             raise WorkerLost("the process that computed it died") from error
         except TookTooLong:
-            self._drop(pool)
             raise
+        except Exception:
+            whole = True
+            raise
+        finally:
+            with self._all:
+                self._busy.discard(pool)
+            self._pools.put(pool if whole else self._instead_of(pool))
 
-    def _begun(self) -> ProcessPoolExecutor:
-        """Returns the pool of this thread, whose process has begun and is alive."""
+    def _started(self, pool: ProcessPoolExecutor) -> ProcessPoolExecutor:
+        """The pool, or another one in its place, whose process has begun and is still there."""
         for _ in range(STARTS):
-            pool = getattr(self._own, "pool", None)
-            if pool is not None and not self._ended and _alive(pool):
-                return pool
-            if pool is not None:
-                self._drop(pool)
-            with self._lock:
+            with self._all:
                 if self._ended:
                     raise CancelledError
-                pool = _pool()
-                self._pools.add(pool)
+                self._busy.add(pool)
+                if pool in self._begun and _alive(pool):
+                    return pool
             try:
                 pool.submit(os.getpid).result(START)
             except (BrokenProcessPool, TookTooLong):
-                self._drop(pool)
+                with self._all:
+                    self._busy.discard(pool)
+                pool = self._instead_of(pool)
             else:
-                self._own.pool = pool
+                with self._all:
+                    self._begun.add(pool)
                 return pool
         raise NoWorkers(
             f"processes that end before they have begun, {STARTS} of {STARTS}",
@@ -112,36 +124,36 @@ class Processes(Executor):
             todo='run the sweep under `if __name__ == "__main__":`, and see what they print',
         )
 
-    def _drop(self, pool: ProcessPoolExecutor) -> None:
-        self._own.pool = None
-        with self._lock:
-            self._pools.discard(pool)
+    def _instead_of(self, pool: ProcessPoolExecutor) -> ProcessPoolExecutor:
+        with self._all:
+            self._begun.discard(pool)
         _kill(pool)
+        return _pool()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends all processes; with `cancel_futures` also those that are computing."""
         self._threads.shutdown(wait=False, cancel_futures=cancel_futures)
         killed = []
         if cancel_futures:
-            with self._lock:
+            with self._all:
                 self._ended = True
-                killed = [process for pool in self._pools for process in _kill(pool)]
+                killed = [process for pool in self._busy for process in _kill(pool)]
         self._threads.shutdown(wait=wait)
-        for pool in list(self._pools):
-            pool.shutdown(wait=wait, cancel_futures=True)
         if wait:
             # A call is over when the pipe of its process closes, a moment before the process is.
             for process in killed:
                 process.join(GRACE)
+        while not self._pools.empty():
+            self._pools.get().shutdown(wait=wait, cancel_futures=True)
 
 
 @contextmanager
 def processes(workers: int, timeout: float) -> Iterator[Workers]:
-    """Starts processes of this machine for a sweep, each with one thread.
+    """Processes of this machine for a sweep, each with one thread.
 
     Args:
-        workers: The number of processes.
-        timeout: Time limit of a group (s).
+        workers: How many.
+        timeout: Seconds that a group may take.
     """
     executor = Processes(workers, timeout + GRACE)
     left = True
