@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from mnemoscope.base.labels import STARTS, start_label
 from mnemoscope.base.text import number, percent, setting
-from mnemoscope.report.words import CORRUPTIONS, START_KINDS, corruption_name, start_name
+from mnemoscope.report.words import CORRUPTIONS, corruption_name
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.pictures import drawn_as_picture
 from mnemoscope.results.summary import EffectiveRank, Summary
@@ -48,9 +49,9 @@ def untried(audit: Audit) -> list[str]:
         if starts
         else "No starts were followed: nothing is known about basins or spurious attractors."
     ]
-    missing_starts = [kind for kind in START_KINDS if kind not in set(audit.starts["kind"])]
+    missing_starts = [kind for kind in STARTS if kind not in set(audit.starts["kind"])]
     if starts and missing_starts:
-        lines.append("Starts not tried: " + ", ".join(map(start_name, missing_starts)) + ".")
+        lines.append("Starts not tried: " + ", ".join(map(start_label, missing_starts)) + ".")
     tried = set(audit.recall.filter(pl.col("trials") > 0)["corruption"])
     missing = [name for name in CORRUPTIONS if name not in tried]
     if missing:

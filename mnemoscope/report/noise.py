@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from mnemoscope.base.labels import start_label
 from mnemoscope.report.frames import Frame, orbit_frames
 from mnemoscope.report.pictures import Drawing, Picture, picture
-from mnemoscope.report.words import start_name
 from mnemoscope.results.audit import Audit
 
 MOST_ROWS = 24
@@ -41,7 +41,7 @@ def noise_rows(audit: Audit, how: Drawing, most: int = MOST_ROWS) -> list[NoiseR
             example = None
         rows.append(
             NoiseRow(
-                start=start_name(kinds[place]) if place < len(kinds) else "noise",
+                start=start_label(kinds[place]) if place < len(kinds) else "noise",
                 example=example,
                 frames=orbit_frames(states, steps, how),
                 picture=(

@@ -10,6 +10,7 @@ from altair.typing import ChartType
 from markupsafe import Markup
 
 from mnemoscope.base.files import replacing
+from mnemoscope.base.labels import start_label
 from mnemoscope.base.stats import Rate
 from mnemoscope.base.text import number, percent, pretty, setting
 from mnemoscope.report.attractors import MOST_CARDS, attractor_cards, attractor_counts
@@ -26,7 +27,7 @@ from mnemoscope.report.noise import MOST_ROWS as MOST_NOISE_ROWS
 from mnemoscope.report.noise import noise_rows
 from mnemoscope.report.pictures import Drawing, drawing
 from mnemoscope.report.specificity import control_rows, score_rows
-from mnemoscope.report.words import OUTCOMES, corruption_name, start_name, strength_name
+from mnemoscope.report.words import OUTCOMES, corruption_name, strength_name
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.findings import findings
 from mnemoscope.results.pictures import drawn_as_picture
@@ -71,7 +72,7 @@ def write_report(audit: Audit, path: str | os.PathLike[str]) -> Path:
     """
     env = environment()
     env.filters.update(
-        number=number, percent=percent, setting=setting, pretty=pretty, start_name=start_name
+        number=number, percent=percent, setting=setting, pretty=pretty, start_name=start_label
     )
     text = env.get_template("page.html.jinja").render(
         style=Markup(source(env, "page.css")),

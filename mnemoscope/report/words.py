@@ -11,18 +11,6 @@ CORRUPTIONS: dict[str, tuple[str, str]] = {
 }
 """A corruption's name, and what its strength measures."""
 
-START_KINDS: dict[str, str] = {
-    "uniform": "uniform noise",
-    "gaussian": "Gaussian noise",
-    "wide_gaussian": "wide Gaussian noise",
-    "sparse": "sparse noise",
-    "pink": "1/f noise",
-    "corrupted": "corrupted examples",
-    "held_out": "held-out data",
-    "bred": "bred from attractors",
-}
-"""A distribution of starts."""
-
 OUTCOMES: dict[str, str] = {
     "at_examples": "at an example",
     "at_spurious": "spurious",
@@ -43,8 +31,3 @@ def corruption_name(corruption: str) -> str:
 def strength_name(corruption: str) -> str:
     """What the corruption's strength measures."""
     return CORRUPTIONS.get(corruption, (corruption, "strength"))[1]
-
-
-def start_name(kind: str) -> str:
-    """A distribution of starts as people read it; an unknown one by its own name."""
-    return START_KINDS.get(kind, kind.replace("_", " "))

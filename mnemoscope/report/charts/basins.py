@@ -4,10 +4,11 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
+from mnemoscope.base.labels import start_label
 from mnemoscope.base.stats import Rate
 from mnemoscope.plots.rows import chart_data
 from mnemoscope.plots.theme import COLOURS, theme
-from mnemoscope.report.words import OUTCOMES, start_name
+from mnemoscope.report.words import OUTCOMES
 
 OUTCOME_COLOURS: dict[str, str] = {
     "at_examples": COLOURS["stored"],
@@ -37,7 +38,7 @@ def basins_chart(starts: pl.DataFrame, *, width: int = 620) -> ChartType:
             if count:
                 pieces.append(
                     {
-                        "kind": start_name(row["kind"]),
+                        "kind": start_label(row["kind"]),
                         "outcome": label,
                         "place": place,
                         "count": count,
@@ -57,7 +58,7 @@ def basins_chart(starts: pl.DataFrame, *, width: int = 620) -> ChartType:
         .encode(
             y=alt.Y(
                 "kind:N",
-                sort=[start_name(kind) for kind in tried["kind"]],
+                sort=[start_label(kind) for kind in tried["kind"]],
                 title=None,
                 axis=alt.Axis(ticks=False, domain=False, labelLimit=150),
             ),
