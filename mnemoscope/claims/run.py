@@ -2,23 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 
 from mnemoscope.base.check import one_of
-from mnemoscope.base.discovery import entries, modules_in
+from mnemoscope.base.discovery import Registry
 from mnemoscope.claims.claim import Claim, ClaimResult, Scale
 
-
-@lru_cache
-def all_claims() -> dict[str, Claim]:
-    """Returns the claims by name, in the order of their numbers.
-
-    They are the `CLAIM` of every module of this package, and what installed packages register in
-    the entry-point group `mnemoscope.claims`.
-    """
-    found = [getattr(module, "CLAIM", None) for module in modules_in("mnemoscope.claims", __file__)]
-    claims = [each for each in (*found, *entries("mnemoscope.claims")) if isinstance(each, Claim)]
-    return {claim.name: claim for claim in sorted(claims, key=lambda claim: claim.number)}
+CLAIMS = Registry(Claim, __name__, __file__, order=lambda claim: claim.number)
+"""All claims by name, in the order of their numbers."""
 
 
 def find_claim(name: str) -> Claim:
@@ -27,7 +17,7 @@ def find_claim(name: str) -> Claim:
     Raises:
         MnemoscopeError: there is none; `choices` are all names.
     """
-    return all_claims()[one_of("claim", name, list(all_claims()))]
+    return CLAIMS[one_of("claim", name, CLAIMS)]
 
 
 def run_claim(claim: str | Claim, scale: Scale | None = None) -> ClaimResult:
@@ -67,7 +57,7 @@ def run_claims(
     Raises:
         MnemoscopeError: as `run_claim`.
     """
-    chosen = [find_claim(name) for name in names] or list(all_claims().values())
+    chosen = [find_claim(name) for name in names] or list(CLAIMS.values())
     for claim in chosen:
         if on_begin is not None:
             on_begin(claim)

@@ -3,13 +3,13 @@
 import polars as pl
 import pytest
 
-from mnemoscope.claims.run import all_claims
+from mnemoscope.claims.run import CLAIMS
 from mnemoscope.plots.draw import draw
 
 ENDS = ("at_examples", "spurious", "not_settled", "starts")
 
 
-@pytest.fixture(params=list(all_claims()))
+@pytest.fixture(params=list(CLAIMS))
 def result(request, quick):
     return quick(request.param)
 

@@ -2,11 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from mnemoscope.base.check import did_you_mean, one_of
-from mnemoscope.base.discovery import entries, modules_in
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import is_name
 from mnemoscope.base.quantity import Quantity
@@ -20,51 +19,39 @@ from mnemoscope.sweep.measurements.imported import (
     module_digest,
     source_digest,
 )
-from mnemoscope.sweep.measurements.measurement import Measurement, Trained
+from mnemoscope.sweep.measurements.measurement import MEASUREMENTS, Measurement, Trained
 
 __all__ = [
+    "MEASUREMENTS",
     "Measurement",
     "Trained",
     "check_measure",
     "code_of",
     "find_measurement",
-    "measurements",
     "quantities_of",
 ]
-
-
-@cache
-def measurements() -> dict[str, Measurement]:
-    """Returns all measurements by name: of this folder, then of installed packages."""
-    found = [
-        getattr(module, "MEASUREMENT", None)
-        for module in modules_in("mnemoscope.sweep.measurements", __file__)
-    ]
-    found += entries("mnemoscope.measurements")
-    return {one.name: one for one in found if isinstance(one, Measurement)}
 
 
 def find_measurement(name: str) -> Measurement:
     """Returns the measurement of this name, or the one that a function makes.
 
     Args:
-        name: In `measurements()`, or `package.module:function`.
+        name: In `MEASUREMENTS`, or `package.module:function`.
 
     Raises:
         MnemoscopeError: there is none of this name, or the function cannot be used.
     """
-    known = measurements()
-    if name in known:
-        return known[name]
+    if name in MEASUREMENTS:
+        return MEASUREMENTS[name]
     if is_name(name):
-        taken = ALWAYS.keys() | {column for one in known.values() for column in one.columns}
+        taken = ALWAYS.keys() | {column for one in MEASUREMENTS.values() for column in one.columns}
         return imported_measurement(name, frozenset(taken))
     raise MnemoscopeError(
         f"take with {name!r}",
-        expected=f"names among {', '.join(known)}, or package.module:function",
-        todo=did_you_mean(name, list(known), otherwise="choose one of these"),
+        expected=f"names among {', '.join(MEASUREMENTS)}, or package.module:function",
+        todo=did_you_mean(name, list(MEASUREMENTS), otherwise="choose one of these"),
         field="take",
-        choices=known,
+        choices=MEASUREMENTS,
     )
 
 
@@ -81,7 +68,7 @@ def quantities_of(
     """
     names = [name for name in columns if name not in ALWAYS]
     declared = [Quantity(**values) for values in noted] or [
-        quantity for one in measurements().values() for quantity in one.quantities
+        quantity for one in MEASUREMENTS.values() for quantity in one.quantities
     ]
     known = [quantity for quantity in declared if set(quantity.columns) <= set(names)]
     explained = {column for quantity in known for column in quantity.columns}

@@ -7,6 +7,7 @@ import polars as pl
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.discovery import Registry
 from mnemoscope.base.quantity import Quantity, columns_of
 from mnemoscope.sweep.configuration import Measure
 from mnemoscope.training import Replicas
@@ -57,3 +58,7 @@ class Measurement:
     def columns(self) -> dict[str, pl.DataType]:
         """The columns that it adds to a row, with their dtypes."""
         return columns_of(self.quantities)
+
+
+MEASUREMENTS = Registry(Measurement, __name__, __file__)
+"""All measurements by name: of this folder, then of installed packages."""

@@ -10,10 +10,10 @@ from mnemoscope.sweep.configuration import Data, Measure
 from mnemoscope.sweep.executors import in_process
 from mnemoscope.sweep.load import read_note
 from mnemoscope.sweep.measurements import (
+    MEASUREMENTS,
     check_measure,
     code_of,
     find_measurement,
-    measurements,
     quantities_of,
 )
 from mnemoscope.sweep.store import open_store
@@ -46,7 +46,7 @@ def trained(request):
     return group(replicas, X, held_out, starts=8, trials=2, audit=AUDIT)
 
 
-@pytest.mark.parametrize("name", measurements())
+@pytest.mark.parametrize("name", MEASUREMENTS)
 @pytest.mark.filterwarnings("ignore::mnemoscope.measure.membership.DistributionWarning")
 @pytest.mark.filterwarnings("ignore::mnemoscope.linalg.ConvergenceWarning")
 def test_it_fills_its_columns_with_a_value_for_each_network(trained, name):
@@ -58,12 +58,12 @@ def test_it_fills_its_columns_with_a_value_for_each_network(trained, name):
 
 
 def test_no_column_is_filled_twice():
-    columns = [name for m in measurements().values() for name in m.columns]
+    columns = [name for m in MEASUREMENTS.values() for name in m.columns]
     assert len(set(columns)) == len(columns)
     assert not ALWAYS.keys() & set(columns)
 
 
-@pytest.mark.parametrize("name", measurements())
+@pytest.mark.parametrize("name", MEASUREMENTS)
 def test_measurements_are_found_by_their_name(name):
     assert find_measurement(name).name == name
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_measured_is_refused(measure, told):
     [
         {},
         {"take": []},
-        {"take": list(measurements()), "held_out": 5},
+        {"take": list(MEASUREMENTS), "held_out": 5},
         {"take": "generalization", "held_out": 5, "held_out_offset": 100},
         {"take": ["math:hypot"]},
     ],
@@ -125,9 +125,13 @@ def plugin(tmp_path, monkeypatch):
     group = "[mnemoscope.measurements]\nweights = weights_plugin:MEASUREMENT\n"
     (info / "entry_points.txt").write_text(group)
     monkeypatch.syspath_prepend(tmp_path)
-    measurements.cache_clear()
+    _find_again()
     yield
-    measurements.cache_clear()
+    _find_again()
+
+
+def _find_again():
+    vars(MEASUREMENTS).pop("_by_name", None)
 
 
 def test_an_installed_package_adds_a_measurement(plugin, tmp_path):
@@ -138,7 +142,7 @@ def test_an_installed_package_adds_a_measurement(plugin, tmp_path):
     # Its source is part of the version of the code.
     assert len(code_of(Measure(take=("weights",)))) == 64
     (noted,) = read_note(open_store(tmp_path / "sweep"))["quantities"]
-    measurements.cache_clear()
+    _find_again()
     (quantity,) = quantities_of(rows.columns, [noted])
     assert (quantity.name, quantity.kind, quantity.label) == ("weights", "count", "weights of it")
 

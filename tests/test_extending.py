@@ -13,9 +13,9 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.readers import Reader
 from mnemoscope.data.readers.registry import READERS
 
-DOCS = (Path(__file__).parents[2] / "docs/extending.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8")
 
-SCRIPT = """
+DATA = """
 import numpy as np, torch
 from pathlib import Path
 from mnemoscope.data import CORRUPTIONS, corrupt, load_data
@@ -30,6 +30,50 @@ assert load_data("x.pairs", n=2, offset=1).tolist() == [[2, 3], [4, 5]]
 assert load_data("blobs:3", n=5).shape == (5, 3)
 """
 
+ADAPTER = """
+import numpy as np, torch
+import mnemoscope as mn
+
+A, B = np.random.default_rng(0).normal(size=(2, 3, 3)).astype(np.float32)
+np.savez("x.weights.npz", encode=A, decode=B)
+f = mn.load_map("x.weights.npz")
+assert f.shape == (3,)
+z = torch.ones(2, 3)
+assert torch.allclose(f(z), torch.tanh(z @ torch.tensor(A).T) @ torch.tensor(B).T)
+"""
+
+MEASUREMENT = """
+import mnemoscope as mn
+from mnemoscope.sweep import Design, load, run
+from mnemoscope.sweep.executors import in_process
+
+design = Design(
+    name="norms",
+    spec={"width": 8, "depth": 2},
+    data={"source": "digits", "n": 2},
+    training={"max_steps": 2},
+    measure={"take": ["weight_norm"]},
+    seeds=2,
+)
+assert run(design, "norms", executor=in_process()).done == 2
+norms = sorted(load("norms").collect()["weight_norm"])
+X, spec = mn.load_data("digits", n=2), mn.nets.FullyConnected(shape=(1, 8, 8), width=8, depth=2)
+replicas = mn.train_replicas(spec, X, mn.TrainingOptions(max_steps=2), seeds=range(2))
+by_hand = sorted(sum(float((p**2).sum()) for p in net.parameters()) ** 0.5 for net in replicas)
+assert all(abs(a - b) < 1e-5 * b for a, b in zip(norms, by_hand, strict=True))
+"""
+
+CLAIM = """
+from mnemoscope.claims import Scale
+from mnemoscope.claims.run import CLAIMS, run_claim
+
+assert list(CLAIMS)[-1] == "depth-stores"
+result = run_claim("depth-stores", Scale("quick"))
+assert result.runs.height == 2 and set(result.runs["depth"]) == {4}
+(check,) = result.checks
+assert (check.measured >= 0.95) == (result.verdict == "holds") and check.runs == 2
+"""
+
 
 @pytest.fixture
 def installed(tmp_path):
@@ -38,7 +82,7 @@ def installed(tmp_path):
     package.mkdir()
     (package / "__init__.py").touch()
     for code in re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL):
-        (tmp_path / code.split('"')[3]).write_text(code)
+        (tmp_path / re.findall(r"my_package/\w+\.py", code)[0]).write_text(code)
     info = tmp_path / "my_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
@@ -48,10 +92,11 @@ def installed(tmp_path):
     return tmp_path
 
 
-def test_an_installed_package_adds_a_corruption_a_format_and_a_source(installed):
-    path = os.pathsep.join([str(installed), str(Path(__file__).parents[2])])
+@pytest.mark.parametrize("script", [DATA, ADAPTER, MEASUREMENT, CLAIM])
+def test_an_installed_package_adds_to_mnemoscope(installed, script):
+    path = os.pathsep.join([str(installed), str(Path(__file__).parents[1])])
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", script],
         cwd=installed,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
