@@ -41,15 +41,23 @@ def resolved(name):
     return name or None
 
 
+def stub_names(module, stub):
+    """Dotted names of the imports in a stub, which `lazy_loader.attach_stub` reads."""
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 1, "a stub imports relative to its package"
+            home = f"{module}.{node.module}" if node.module else module
+            yield from (f"{home}.{alias.name}" for alias in node.names)
+
+
 def graph():
-    return {
-        module: {
-            found
-            for name in imported_names(ast.parse(path.read_text(encoding="utf-8")))
-            if (found := resolved(name)) is not None and found != module
-        }
-        for module, path in FILES.items()
-    }
+    edges = {}
+    for module, path in FILES.items():
+        names = [*imported_names(ast.parse(path.read_text(encoding="utf-8")))]
+        if path.with_suffix(".pyi").exists():
+            names += stub_names(module, path.with_suffix(".pyi"))
+        edges[module] = {found for name in names if (found := resolved(name)) not in (None, module)}
+    return edges
 
 
 def a_cycle(edges):
@@ -97,6 +105,10 @@ def test_only_the_command_line_is_above_the_package_root():
 )
 def test_every_kind_of_import_is_seen(source):
     assert "mnemoscope.nets" in {resolved(name) for name in imported_names(ast.parse(source))}
+
+
+def test_the_imports_of_a_stub_are_seen():
+    assert f"{PACKAGE}.nets" in graph()[PACKAGE]
 
 
 def test_a_cycle_is_found():
