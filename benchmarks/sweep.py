@@ -31,7 +31,7 @@ from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.ledger import Ledger
 from mnemoscope.sweep.measurements import quantities_of
 from mnemoscope.sweep.rows import table as rows_table
-from mnemoscope.sweep.run import layout
+from mnemoscope.sweep.running import layout
 from mnemoscope.sweep.runs import code_of_design, planned_runs
 from mnemoscope.sweep.store import open_store
 from mnemoscope.sweep.work import Task

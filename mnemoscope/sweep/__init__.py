@@ -20,10 +20,10 @@ from mnemoscope.sweep import designs
 from mnemoscope.sweep.again import train_again
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.ledger import Failure
-from mnemoscope.sweep.load import load
-from mnemoscope.sweep.plan import Plan, plan
-from mnemoscope.sweep.run import Finished, SweepProgress, run
-from mnemoscope.sweep.status import SweepStatus, status
+from mnemoscope.sweep.loading import load
+from mnemoscope.sweep.planning import Plan, plan
+from mnemoscope.sweep.running import Finished, SweepProgress, run
+from mnemoscope.sweep.state import SweepStatus, status
 from mnemoscope.sweep.store import StoreError
 
 __all__ = [

@@ -23,7 +23,7 @@ def train_again(
     Args:
         configuration: The run's, or the column `configuration` of its row.
         group: The configurations of all runs of its group in their order, it among them; see
-            `mnemoscope.sweep.load.group_rows`. Default: it is trained by itself.
+            `mnemoscope.sweep.loading.group_rows`. Default: it is trained by itself.
         device: Device to train it on.
 
     Raises:

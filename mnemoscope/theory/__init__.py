@@ -1,7 +1,7 @@
 """Predictions of theory from data and first weights alone, and proofs about networks."""
 
 from mnemoscope.theory.certificates import Certificate, certify, certify_all
-from mnemoscope.theory.dual_activation import dual_activation, second_moment
+from mnemoscope.theory.dual_activations import dual_activation, second_moment
 from mnemoscope.theory.nonlinear import INVERTIBLE, inverse_activation, nonlinear_solution
 from mnemoscope.theory.ntk import NTK
 from mnemoscope.theory.receptive_field import (

@@ -24,7 +24,7 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps import SelfMap
 from mnemoscope.nets import FullyConnected, Spec
 from mnemoscope.nets.initialization import gain
-from mnemoscope.theory.dual_activation import dual_activation, second_moment
+from mnemoscope.theory.dual_activations import dual_activation, second_moment
 
 SINGULAR = 1e-12
 """Smallest ratio of the eigenvalues of `Theta(X, X)` with which its inverse is meaningful."""

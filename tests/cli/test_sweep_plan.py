@@ -21,7 +21,7 @@ spec.width = [8, {width}]
 @pytest.fixture
 def plan(run, here, monkeypatch):
     """The command for two workers, on a machine of a gigabyte."""
-    monkeypatch.setattr(import_module("mnemoscope.sweep.plan"), "machine_memory", lambda: 10**9)
+    monkeypatch.setattr(import_module("mnemoscope.sweep.planning"), "machine_memory", lambda: 10**9)
 
     def call(width, group_size, *options):
         (here / "wide.toml").write_text(DESIGN.format(width=width, group_size=group_size))

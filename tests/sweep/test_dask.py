@@ -88,7 +88,7 @@ def where(task):
     ],
 )
 def test_groups_that_need_a_gpu_go_where_there_is_one(device, labels, given, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["mnemoscope.sweep.run"], "work", where)
+    monkeypatch.setattr(sys.modules["mnemoscope.sweep.running"], "work", where)
     specs = {
         str(number): {
             "cls": distributed.Worker,

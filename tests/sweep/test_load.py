@@ -12,7 +12,7 @@ from mnemoscope.sweep import load, run, status
 from mnemoscope.sweep import runs as runs_module
 from mnemoscope.sweep import work as work_module
 from mnemoscope.sweep.executors import in_process
-from mnemoscope.sweep.load import naming_broken
+from mnemoscope.sweep.loading import naming_broken
 from tests.sweep.designs import measuring, tiny
 
 

@@ -9,7 +9,7 @@ from mnemoscope.sweep import plan, run
 from mnemoscope.sweep import plan as plan_function
 from mnemoscope.sweep.executors import in_process
 from mnemoscope.sweep.groups import groups
-from mnemoscope.sweep.plan import PILOT_RUNS, PILOTS, try_runs
+from mnemoscope.sweep.planning import PILOT_RUNS, PILOTS, try_runs
 from mnemoscope.sweep.runs import planned_runs
 from tests.sweep.designs import measuring, tiny
 
@@ -67,7 +67,7 @@ def test_a_pilot_is_timed_here():
 
 @pytest.mark.slow
 def test_a_pilot_that_would_not_fit_here_is_not_tried(monkeypatch):
-    monkeypatch.setattr(import_module("mnemoscope.sweep.plan"), "free_memory", lambda: 20_000)
+    monkeypatch.setattr(import_module("mnemoscope.sweep.planning"), "free_memory", lambda: 20_000)
     found = plan(tiny(grid={"spec.width": [1, 60]}, spec={"depth": 2}))
     assert [(one.too_large, one.seconds is None) for one in found.pilots] == [
         (False, False),

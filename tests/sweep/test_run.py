@@ -13,7 +13,7 @@ from mnemoscope.sweep import load, run, status
 from mnemoscope.sweep import runs as runs_module
 from mnemoscope.sweep import work as work_module
 from mnemoscope.sweep.executors import NoWorkers, WorkerLost, Workers, in_process
-from mnemoscope.sweep.run import _check_memory
+from mnemoscope.sweep.running import _check_memory
 from mnemoscope.sweep.store import StoreError
 from mnemoscope.sweep.work import OtherCode
 from tests.sweep import functions

@@ -8,7 +8,7 @@ import pytest
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import Failure, run, status
 from mnemoscope.sweep.executors import in_process
-from mnemoscope.sweep.status import SILENT
+from mnemoscope.sweep.state import SILENT
 from tests.sweep.designs import diverging, measuring, tiny
 
 ODD = {"training": {"max_steps": 1, "lr": 1e-9}, "seeds": 3}

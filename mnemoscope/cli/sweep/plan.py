@@ -13,7 +13,7 @@ from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.sweep.arguments import DesignName, stored_at
 
 if TYPE_CHECKING:
-    from mnemoscope.sweep.plan import Plan
+    from mnemoscope.sweep.planning import Plan
 
 
 def plan(

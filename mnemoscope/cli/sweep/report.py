@@ -53,7 +53,7 @@ def report(
     chosen = check_format(format, charts)
     import_libraries()
     from mnemoscope.sweep import load
-    from mnemoscope.sweep.load import naming_broken
+    from mnemoscope.sweep.loading import naming_broken
 
     with naming_broken(place):
         known = _of_file(place) if place.endswith(".parquet") else _of_store(place, sweep)
@@ -170,7 +170,7 @@ def _of_file(place: str) -> dict[str, Any]:
     from mnemoscope.report.sweep import Axis
     from mnemoscope.sweep import load
     from mnemoscope.sweep.columns import SETTINGS
-    from mnemoscope.sweep.load import check_rows
+    from mnemoscope.sweep.loading import check_rows
 
     rows = load(place)
     columns = check_rows(place, rows, needed=("key", "status", "seed"))

@@ -51,7 +51,7 @@ def show(
     import_libraries()
     from mnemoscope.nets import save as save_network
     from mnemoscope.sweep import load
-    from mnemoscope.sweep.load import check_rows, naming_broken
+    from mnemoscope.sweep.loading import check_rows, naming_broken
 
     with naming_broken(place):
         rows = load(place)
@@ -92,7 +92,7 @@ def show(
 def _again(place: str, row: dict[str, Any]) -> "Network":
     """Trains the network of a row again, with its whole group."""
     from mnemoscope.sweep import train_again
-    from mnemoscope.sweep.load import group_rows
+    from mnemoscope.sweep.loading import group_rows
 
     group = group_rows(place, row["group"])["configuration"].to_list()
     with one_thread():

@@ -1,7 +1,7 @@
 """Executors of a sweep: this process, other processes, a Dask cluster, the ranks of an MPI job."""
 
 from mnemoscope.sweep.executors.dask import dask_workers
-from mnemoscope.sweep.executors.processes import Processes, processes
+from mnemoscope.sweep.executors.process_pool import Processes, processes
 from mnemoscope.sweep.executors.workers import (
     NoWorkers,
     WorkerLost,

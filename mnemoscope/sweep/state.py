@@ -19,7 +19,7 @@ from mnemoscope.sweep.ledger import (
     planned_keys,
     read_note,
 )
-from mnemoscope.sweep.load import stored
+from mnemoscope.sweep.loading import stored
 from mnemoscope.sweep.store import Store, open_store
 
 SILENT = 6 * EVERY

@@ -30,7 +30,7 @@ from mnemoscope.sweep.executors import (
 )
 from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.ledger import Failure, Ledger, read_failure
-from mnemoscope.sweep.load import FUNCTIONS, stored_keys
+from mnemoscope.sweep.loading import FUNCTIONS, stored_keys
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.needed_memory import machine_memory, memory_of_group
 from mnemoscope.sweep.runs import Run, code_of_design, measure_of, planned_runs

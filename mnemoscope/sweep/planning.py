@@ -22,10 +22,10 @@ from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import Processes, WorkerLost
 from mnemoscope.sweep.fitting import fit
 from mnemoscope.sweep.groups import Group, groups
-from mnemoscope.sweep.load import stored_keys
+from mnemoscope.sweep.loading import stored_keys
 from mnemoscope.sweep.needed_memory import machine_memory
 from mnemoscope.sweep.rows import table
-from mnemoscope.sweep.run import check_design, group_cost, layout
+from mnemoscope.sweep.running import check_design, group_cost, layout
 from mnemoscope.sweep.runs import code_of_design, planned_runs
 from mnemoscope.sweep.store import open_store
 
