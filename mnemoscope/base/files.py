@@ -1,4 +1,4 @@
-"""Write a file beside its target and rename it over, so that a crash leaves the old one whole."""
+"""Atomic writes: a file is written next to its target and renamed, so a crash keeps the old one."""
 
 import errno
 import os
@@ -90,7 +90,7 @@ def check_target(target: Path) -> None:
 
 @contextmanager
 def naming(target: Path) -> Iterator[None]:
-    """Names a file that cannot be written, whichever library wrote it.
+    """Names a file that cannot be written in the error of any library that writes it.
 
     Raises:
         MnemoscopeError: the disk is full, or the system refuses in another way.
@@ -112,7 +112,7 @@ def naming(target: Path) -> Iterator[None]:
 
 
 def os_error(error: BaseException) -> int | None:
-    """The number of the system's error that is behind an error; None if there is none.
+    """Returns the number of the system's error that is behind an error; None if there is none.
 
     Libraries written in Rust have it in their words only.
     """
@@ -141,7 +141,7 @@ def make_folder(folder: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def made(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A folder, made with its parents if missing; those made are removed again if left empty.
+    """Makes a folder and its parents if missing, and removes those it made if left empty.
 
     Raises:
         MnemoscopeError: it cannot be made.
@@ -164,7 +164,7 @@ def remove_left_behind(folder: Path) -> None:
 
 
 def hidden(folder: Path, part: str) -> list[Path]:
-    """The hidden files and folders in a folder with this part in their name, sorted."""
+    """Returns the hidden files and folders in a folder with this part in their name, sorted."""
     try:
         with os.scandir(folder) as entries:
             names = [one.name for one in entries if one.name.startswith(".") and part in one.name]
@@ -183,7 +183,7 @@ def remove(path: Path) -> None:
 
 
 def _is_of(error: OSError, target: Path) -> bool:
-    """Whether an error is of the target or its temporary file: those of others have their name."""
+    """Returns whether an error concerns the target or its temporary file."""
     named = error.filename
     return named is None or WRITING in os.fsdecode(named) or os.fsdecode(named) == str(target)
 

@@ -15,13 +15,13 @@ _NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 def is_name(text: str) -> bool:
-    """Whether this is `package.module:name`: two dotted names with a colon between them."""
+    """Returns whether this is `package.module:name`: two dotted names with a colon between them."""
     return _NAME.fullmatch(text) is not None
 
 
 @contextmanager
 def importing_from_here() -> Iterator[None]:
-    """As for `python -m`: what lies in the current folder can be imported."""
+    """Adds the current folder to the import path, as `python -m` does."""
     here = os.getcwd()
     added = here not in sys.path
     if added:
@@ -34,7 +34,7 @@ def importing_from_here() -> Iterator[None]:
 
 
 def import_name(text: str, *, what: str) -> Any:
-    """What `package.module:name` names.
+    """Returns what `package.module:name` names.
 
     Args:
         text: The name.

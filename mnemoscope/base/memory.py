@@ -12,7 +12,7 @@ SMALLEST_FREE = 256 * 2**20
 
 
 def free_memory(device: torch.device | str = "cpu") -> int:
-    """Bytes of memory that are free on a device (for the CPU: what the system calls available)."""
+    """Returns the free memory of a device (bytes); of the CPU, what the system calls available."""
     device = torch.device(device)
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -31,7 +31,7 @@ def free_memory(device: torch.device | str = "cpu") -> int:
 
 
 def free_share(device: torch.device | str = "cpu") -> int:
-    """Bytes that one batch may take where no budget is given."""
+    """Computes the bytes that one batch may take where no budget is given."""
     return int(SHARE * free_memory(device))
 
 
@@ -42,7 +42,7 @@ def batch_size_within(
     largest: int | None = None,
     budget: int | None = None,
 ) -> int:
-    """The number of states whose working memory fits into the budget, at least 1.
+    """Returns the number of states whose working memory fits into the budget, at least 1.
 
     Args:
         bytes_per_state: Working memory of one state, in bytes.

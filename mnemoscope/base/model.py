@@ -31,7 +31,7 @@ class StrictModel(BaseModel, frozen=True, extra="forbid", ser_json_inf_nan="stri
             raise _in_one_line(type(self), data, error) from None
 
     def to_json(self) -> str:
-        """The values as one JSON object; not-a-number and infinity are written as strings."""
+        """Returns the values as one JSON object; NaN and infinity are written as strings."""
         return self.model_dump_json()
 
     @classmethod

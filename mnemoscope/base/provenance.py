@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def checksum(X: Shaped[Tensor, "..."]) -> str:
-    """SHA-256 of a tensor's dtype, shape and entries, as hexadecimal digits."""
+    """Computes SHA-256 of a tensor's dtype, shape and entries, as hexadecimal digits."""
     digest = hashlib.sha256(f"{X.dtype} {tuple(X.shape)}".encode())
     # As bytes: NumPy knows neither bfloat16 nor complex numbers of half precision.
     entries = X.detach().cpu().resolve_conj().resolve_neg().contiguous().flatten()
@@ -38,7 +38,7 @@ def checksum(X: Shaped[Tensor, "..."]) -> str:
 
 
 def weights_checksum(modules: Iterable[nn.Module]) -> str | None:
-    """SHA-256 of the names and weights of networks; None where there are none."""
+    """Computes SHA-256 of the names and weights of networks; None where there are none."""
     digest, found = hashlib.sha256(), False
     for module in modules:
         for name, value in module.state_dict().items():

@@ -73,7 +73,7 @@ class Publication:
         self._stack = ExitStack()
 
     def folder(self, target: str | os.PathLike[str]) -> Path:
-        """The folder to write what is to be in `target`, which is made if missing.
+        """Returns the folder to write what is to be in `target`, which is made if missing.
 
         Raises:
             MnemoscopeError: it cannot be made or written to.
@@ -86,7 +86,7 @@ class Publication:
         return self._stages[key].files
 
     def file(self, target: str | os.PathLike[str]) -> Path:
-        """The path to write what is to be in the file `target`.
+        """Returns the path to write what is to be in the file `target`.
 
         Raises:
             MnemoscopeError: its folder cannot be made or written to, or it is a folder itself.
@@ -126,7 +126,7 @@ class Publication:
 
 @contextmanager
 def publishing(*, claimed: bool = False) -> Iterator[Publication]:
-    """A publication, published at the end of the body; nothing has changed if that raises.
+    """Yields a publication, published at the end of the body; nothing has changed if that raises.
 
     Raises:
         MnemoscopeError: see `Publication`.
@@ -253,7 +253,7 @@ def check_name(path: Path) -> None:
 
 
 def is_utf_8(text: str) -> bool:
-    """Whether a text can be written: a path of other bytes has characters that cannot."""
+    """Returns whether a text can be written: a path of other bytes has characters that cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -279,13 +279,13 @@ class _Stage:
         return self.path / _FILES
 
     def names(self) -> list[Path]:
-        """Every file, relative to its folder."""
+        """Returns every file, relative to its folder."""
         return [path.relative_to(self.files) for path in _in_order(self.files)]
 
 
 @contextmanager
 def _stage(folder: Path) -> Iterator[Path]:
-    """A hidden folder to write to; removed in the end, if it is there still."""
+    """Yields a hidden folder to write to; removed in the end, if it is there still."""
     path = folder / f"{WRITING}{marked()}"
     try:
         try:
@@ -351,7 +351,7 @@ def _move(ready: Path, folder: Path) -> None:
 
 
 def _in_order(files: Path) -> list[Path]:
-    """The files of a stage: an index after what it lists, and a folder's after those below it.
+    """Sorts the files of a stage: an index after what it lists, a folder's after those below it.
 
     So a reader in between sees that something is missing.
     """
@@ -360,7 +360,7 @@ def _in_order(files: Path) -> list[Path]:
 
 
 def _is_plain(ready: Path, folder: Path) -> bool:
-    """Whether finishing changes nothing but this folder: no link leads out of it.
+    """Returns whether finishing changes nothing but this folder: no link leads out of it.
 
     A folder that somebody else made may hold anything.
     """
@@ -434,7 +434,7 @@ def _claimant(mark: Path) -> Writer | None:
 
 
 def _holds(mark: Path) -> bool:
-    """Whether the process that made a claim still runs."""
+    """Returns whether the process that made a claim still runs."""
     writer = _claimant(mark)
     if writer is None:
         return False

@@ -1,4 +1,4 @@
-"""Small text files: regular ones of bounded size and depth, whoever wrote them."""
+"""Small text files from any source: regular files of bounded size and depth."""
 
 import json
 import os
@@ -16,7 +16,7 @@ DEEPEST = 100
 
 
 def read_small(path: str | os.PathLike[str], *, largest: int = LARGEST) -> bytes:
-    """The content of a regular file of limited size.
+    """Returns the content of a regular file of limited size.
 
     A named pipe or a device is not opened for reading: it may never end, or never begin.
 
@@ -42,7 +42,7 @@ def read_small(path: str | os.PathLike[str], *, largest: int = LARGEST) -> bytes
 
 
 def read_text(path: str | os.PathLike[str], *, largest: int = LARGEST) -> str:
-    """The text of a regular file of limited size, in UTF-8 with or without a mark of it.
+    """Returns the text of a regular file of limited size, in UTF-8 with or without a mark of it.
 
     Raises:
         OSError: it cannot be read.
@@ -53,7 +53,7 @@ def read_text(path: str | os.PathLike[str], *, largest: int = LARGEST) -> str:
 
 
 def read_json(path: str | os.PathLike[str], *, largest: int = LARGEST) -> Any:
-    """The JSON value in a regular file of limited size and depth.
+    """Returns the JSON value in a regular file of limited size and depth.
 
     Raises:
         OSError: it cannot be read.
@@ -63,7 +63,7 @@ def read_json(path: str | os.PathLike[str], *, largest: int = LARGEST) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The JSON value of a text.
+    """Returns the JSON value of a text.
 
     Raises:
         ValueError: it is no JSON, or nests deeper than `DEEPEST`.

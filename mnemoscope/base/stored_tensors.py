@@ -13,7 +13,7 @@ _TINY = ("float8", "float4", "bits")
 
 
 def computable(tensor: Tensor, what: str) -> Tensor:
-    """The tensor in a dtype that can be computed with; 8-bit floats become float32.
+    """Returns the tensor in a dtype that can be computed with; 8-bit floats become float32.
 
     Args:
         tensor: As it was read.

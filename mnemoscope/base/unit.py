@@ -1,4 +1,4 @@
-"""The unit of data: the scale of which tolerances, distances and losses are shares.
+"""The unit of data: the scale by which tolerances, distances and losses are measured.
 
 With states and distances in units, and losses in squared units, multiplying data and map by a
 constant, or shifting both, changes no verdict.

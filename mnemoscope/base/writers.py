@@ -51,23 +51,23 @@ class Writer:
 
 
 def this_writer() -> Writer:
-    """This process."""
+    """Returns the writer of this process."""
     return Writer(_place(), os.getpid(), _started(os.getpid()) or 0)
 
 
 def marked() -> str:
-    """The end of a new name that tells its writer."""
+    """Returns the end of a new name that tells its writer."""
     return f"-{this_writer()}-{secrets.token_hex(4)}"
 
 
 def writer_of(name: str) -> Writer | None:
-    """The writer that a name tells; None if it tells none."""
+    """Returns the writer that a name tells; None if it tells none."""
     found = _MARKED.search(name)
     return None if found is None else Writer(found[1], int(found[2]), int(found[3]))
 
 
 def is_left_behind(path: Path) -> bool:
-    """Whether a file or folder was left by a writer that is gone.
+    """Returns whether a file or folder was left by a writer that is gone.
 
     One of another machine is taken to be gone once its file is old.
     """
@@ -84,7 +84,7 @@ def is_left_behind(path: Path) -> bool:
 
 
 def _place() -> str:
-    """This machine, since when it was started, and the numbering of processes in it."""
+    """Hashes this machine, its last start and the numbering of processes in it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         numbering = os.readlink("/proc/self/ns/pid")
@@ -94,7 +94,7 @@ def _place() -> str:
 
 
 def _started(process: int) -> int | None:
-    """When a process was started; -1 if it has ended, None where the system does not tell."""
+    """Returns the start time of a process; -1 if it has ended, None if it is not known."""
     try:
         text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -34,7 +34,7 @@ SKETCH = 64
 """Numbers that a residual is sketched by where a state has more than twice as many entries."""
 
 CHECK = 4
-"""Steps between two checks of which searches are done."""
+"""Steps between two checks for finished searches."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Mixing:
         return Ends(torch.cat(tags), ends, torch.cat(converged))
 
     def _done(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The searches that have converged, and those that are over."""
+        """Returns the searches that have converged, and those that are over."""
         left = rms(image - self._z)
         there = left <= (4 * torch.finfo(left.dtype).eps * rms(self._z)).clamp_min(self._tol)
         return there, there | ~torch.isfinite(left) | (self._age >= self._max_steps)
@@ -164,7 +164,7 @@ def _sketch(f: SelfMap) -> Float[Tensor, "d s"] | None:
 
 
 def _weights(products: Float[Tensor, "n m m"], place: int) -> Float[Tensor, "n m"]:
-    """The weights `a_j`, from the inner products of the residuals; the present is at `place`."""
+    """Computes the weights `a_j` from the inner products of the residuals; now at `place`."""
     across = products[:, place]
     present = across[:, place, None]
     # Inner products of the secants r_j - r; that of the present residual is 0.

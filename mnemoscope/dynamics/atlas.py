@@ -62,7 +62,7 @@ class Atlas:
 
     @classmethod
     def empty(cls, f: SelfMap) -> "Atlas":
-        """An atlas of no attractors yet."""
+        """Returns an atlas of no attractors yet."""
         states = torch.empty(0, *f.shape, dtype=f.dtype, device=f.device)
         none = torch.empty(0, dtype=torch.int64, device=f.device)
         return cls(states, none, none, states.new_empty(0), states.new_empty(0))
@@ -233,7 +233,7 @@ def _assign_steps(
 
 
 def _settled(f: SelfMap, end: Tensor, period: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The states of a cycle, its spectral radius, and whether it attracts.
+    """Returns the states of a cycle, its spectral radius, and whether it attracts.
 
     A cycle that is no larger than what rounding keeps apart is a fixed point, its mean.
     """
@@ -288,7 +288,7 @@ def _attractors(
 def _verified(
     f: SelfMap, ends: Tensor, away: Tensor, period: int, tol: float, *, last: bool = False
 ) -> tuple[list[tuple[int, _Attractor]], Int[Tensor, " u"]]:
-    """The ends that are attractors, and those that this precision cannot decide.
+    """Returns the ends that are attractors, and those that this precision cannot decide.
 
     A refined point further than `away` from its end is not where the orbit leads. If this is the
     `last` word, whatever is verified counts.

@@ -36,7 +36,7 @@ def captured(
     image: Float[Tensor, "n *shape"],
     landmarks: Float[Tensor, "m *shape"],
 ) -> Int[Tensor, " n"]:
-    """The landmark that each orbit at `z`, with `image` `f(z)`, converges to; -1 for unknown."""
+    """Finds the landmark that each orbit at `z`, with `image` `f(z)`, converges to; -1: unknown."""
     target, _ = nearest(image, landmarks)
     a = landmarks[target]
     e, after = (z - a).flatten(1), (image - a).flatten(1)

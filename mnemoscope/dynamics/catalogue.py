@@ -21,7 +21,7 @@ class Catalogue:
     """
 
     def __init__(self, f: SelfMap, *, resolution: float, spread: float) -> None:
-        """An empty catalogue: points within `resolution` (RMS) are one; a first guess of spread."""
+        """Begins an empty catalogue: points within `resolution` (RMS) are one."""
         self._f, self._resolution, self._spread = f, resolution, spread
         self.points = torch.empty(0, *f.shape, dtype=f.dtype, device=f.device)
         self.hits = torch.empty(0, dtype=torch.int64, device=f.device)

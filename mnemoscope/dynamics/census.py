@@ -111,7 +111,7 @@ def find_attractors(
 
 
 def _in_unit(f: SelfMap, Z: Tensor | Starts, X: Tensor | None) -> SelfMap:
-    """The map with its own unit, else that of the examples, else one that the starts suggest."""
+    """Returns the map in its own unit, else that of the examples, else one from the starts."""
     if X is not None and len(X):
         return in_unit_of_data(f, X)
     if isinstance(Z, Starts):
@@ -189,7 +189,7 @@ def tally(
 def representatives(
     atlas: Atlas, X: Float[Tensor, "e *shape"] | None
 ) -> tuple[Float[Tensor, "m *shape"], Int[Tensor, " m"], Float[Tensor, " m"]]:
-    """One state of each attractor (of a cycle the nearest to an example), that example, how far."""
+    """Returns a state of each attractor (the nearest to an example), that example, how far."""
     if X is None or len(X) == 0:
         example = torch.full_like(atlas.owner, -1)
         distance = atlas.states.new_full((len(atlas.owner),), torch.nan)
@@ -206,7 +206,7 @@ def representatives(
 
 
 def _checked_at(f: SelfMap, Z: Tensor | Starts, X: Tensor | None) -> Tensor:
-    """States at which the map is checked: examples, if any, since there may be many starts."""
+    """Returns the states at which the map is checked: examples if there are any, or starts."""
     if X is not None and len(X):
         return X
     return next(_blocks(f, Z), torch.empty(0, *f.shape))

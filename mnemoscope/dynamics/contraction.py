@@ -145,7 +145,7 @@ def contraction(f: Stage | SelfMap, Z: Float[Tensor, "n *shape"], *, seed: int =
 
 
 def _over_visible_lengths(f: SelfMap, Z: Tensor, seed: int) -> Contraction:
-    """The growth of a map whose values come in steps."""
+    """Returns the growth of a map whose values come in steps."""
     steps = f.resolution
     lengths = Z.new_full((len(Z),), steps.length)
     wanted = math.ceil((RESOLVED * steps.quotient_error / SHORTER / SURE) ** 2)
@@ -188,7 +188,7 @@ def _follow(
     count: int = 1,
     seed: int,
 ) -> tuple[Float[Tensor, "2 p n"], Bool[Tensor, " p"]]:
-    """Mean logarithms of growth over both halves of the steps, and which probes have other lengths.
+    """Averages the logarithms of growth over both halves of the steps; marks other lengths.
 
     Half of the differences are `other` times as long. `error` is the RMS error of a difference
     quotient over `lengths`; half of its square is subtracted. Quotients are averaged over `count`

@@ -72,7 +72,7 @@ class _Widened:
         self._stage = stage
 
     def __call__(self, z: Tensor) -> Tensor:
-        """The values at these states."""
+        """Returns the values at these states."""
         with _Wide():
             return self._stage(z)
 

@@ -135,7 +135,7 @@ def find_fixed_points(
 
 
 def _described(f: SelfMap, points: Tensor, labels: Tensor, sources: Sources) -> FixedPoints:
-    """The points with their stability, in the order of the number of starts that led to each."""
+    """Returns the points with their stability, those reached from the most starts first."""
     radius, attracts = stability(f, points)
     if not f.resolution.smooth:
         kept, labels = _one_of_each(f, points, radius, labels)
@@ -206,7 +206,7 @@ def _verified(
 def _one_of_each(
     f: SelfMap, points: Tensor, radius: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One fixed point for all that rounding makes of it.
+    """Returns one fixed point for all that rounding makes of it.
 
     Each has a residual of up to `spacing`, so it is within `spacing / |1 - rate|` of that point.
     """
@@ -225,7 +225,7 @@ def _one_of_each(
 
 
 def _spread(Z: Float[Tensor, "n *shape"]) -> float:
-    """Typical distance of states from their median (RMS); the size of a single state; never 0."""
+    """Computes a typical RMS distance from the median; the size of a single state; never 0."""
     # Images of starts outside the map's domain are none.
     Z = Z[torch.isfinite(Z).flatten(1).all(1)]
     if len(Z) == 0:

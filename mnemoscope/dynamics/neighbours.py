@@ -48,7 +48,7 @@ def nearest_among(
 def _nearest(
     states: Float[Tensor, "n d"], X: Num[Tensor, "m *shape"], size: int, *, other: bool
 ) -> Int[Tensor, " n"]:
-    """The index of the nearest of the examples, which are read in parts of `size`."""
+    """Returns the index of the nearest of the examples, which are read in parts of `size`."""
     middle = states.double().mean(0)
     z = states.double() - middle
     squares = z.square().sum(1, keepdim=True)

@@ -234,7 +234,7 @@ class _Limits:
     leaps: bool
 
     def floor(self, level: Tensor) -> Tensor:
-        """The length of steps that may be rounding; steps in the values, where these are small."""
+        """Returns the length of steps that may be rounding, or a step in the values."""
         rounding = 4 * torch.finfo(level.dtype).eps * level
         return rounding.clamp_min(self.spacing if self.spacing <= self.tol else 0)
 
@@ -257,7 +257,7 @@ class _Found(NamedTuple):
 def _followed(
     f: SelfMap, Z: Tensor, bound: Tensor, limits: _Limits, landmarks: Tensor | None
 ) -> tuple[Orbits, Int[Tensor, " m"]]:
-    """The orbits, and those that are not known after all: others did not end where they met."""
+    """Returns the orbits, and those still unknown because others did not end where they met."""
     space = image_space(f) if limits.max_steps > 1 else None
     if space is None:
         found = _follow(f, Z, bound, limits, landmarks)
@@ -269,7 +269,7 @@ def _followed(
 def _in_image_space(
     space: ImageSpace, Z: Tensor, bound: Tensor, limits: _Limits, landmarks: Tensor | None
 ) -> _Found:
-    """One step into the space that `f` maps into, all others in its coordinates."""
+    """Returns one step into the space that `f` maps into, all others in its coordinates."""
     scale = space.scale
     Y = torch.cat([space.image(part) for part in Z.split(CHUNK)] or [Z.flatten(1)])
     inside = replace(limits, tol=limits.tol * scale, max_steps=limits.max_steps - 1)
@@ -321,7 +321,7 @@ def _leapt(f: SelfMap, found: _Found, bound: Tensor, limits: _Limits) -> Int[Ten
 def _together(
     found: _Found, rows: Int[Tensor, " n"], tol: float
 ) -> tuple[Int[Tensor, " g"], Int[Tensor, " n"]]:
-    """One of each group of orbits that have come together near a limit, and the group of each."""
+    """Returns one of each group of orbits that came together near a limit, and each's group."""
     captor = found.captor[rows]
     leader = torch.arange(len(rows), device=rows.device)
     captive = (captor >= 0).nonzero()[:, 0]
@@ -364,14 +364,14 @@ def _enter_followed(
 
 
 def _stride(Z: Tensor) -> int:
-    """Steps between two looks at which orbits are done."""
+    """Returns the number of steps between two checks for finished orbits."""
     return 1 if Z.device.type == "cpu" else LOOK
 
 
 def _follow(
     f: SelfMap, Z: Tensor, bound: Tensor, limits: _Limits, landmarks: Tensor | None
 ) -> _Found:
-    """The orbits of all starts, an orbit at a time leaving, another taking its place.
+    """Returns the orbits of all starts, an orbit at a time leaving, another taking its place.
 
     One that is done between two looks, `stride` steps apart, is frozen: it is found to be done
     again, by the same numbers, when it is looked at.
@@ -457,7 +457,7 @@ class _Left(NamedTuple):
 
 
 def _left(f: SelfMap, image: Tensor, outside: Tensor | None) -> _Left | None:
-    """The orbits that have left the domain; None where none has."""
+    """Returns the orbits that have left the domain; None where none has."""
     if outside is None and f.domain is None:
         return None
     none = torch.zeros(len(image), dtype=torch.bool, device=image.device)
@@ -581,7 +581,7 @@ def _enter_captured(
 
 
 def _gap(batch: WorkingBatch, image: Tensor) -> Tensor:
-    """Distance of each orbit's next state from its anchor; infinite where there is none to meet."""
+    """Computes the distance of each orbit's next state from its anchor; infinite without one."""
     there = (batch.anchored > 0) & (batch.age > batch.anchored)
     gap = torch.full_like(batch.level, torch.inf)
     if there.device.type != "cpu":
@@ -593,7 +593,7 @@ def _gap(batch: WorkingBatch, image: Tensor) -> Tensor:
 
 
 def _learned(landmarks: Tensor, arrived: Tensor, resolution: float) -> Tensor:
-    """The landmarks with the fixed points that orbits have just come to from afar."""
+    """Returns the landmarks with the fixed points that orbits have just come to from afar."""
     if len(arrived) == 0 or len(landmarks) >= MAX_LANDMARKS:
         return landmarks
     new = arrived[nearest(arrived, landmarks)[1] > resolution]

@@ -96,22 +96,22 @@ class _Model(NamedTuple):
     start: Float[Tensor, "n r"]
 
     def leap(self, steps: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
-        """The way of this many steps, and the coordinates of the last of them."""
+        """Returns the way of this many steps, and the coordinates of the last of them."""
         power, total = _powers(self.matrix, steps)
         return self._along(total), (power @ self.start[:, :, None])[:, :, 0]
 
     def step(self, after: Int[Tensor, " n"]) -> Tensor:
-        """The step this many steps later."""
+        """Returns the step this many steps later."""
         return self._along(_powers(self.matrix, after)[0])
 
     def limit(self) -> Tensor:
-        """The way of all further steps, if they shrink; NaN where they do not change at all."""
+        """Returns the way of all further steps, if they shrink; NaN where they do not change."""
         one = torch.eye(self.matrix.shape[1]).to(self.matrix)
         there, singular = torch.linalg.solve_ex(one - self.matrix, self.matrix)
         return self._along(torch.where(singular[:, None, None] == 0, there, torch.nan))
 
     def largest(self) -> Float[Tensor, " n"]:
-        """The largest eigenvalue modulus of the matrix."""
+        """Returns the largest eigenvalue modulus of the matrix."""
         # Small matrices: not every device has the routine.
         found = torch.linalg.eigvals(self.matrix.nan_to_num().cpu()).abs().amax(1)
         return found.to(self.matrix)
@@ -190,7 +190,7 @@ class _Chase:
         self.converged, self.diverged, self.left = whole > 0, whole > 0, whole > 0
 
     def followed(self) -> tuple[Tensor, ...]:
-        """The fields of `Followed`."""
+        """Returns the fields of `Followed`."""
         end = self.base.reshape(-1, *self.f.shape)
         return end, self.steps, self.distance, self.converged, self.diverged, self.left
 
@@ -220,7 +220,7 @@ class _Chase:
         self.open = rows[~self.over[rows]]
 
     def _errors(self, rows: Tensor, steps: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-        """The relative errors of the prediction for the first and last of these steps."""
+        """Returns the relative errors of the prediction for the first and last of these steps."""
         model = self._models(rows)._replace(start=self.ahead[rows])
         first, last = model.step(after - WINDOW + 1), model.step(after)
         size = torch.maximum(rms(last), rms(self.last[rows]))
@@ -229,7 +229,7 @@ class _Chase:
     def _window(
         self, z: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, "n w d"], Bool[Tensor, "n w"] | None]:
-        """Some states of each orbit, and which lie outside the domain; None if all lie in it."""
+        """Returns some states of each orbit, and which lie outside the domain; None if none do."""
         states, outside, domain = [z], [], self.f.domain
         none = torch.zeros(len(z), dtype=torch.bool, device=z.device)
         image = z.reshape(-1, *self.f.shape)
@@ -299,7 +299,7 @@ class _Chase:
 
 
 def _modelled(steps: Float[Tensor, "n w d"], noise: Float[Tensor, " n"]) -> _Model:
-    """The linear model of a window: directions that rounding drowns are dropped."""
+    """Returns the linear model of a window: directions that rounding drowns are dropped."""
     _, w, d = steps.shape
     Q, R = torch.linalg.qr(steps.transpose(1, 2))
     U, sizes, V = torch.linalg.svd(R[:, :, :-1], full_matrices=False)
@@ -318,7 +318,7 @@ def _modelled(steps: Float[Tensor, "n w d"], noise: Float[Tensor, " n"]) -> _Mod
 
 
 def _straight(step: Float[Tensor, "n d"], slope: Float[Tensor, " n"]) -> _Model:
-    """The model of one direction, in which a step shrinks by `slope` of itself."""
+    """Returns the model of one direction, in which a step shrinks by `slope` of itself."""
     size = torch.linalg.vector_norm(step, dim=1)
     basis = step.new_zeros(*step.shape, RANK)
     basis[:, :, 0] = step / size.clamp_min(torch.finfo(step.dtype).tiny)[:, None]
@@ -330,7 +330,7 @@ def _straight(step: Float[Tensor, "n d"], slope: Float[Tensor, " n"]) -> _Model:
 
 
 def _lasting(model: _Model, step: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """The part of a step that fast directions have no share in."""
+    """Returns the part of a step that fast directions have no share in."""
     later = model.step(torch.full((len(step),), LASTS, device=step.device))
     size = torch.linalg.vector_norm(later, dim=1)[:, None]
     along = (later / size).nan_to_num(0.0)
@@ -340,7 +340,7 @@ def _lasting(model: _Model, step: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 def _slope(
     moved: Float[Tensor, "n d"], turned: Float[Tensor, "n d"], noise: Float[Tensor, " n"]
 ) -> Float[Tensor, " n"]:
-    """The shrinking of the step as a share of the way moved; 0 where rounding hides it."""
+    """Returns the shrinking of the step as a share of the way moved; 0 where rounding hides it."""
     slope = -(turned * moved).sum(1) / moved.square().sum(1)
     seen = slope.abs() * rms(moved) > SEEN * noise
     return torch.where(seen, slope, 0).nan_to_num(0.0)
@@ -351,7 +351,7 @@ def _chosen(mask: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def _powers(A: Float[Tensor, "n r r"], m: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
-    """`A^m` and `A + ... + A^m`, by repeated squaring."""
+    """Computes `A^m` and `A + ... + A^m` by repeated squaring."""
     power = torch.eye(A.shape[1]).to(A).expand_as(A)
     total = torch.zeros_like(A)
     square, sum_ = A, A

@@ -96,7 +96,7 @@ class Sources:
         return starts, owner + first
 
     def _over(self) -> bool:
-        """Whether the search is over, now that all searches under way are done."""
+        """Returns whether the search is over, now that all searches under way are done."""
         if len(self._catalogue) < 2:
             return True
         self._dry = 0 if len(self._catalogue) > self._before else self._dry + 1

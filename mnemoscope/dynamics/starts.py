@@ -20,7 +20,7 @@ BLOCK_ENTRIES = 2**26
 
 
 def block_size(entries: int) -> int:
-    """The number of states with this many entries that are drawn at once."""
+    """Returns the number of states with this many entries that are drawn at once."""
     return max(1, min(BLOCK, BLOCK_ENTRIES // entries))
 
 
@@ -38,7 +38,7 @@ class Range:
 
     @classmethod
     def of(cls, X: Float[Tensor, "n *shape"]) -> "Range":
-        """The range of these examples."""
+        """Returns the range of these examples."""
         return cls(float(X.min()), float(X.max()))
 
     @property
@@ -56,28 +56,28 @@ Draw = Callable[[torch.Size, torch.Generator, Range], Tensor]
 
 
 def uniform(size: torch.Size, generator: torch.Generator, span: Range) -> Tensor:
-    """Every entry uniform in the data's range."""
+    """Returns every entry uniform in the data's range."""
     return span.low + span.width * _rand(size, generator)
 
 
 def gaussian(size: torch.Size, generator: torch.Generator, span: Range) -> Tensor:
-    """Every entry Gaussian around the middle of the range, its standard deviation the range."""
+    """Draws entries that are Gaussian around the middle of the range, with it as deviation."""
     return span.middle + span.width * _randn(size, generator)
 
 
 def wide_gaussian(size: torch.Size, generator: torch.Generator, span: Range) -> Tensor:
-    """Gaussian around the middle, each start with a width of its own: 1 to 30 times the range."""
+    """Draws Gaussian entries around the middle, of a width between 1 and 30 ranges per start."""
     scale = torch.Size([size[0], *[1] * (len(size) - 1)])
     return span.middle + span.width * 30 ** _rand(scale, generator) * _randn(size, generator)
 
 
 def sparse(size: torch.Size, generator: torch.Generator, span: Range) -> Tensor:
-    """One entry in five at the top of the range, the others at its bottom."""
+    """Returns one entry in five at the top of the range, the others at its bottom."""
     return span.low + span.width * (_rand(size, generator) < 0.2)
 
 
 def pink(size: torch.Size, generator: torch.Generator, span: Range) -> Tensor:
-    """1/f noise, as natural pictures have it, with a random mean and contrast for each start.
+    """Draws 1/f noise, as in natural pictures, with a random mean and contrast per start.
 
     White noise whose Fourier amplitudes over the last two axes (the last one of a vector) are
     divided by the frequency; for each start and channel a mean uniform in the range, and for each
@@ -139,7 +139,7 @@ class Starts:
     def blocks(
         self, shape: tuple[int, ...], *, dtype: torch.dtype, device: torch.device
     ) -> Iterator[Float[Tensor, "b *shape"]]:
-        """The starts, `block_size` at a time, made on the device."""
+        """Yields the starts, `block_size` at a time, made on the device."""
         generator = torch.Generator(device).manual_seed(self.seed)
         block = block_size(torch.Size(shape).numel())
         for done in range(0, self.count, block):

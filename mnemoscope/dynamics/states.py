@@ -12,19 +12,19 @@ LINES = 8
 
 
 def rms(Z: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
-    """The root mean square of each state."""
+    """Returns the root mean square of each state."""
     return torch.linalg.vector_norm(Z.flatten(1), dim=1) / Z.shape[1:].numel() ** 0.5
 
 
 def expand(mask: Bool[Tensor, " n"], Z: Float[Tensor, "n *shape"]) -> Bool[Tensor, "n *ones"]:
-    """The mask with as many axes as `Z`, to choose between states."""
+    """Returns the mask with as many axes as `Z`, to choose between states."""
     return mask.reshape(-1, *[1] * (Z.ndim - 1))
 
 
 def nearest(
     Z: Float[Tensor, "n *shape"], states: Float[Tensor, "s *shape"], *, chunk: int = 4096
 ) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
-    """The nearest of some states to each of `Z`: its index, and its distance (RMS).
+    """Returns the nearest of some states to each of `Z`: its index, and its distance (RMS).
 
     The index comes from matrix products, the distance from the difference itself, since the former
     lose half the digits of small distances. With no states: index -1, distance infinite.
@@ -82,7 +82,7 @@ def group_within(
 
 
 def _originals(flat: Float[Tensor, "n d"], places: Float[Tensor, "n l"]) -> Int[Tensor, " n"]:
-    """The first state that each is equal to, as a rule itself."""
+    """Returns the first state that each is equal to, as a rule itself."""
     rows = torch.arange(len(flat), device=flat.device)
     if len(flat) <= FEW:
         return rows
@@ -96,7 +96,7 @@ def _originals(flat: Float[Tensor, "n d"], places: Float[Tensor, "n l"]) -> Int[
 
 
 def _cut(piece: Int[Tensor, " n"], place: Float[Tensor, " n"], widest: Tensor) -> Int[Tensor, " n"]:
-    """The pieces, cut further wherever there is a gap between two places."""
+    """Returns the pieces, cut further wherever there is a gap between two places."""
     order = place.argsort(stable=True)
     order = order[piece[order].argsort(stable=True)]
     new = (piece[order].diff() > 0) | (place[order].diff() > widest)

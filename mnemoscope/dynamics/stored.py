@@ -73,15 +73,15 @@ class MatchRadii:
         return int(self.distinct.sum())
 
     def head(self, n: int) -> "MatchRadii":
-        """The radii of the first `n` examples."""
+        """Returns the radii of the first `n` examples."""
         return self.at(torch.arange(n, device=self.first.device))
 
     def at(self, rows: Int[Tensor, " r"]) -> "MatchRadii":
-        """The radii of some examples."""
+        """Returns the radii of some examples."""
         return MatchRadii(self.tau[rows], self.first[rows], self.indistinguishable[rows])
 
     def count(self, mask: Bool[Tensor, " n"]) -> int:
-        """The number of distinct examples in a mask."""
+        """Returns the number of distinct examples in a mask."""
         return int((mask & self.distinct).sum())
 
     def stored(
@@ -96,7 +96,7 @@ class MatchRadii:
     def owner(
         self, states: Float[Tensor, "s *shape"], X: Float[Tensor, "n *shape"]
     ) -> Int[Tensor, " s"]:
-        """The example (the first of equal ones) in whose ball each state lies; -1 for none."""
+        """Finds the example (the first of equal ones) in whose ball each state lies; -1: none."""
         index, distance = nearest(states, X)
         if len(X) == 0:
             return index
@@ -164,7 +164,7 @@ def disclosed(
 def distance_to_attractor(
     X: Float[Tensor, "n *shape"], labels: Int[Tensor, " n"], atlas: Atlas
 ) -> Float[Tensor, " n"]:
-    """RMS distance from each state to the nearest state of its attractor; NaN: it has none."""
+    """Computes the RMS distance from each state to the nearest of its attractor; NaN: none."""
     distance = X.new_full((len(X),), torch.nan)
     for label in labels[labels >= 0].unique().tolist():
         rows = (labels == label).nonzero()[:, 0]
@@ -213,7 +213,7 @@ def checked_match_tol(match_tol: float) -> float:
 
 
 def _groups_of_equal(X: Tensor) -> tuple[Int[Tensor, " n"], Int[Tensor, " g"]]:
-    """The group of equal examples that each belongs to, and the first example of each group."""
+    """Returns the group of equal examples of each one, and the first example of each group."""
     group = torch.unique(X.flatten(1), dim=0, return_inverse=True)[1]
     index = torch.arange(len(X), device=X.device)
     first = torch.full_like(index, len(X))[: int(group.max()) + 1] if len(X) else index
@@ -223,7 +223,7 @@ def _groups_of_equal(X: Tensor) -> tuple[Int[Tensor, " n"], Int[Tensor, " g"]]:
 def _to_nearest_other(
     X: Float[Tensor, "n *shape"], distinct: Float[Tensor, "g *shape"], own: Int[Tensor, " n"]
 ) -> Float[Tensor, " n"]:
-    """RMS distance of each state to the nearest of some distinct ones but its own; inf: none."""
+    """Computes the RMS distance to the nearest of distinct states but its own; inf: none."""
     n, g = len(X), len(distinct)
     apart = torch.full((n,), torch.inf, dtype=torch.float64, device=X.device)
     if g < 2:

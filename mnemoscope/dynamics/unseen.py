@@ -25,7 +25,7 @@ def good_turing(labels: Int[Tensor, " n"]) -> float:
 
 
 def chao(counts: Int[Tensor, " m"]) -> float:
-    """A lower bound, in expectation, for the number of kinds that no sample was of.
+    """Returns a lower bound, in expectation, for the number of kinds that no sample was of.
 
     `f1 (f1 - 1) / (2 (f2 + 1))` with `f1` kinds seen once and `f2` seen twice (A. Chao, Scand. J.
     Statist. 11, 1984; the form without bias). `counts` holds how often each kind was seen.
@@ -40,7 +40,7 @@ def chao(counts: Int[Tensor, " m"]) -> float:
 
 
 def chao_total(counts: Int[Tensor, " m"]) -> tuple[float, float, float]:
-    """Chao's number of all kinds, seen and unseen, and the ends of its 95% interval.
+    """Computes Chao's number of all kinds, seen and unseen, and its 95% interval.
 
     With `S` kinds seen, `f1` of them once and `f2` twice, `f0 = f1 (f1 - 1) / (2 (f2 + 1))` are
     unseen, with the variance

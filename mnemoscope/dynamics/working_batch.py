@@ -80,7 +80,7 @@ class WorkingBatch:
         self.lengths.scatter_(1, (self.age % PLACES)[:, None], length[:, None])
 
     def length(self, ago: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
-        """The length of the step taken `ago` steps ago, at most `WINDOW` and the age."""
+        """Returns the length of the step taken `ago` steps ago, at most `WINDOW` and the age."""
         return self.lengths.gather(1, ((self.age - ago) % PLACES)[:, None]).squeeze(1)
 
     def expect(self, mask: Bool[Tensor, " b"], image: Tensor, gap: Tensor, period: Tensor) -> None:
@@ -112,11 +112,11 @@ class WorkingBatch:
             self.anchored[moved] = self.age[moved]
 
     def _powers(self) -> Bool[Tensor, " b"]:
-        """Brent's powers of two: the anchor is moved up at steps 32, 64, 128 and so on."""
+        """Returns Brent's powers of two: the anchor is moved up at steps 32, 64, 128 and so on."""
         return (self.age >= CYCLES_FROM) & ((self.age & (self.age - 1)) == 0)
 
     def _fresh(self, new: Int[Tensor, " r"]) -> dict[str, Tensor]:
-        """The state of starts that have just been given a place."""
+        """Returns the state of starts that have just been given a place."""
         starts, zero = self._starts[new], torch.zeros_like(new)
         level = rms(starts)
         return {

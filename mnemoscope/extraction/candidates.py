@@ -49,7 +49,7 @@ class Evidence:
         return len(self.states)
 
     def at(self, rows: Int[Tensor, " k"]) -> "Evidence":
-        """The candidates in these rows."""
+        """Returns the candidates in these rows."""
         per_row = {
             name: value[rows] for name, value in vars(self).items() if name not in KINDS_FIRST
         }
@@ -79,12 +79,12 @@ def evidence(found: Search) -> Evidence:
 
 
 def distinct(states: Float[Tensor, "m *shape"], span: Range) -> Int[Tensor, " k"]:
-    """The rows that are no near copy of an earlier one, rising."""
+    """Returns the rows that are no near copy of an earlier one, rising."""
     return group_within(states, DISTINCT_TOL * span.width)[1]
 
 
 def excess(states: Float[Tensor, "m *shape"], span: Range) -> Float[Tensor, " m"]:
-    """RMS of what of each state's entries lies outside of the range.
+    """Computes the RMS of what of each state's entries lies outside of the range.
 
     Example:
         >>> excess(torch.tensor([[0.0, 0.5], [1.3, -0.4]]), Range(0.0, 1.0))
@@ -95,10 +95,10 @@ def excess(states: Float[Tensor, "m *shape"], span: Range) -> Float[Tensor, " m"
 
 
 def roughness(states: Float[Tensor, "m *shape"]) -> Float[Tensor, " m"]:
-    """Mean square difference of neighbours over twice the variance (J. von Neumann 1941).
+    """Computes the mean square difference of neighbours over twice the variance.
 
     Neighbours along the last two axes of a picture, along the only one of a vector. The expectation
-    for independent entries is 1. A constant state has 0.
+    for independent entries is 1 (J. von Neumann 1941). A constant state has 0.
 
     Example:
         >>> roughness(torch.tensor([[0.0, 1.0, 0.0, 1.0]]))

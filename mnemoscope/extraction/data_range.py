@@ -22,7 +22,7 @@ FILLED_FIRST = 0.05
 
 
 def likely_range(atlas: Atlas) -> Range:
-    """The first usual range that fits the attractors; else what they span themselves.
+    """Returns the first usual range that fits the attractors; else what they span themselves.
 
     They span from the median of the least entry of each to that of the largest, over the more
     stable half of them, since spurious attractors are less stable and leave the range.
@@ -45,6 +45,6 @@ def likely_range(atlas: Atlas) -> Range:
 
 
 def _each(values: Tensor, atlas: Atlas, reduce: str) -> Tensor:
-    """The least or largest of a number for each state, over the states of each attractor."""
+    """Returns the least or largest of a number over the states of each attractor."""
     empty = torch.zeros(len(atlas), dtype=values.dtype, device=values.device)
     return empty.scatter_reduce(0, atlas.owner, values, reduce, include_self=False)

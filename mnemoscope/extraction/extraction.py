@@ -173,7 +173,7 @@ def extraction_files() -> list[str]:
 
 
 def _old_pictures(folder: Path, written: set[str]) -> list[Path]:
-    """The pictures of an earlier extraction that this one does not replace."""
+    """Returns the pictures of an earlier extraction that this one does not replace."""
     old = [path for path in (folder / PICTURES).glob("*.png") if path.stem.isdecimal()]
     sheets = [] if written else [folder / SHEET]
     return [path for path in old if path.name not in written] + sheets

@@ -231,7 +231,7 @@ class _Solutions:
         return x, v, u, rms(v - before)
 
     def recovery(self) -> Recovery:
-        """All of them, with their misfit."""
+        """Returns all of them, with their misfit."""
         missed = torch.where(self.mask, self.estimate - self.Y, 0).flatten(1).square().sum(1)
         entries = self.mask.flatten(1).sum(1).clamp_min(1)
         return Recovery(

@@ -95,7 +95,7 @@ def average_precision(scores: pl.DataFrame) -> float:
 def _first_within(
     candidates: Tensor, X: Tensor, tau: Tensor, within: Tensor
 ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " m"], Float[Tensor, " m"]]:
-    """The first candidate in two balls around each example, and each candidate's example.
+    """Returns the first candidate in two balls around each example, and each candidate's example.
 
     For each example the first candidate within `tau` of it, and the first within `within` (`m` for
     none); for each candidate the example that it finds, else one that it discloses, else the

@@ -125,7 +125,7 @@ class Search:
         return list(dict.fromkeys(part.kind for part in self.parts))
 
     def labels(self, kinds: Sequence[str]) -> Int[Tensor, " starts"]:
-        """The attractors of the starts of some kinds."""
+        """Returns the attractors of the starts of some kinds."""
         chosen = [part.labels for part in self.parts if part.kind in kinds]
         return torch.cat([torch.empty(0, dtype=torch.int64), *chosen])
 
@@ -192,7 +192,7 @@ def search(
 
 
 def since_last_find(parts: Sequence[Part]) -> Sequence[Part]:
-    """The starts after those that found the last attractor; all if none was ever found."""
+    """Returns the starts after those that found the last attractor; all if none was ever found."""
     known = parts[-1].found
     at_last = [part for part in parts if part.found == known]
     return at_last[1:] if known else at_last

@@ -14,7 +14,7 @@ NOISE, ALL = "noise", "all"
 
 
 def candidates_table(known: Evidence, score: Tensor, found: Search) -> pl.DataFrame:
-    """A row for each candidate; see `mnemoscope.extraction.Extraction`."""
+    """Returns a row for each candidate; see `mnemoscope.extraction.Extraction`."""
     noise = torch.tensor([kind not in (BRED, GIVEN) for kind in found.kinds])
     count, total = known.starts[noise].sum(0), int(known.tried[noise].sum())
     low, high = wilson(count, total)
@@ -42,7 +42,7 @@ def candidates_table(known: Evidence, score: Tensor, found: Search) -> pl.DataFr
 
 
 def estimates_table(found: Search) -> pl.DataFrame:
-    """A row for each kind of starts, for all noise together, and for all starts."""
+    """Returns a row for each kind of starts, for all noise together, and for all starts."""
     noise = [kind for kind in found.kinds if kind not in (BRED, GIVEN)]
     pools = {**{kind: [kind] for kind in found.kinds}, NOISE: noise, ALL: found.kinds}
     rows = []
@@ -68,7 +68,7 @@ def estimates_table(found: Search) -> pl.DataFrame:
 
 
 def history_table(found: Search) -> pl.DataFrame:
-    """A row for each kind of each round."""
+    """Returns a row for each kind of each round."""
     used = torch.tensor([len(part.labels) for part in found.parts]).cumsum(0)
     return pl.DataFrame(
         {

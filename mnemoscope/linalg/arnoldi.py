@@ -173,7 +173,7 @@ def _record(
 
 
 def _conditions(Y: Complex[Tensor, "n j j"], k: int) -> Float[Tensor, "n k"]:
-    """Condition numbers from unit eigenvectors as columns; infinite if some are dependent.
+    """Computes condition numbers from unit eigenvectors as columns; infinite if dependent.
 
     The rows of the inverse are left eigenvectors with `w_i y_i = 1`.
     """
@@ -187,7 +187,7 @@ def _residual(
     Y: Complex[Tensor, "n j k"],
     values: Complex[Tensor, "n k"],
 ) -> Float[Tensor, "n k"]:
-    """`||J x - theta x||` for `x = Q y` of unit length, in real arithmetic."""
+    """Computes `||J x - theta x||` for `x = Q y` of unit length, in real arithmetic."""
     y, z = Y.real, Y.imag
     a, b = values.real[:, :, None], values.imag[:, :, None]
     x, xi = (combinations(Q, part) for part in (y, z))
@@ -199,5 +199,5 @@ def _residual(
 def _real_basis(
     Y: Complex[Tensor, "n j k"], values: Complex[Tensor, "n k"]
 ) -> Float[Tensor, "n j k"]:
-    """Real columns that span what the eigenvectors span: Re for one of a pair, Im for the other."""
+    """Returns real columns that span the eigenvectors: Re for one of a pair, Im for the other."""
     return torch.where((values.imag >= 0)[:, None, :], Y.real, Y.imag)

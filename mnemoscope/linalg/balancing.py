@@ -29,7 +29,7 @@ MAX_EXPONENT = 400
 def without_acyclic(
     A: Float[Tensor, "n d d"],
 ) -> tuple[Float[Tensor, "n d d"], Bool[Tensor, " n"]]:
-    """The matrices with those entries set to 0 that lie on no cycle of their graph.
+    """Returns the matrices with those entries set to 0 that lie on no cycle of their graph.
 
     With `i -> j` wherever `A_ij` is not 0, states that reach each other form the strong components
     of the graph. Ordered by them the matrix is block triangular (Frobenius' normal form), so what
@@ -64,7 +64,7 @@ def without_acyclic(
 
 
 def balancing_exponents(A: Float[Tensor, "n d d"]) -> Float[Tensor, "n d"]:
-    """Whole numbers `e` for which `D^-1 A D`, `D = diag(2^e)`, has nearly the least norm.
+    """Finds whole `e` for which `D^-1 A D`, `D = diag(2^e)`, has nearly the least norm.
 
     In `s = 2 log D` the squared Frobenius norm `sum_ij A_ij^2 exp(s_j - s_i)` is convex. Its
     gradient is the difference of the columns' and rows' squared norms, its Hessian the Laplacian
@@ -122,10 +122,10 @@ def _scaled(M: Float[Tensor, "n d d"], s: Float[Tensor, "n d"]) -> Float[Tensor,
 
 
 def rescaled(A: Float[Tensor, "n d d"], exponents: Float[Tensor, "n d"]) -> Float[Tensor, "n d d"]:
-    """`D^-1 A D` with `D = diag(2^e)`: exact, unless an entry leaves the range of its dtype."""
+    """Computes `D^-1 A D`, `D = diag(2^e)`, exact unless an entry leaves its dtype's range."""
     return A * power_of_two(exponents[:, None, :] - exponents[:, :, None])
 
 
 def power_of_two(exponents: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """`2^e` for whole `e`, exact, as a vectorized `pow` need not be; in float64's normal range."""
+    """Computes `2^e` for whole `e` exactly, as a vectorized `pow` need not; normal float64."""
     return (exponents.clamp(-1022, 1023).long() + 1023).bitwise_left_shift(52).view(torch.float64)

@@ -22,7 +22,7 @@ DENSE_SINGULAR_SIZE = 32
 
 
 def dense_eigenvalues(linear: Linearization, k: int, *, residuals: bool) -> LeadingValues:
-    """The `k` leading eigenvalues of each Jacobian; without `residuals` these are 0.
+    """Returns the `k` leading eigenvalues of each Jacobian; without `residuals` these are 0.
 
     Entries on no cycle are removed first: they move no eigenvalue, and a block triangular matrix
     with similar blocks has ill-conditioned ones (`mnemoscope.linalg.balancing`).
@@ -44,7 +44,7 @@ def dense_eigenvalues(linear: Linearization, k: int, *, residuals: bool) -> Lead
 def balanced_eigenvalues(
     linear: Linearization, k: int, *, chunk: int
 ) -> tuple[Complex[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """As `dense_eigenvalues`, from balanced matrices in float64, with their residuals."""
+    """Computes eigenvalues as `dense_eigenvalues`, balanced, in float64, with residuals."""
     J, bad = _finite(linear.dense(chunk=chunk))
     dtype, device = J.dtype, J.device
     J, _ = without_acyclic(J.to("cpu" if device.type == "mps" else device).double())
@@ -60,14 +60,14 @@ def balanced_eigenvalues(
 
 
 def spectral_radii(A: Float[Tensor, "*n d d"]) -> Float[Tensor, "*n"]:
-    """The largest eigenvalue modulus of each matrix; NaN where an entry is not finite."""
+    """Returns the largest eigenvalue modulus of each matrix; NaN where an entry is not finite."""
     matrices, bad = _finite(A.flatten(0, -3))
     radii = eigenvalues(matrices).abs().amax(1)
     return torch.where(bad, torch.nan, radii).view(A.shape[:-2])
 
 
 def dense_singular_values(linear: Linearization, k: int, *, residuals: bool) -> LeadingValues:
-    """The `k` leading singular values of each Jacobian; without `residuals` these are 0."""
+    """Returns the `k` leading singular values of each Jacobian; without `residuals` these are 0."""
     J, bad = _finite(linear.dense())
     if not residuals:
         values = torch.linalg.svdvals(J)[:, :k]

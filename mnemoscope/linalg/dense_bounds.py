@@ -49,7 +49,7 @@ def dense_bounds(
     solve: "Solver | None" = None,
     **options: Unpack[SpectrumOptions],
 ) -> Spectrum:
-    """The leading eigenvalues at each state, enclosed; see `mnemoscope.linalg.bounded.spectrum`.
+    """Encloses the leading eigenvalues at each state; see `mnemoscope.linalg.bounded.spectrum`.
 
     Of a fully connected network `J = B A` through its narrowest layer, all values but zeros are
     those of the small matrix `A B`. `solve` solves the matrices (default: `enclosed`).
@@ -71,7 +71,7 @@ def dense_bounds(
 def _prepared(
     f: SelfMap, Z: Tensor, dtype: torch.dtype | None
 ) -> tuple[SelfMap, Tensor, Callable[[Tensor], Linearization]]:
-    """The map and the states in the dtype that the matrix is formed in, and how to linearize."""
+    """Returns the map and states in the dtype of the matrix, and how to linearize."""
     layers = f.plain_layers()
     if layers is None:
         f = in_float64(f) if dtype is None else f.to(dtype)
@@ -83,7 +83,7 @@ def _prepared(
 
 
 def in_float64(f: SelfMap) -> SelfMap:
-    """The map in float64 if it can be evaluated so, else as it is."""
+    """Returns the map in float64 if it can be evaluated so, else as it is."""
     if f.dtype == torch.float64:
         return f
     try:
@@ -138,7 +138,7 @@ def _bounds(
 
 
 def _matrix(f: SelfMap, linear: Linearization, seed: int) -> tuple[Tensor, Tensor]:
-    """The matrices in float64, and the relative error of entries: twice that of a product.
+    """Returns the matrices in float64, and the relative error of entries: twice that of a product.
 
     A random vector is multiplied with the map's Jacobian at once and with its columns.
     """
@@ -222,7 +222,7 @@ def enclosed_unless_expanding(
 
 
 def _leading(J: Tensor, rounding: Tensor) -> Solved:
-    """The leading eigenvalue of each matrix to first order; infinite bounds where that is vague."""
+    """Bounds the leading eigenvalue of each matrix to first order; infinite where that fails."""
     every = eigenvalues(J)
     moduli, first = every.abs().max(1, keepdim=True)
     value = every.gather(1, first)
@@ -292,7 +292,7 @@ def _nearly(a: Tensor, b: Tensor) -> Bool[Tensor, " n"]:
 def _eigenvectors(
     J: Float[Tensor, "n d d"], values: Complex[Tensor, "n k"]
 ) -> tuple[Complex[Tensor, "n k d"], Complex[Tensor, "n k d"]]:
-    """Right and left vectors for given values, by two steps of inverse iteration.
+    """Computes right and left vectors for given values by two steps of inverse iteration.
 
     Where these overflow (a long Jordan block), those of the smallest singular value.
     """

@@ -22,14 +22,14 @@ Result = TypeVar("Result")
 
 
 def eigenvalues(A: Float[Tensor, "n d d"]) -> Complex[Tensor, "n d"]:
-    """The eigenvalues of each matrix, in no particular order."""
+    """Returns the eigenvalues of each matrix, in no particular order."""
     return torch.cat(in_threads(torch.linalg.eigvals, A))
 
 
 def eigenpairs(
     A: Float[Tensor, "n d d"],
 ) -> tuple[Complex[Tensor, "n d"], Complex[Tensor, "n d d"]]:
-    """The eigenvalues of each matrix and its eigenvectors, as columns."""
+    """Returns the eigenvalues of each matrix and its eigenvectors, as columns."""
     values, vectors = zip(*in_threads(torch.linalg.eig, A), strict=True)
     return torch.cat(values), torch.cat(vectors)
 

@@ -109,7 +109,7 @@ def _alone(values: Tensor, disc: Tensor, row: Tensor, column: Tensor) -> Float[T
 
 
 def _in_group(values: Tensor, disc: Tensor, k: int) -> Float[Tensor, "n k"]:
-    """The furthest point of the discs that hang together with each value's own."""
+    """Returns the furthest point of the discs that hang together with each value's own."""
     distance = (values[:, :, None] - values[:, None, :]).abs()
     touch = (distance <= disc[:, :, None] + disc[:, None, :]).float()
     joined = touch[:, :k]

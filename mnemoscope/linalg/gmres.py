@@ -15,7 +15,7 @@ def gmres(
     tol: float = 1e-3,
     max_products: int = 40,
 ) -> Float[Tensor, "n d"]:
-    """Approximate solutions of `A_i x_i = b_i`: least residual over the Krylov space of `b_i`.
+    """Solves `A_i x_i = b_i` approximately: least residual over the Krylov space of `b_i`.
 
     GMRES without restart (Saad & Schultz 1986), all systems in one batched product a step. Stops
     when every residual is at most `tol ||b_i||`, or after `max_products`; `2 max_products d`

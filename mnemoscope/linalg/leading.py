@@ -72,11 +72,11 @@ class Settings:
     seed: int = 0
 
     def tol_for(self, dtype: torch.dtype) -> float:
-        """The largest relative residual of a converged value."""
+        """Returns the largest relative residual of a converged value."""
         return self.tol if self.tol is not None else 3e-6 if dtype == torch.float32 else 1e-10
 
     def parts(self, f: SelfMap, Z: Tensor, bytes_each: int) -> Sequence[Tensor]:
-        """The states in batches that fit into memory; one of none, if there are no states."""
+        """Splits the states into batches that fit into memory; an empty one if there are none."""
         size = self.batch_size or f.batch_size(bytes_each, largest=max(1, len(Z)))
         return Z.split(size) if len(Z) else [Z]
 
@@ -240,7 +240,7 @@ def _eigenvalues(f: SelfMap, Z: Tensor, residuals: bool, search: Search) -> Lead
 def reduced(
     f: SelfMap, Z: Tensor, k: int
 ) -> tuple[Callable[[Tensor], Linearization], Float[Tensor, "n r"], tuple[int, ...]]:
-    """Linearization in coordinates of the space that is mapped into; the states there; a shape."""
+    """Linearizes in coordinates of the image space; returns also the states there, a shape."""
     space = image_space(f)
     if space is None or k > len(space.basis):
         return f.linearize, Z.flatten(1), f.shape
@@ -266,12 +266,12 @@ def _singular_values(f: SelfMap, Z: Tensor, residuals: bool, search: Search) -> 
 
 
 def flat(product: Product, shape: tuple[int, ...]) -> Product:
-    """The same product of rows `(n, d)`."""
+    """Returns the same product of rows `(n, d)`."""
     return lambda V: product(V.reshape(-1, *shape)).flatten(1)
 
 
 def _trusted(found: LeadingValues) -> Float[Tensor, " n"]:
-    """The largest moduli, with a warning where they are rough."""
+    """Returns the largest moduli, with a warning where they are rough."""
     open_ = int((~found.converged).any(1).sum())
     if open_:
         warnings.warn(

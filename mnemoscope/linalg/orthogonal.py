@@ -10,17 +10,17 @@ from torch import Tensor
 
 
 def coefficients(basis: Float[Tensor, "n j d"], w: Float[Tensor, "n d"]) -> Float[Tensor, "n j"]:
-    """`<q_j, w>` for each vector of each basis."""
+    """Computes `<q_j, w>` for each vector of each basis."""
     return torch.bmm(w[:, None], basis.mT)[:, 0]
 
 
 def combination(basis: Float[Tensor, "n j d"], c: Float[Tensor, "n j"]) -> Float[Tensor, "n d"]:
-    """`sum_j c_j q_j` for each basis."""
+    """Computes `sum_j c_j q_j` for each basis."""
     return torch.bmm(c[:, None], basis)[:, 0]
 
 
 def combinations(basis: Float[Tensor, "n j d"], C: Float[Tensor, "n j k"]) -> Tensor:
-    """`(n, k, d)`: as `combination`, for each column of `C`."""
+    """Computes `combination` for each column of `C`: `(n, k, d)`."""
     return torch.bmm(C.mT, basis)
 
 

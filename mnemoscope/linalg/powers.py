@@ -19,7 +19,7 @@ UNIT = 2.0**-53
 def power_bounds(
     A: Float[Tensor, "n d d"], error: Float[Tensor, " n"], goal: Float[Tensor, " n"]
 ) -> Float[Tensor, " n"]:
-    """No less than the spectral radius of any matrix within `error` of `A` in the spectral norm.
+    """Bounds the spectral radius of all matrices within `error` of `A` in the spectral norm.
 
     `rho(A) <= ||A^p||^(1/p)` for every `p`, which tends to `rho(A)` as `p` grows (Gelfand). With
     computed squares `P_2p = P_p P_p + R`, `||R|| <= gamma_d ||P_p||_F^2` (Higham, *Accuracy and
@@ -70,7 +70,7 @@ def power_bounds(
 
 
 def _normalized(P: Tensor, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The powers and their errors divided by a power of two that brings the larger near 1."""
+    """Divides the powers and their errors by a power of two that brings the larger near 1."""
     top = torch.maximum(P.abs().flatten(1).amax(1), e)
     shift = torch.where(top > 0, torch.frexp(top).exponent, 0).to(P)
     factor = power_of_two(-shift)
@@ -78,7 +78,7 @@ def _normalized(P: Tensor, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _norm_bound(P: Float[Tensor, "n d d"]) -> Float[Tensor, " n"]:
-    """No less than the spectral norm: Frobenius', or the root of the 1-norm times the inf-norm."""
+    """Bounds the spectral norm: Frobenius', or the root of the 1-norm times the inf-norm."""
     moduli = P.abs()
     mixed = (moduli.sum(1).amax(1) * moduli.sum(2).amax(1)).sqrt()
     # Sums of squares, each rounded; an underflow of a square is far below the largest entry.

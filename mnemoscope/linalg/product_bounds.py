@@ -39,7 +39,7 @@ def product_bounds(
     thorough: bool = True,
     **options: Unpack[SpectrumOptions],
 ) -> Spectrum:
-    """The leading eigenvalues at each state; see `mnemoscope.linalg.bounded.spectrum`.
+    """Returns the leading eigenvalues at each state; see `mnemoscope.linalg.bounded.spectrum`.
 
     With `thorough` off, only the leading one gets a condition number, from a left vector that is no
     more accurate than that takes, and nothing is estimated from powers.
@@ -121,7 +121,7 @@ def _bounds(
 def _errors(
     right: RitzValues, left: RitzValues | None, rounding: Float[Tensor, " n"], d: int
 ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """Condition numbers, and first-order error bounds; NaN and infinity where there are none."""
+    """Computes condition numbers and first-order error bounds; NaN and infinity: none."""
     gap = _gap(right, d)
     condition = bound = torch.full_like(right.residual, torch.nan)
     if left is not None:
@@ -132,7 +132,7 @@ def _errors(
 
 
 def _gap(found: RitzValues, d: int) -> Float[Tensor, "n k"]:
-    """From each value to the nearest other one, and to all that are smaller than those known."""
+    """Computes the gap from each value to the nearest other, and to all below those known."""
     values = torch.cat([found.values, found.next], dim=1)
     distance = (found.values[:, :, None] - values[:, None, :]).abs()
     distance.diagonal(dim1=1, dim2=2).fill_(torch.inf)
@@ -147,7 +147,7 @@ def _gap(found: RitzValues, d: int) -> Float[Tensor, "n k"]:
 def _conditions(
     right: RitzValues, left: RitzValues, gap: Float[Tensor, "n k"], rounding: Float[Tensor, " n"]
 ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """`||x|| ||y|| / |y^H x|` with the left vector whose value is nearest; and a bound on it.
+    """Computes `||x|| ||y|| / |y^H x|` with the left vector of the nearest value; and a bound.
 
     A vector is off by about its residual over the gap. NaN where no left vector is near.
     """
@@ -180,7 +180,7 @@ def _missed(
 def _rounding(
     linear: Linearization, found: RitzValues, shape: tuple[int, ...], generator: torch.Generator
 ) -> Float[Tensor, " n"]:
-    """Twice the error of a product: the distance of `J (a + b)` from `J a + J b`."""
+    """Estimates twice the error of a product: the distance of `J (a + b)` from `J a + J b`."""
     assert found.vectors is not None
     a = found.vectors[:, 0].real
     b = 0.7 * random_unit(a.shape, a, generator)
@@ -194,7 +194,7 @@ def _rounding(
 def _power_estimate(
     linear: Linearization, steps: int, shape: tuple[int, ...], generator: torch.Generator
 ) -> Float[Tensor, " n"]:
-    """The least `(LIKELY rms ||J^p v||)^(1/p)` for Gaussian `v` and `p` up to `steps`.
+    """Returns the least `(LIKELY rms ||J^p v||)^(1/p)` for Gaussian `v` and `p` up to `steps`.
 
     The mean of `||J^p v||^2` is the squared Frobenius norm of `J^p`, no less than its spectral
     norm's.

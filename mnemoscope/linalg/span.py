@@ -8,7 +8,7 @@ from mnemoscope.base.errors import MnemoscopeError
 
 
 def span_basis(X: Float[Tensor, "n *shape"], *, rtol: float | None = None) -> Float[Tensor, "r d"]:
-    """Orthonormal rows that span the examples, from their singular value decomposition.
+    """Returns orthonormal rows that span the examples, from their singular value decomposition.
 
     Computed in float64. Directions whose singular value is at most `rtol` times the largest are
     rounding and are omitted (default `max(n, d) eps` of the dtype of `X`, as in `matrix_rank`).

@@ -26,7 +26,7 @@ ROUGH = 4
 def stepped_eigenvalues(
     f: SelfMap, Z: Float[Tensor, "n *shape"], k: int, *, max_products: int, seed: int
 ) -> LeadingValues:
-    """The `k` leading eigenvalues of the growth over visible lengths.
+    """Returns the `k` leading eigenvalues of the growth over visible lengths.
 
     A residual is at least the error of a product.
     """
@@ -74,7 +74,7 @@ def stepped_spectrum(
 
 
 def _powers(J: Float[Tensor, "n d d"]) -> Float[Tensor, " n"]:
-    """The least of `||J^p||^(1/p)` over p = 1, 2, 4, …, an upper bound on the spectral radius."""
+    """Returns the least `||J^p||^(1/p)`, p = 1, 2, 4, …: a bound on the spectral radius."""
     best = torch.linalg.matrix_norm(J, 2)
     log_scale = torch.zeros_like(best)
     for doubling in range(1, POWERS + 1):
@@ -89,7 +89,7 @@ def _powers(J: Float[Tensor, "n d d"]) -> Float[Tensor, " n"]:
 def stepped_singular_values(
     f: SelfMap, Z: Float[Tensor, "n *shape"], k: int, *, max_products: int, seed: int
 ) -> LeadingValues:
-    """The `k` leading singular values of the growth over visible lengths.
+    """Returns the `k` leading singular values of the growth over visible lengths.
 
     Raises:
         MnemoscopeError: the states are so large that the Jacobian cannot be formed.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Inside, the network is in eval mode; afterwards each module of it is as it was.
+    """Puts a network into eval mode inside; afterwards each of its modules is as it was.
 
     Not only its mode: old-style `weight_norm` and `spectral_norm` compute a layer's weight in each
     call and leave it as a plain attribute, which inside a function transform is a tensor of that

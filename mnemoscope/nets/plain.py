@@ -37,7 +37,7 @@ class PlainLayer:
         return replace(self, weight=self.weight.detach().to(device, dtype), bias=bias)
 
     def affine(self, a: Float[Tensor, "*n inputs"]) -> Float[Tensor, "*n outputs"]:
-        """`scale * W a + b`; the scale is put on the inputs, because they are fewer."""
+        """Computes `scale * W a + b`; the scale is put on the inputs, because they are fewer."""
         scaled = a if self.scale == 1 else self.scale * a
         return functional.linear(scaled, self.weight, self.bias)
 

@@ -33,7 +33,7 @@ class GroupedStack(Stack):
 
     @torch.no_grad()
     def forward(self, Z: Float[Tensor, "r n *shape"]) -> Float[Tensor, "r n *shape"]:
-        """Every network at its own batch of states; builds no graph."""
+        """Returns every network at its own batch of states; builds no graph."""
         return self._apply(Z)
 
     @torch.enable_grad()

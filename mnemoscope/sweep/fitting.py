@@ -129,7 +129,7 @@ class _Trained:
 
 
 def _examples(runs: Sequence[Configuration]) -> Tensor:
-    """`(n, *shape)` where all have the same; `(r, n, *shape)` otherwise."""
+    """Returns `(n, *shape)` where all have the same examples, `(r, n, *shape)` otherwise."""
     for run in {run.data: run for run in runs}.values():
         if examples(run.data)[1] != run.data_checksum:
             # A worker that lives long may have read them before they changed.
@@ -246,7 +246,7 @@ def _to_measure(
 
 
 def _spread(values: list[Any], rows: list[int], count: int) -> list[Any]:
-    """The values of some runs among all; None for the others."""
+    """Returns the values of some runs among all; None for the others."""
     whole: list[Any] = [None] * count
     for row, value in zip(rows, values, strict=False):
         whole[row] = value

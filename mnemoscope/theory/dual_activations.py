@@ -102,7 +102,7 @@ def second_moment(activation: str, p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"
 
 
 def _closed_form(activation: str) -> Expectations | None:
-    """The two expectations of an activation that has them in closed form; None of the others."""
+    """Returns the two expectations of an activation in closed form; None: it has none."""
     name, slope = parse_activation(activation)
     if name == "leaky_relu":
         assert slope is not None
@@ -118,7 +118,7 @@ def _closed_form(activation: str) -> Expectations | None:
 
 
 def _root(p: Tensor) -> Tensor:
-    """The square root, with derivative 0 at 0."""
+    """Returns the square root, with derivative 0 at 0."""
     return p.clamp_min(torch.finfo(p.dtype).tiny).sqrt()
 
 
@@ -155,7 +155,7 @@ def _cosid(p: Tensor, q: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _square(p: Tensor, q: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """Both expectations of `relu(z)^2 / 2`."""
+    """Computes both expectations of `relu(z)^2 / 2`."""
     theta, size = _angle(p, q, c), _root(p * q)
     value = 3 * size * torch.sin(theta) * c + (math.pi - theta) * (p * q + 2 * c**2)
     return value / (8 * math.pi), _leaky_relu(p, q, c, 0.0)[0]
@@ -210,7 +210,7 @@ def _coefficients(activation: str, variance: Float[Tensor, " m"]) -> Float[Tenso
 
 @lru_cache
 def _bent() -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
-    """The terms of `relu(z)` and of `relu(z)^2 / 2` at variance 1."""
+    """Returns the terms of `relu(z)` and of `relu(z)^2 / 2` at variance 1."""
     nodes, table = _hermite()
     relu = nodes.clamp_min(0)
     return relu @ table, relu.square() / 2 @ table

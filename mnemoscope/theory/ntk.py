@@ -72,7 +72,7 @@ class NTK:
         self._expectations = dual_activation(spec.activation)
 
     def __repr__(self) -> str:
-        """Like `NTK(FullyConnected(...))`."""
+        """Formats it like `NTK(FullyConnected(...))`."""
         return f"NTK({self.spec!r})"
 
     def kernel(self, Z: Float[Tensor, "m *shape"], X: Float[Tensor, "n *shape"]) -> Tensor:

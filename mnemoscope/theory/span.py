@@ -94,7 +94,7 @@ def gradient_path(
 
 
 def span_rows(X: Float[Tensor, "n d"]) -> Float[Tensor, "r d"]:
-    """Orthonormal rows that span the examples; directions at rounding are omitted."""
+    """Returns orthonormal rows that span the examples; directions at rounding are omitted."""
     _, s, Vh = torch.linalg.svd(X, full_matrices=False)
     threshold = max(X.shape) * torch.finfo(X.dtype).eps * (s[0] if len(s) else 0)
     return Vh[s > threshold]

@@ -100,7 +100,7 @@ class Processes(Executor):
             self._pools.put(pool if whole else self._instead_of(pool))
 
     def _started(self, pool: ProcessPoolExecutor) -> ProcessPoolExecutor:
-        """The pool, or another one in its place, whose process has begun and is still there."""
+        """Returns the pool, or a new one, whose process has begun and is still there."""
         for _ in range(STARTS):
             with self._all:
                 if self._ended:
@@ -176,13 +176,13 @@ def _alive(pool: ProcessPoolExecutor) -> bool:
 
 
 def _leave_ctrl_c_to_others() -> None:
-    """A process inherits what its thread leaves blocked, from its first instruction on."""
+    """Returns a process inherits what its thread leaves blocked, from its first instruction on."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _begin() -> None:
-    """A worker leaves Ctrl-C to the driver, and does not outlive it."""
+    """Returns a worker leaves Ctrl-C to the driver, and does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

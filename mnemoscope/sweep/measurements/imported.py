@@ -119,7 +119,7 @@ def _refuse_taken(path: str, column: str, taken: Collection[str]) -> None:
 
 
 def _refuse_ambiguous(path: str, column: str, functions: Sequence[str]) -> None:
-    """`a` that gives `b` by name, and `a_b`, would fill one column."""
+    """Refuses `a` that returns `b` by name together with `a_b`: they would fill one column."""
     own = column_of(path)
     for other in functions:
         if len(other) > len(own) and (column == other or column.startswith(f"{other}_")):

@@ -60,7 +60,7 @@ class AffineLayer:
 
 
 def affine_layers(f: SelfMap) -> list[AffineLayer]:
-    """The layers of a map whose stages are all fully connected or convolutional networks.
+    """Returns the layers of a map whose stages are all fully connected or convolutional networks.
 
     An error where a stage is another map, was changed after it was built, is too large, its numbers
     are not finite, or its states have bounds, beyond which balls would reach.
@@ -143,7 +143,7 @@ def _convolutional(net: object) -> list[AffineLayer] | None:
 def convolution_matrix(
     kernel: Float[Tensor, "o i k k"], size: tuple[int, ...], *, stride: int, enlarged: bool
 ) -> Float[Tensor, "outputs inputs"]:
-    """The matrix of a zero-padded convolution with an odd kernel, placed entry by entry.
+    """Returns the matrix of a zero-padded convolution with an odd kernel, placed entry by entry.
 
     `size` is the input's height and width, which `stride` divides; `enlarged`: each pixel is first
     doubled in height and width.
@@ -163,7 +163,7 @@ def convolution_matrix(
 
 
 def _tap(offset: int, length: int, stride: int, factor: int) -> tuple[Tensor, Tensor]:
-    """The outputs along one side that read a pixel through this tap, and the pixels."""
+    """Returns the outputs along one side that read a pixel through this tap, and the pixels."""
     out = torch.arange(length // stride)
     read = out * stride + offset
     inside = (read >= 0) & (read < length)

@@ -29,7 +29,7 @@ AT_REST = 1e-12
 
 
 def fixed_point_near(loop: Loop, state: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
-    """The state of smallest residual on the way; the state itself if none is finite."""
+    """Returns the state of smallest residual on the way; the state itself if none is finite."""
     y = best = loop.read(state)
     least, taken = math.inf, 0
     for beginning in BEGINNINGS:
@@ -47,7 +47,7 @@ def fixed_point_near(loop: Loop, state: Float[Tensor, " d"]) -> Float[Tensor, " 
 
 
 def _newton(loop: Loop, y: Tensor) -> tuple[Tensor, float]:
-    """The state at which the residual falls no further, and the residual."""
+    """Returns the state at which the residual falls no further, and the residual."""
     image = loop.step(y)
     residual = _length(image - y)
     for _ in range(NEWTON_STEPS):

@@ -193,7 +193,7 @@ def _certify(loop: Loop, state: Float[Tensor, " d"]) -> Certificate:
 
 
 def _largest(loop: Loop, point: Point, J: Tensor, goal: float) -> _Ball | None:
-    """The largest ball in the norm for a factor, by estimates; the smallest tried if none holds."""
+    """Finds the largest ball for a factor, by estimates; the smallest tried if none holds."""
     metric = lyapunov_metric(loop, J, goal)
     if metric is None:
         return None

@@ -68,7 +68,7 @@ class Contraction:
 
 
 def unit_weights(loop: Loop, metric: Metric, slopes: Sequence[Tensor]) -> list[Tensor]:
-    """The `s` of each unit that makes `p` and `q` of one size: the root of `|T_i| / |X_i|`.
+    """Returns the `s` of each unit that makes `p` and `q` of one size: the root of `|T_i| / |X_i|`.
 
     Any would do; these are about the best for the term of first order.
     """
@@ -159,13 +159,13 @@ class _Factor:
     norm: float
 
     def times(self, B: Tensor, error: float) -> tuple[Tensor, float]:
-        """The product with a matrix that can be off by `error`, and how far it can be off."""
+        """Multiplies by a matrix that can be off by `error`; bounds the error of the product."""
         length = frobenius(B)
         rounding = product_error(B.shape[0], self.length, length)
         return self.matrix @ B, (rounding + self.norm * error + self.error * length) * UP
 
 
 def _below_each_other(blocks: Sequence[Tensor]) -> Tensor:
-    """The blocks as rows of one matrix; the narrower ones are filled up with zeros."""
+    """Returns the blocks as rows of one matrix; the narrower ones are filled up with zeros."""
     width = blocks[-1].shape[1]
     return torch.cat([functional.pad(block, (0, width - block.shape[1])) for block in blocks])

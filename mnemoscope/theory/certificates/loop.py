@@ -109,25 +109,25 @@ class Loop:
         return Point(state, arguments[:K], errors[:K], a, error * UP)
 
     def read(self, state: Float[Tensor, " d"]) -> Float[Tensor, " n"]:
-        """The coordinates of a state."""
+        """Returns the coordinates of a state."""
         if self.at_state:
             return state
         return self.layers[0].weight @ state + self.layers[0].bias
 
     def write(self, y: Float[Tensor, " n"]) -> Float[Tensor, " d"]:
-        """The state that comes of coordinates: `h(y)`."""
+        """Returns the state that comes of coordinates: `h(y)`."""
         return self._follow(y)[1]
 
     def step(self, y: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """`g(y)`."""
+        """Computes `g(y)`."""
         return self.read(self.write(y))
 
     def jacobian_at(self, y: Float[Tensor, " n"]) -> Float[Tensor, "n n"]:
-        """The Jacobian of `g` at these coordinates."""
+        """Returns the Jacobian of `g` at these coordinates."""
         return self.jacobian(self.slopes(self._follow(y)[0]))
 
     def jacobian(self, slopes: Sequence[Tensor]) -> Float[Tensor, "n n"]:
-        """The Jacobian of `g` where the activations have these slopes, in floating point."""
+        """Computes the Jacobian of `g` for these slopes of the activations, in floating point."""
         J = self.first
         for i, slope in enumerate(slopes):
             J = slope[:, None] * J
@@ -169,7 +169,7 @@ class Loop:
         return torch.linalg.qr(self.layers[0].weight.T, mode="r").R.T
 
     def _follow(self, y: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The arguments of the activations, and the state at the end."""
+        """Returns the arguments of the activations, and the state at the end."""
         a, arguments = y, []
         for i, layer in enumerate(self.layers):
             z = layer.weight @ a + layer.bias if i > 0 or self.at_state else a

@@ -54,7 +54,7 @@ class Metric:
 
 
 def lyapunov_metric(loop: Loop, J: Float[Tensor, "n n"], gamma: float) -> Metric | None:
-    """The norm in which `J` contracts by `gamma`, or None where numbers do not allow it.
+    """Returns the norm in which `J` contracts by `gamma`, or None where numbers do not allow it.
 
     `Q` is the identity on states: at a cut behind the first matrix, a vector of coordinates counts
     as much as the smallest state that it is read from.

@@ -28,17 +28,17 @@ Norm = Callable[[Tensor, float], float]
 
 
 def gamma(n: int) -> float:
-    """`gamma_n` of a sum of `n` products."""
+    """Computes `gamma_n` of a sum of `n` products."""
     return n * UNIT / (1 - n * UNIT) * UP
 
 
 def frobenius(A: Float[Tensor, "*shape"]) -> float:
-    """No less than the root of the sum of squares: of a vector its length."""
+    """Bounds the root of the sum of squares from above: of a vector its length."""
     return float(torch.linalg.vector_norm(A)) * (1 + (A.numel() + 16) * 2 * UNIT) + TINY
 
 
 def row_norms(A: Float[Tensor, "m n"]) -> Float[Tensor, " m"]:
-    """No less than the length of each row."""
+    """Bounds the length of each row from above."""
     return torch.linalg.vector_norm(A, dim=1) * (1 + (A.shape[1] + 16) * 2 * UNIT) + TINY
 
 
@@ -51,7 +51,7 @@ def product_error(n: int, A: float, B: float) -> float:
 
 
 def proved_norm(A: Float[Tensor, "m n"], error: float = 0.0) -> float:
-    """No less than the spectral norm of any matrix within `error` of `A`, and hardly more.
+    """Bounds the spectral norm of all matrices within `error` of `A`, closely, from above.
 
     With `G = A^T A`, `theta I - G = L L^T - R` for any matrix `L`, so `|A|^2 <= theta + |R|`. `L`
     is a Cholesky factor for a `theta` just above the largest eigenvalue that LAPACK finds; `|R|` is
@@ -88,7 +88,7 @@ def proved_norm(A: Float[Tensor, "m n"], error: float = 0.0) -> float:
 
 
 def estimated_norm(A: Float[Tensor, "m n"], error: float = 0.0) -> float:
-    """The spectral norm, or somewhat less: a few steps of power iteration. It proves nothing."""
+    """Estimates the spectral norm from below by power iteration. It proves nothing."""
     if A.numel() == 0:
         return error
     if min(A.shape) <= SMALL:

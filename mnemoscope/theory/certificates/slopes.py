@@ -45,7 +45,7 @@ are not computed, so that infinity times zero does not appear."""
 
 
 def slope_range(activation: str, low: Float[Tensor, "*n"], high: Float[Tensor, "*n"]) -> Range:
-    """The least and the largest slope of an activation over each interval `[low, high]`.
+    """Returns the least and the largest slope of an activation over each interval `[low, high]`.
 
     Both lie outside of the true range, by at most about `SLOPE_PADDING`. The ends may be infinite.
 
@@ -67,7 +67,7 @@ def slope_range(activation: str, low: Float[Tensor, "*n"], high: Float[Tensor, "
 
 
 def steepest(activation: str) -> float:
-    """No less than the modulus of any slope of the activation, but for the jump of `softplus`."""
+    """Bounds the modulus of all slopes of the activation, but for the jump of `softplus`."""
     end = torch.tensor(math.inf, dtype=torch.float64)
     jumps = parse_activation(activation)[0] == "softplus"
     high = torch.full_like(end, _SOFTPLUS_JUMP) if jumps else end
@@ -83,7 +83,7 @@ def _two_slopes(low: Tensor, high: Tensor, left: float) -> Range:
 
 
 def _bump(slope: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Range:
-    """An even slope that falls with `|z|`."""
+    """Returns an even slope that falls with `|z|`."""
     near = torch.where((low <= 0) & (high >= 0), 0.0, torch.minimum(low.abs(), high.abs()))
     return slope(torch.maximum(low.abs(), high.abs())), slope(near)
 
@@ -95,7 +95,7 @@ def _rising(slope: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Ran
 def _rising_within(
     slope: Callable[[Tensor], Tensor], turn: float, low: Tensor, high: Tensor
 ) -> Range:
-    """A slope that rises between `-turn` and `turn` and falls outside."""
+    """Returns a slope that rises between `-turn` and `turn` and falls outside."""
     ends = slope(low.clamp(-_FAR, _FAR)), slope(high.clamp(-_FAR, _FAR))
     top, bottom = (slope(torch.full_like(low, t)) for t in (turn, -turn))
     largest = torch.where((low <= turn) & (high >= turn), top, torch.maximum(*ends))
@@ -104,7 +104,7 @@ def _rising_within(
 
 
 def _cosine(low: Tensor, high: Tensor, *, shift: float) -> Range:
-    """The range of `cos(z + shift)`."""
+    """Returns the range of `cos(z + shift)`."""
     ends = _cos(low, shift), _cos(high, shift)
     largest = torch.where(_meets_lattice(low, high, -shift), 1.0, torch.maximum(*ends))
     least = torch.where(_meets_lattice(low, high, math.pi - shift), -1.0, torch.minimum(*ends))
