@@ -63,6 +63,24 @@ by_hand = sorted(sum(float((p**2).sum()) for p in net.parameters()) ** 0.5 for n
 assert all(abs(a - b) < 1e-5 * b for a, b in zip(norms, by_hand, strict=True))
 """
 
+COLUMN = """
+import torch
+import mnemoscope as mn
+from mnemoscope.results.report_json import report_json
+
+X = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]])
+audit = mn.audit(lambda z: 0.5 * (z + X[0]), X, starts=20, trials=2)
+# The map halves the distance to the first example.
+expected = (1 - 0.5**10) * (X - X[0]).square().mean(1).sqrt()
+assert torch.allclose(torch.tensor(audit.examples["reach"].to_list()), expected)
+assert audit.provenance["columns"] == [
+    {"name": "reach", "kind": "number", "label": "distance after 10 steps", "unit": "unit"}
+]
+audit.save("saved")
+assert mn.Audit.load("saved").examples.equals(audit.examples)
+assert [row["reach"] for row in report_json(audit)["tables"]["examples"]][0] == 0.0
+"""
+
 CLAIM = """
 from mnemoscope.claims import Scale
 from mnemoscope.claims.run import CLAIMS, run_claim
@@ -92,7 +110,7 @@ def installed(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("script", [DATA, ADAPTER, MEASUREMENT, CLAIM])
+@pytest.mark.parametrize("script", [DATA, ADAPTER, COLUMN, MEASUREMENT, CLAIM])
 def test_an_installed_package_adds_to_mnemoscope(installed, script):
     path = os.pathsep.join([str(installed), str(Path(__file__).parents[1])])
     done = subprocess.run(

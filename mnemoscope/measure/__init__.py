@@ -1,6 +1,7 @@
 """Measurements of what was memorized, and the audit that takes them all."""
 
 from mnemoscope.measure.auditing import audit
+from mnemoscope.measure.columns import Column
 from mnemoscope.measure.conditional import audit_conditional
 from mnemoscope.measure.controls import Controls, controls
 from mnemoscope.measure.effort import Effort
@@ -14,6 +15,7 @@ from mnemoscope.measure.within import audit_within
 __all__ = [
     "AuditOptions",
     "AuditRun",
+    "Column",
     "Controls",
     "DistributionWarning",
     "Effort",

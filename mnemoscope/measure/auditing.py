@@ -17,6 +17,7 @@ from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage
 from mnemoscope.measure.basins import from_noise
 from mnemoscope.measure.certificates import Certified, certify_examples
+from mnemoscope.measure.columns import COLUMNS, added_columns
 from mnemoscope.measure.controls import EACH, TRIALS, measure_controls
 from mnemoscope.measure.examples import (
     Looked,
@@ -198,6 +199,9 @@ def _measure_what_is_known(subject: Subject, parts: Parts, found: Measurements) 
         found.membership = parts.part(
             "membership", partial(measure_membership, subject, examined), None
         )
+    if COLUMNS:
+        names = "columns of " + ", ".join(COLUMNS)
+        found.columns = parts.part(names, partial(added_columns, subject), {})
     few = replace(options, starts=min(options.starts, EACH), trials=min(options.trials, TRIALS))
     drawn = (atlas, found.noise) if options.starts <= EACH else None
     found.controls = parts.part(

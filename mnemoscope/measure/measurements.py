@@ -1,6 +1,7 @@
 """What the parts of an audit measured, before it becomes tables."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -37,6 +38,7 @@ class Measurements:
         noise_strips: Orbits from noise as pictures.
         membership: Scores for membership.
         controls: The negative controls.
+        columns: The values of added columns by name, one for each example.
     """
 
     atlas: Atlas
@@ -51,6 +53,7 @@ class Measurements:
     noise_strips: Strips | None = None
     membership: Membership | None = None
     controls: Controls | None = None
+    columns: dict[str, list[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from mnemoscope.base.provenance import checksum, versions, weights_checksum
 from mnemoscope.maps import SelfMap
 from mnemoscope.measure.attractors import attractors_table
 from mnemoscope.measure.basins import basins_table, starts_table
+from mnemoscope.measure.columns import column_records, with_columns
 from mnemoscope.measure.examples import disclose, examples_table
 from mnemoscope.measure.measurements import Matches, Measurements
 from mnemoscope.measure.options import AuditRun
@@ -68,9 +69,10 @@ def result_of(subject: Subject, found: Measurements, made: Circumstances) -> Aud
     )
     certified = torch.stack([found.proved.radius, found.proved.rate])
     recall, curves = found.recalled.table, recall_curves(found.recalled.table)
+    examples = examples_table(examined, atlas, attractors, recall, certified, disclosure)
     measured = Measured(subject.X, found.outputs, examined, disclosure, found.noise)
     return Audit(
-        examples=examples_table(examined, atlas, attractors, recall, certified, disclosure),
+        examples=with_columns(examples, found.columns),
         attractors=attractors,
         recall=recall,
         curves=curves,
@@ -148,6 +150,7 @@ def _provenance(made: Circumstances) -> dict[str, Any]:
         "command": run.command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": settings,
+        "columns": column_records(),
     }
 
 

@@ -61,6 +61,7 @@ class Provenance(BaseModel):
     command: str | None = None
     date: str | None = None
     settings: dict[str, Any] | None = None
+    columns: list[dict[str, str]] | None = None
 
 
 class Report(Part):
