@@ -70,6 +70,16 @@ class DivergenceWarning(UserWarning):
     """Some of many trainings diverged; the others went on."""
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of another library's message; the name of its class if it is empty.
+
+    Example:
+        >>> first_line(RuntimeError("no such key\\n  at line 3")), first_line(KeyboardInterrupt())
+        ('no such key', 'KeyboardInterrupt')
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def shortened(text: str, longest: int = LONGEST["given"], *, word: int | None = None) -> str:
     """Cuts a text to one line, leaving out the middle of it and of its long words.
 
