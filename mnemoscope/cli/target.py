@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mnemoscope.maps import SelfMap
-    from mnemoscope.maps.adapters import Opened
+    from mnemoscope.maps.adapters import LoadOptions, Opened
     from mnemoscope.nets import Network
 
 MODEL = Group("Models that mnemoscope did not train", sort_key=1)
@@ -142,7 +142,6 @@ class Target:
         model: The model.
         network: The same where Mnemoscope made it.
         settings: What a run says of it.
-        budget: Bytes.
     """
 
     name: str
@@ -150,7 +149,6 @@ class Target:
     model: "Opened"
     network: "Network | None"
     settings: dict[str, Any]
-    budget: int | None
 
     def laid_out(self, X: "Tensor") -> "tuple[Tensor, str]":
         """The data in the layout of the model's states, and in words what was done for it.
@@ -179,7 +177,7 @@ class Target:
     def self_map(self, shape: tuple[int, ...] | None = None) -> "SelfMap":
         """As a map of states of this shape (default: what its file says)."""
         with redirect_stdout(sys.stderr):
-            return self.model.self_map(shape, budget=self.budget)
+            return self.model.self_map(shape)
 
 
 def open_target(target: str, options: ModelOptions, *, device: str) -> Target:
@@ -197,7 +195,7 @@ def open_target(target: str, options: ModelOptions, *, device: str) -> Target:
     chosen = options if run is None else _known_options(run, options)
     # A model that prints must not print into a command's output.
     with redirect_stdout(sys.stderr):
-        model = open_model(place, device=device, **_parsed(chosen))
+        model = open_model(place, _load_options(chosen, device=device))
     sides = _sides(chosen.shape)
     model = model if sides is None else model.of_shape(sides)
     network = model.model if isinstance(model.model, Network) else None
@@ -212,7 +210,6 @@ def open_target(target: str, options: ModelOptions, *, device: str) -> Target:
             "audited": os.path.abspath(place) if exists else place,
             **({"map": given} if given else {}),
         },
-        budget=None if chosen.budget is None else byte_count(chosen.budget),
     )
 
 
@@ -294,24 +291,28 @@ def _fits(name: str, value: object) -> bool:
     return isinstance(value, str)
 
 
-def _parsed(options: ModelOptions) -> dict[str, Any]:
-    return {
-        "adapter": options.adapter,
-        "weights": options.weights,
-        "weights_key": options.weights_key,
-        "factory_args": _arguments(options.factory_args),
-        "output": options.output,
-        "scale": _pair(options.scale),
-        "channels_last": options.channels_last,
-        "flatten": options.flatten,
-        "fixed_batch": options.fixed_batch,
-        "black_box": options.black_box,
-        "domain": _bounds(options.domain),
-        "noise_level": _finite(options.noise_level),
-        "predicts": options.predicts,
-        "alpha_bar": _schedule(options.alpha_bar),
-        "sigma": options.sigma,
-    }
+def _load_options(options: ModelOptions, *, device: str) -> "LoadOptions":
+    from mnemoscope.maps.adapters import LoadOptions
+
+    return LoadOptions(
+        adapter=options.adapter,
+        weights=options.weights,
+        weights_key=options.weights_key,
+        factory_args=_arguments(options.factory_args),
+        output=options.output,
+        scale=_pair(options.scale),
+        channels_last=options.channels_last,
+        flatten=options.flatten,
+        fixed_batch=options.fixed_batch,
+        black_box=options.black_box,
+        domain=_bounds(options.domain),
+        noise_level=_finite(options.noise_level),
+        predicts=options.predicts,
+        alpha_bar=_schedule(options.alpha_bar),
+        sigma=options.sigma,
+        budget=None if options.budget is None else byte_count(options.budget),
+        device=device,
+    )
 
 
 def _finite(level: float | None) -> float | None:

@@ -1,5 +1,6 @@
 """`SelfMap`: a map whose output has its input's shape, evaluated and linearized in batches."""
 
+from mnemoscope.maps.adapters.adapter import LoadOptions
 from mnemoscope.maps.adapters.load import load_map
 from mnemoscope.maps.black_box import BlackBox
 from mnemoscope.maps.check import (
@@ -12,12 +13,14 @@ from mnemoscope.maps.check import (
 from mnemoscope.maps.image_space import ImageSpace, image_space
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.self_map import SelfMap
-from mnemoscope.maps.wrapped import Wrapped
+from mnemoscope.maps.wrapped import MapOptions, Wrapped
 
 __all__ = [
     "BlackBox",
     "ImageSpace",
     "Linearization",
+    "LoadOptions",
+    "MapOptions",
     "SelfMap",
     "Wrapped",
     "check_derivatives",

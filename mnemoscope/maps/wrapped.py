@@ -10,8 +10,9 @@ right: the output has the state's shape.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float
@@ -27,30 +28,60 @@ from mnemoscope.maps.trial import takes
 Output = str | int | Callable[[Any], Tensor]
 
 
-class Wrapped(nn.Module):
-    """A model that takes or gives something else than a batch of states, as a self-map.
+@dataclass(frozen=True)
+class MapOptions:
+    """How a model is used as a self-map of the data.
 
-    Args:
-        model: A module, or a callable of a batch.
-        output: Which part of what it gives is the reconstruction: the name of an attribute or key,
-            the place in a tuple, or a function of it. Default: a tensor is taken as it is.
-        scale: `(low, high)`: the model's values where the data's are 0 and 1.
+    Attributes:
+        output: Which part of the model's output is the reconstruction: the name of an attribute or
+            key, the place in a tuple, or a function of it. Default: a tensor is taken as it is.
+        scale: `(low, high)`: the model's values where the data's are 0 and 1. Default: the same.
         channels_last: Whether the model takes and gives `(n, height, width, channels)`.
-        noise_level: For a denoiser: a number that is handed to the model as its second argument,
-            one for each state of the batch.
+        flatten: Whether the model works on flat states `(n, d)`: the state is flattened row by row
+            if the model takes that, which is tried, and the output has the state's shape again.
+        fixed_batch: The one batch size that the model takes, or the sizes; batches are cut and
+            filled up to these. 1 evaluates one state at a time. Default: any.
+        black_box: Only evaluate it, though it may have derivatives.
+        noise_level: For a denoiser: a number passed to the model as its second argument, one for
+            each state of the batch; of a diffusion model the timestep.
         predicts: What a denoiser predicts: `state`, `noise` or `v`; its estimate of the state is
             the map (`mnemoscope.maps.denoisers`). Default: it is tried whether it is the state, and
             refused when it is measured if it does not seem so.
         alpha_bar: With `predicts`: the share of the state's variance in what the model takes at
             that level, a number, or the schedule, one number for each level. The model is then
-            handed `sqrt(alpha_bar) z`.
+            passed `sqrt(alpha_bar) z`.
         sigma: Instead of `alpha_bar`: the noise's standard deviation, in the model's values, where
             it is only added to the state.
-        fixed_batch: The one batch size that the model takes, or the sizes; batches are cut and
-            filled up to these. 1 evaluates one state at a time.
-        flatten: Whether the model works on flat states `(n, d)`: the state is flattened row by row
-            if the model takes that, which is tried, and the output has the state's shape again.
-        black_box: Only evaluate it, though it may have derivatives.
+    """
+
+    output: Output | None = None
+    scale: tuple[float, float] | None = None
+    channels_last: bool = False
+    flatten: bool = False
+    fixed_batch: int | Sizes | None = None
+    black_box: bool = False
+    noise_level: float | None = None
+    predicts: Predicts | None = None
+    alpha_bar: float | Tensor | None = None
+    sigma: float | None = None
+
+    def changed(self, **values: Any) -> Self:
+        """Returns the options with the values that are not None."""
+        return replace(self, **{name: v for name, v in values.items() if v is not None})
+
+
+class Wrapped(nn.Module):
+    """A model that takes or gives something else than a batch of states, as a self-map.
+
+    Args:
+        model: A module, or a callable of a batch.
+        options: How it is used; default: `MapOptions()`.
+        output: Instead of `options.output`.
+        scale: Instead of `options.scale`.
+        channels_last: Instead of `options.channels_last`.
+        flatten: Instead of `options.flatten`.
+        fixed_batch: Instead of `options.fixed_batch`.
+        black_box: Instead of `options.black_box`.
 
     Raises:
         MnemoscopeError: the scale is empty, the output has no such part, the share of the noise
@@ -65,20 +96,25 @@ class Wrapped(nn.Module):
     def __init__(
         self,
         model: Callable[..., Any],
+        options: MapOptions | None = None,
         *,
         output: Output | None = None,
         scale: tuple[float, float] | None = None,
-        channels_last: bool = False,
-        noise_level: float | None = None,
-        predicts: Predicts | None = None,
-        alpha_bar: float | Tensor | None = None,
-        sigma: float | None = None,
+        channels_last: bool | None = None,
+        flatten: bool | None = None,
         fixed_batch: int | Sizes | None = None,
-        flatten: bool = False,
-        black_box: bool = False,
+        black_box: bool | None = None,
     ) -> None:
         super().__init__()
-        low, high = scale or (0.0, 1.0)
+        options = (options or MapOptions()).changed(
+            output=output,
+            scale=scale,
+            channels_last=channels_last,
+            flatten=flatten,
+            fixed_batch=fixed_batch,
+            black_box=black_box,
+        )
+        low, high = options.scale or (0.0, 1.0)
         if not low < high:
             raise MnemoscopeError(
                 f"scale {low:g}, {high:g}",
@@ -87,19 +123,22 @@ class Wrapped(nn.Module):
                 field="scale",
             )
         self.model = model
-        self.output = output
+        self.output = options.output
         self.low, self.width = float(low), float(high - low)
-        self.channels_last = channels_last
-        self.noise_level = noise_level
+        self.channels_last, self.flatten = options.channels_last, options.flatten
+        self.noise_level = options.noise_level
         self.prediction = prediction(
-            predicts, noise_level=noise_level, alpha_bar=alpha_bar, sigma=sigma
+            options.predicts,
+            noise_level=options.noise_level,
+            alpha_bar=options.alpha_bar,
+            sigma=options.sigma,
         )
-        self.unspecified = noise_level is not None and predicts is None
+        self.unspecified = options.noise_level is not None and options.predicts is None
         self.assumed = False
-        self.fixed_batch = batch_sizes(fixed_batch)
-        self.flatten = flatten
+        self.fixed_batch = batch_sizes(options.fixed_batch)
         self._takes_flat: dict[tuple[int, ...], bool] = {}
-        self.differentiable = not black_box and bool(getattr(model, "differentiable", True))
+        differentiable = bool(getattr(model, "differentiable", True))
+        self.differentiable = differentiable and not options.black_box
 
     def forward(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """Returns the reconstruction of each state."""

@@ -66,7 +66,7 @@ def test_what_it_predicts_and_its_derivative():
 
 def test_pictures_with_channels_first():
     model = convolutional()
-    f = mn.load_map(model, channels_last=True, shape=(1, 6, 6))
+    f = mn.load_map(model, mn.LoadOptions(channels_last=True), shape=(1, 6, 6))
     first = torch.from_numpy(PICTURES).movedim(-1, 1)
     assert np.allclose(f(first).movedim(1, -1), model.predict(PICTURES, verbose=0), atol=1e-5)
 

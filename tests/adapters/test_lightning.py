@@ -109,17 +109,21 @@ def test_a_checkpoint_tells_how_its_class_is_built(tmp_path, kind, made, caplog)
     assert torch.allclose(f(X), model.net(X).detach(), atol=1e-6)
     by_name = mn.load_map(f"{__name__}:{kind.__name__}", weights=path, shape=(6,))
     assert torch.equal(by_name(X), f(X))
-    assert open_model(kind, weights=path).adapter == "lightning"
+    assert open_model(kind, mn.LoadOptions(weights=path)).adapter == "lightning"
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_arguments_go_before_what_the_checkpoint_says(tmp_path):
     path = tmp_path / "last.ckpt"
     trained(Autoencoder(width=9), path)
-    f = mn.load_map(Autoencoder, weights=path, shape=(6,), factory_args={"activation": "ReLU"})
+    f = mn.load_map(
+        Autoencoder, mn.LoadOptions(factory_args={"activation": "ReLU"}), weights=path, shape=(6,)
+    )
     assert isinstance(f.modules[0].net[1], nn.ReLU)
     with pytest.raises(mn.MnemoscopeError, match="does not fit the Autoencoder"):
-        mn.load_map(Autoencoder, weights=path, shape=(6,), factory_args={"width": 3})
+        mn.load_map(
+            Autoencoder, mn.LoadOptions(factory_args={"width": 3}), weights=path, shape=(6,)
+        )
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -210,16 +210,16 @@ def test_through_a_factory_and_by_the_adapters_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for target in ("a_regressor:make", "a_regressor:model"):
         for adapter in (None, "sklearn"):
-            opened = open_model(target, adapter=adapter)
+            opened = open_model(target, mn.LoadOptions(adapter=adapter))
             assert opened.shape == (6,)
             assert opened.self_map().differentiable
     with pytest.raises(mn.MnemoscopeError, match="--weights for a_regressor:make"):
-        open_model("a_regressor:make", weights="w.pt")
-    assert open_model("a_regressor:make", factory_args={"alpha": 1.0}).shape == (6,)
+        open_model("a_regressor:make", mn.LoadOptions(weights="w.pt"))
+    assert open_model("a_regressor:make", mn.LoadOptions(factory_args={"alpha": 1.0})).shape == (6,)
     with pytest.raises(mn.MnemoscopeError, match="since it is built already"):
-        open_model("a_regressor:model", factory_args={"alpha": 1.0})
+        open_model("a_regressor:model", mn.LoadOptions(factory_args={"alpha": 1.0}))
     with pytest.raises(mn.MnemoscopeError, match="what the adapter PyOD recognizes"):
-        open_model("tests.adapters.test_sklearn:perceptron", adapter="pyod")
+        open_model("tests.adapters.test_sklearn:perceptron", mn.LoadOptions(adapter="pyod"))
 
 
 @pytest.mark.parametrize(
@@ -236,4 +236,4 @@ def test_audits_point_to_the_adapter():
     with pytest.raises(mn.MnemoscopeError, match=r"MLPRegressor.*mn\.load_map\(model\)"):
         mn.audit(model, torch.from_numpy(X))
     with pytest.raises(mn.MnemoscopeError, match="adapter 'pyod' for a MLPRegressor"):
-        mn.load_map(model, adapter="pyod")
+        mn.load_map(model, mn.LoadOptions(adapter="pyod"))

@@ -42,7 +42,7 @@ class Optimal(nn.Module):
 def test_the_state_is_estimated_from_what_is_predicted(X, kind, given):
     alpha_bar = SCHEDULE if given == "schedule" else float(SCHEDULE[100])
     model = Optimal(X, kind)
-    f = Wrapped(model, noise_level=100, predicts=kind, alpha_bar=alpha_bar)
+    f = Wrapped(model, mn.MapOptions(noise_level=100, predicts=kind, alpha_bar=alpha_bar))
     z = X + 0.3 * torch.randn(X.shape, generator=torch.Generator().manual_seed(0))
     by_hand = model.state(SCHEDULE[100] ** 0.5 * z.flatten(1), SCHEDULE[100]).reshape(z.shape)
     torch.testing.assert_close(f(z), by_hand, rtol=1e-4, atol=1e-4)
@@ -50,7 +50,7 @@ def test_the_state_is_estimated_from_what_is_predicted(X, kind, given):
 
 @KINDS
 def test_an_audit_of_each_kind_finds_the_same(X, kind):
-    f = Wrapped(Optimal(X, kind), noise_level=100, predicts=kind, alpha_bar=SCHEDULE)
+    f = Wrapped(Optimal(X, kind), mn.MapOptions(noise_level=100, predicts=kind, alpha_bar=SCHEDULE))
     audit = mn.audit(f, X, mn.AuditOptions.of(certificates=0), starts=20, trials=1)
     stored = [row["stored"] for row in audit.examples.to_dicts()]
     assert stored == [True] * 10
@@ -59,28 +59,30 @@ def test_an_audit_of_each_kind_finds_the_same(X, kind):
 @pytest.mark.parametrize("kind", ["noise", "v"])
 @pytest.mark.parametrize("level", [1, 100, 300, 500, 800, 999])
 def test_what_is_no_state_is_asked_for(X, kind, level):
-    f = Wrapped(Optimal(X, kind), noise_level=level)
+    f = Wrapped(Optimal(X, kind), mn.MapOptions(noise_level=level))
     with pytest.raises(mn.MnemoscopeError, match="--predicts noise"):
         mn.audit(f, X, mn.AuditOptions.of(certificates=0), starts=4, trials=1)
 
 
 @pytest.mark.parametrize("level", [1, 10, 100, 300, 500, 999])
 def test_an_estimate_of_the_state_needs_no_word(X, level):
-    f = SelfMap(Wrapped(Optimal(X, "state"), noise_level=level), X.shape[1:])
+    f = SelfMap(Wrapped(Optimal(X, "state"), mn.MapOptions(noise_level=level)), X.shape[1:])
     check_map(f, X)
     check_prediction(f, X, clean=True)
 
 
 def test_starts_far_from_the_data_do_not_matter(X):
     Z = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    check_map(SelfMap(Wrapped(Optimal(X, "state"), noise_level=100), X.shape[1:]), Z)
+    check_map(SelfMap(Wrapped(Optimal(X, "state"), mn.MapOptions(noise_level=100)), X.shape[1:]), Z)
     with pytest.raises(mn.MnemoscopeError, match="what it predicts"):
-        check_map(SelfMap(Wrapped(Optimal(X, "noise"), noise_level=100), X.shape[1:]), Z)
+        check_map(
+            SelfMap(Wrapped(Optimal(X, "noise"), mn.MapOptions(noise_level=100)), X.shape[1:]), Z
+        )
 
 
 @KINDS
 def test_data_in_the_unit_interval_and_a_model_from_minus_1_to_1(X, kind):
-    f = Wrapped(Optimal(X, kind), noise_level=50, scale=(-1, 1), channels_last=True)
+    f = Wrapped(Optimal(X, kind), mn.MapOptions(noise_level=50), scale=(-1, 1), channels_last=True)
     g = SelfMap(f, X.shape[1:])
     Z = (X + 1) / 2
     if kind == "state":
@@ -92,11 +94,11 @@ def test_data_in_the_unit_interval_and_a_model_from_minus_1_to_1(X, kind):
 
 
 def test_a_denoiser_inside_another_module_and_in_a_power_is_found(X):
-    inner = nn.Sequential(Wrapped(Optimal(X, "noise"), noise_level=100))
+    inner = nn.Sequential(Wrapped(Optimal(X, "noise"), mn.MapOptions(noise_level=100)))
     for f in (SelfMap(inner, X.shape[1:]), SelfMap(inner, X.shape[1:]) ** 2):
         with pytest.raises(mn.MnemoscopeError, match="what it predicts"):
             check_prediction(f, X, clean=True)
-    rescaled = Wrapped(Wrapped(Optimal(X, "v"), noise_level=100), scale=(-1, 1))
+    rescaled = Wrapped(Wrapped(Optimal(X, "v"), mn.MapOptions(noise_level=100)), scale=(-1, 1))
     with pytest.raises(mn.MnemoscopeError, match="what it predicts"):
         check_prediction(SelfMap(rescaled, X.shape[1:]), (X + 1) / 2, clean=True)
 
@@ -112,10 +114,12 @@ def test_a_denoiser_of_added_noise(X):
         return ((z.flatten(1) - state(z.flatten(1))) / level[:, None]).reshape(z.shape)
 
     z = X + 0.1 * torch.randn(X.shape, generator=torch.Generator().manual_seed(0))
-    f = Wrapped(noise, noise_level=sigma, predicts="noise", sigma=sigma)
+    f = Wrapped(noise, mn.MapOptions(noise_level=sigma, predicts="noise", sigma=sigma))
     torch.testing.assert_close(f(z), state(z.flatten(1)).reshape(z.shape), rtol=1e-4, atol=1e-4)
     with pytest.raises(mn.MnemoscopeError, match="what it predicts"):
-        check_prediction(SelfMap(Wrapped(noise, noise_level=sigma), X.shape[1:]), X, clean=True)
+        check_prediction(
+            SelfMap(Wrapped(noise, mn.MapOptions(noise_level=sigma)), X.shape[1:]), X, clean=True
+        )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +142,7 @@ def test_a_denoiser_of_added_noise(X):
 )
 def test_what_cannot_be_used_is_refused(options, says):
     with pytest.raises(mn.MnemoscopeError, match=says):
-        Wrapped(nn.Identity(), **options)
+        Wrapped(nn.Identity(), mn.MapOptions(**options))
 
 
 @pytest.fixture
@@ -169,12 +173,13 @@ def factory(tmp_path, monkeypatch, X):
 
 @KINDS
 def test_a_model_that_is_loaded(factory, X, kind):
-    options = {"factory_args": {"kind": kind}, "noise_level": 100, "scale": (-1, 1)}
-    f = mn.load_map(factory, predicts=kind, alpha_bar=SCHEDULE, shape=X.shape[1:], **options)
+    options = mn.LoadOptions(factory_args={"kind": kind}, noise_level=100, scale=(-1, 1))
+    known = options.changed(predicts=kind, alpha_bar=SCHEDULE)
+    f = mn.load_map(factory, known, shape=X.shape[1:])
     Z = (X + 1) / 2
     check_map(f, Z)
     torch.testing.assert_close(f(Z), Z, rtol=0, atol=1e-3)
-    untold = mn.load_map(factory, shape=X.shape[1:], **options)
+    untold = mn.load_map(factory, options, shape=X.shape[1:])
     if kind == "state":
         check_map(untold, Z)
     else:

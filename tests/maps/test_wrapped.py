@@ -73,7 +73,7 @@ def test_channels_last():
 
 def test_a_noise_level_for_each_state():
     seen = []
-    f = Wrapped(lambda z, t: (seen.append(t), z)[1], noise_level=0.25)
+    f = Wrapped(lambda z, t: (seen.append(t), z)[1], mn.MapOptions(noise_level=0.25))
     f(torch.ones(3, 2))
     assert seen[0].tolist() == [0.25] * 3
 
@@ -156,7 +156,9 @@ def test_flat_states_in_the_models_range_and_layout():
 def test_a_flat_estimate_of_the_noise():
     """With abar = 0.64 and noise 3 a z the state is (a z - 0.6 3 a z) / a = (1 - 1.8) z."""
     for model in (lambda z, t: 3 * z.flatten(1), lambda z, t: 3 * z[:, 0]):
-        f = Wrapped(model, flatten=True, noise_level=1, predicts="noise", alpha_bar=0.64)
+        f = Wrapped(
+            model, mn.MapOptions(noise_level=1, predicts="noise", alpha_bar=0.64), flatten=True
+        )
         z = torch.rand(2, 1, 6)
         assert torch.allclose(f(z), -0.8 * z, atol=1e-6)
 

@@ -1,45 +1,49 @@
 """What an adapter is: it recognizes targets of one kind and loads a model from them."""
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.maps.denoisers import Predicts
 from mnemoscope.maps.sizes import Sides, Sizes
-from mnemoscope.maps.wrapped import Output
+from mnemoscope.maps.wrapped import MapOptions, Output
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is asked of an adapter.
+class LoadOptions(MapOptions):
+    """How a target is opened, and how the model in it is used as a self-map.
+
+    Attributes:
+        adapter: The adapter's name; default: the one that recognizes the target.
+        weights: For a factory: a `.safetensors`, a `.pt` of tensors alone, an index of several
+            files, or a folder with one of these.
+        weights_key: Which part of the weights' file, where several fit.
+        factory_args: Keyword arguments of a factory.
+        domain: The least and the largest entry of the states that the model takes; see `SelfMap`.
+        device: Where it computes.
+        budget: Bytes of memory that evaluating and linearizing may take.
+    """
+
+    adapter: str | None = None
+    weights: str | os.PathLike[str] | None = None
+    weights_key: str | None = None
+    factory_args: Mapping[str, Any] = field(default_factory=dict)
+    domain: Sequence[float | None] | None = None
+    device: str = "cpu"
+    budget: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(LoadOptions):
+    """What is asked of an adapter: a target, and the options of the caller.
 
     Attributes:
         target: The file, folder, or whatever the adapter recognizes; what a live object is called.
-        device: Where the model is to compute.
-        weights: A file of weights, where the target does not hold them.
-        weights_key: Which part of that file, where several fit.
-        factory_args: Keyword arguments, where the target is a function.
-        noise_level: The noise level of a denoiser, the timestep of a diffusion model.
-        output: Which part of what the model gives is the reconstruction.
-        predicts: What a denoiser predicts: `state`, `noise` or `v`, where the user says.
-        alpha_bar: The share of the state's variance at the noise level, or the schedule.
-        sigma: Instead of it, the standard deviation of noise that is only added.
     """
 
     target: str
-    device: str = "cpu"
-    weights: str | None = None
-    factory_args: Mapping[str, Any] = field(default_factory=dict)
-    noise_level: float | None = None
-    output: Output | None = None
-    predicts: Predicts | None = None
-    alpha_bar: float | Tensor | None = None
-    sigma: float | None = None
-    weights_key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ runs. Lightning's own `load_from_checkpoint` unpickles.
 
 import inspect
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class Lightning(ObjectAdapter):
         return Loaded(module)
 
 
-def _hyperparameters(model: Any, path: str) -> dict[str, Any]:
+def _hyperparameters(model: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns those that the class takes, as Lightning hands them over."""
     content = read_values(path)
     values = content.get(VALUES)

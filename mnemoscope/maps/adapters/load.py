@@ -1,7 +1,7 @@
 """`load_map`: a self-map from whatever an adapter recognizes, a file or a live object."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.maps.adapters.adapter import Loaded, Request, refuse_unused
+from mnemoscope.maps.adapters.adapter import Loaded, LoadOptions, Request, refuse_unused
 from mnemoscope.maps.adapters.live import adapted, described
 from mnemoscope.maps.adapters.registry import find_adapter, find_object_adapter
 from mnemoscope.maps.check import check_loaded
-from mnemoscope.maps.denoisers import Predicts, prediction
+from mnemoscope.maps.denoisers import prediction
 from mnemoscope.maps.domain import Domain, checked_domain
 from mnemoscope.maps.failures import MapFailedError, not_taken
 from mnemoscope.maps.layout import LaidOut, channels_first, laid_out
@@ -22,7 +22,7 @@ from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.sizes import Sides, Sizes, have_sizes
 from mnemoscope.maps.trial import layout_taken
 from mnemoscope.maps.weights import refuse_empty
-from mnemoscope.maps.wrapped import Output, Wrapped, batch_sizes, refuse_range
+from mnemoscope.maps.wrapped import MapOptions, Output, Wrapped, batch_sizes, refuse_range
 from mnemoscope.nets.dtypes import copied, in_single
 from mnemoscope.nets.spec import Network
 
@@ -43,6 +43,7 @@ class Opened:
         binds: Whether it takes states of that shape alone; otherwise the shape is a default.
         sides: The sizes that each side of a state may have, if the file states it.
         domain: The least and the largest entry of its states; None: no bound is known.
+        budget: Bytes of memory that evaluating and linearizing may take.
     """
 
     target: str
@@ -53,6 +54,7 @@ class Opened:
     binds: bool = True
     sides: Sides | None = None
     domain: Domain | None = None
+    budget: int | None = None
 
     def of_shape(self, shape: Sequence[int]) -> "Opened":
         """Returns the model of states of this shape alone.
@@ -85,7 +87,7 @@ class Opened:
         """
         refuse_range(self.model, X)
 
-    def self_map(self, shape: Sequence[int] | None = None, *, budget: int | None = None) -> SelfMap:
+    def self_map(self, shape: Sequence[int] | None = None) -> SelfMap:
         """Returns the self-map of states of this shape (default: what the file says).
 
         Raises:
@@ -102,7 +104,9 @@ class Opened:
             )
         self._refuse(state)
         try:
-            f = SelfMap(self.model, state, device=self.device, budget=budget, domain=self.domain)
+            f = SelfMap(
+                self.model, state, device=self.device, budget=self.budget, domain=self.domain
+            )
         except MapFailedError as error:
             if self.shape is None or self.shape == state:
                 raise
@@ -128,86 +132,43 @@ class Opened:
             )
 
 
-def open_model(
-    target: object,
-    *,
-    adapter: str | None = None,
-    weights: str | os.PathLike[str] | None = None,
-    weights_key: str | None = None,
-    factory_args: Mapping[str, Any] | None = None,
-    output: Output | None = None,
-    scale: tuple[float, float] | None = None,
-    channels_last: bool = False,
-    noise_level: float | None = None,
-    predicts: Predicts | None = None,
-    alpha_bar: float | Tensor | None = None,
-    sigma: float | None = None,
-    fixed_batch: int | None = None,
-    flatten: bool = False,
-    black_box: bool = False,
-    domain: Sequence[float | None] | None = None,
-    device: str = "cpu",
-) -> Opened:
+def open_model(target: object, options: LoadOptions | None = None) -> Opened:
     """Opens the model of a file, folder or object; arguments and errors as of `load_map`."""
-    box = checked_domain(domain)
+    options = options or LoadOptions()
+    if options.weights is not None:
+        options = options.changed(weights=os.fspath(options.weights))
+    box = checked_domain(options.domain)
     place = os.fspath(target) if isinstance(target, str | os.PathLike) else None
-    request = Request(
-        described(target) if place is None else place,
-        device,
-        None if weights is None else os.fspath(weights),
-        dict(factory_args or {}),
-        noise_level,
-        output,
-        predicts,
-        alpha_bar,
-        sigma,
-        weights_key,
-    )
+    request = Request(target=described(target) if place is None else place, **vars(options))
     if place is None:
         # The caller's module is not changed; adapters copy what they take over.
         if isinstance(target, nn.Module) and find_object_adapter(target) is None:
             target = copied(target)
-        name, loaded = adapted(target, request, adapter)
+        name, loaded = adapted(target, request, options.adapter)
     else:
-        name, found = find_adapter(place, adapter)
+        name, found = find_adapter(place, options.adapter)
         refuse_unused(found, name, request)
         loaded = found.load(request)
     model = loaded.model
     if isinstance(model, nn.Module):
         refuse_empty(model)
-        model = in_single(model.to(device))
+        model = in_single(model.to(options.device))
         model.eval()
-    chosen = {
-        "scale": scale or loaded.scale,
-        "channels_last": channels_last,
-        "fixed_batch": _batches(fixed_batch, loaded, request),
-        "flatten": flatten,
-        "black_box": black_box or loaded.black_box,
-    }
-    assumed = scale is None and loaded.scale is not None
-    model = _wrapped(model, loaded, request, chosen, assumed=assumed)
-    shape, sides = _stated(loaded, channels_last=channels_last, flatten=flatten)
-    binds = loaded.binds and (loaded.shape is not None or isinstance(loaded.model, Network))
+    shape, sides = _stated(loaded, options)
     return Opened(
         request.target,
         name,
-        model,
+        _wrapped(model, loaded, request),
         shape,
-        device,
-        binds,
+        options.device,
+        loaded.binds and (loaded.shape is not None or isinstance(loaded.model, Network)),
         sides,
         box or checked_domain(loaded.domain),
+        options.budget,
     )
 
 
-def _wrapped(
-    model: Callable[..., Any],
-    loaded: Loaded,
-    request: Request,
-    chosen: dict[str, Any],
-    *,
-    assumed: bool,
-) -> Callable[..., Any]:
+def _wrapped(model: Callable[..., Any], loaded: Loaded, request: Request) -> Callable[..., Any]:
     """Returns the model as a self-map of the data; itself where it is one."""
     level = request.noise_level
     predicts = None
@@ -217,24 +178,29 @@ def _wrapped(
         )
     unspecified = loaded.takes_prediction and level is not None and request.predicts is None
     output = request.output if loaded.takes_output else None
-    options: dict[str, Any] = {
-        **chosen,
-        "output": loaded.output if output is None else output,
-        "noise_level": level if loaded.takes_noise_level else None,
-    }
-    if predicts is None and not unspecified and all(v in (None, False) for v in options.values()):
+    options = MapOptions(
+        output=loaded.output if output is None else output,
+        scale=request.scale or loaded.scale,
+        channels_last=request.channels_last,
+        flatten=request.flatten,
+        fixed_batch=_batches(loaded, request),
+        black_box=request.black_box or loaded.black_box,
+        noise_level=level if loaded.takes_noise_level else None,
+    )
+    if predicts is None and not unspecified and options == MapOptions():
         return model
-    wrapped = Wrapped(model, **options)
+    wrapped = Wrapped(model, options)
     # An adapter may hand over the noise level itself, so this is not up to `Wrapped`.
     wrapped.prediction, wrapped.unspecified = predicts, unspecified
-    wrapped.assumed = assumed
+    wrapped.assumed = request.scale is None and loaded.scale is not None
     return wrapped.eval()
 
 
-def _batches(asked: int | None, loaded: Loaded, request: Request) -> Sizes | None:
+def _batches(loaded: Loaded, request: Request) -> Sizes | None:
     """Returns the batch sizes that are asked for, else those that the file says."""
+    asked = request.fixed_batch
     sizes, known = batch_sizes(asked), batch_sizes(loaded.fixed_batch)
-    if asked is not None and known is not None and asked not in known:
+    if asked is not None and not isinstance(asked, Sizes) and known and asked not in known:
         raise MnemoscopeError(
             f"fixed_batch={asked} for {request.target}",
             expected=f"a batch size that it was exported for: {known}",
@@ -246,10 +212,13 @@ def _batches(asked: int | None, loaded: Loaded, request: Request) -> Sizes | Non
 
 def load_map(
     target: object,
+    options: LoadOptions | None = None,
     *,
     shape: Sequence[int] | None = None,
-    budget: int | None = None,
-    **options: Any,
+    output: Output | None = None,
+    scale: tuple[float, float] | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    device: str | None = None,
 ) -> SelfMap:
     """Returns the self-map that a file or folder holds, or that a live object is.
 
@@ -261,38 +230,34 @@ def load_map(
             an adapter knows (scikit-learn, PyOD, SAELens, Keras, Flax, Equinox, scVI), a class of
             Lightning, a module or a callable, of which a copy is taken; or what another adapter
             takes.
+        options: How it is opened and used; default: `LoadOptions()`. What an adapter knows of the
+            model's scale, batch size, domain and prediction is the default of these.
         shape: The shape of a state; default: what the file says. The size that a model of
             `diffusers` or `transformers` was made for is only a default.
-        budget: Bytes of memory that evaluating and linearizing may take.
-        **options: `adapter`: its name (default: the one that recognizes the target). `weights`:
-            for a factory, a `.safetensors`, a `.pt` of tensors alone, an index of several files, or
-            a folder with one of these. `weights_key`: which part of it, where several fit.
-            `factory_args`: its keyword arguments. `output`: which part of what the model gives is
-            the reconstruction; see `Wrapped`. `scale`: the model's values where the data's are 0
-            and 1 (default: what the adapter knows). `channels_last`: whether the model wants `(n,
-            height, width, channels)`. `black_box`: only evaluate it. `noise_level`: of a denoiser,
-            handed to it as its second argument; of a diffusion model the timestep. `predicts`,
-            `alpha_bar`, `sigma`: what a denoiser predicts, and the share of the noise; see
-            `Wrapped` (default: of a folder of diffusers what its scheduler says). `fixed_batch`:
-            the one batch size that it takes; 1 evaluates one state at a time. `flatten`: whether it
-            works on flat states `(n, d)`; see `Wrapped`. `domain`: the
-            least and the largest entry of the states that it takes; see `SelfMap`. `device`: where
-            it computes.
+        output: Instead of `options.output`.
+        scale: Instead of `options.scale`.
+        weights: Instead of `options.weights`.
+        device: Instead of `options.device`.
 
     Raises:
         MnemoscopeError: no adapter takes the target, it cannot be loaded, or it is no self-map of
             such states.
+
+    Example:
+        >>> load_map(nn.Linear(6, 6), shape=(6,))
+        SelfMap(Linear, shape=(6,))
     """
-    f = open_model(target, **options).self_map(shape, budget=budget)
+    options = (options or LoadOptions()).changed(
+        output=output, scale=scale, weights=weights, device=device
+    )
+    f = open_model(target, options).self_map(shape)
     generator = torch.Generator().manual_seed(0)
     states = torch.rand(CHECKED, *f.shape, generator=generator)
     check_loaded(f, f.clipped(f.batch(states)))
     return f
 
 
-def _stated(
-    loaded: Loaded, *, channels_last: bool, flatten: bool
-) -> tuple[tuple[int, ...] | None, Sides | None]:
+def _stated(loaded: Loaded, options: LoadOptions) -> tuple[tuple[int, ...] | None, Sides | None]:
     """Returns the file's shape of a state, in the data's layout, and the sizes of its sides.
 
     A file says what the model takes: channels that come last there come first in a state, and what
@@ -301,9 +266,9 @@ def _stated(
     stated = loaded.shape or getattr(loaded.model, "shape", None)
     shape = None if stated is None else tuple(stated)
     sides = loaded.sides or shape
-    if sides is None or (flatten and len(sides) == 1):
+    if sides is None or (options.flatten and len(sides) == 1):
         return None, None
-    if channels_last:
+    if options.channels_last:
         sides = sides[-1:] + sides[:-1]
         shape = None if shape is None else channels_first(shape)
     return shape, None if loaded.sides is None else sides

@@ -82,8 +82,8 @@ def test_batches_keep_within_the_bounds_of_an_exported_program(
     )
     assert audit.summary.examples == 3
     with pytest.raises(mn.MnemoscopeError, match=f"exported for: {sizes}"):
-        load_map(tmp_path / "m.pt2", fixed_batch=other)
-    g = load_map(tmp_path / "m.pt2", fixed_batch=example)
+        load_map(tmp_path / "m.pt2", mn.LoadOptions(fixed_batch=other))
+    g = load_map(tmp_path / "m.pt2", mn.LoadOptions(fixed_batch=example))
     assert torch.allclose(g(states(9, (6,))), net(states(9, (6,))), atol=1e-6)
 
 
@@ -147,20 +147,20 @@ def test_a_file_says_its_shape_with_the_channels_last(tmp_path, kind):
     path = tmp_path / f"last.{kind}"
     A = channels_last_file(kind, path)
     for told in ({}, {"shape": (3, 8, 6)}):
-        f = load_map(path, channels_last=True, **told)
+        f = load_map(path, mn.LoadOptions(channels_last=True), **told)
         assert f.shape == (3, 8, 6)
         Z = states(3, (3, 8, 6))
         assert torch.allclose(f(Z), torch.einsum("dc,nchw->ndhw", A, Z), atol=1e-5)
     # Without the option the state has the file's own layout.
     assert load_map(path).shape == (8, 6, 3)
     with pytest.raises(mn.MnemoscopeError, match=r"states \(3, 8, 6\)"):
-        load_map(path, channels_last=True, shape=(8, 6, 3))
+        load_map(path, mn.LoadOptions(channels_last=True), shape=(8, 6, 3))
 
 
 def test_flat_states_of_a_file_take_the_shape_of_the_data(tmp_path):
     net = nn.Sequential(nn.Linear(64, 64), nn.Tanh())
     torch.export.save(torch.export.export(net, (torch.rand(2, 64),)), tmp_path / "flat.pt2")
-    f = load_map(tmp_path / "flat.pt2", flatten=True, shape=(1, 8, 8))
+    f = load_map(tmp_path / "flat.pt2", mn.LoadOptions(flatten=True), shape=(1, 8, 8))
     Z = states(3, (1, 8, 8))
     assert torch.allclose(f(Z), net(Z.flatten(1)).reshape(Z.shape), atol=1e-6)
     assert load_map(tmp_path / "flat.pt2").shape == (64,)
@@ -224,10 +224,12 @@ def test_an_onnx_denoiser_predicts_noise(tmp_path):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, tmp_path / "m.onnx")
     z = torch.rand(3, 4)
-    f = load_map(tmp_path / "m.onnx", noise_level=2, predicts="noise", alpha_bar=0.8)
+    f = load_map(
+        tmp_path / "m.onnx", mn.LoadOptions(noise_level=2, predicts="noise", alpha_bar=0.8)
+    )
     assert torch.allclose(f(z), (1 - 3 * 0.2**0.5) * z, atol=1e-6)
     with pytest.raises(mn.MnemoscopeError, match="what it predicts"):
-        check_map(load_map(tmp_path / "m.onnx", noise_level=2), z)
+        check_map(load_map(tmp_path / "m.onnx", mn.LoadOptions(noise_level=2)), z)
 
 
 def test_a_factory_with_weights(tmp_path, monkeypatch):
@@ -237,12 +239,14 @@ def test_a_factory_with_weights(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     torch.save(autoencoder(24).state_dict(), "w.pt")
-    f = load_map("my_factory:build", shape=SHAPE, weights="w.pt", factory_args={"width": 24})
+    f = load_map(
+        "my_factory:build", mn.LoadOptions(factory_args={"width": 24}), shape=SHAPE, weights="w.pt"
+    )
     # Where weights lie in memory may decide the order of a product's sums.
     assert torch.allclose(f(states()), autoencoder(24)(states()), atol=1e-6)
     assert str(tmp_path) not in sys.path
     with pytest.raises(mn.MnemoscopeError, match="state the shape"):
-        load_map("my_factory:build", factory_args={"width": 24})
+        load_map("my_factory:build", mn.LoadOptions(factory_args={"width": 24}))
 
 
 def test_our_own(tmp_path):
@@ -313,7 +317,7 @@ def test_a_size_binds_where_positions_are_learned(tmp_path):
 
 def test_a_convolutional_denoiser_takes_other_sizes(tmp_path):
     diffusers_model("UNet2DModel", tmp_path, **UNET)
-    f = load_map(tmp_path, noise_level=100, predicts="noise", shape=(3, 16, 12))
+    f = load_map(tmp_path, mn.LoadOptions(noise_level=100, predicts="noise"), shape=(3, 16, 12))
     check_map(f, states(2, (3, 16, 12)))
 
 
@@ -364,7 +368,7 @@ def test_a_diffusion_model_denoises_at_one_level(tmp_path, predicts):
     model = diffusers_model("UNet2DModel", tmp_path / "alone", **UNET)
     scheduler = DDPMScheduler(prediction_type=predicts, beta_schedule="squaredcos_cap_v2")
     DDPMPipeline(model, scheduler).save_pretrained(tmp_path / "pipeline")
-    f = load_map(tmp_path / "pipeline", noise_level=300)
+    f = load_map(tmp_path / "pipeline", mn.LoadOptions(noise_level=300))
     check_map(f, states())
     # The scheduler's own estimate of the clean sample, clipping off, is the second method.
     scheduler.register_to_config(clip_sample=False)
@@ -376,7 +380,7 @@ def test_a_diffusion_model_denoises_at_one_level(tmp_path, predicts):
     assert torch.allclose(f(states()), (estimate + 1) / 2, atol=1e-4)
     for level in (None, -1, 1000, 0.5):
         with pytest.raises(mn.MnemoscopeError, match="0 to 999"):
-            load_map(tmp_path / "pipeline", noise_level=level)
+            load_map(tmp_path / "pipeline", mn.LoadOptions(noise_level=level))
 
 
 def test_what_a_diffusion_model_predicts_may_be_said(tmp_path, caplog):
@@ -390,13 +394,13 @@ def test_what_a_diffusion_model_predicts_may_be_said(tmp_path, caplog):
         made = model(a * z, 300).sample
     wanted = {"state": made, "noise": (a * z - s * made) / a, "v": a * a * z - s * made}
     for predicts, estimate in wanted.items():
-        f = load_map(tmp_path, noise_level=300, predicts=predicts)
+        f = load_map(tmp_path, mn.LoadOptions(noise_level=300, predicts=predicts))
         assert torch.allclose(f(states()), (estimate + 1) / 2, atol=1e-4)
     assert not caplog.text
-    f = load_map(tmp_path, noise_level=300)
+    f = load_map(tmp_path, mn.LoadOptions(noise_level=300))
     assert torch.allclose(f(states()), (wanted["noise"] + 1) / 2, atol=1e-4)
     assert "taken for the noise" in caplog.text
-    given = load_map(tmp_path, noise_level=300, predicts="noise", alpha_bar=0.25)
+    given = load_map(tmp_path, mn.LoadOptions(noise_level=300, predicts="noise", alpha_bar=0.25))
     with torch.no_grad():
         made = model(0.5 * z, 300).sample
     by_hand = (0.5 * z - 0.75**0.5 * made) / 0.5
@@ -406,7 +410,7 @@ def test_what_a_diffusion_model_predicts_may_be_said(tmp_path, caplog):
 def test_a_vae_predicts_nothing(tmp_path):
     diffusers_model("AutoencoderKL", tmp_path)
     with pytest.raises(mn.MnemoscopeError, match="--predicts for a AutoencoderKL"):
-        load_map(tmp_path, predicts="noise")
+        load_map(tmp_path, mn.LoadOptions(predicts="noise"))
 
 
 def masked_autoencoder(folder, **config):
@@ -496,7 +500,7 @@ def test_a_map_in_steps_is_checked_at_the_data_too(tmp_path, monkeypatch):
     assert f.resolution.kind == "quantized"
     with pytest.raises(mn.MnemoscopeError, match="--fixed-batch 1"):
         check_map(f, X)
-    check_map(load_map("rounding:build", shape=(16,), fixed_batch=1), X)
+    check_map(load_map("rounding:build", mn.LoadOptions(fixed_batch=1), shape=(16,)), X)
 
 
 def write(path, text):
@@ -533,7 +537,7 @@ def test_what_cannot_be_loaded(tmp_path, target, options, says):
     if says in needs:
         pytest.importorskip(needs[says])
     with pytest.raises(mn.MnemoscopeError, match=says):
-        load_map(target(tmp_path), shape=SHAPE, **options)
+        load_map(target(tmp_path), mn.LoadOptions(**options), shape=SHAPE)
 
 
 def test_a_pickle_in_an_archive_is_refused(tmp_path):

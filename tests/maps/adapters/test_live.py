@@ -51,7 +51,7 @@ def test_callables_and_wrapping():
     with pytest.raises(mn.MnemoscopeError, match="which weights can be loaded into"):
         mn.load_map(lambda z: z, weights="w.pt", shape=(6,))
     with pytest.raises(mn.MnemoscopeError, match="since it is built already"):
-        mn.load_map(net(), factory_args={"width": 3}, shape=(6,))
+        mn.load_map(net(), mn.LoadOptions(factory_args={"width": 3}), shape=(6,))
 
 
 class Unknown:
@@ -87,7 +87,7 @@ def test_others_ship_adapters_of_objects(monkeypatch):
     with pytest.raises(mn.MnemoscopeError, match="--weights for the Halves"):
         mn.load_map(Halves(), weights="w.pt")
     with pytest.raises(mn.MnemoscopeError, match="'halves' for a Unknown"):
-        mn.load_map(Unknown(), adapter="halves")
+        mn.load_map(Unknown(), mn.LoadOptions(adapter="halves"))
 
 
 def _this_module():
