@@ -311,10 +311,6 @@ def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
     found = Findings()
     if len(states) == 0:
         return found
-
-    def resolution() -> Resolution:
-        return _resolution(f, _finite_images(f, states)[0], unit)
-
     images = _independent(f, states, unit=unit)
     finite = torch.isfinite(images).flatten(1).all(1)
     if not bool(finite.all()):
@@ -323,9 +319,17 @@ def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
     if len(states) == 0:
         return found
     f.findings.centre = found.centre = states.mean(0, keepdim=True)
-    if not f.differentiable:
-        found.resolution = resolution()
-        return found
+    if f.differentiable:
+        _examine_derivatives(f, found, states, images, unit)
+    else:
+        found.resolution = _resolution(f, states, unit)
+    return found
+
+
+def _examine_derivatives(
+    f: SelfMap, found: Findings, states: Tensor, images: Tensor, unit: float
+) -> None:
+    """Finds whether derivatives are those of the values, and the steps in which these come."""
     points, directions = _directions(states, images)
     try:
         refused = f.findings.refused
@@ -337,18 +341,17 @@ def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
         if is_memory(error):
             raise
         found.untrue = _not_differentiable(error)
-        found.resolution = resolution()
-        return found
+        found.resolution = _resolution(f, states, unit)
+        return
     if holds and not agreement.suspicious:
-        return found
-    found.resolution = resolution()
+        return
+    found.resolution = _resolution(f, states, unit)
     if found.resolution.smooth:
         found.untrue = "" if holds or _holds_in_float64(f, points, directions) else UNTRUE
     elif found.resolution.kind == "quantized" or not agreement.at(found.resolution):
         # In steps so fine that no data show them, but derivatives do not know them.
         found.resolution = replace(found.resolution, kind="quantized")
         found.untrue = STEPPED
-    return found
 
 
 def _agree(f: SelfMap, points: Tensor, directions: Tensor) -> "tuple[_Agreement, bool]":
@@ -359,6 +362,7 @@ def _agree(f: SelfMap, points: Tensor, directions: Tensor) -> "tuple[_Agreement,
 
 def _resolution(f: SelfMap, states: Tensor, unit: float) -> Resolution:
     """Returns the steps in which values come; within the domain, as far as it is known."""
+    states = _finite_images(f, states)[0]
     refused = f.findings.refused
     values = _values(f)
     if not f.bounded:

@@ -12,6 +12,7 @@ best is then proved, in a ball a little smaller wherever the estimate said too m
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -215,8 +216,11 @@ def _largest(loop: Loop, point: Point, J: Tensor, goal: float) -> _Ball | None:
     for times in FIRST_RADII[1:]:
         if not good(low):
             low = ball(times * least_radius)
-    if not good(low):
-        return low
+    return _widened(low, ball, good) if good(low) else low
+
+
+def _widened(low: _Ball, ball: Callable[[float], _Ball], good: Callable[[_Ball], bool]) -> _Ball:
+    """Returns the largest good ball, from a good one by growing and then narrowing steps."""
     ratio = 16.0
     while low.radius < MAX_RADIUS and good(higher := ball(min(ratio * low.radius, MAX_RADIUS))):
         low, ratio = higher, ratio**2
