@@ -11,7 +11,7 @@ import pytest
 from mnemoscope.base.discovery import Registry
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.readers import Reader
-from mnemoscope.data.readers.registry import READERS
+from mnemoscope.data.readers.reader import READERS
 
 DOCS = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8")
 

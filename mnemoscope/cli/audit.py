@@ -297,7 +297,7 @@ def _known_data(
 
 def _is_array(source: str) -> bool:
     """Whether a source is a file of an array, which may hold no pictures at all."""
-    from mnemoscope.data.folder import is_picture_file
+    from mnemoscope.data.pictures import is_picture_file
 
     return Path(source).is_file() and not is_picture_file(Path(source))
 

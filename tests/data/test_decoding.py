@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.data.decoding import picture_tensor
+from mnemoscope.data.pictures import picture_tensor
 
 
 def reopened(image, kind="PNG", **options):

@@ -4,8 +4,15 @@ A file's suffix chooses the reader; a file with an unknown suffix, or with the c
 format, is recognized by its first bytes. A module that is put into this folder is found by itself.
 """
 
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.readers.registry import find_reader, installed_readers, read_file, suffixes
+from mnemoscope.data.readers.reader import (
+    Found,
+    Reader,
+    find_reader,
+    installed_readers,
+    read_file,
+    suffixes,
+    taken,
+)
 
 __all__ = [
     "Found",

@@ -15,7 +15,7 @@ import numpy as np
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.base.memory import free_memory
-from mnemoscope.data.keys import Entry, chosen_key
+from mnemoscope.data.choosing import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading, Selection
 from mnemoscope.data.values import integer_rule

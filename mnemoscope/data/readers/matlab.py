@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mnemoscope.base.importing import needed_for
-from mnemoscope.data.keys import Entry, chosen_key
+from mnemoscope.data.choosing import Entry, chosen_key
 from mnemoscope.data.readers.hdf5 import MAGIC, refuse_elsewhere
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading, Selection

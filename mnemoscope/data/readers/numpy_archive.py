@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mnemoscope.data.keys import Entry, chosen_key
+from mnemoscope.data.choosing import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading, Selection
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stored_tensors import computable
-from mnemoscope.data.keys import Entry, chosen_key
+from mnemoscope.data.choosing import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading, Selection
 

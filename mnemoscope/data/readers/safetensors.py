@@ -5,7 +5,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from mnemoscope.base.stored_tensors import computable
-from mnemoscope.data.keys import Entry, chosen_key
+from mnemoscope.data.choosing import Entry, chosen_key
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading, Selection
 

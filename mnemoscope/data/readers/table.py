@@ -17,9 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.data.columns import Columns, feature_columns
-from mnemoscope.data.decoding import FORMATS, picture_tensor
-from mnemoscope.data.pictures import of_one_kind, sized
+from mnemoscope.data.choosing import Columns, feature_columns
+from mnemoscope.data.pictures import FORMATS, of_one_kind, picture_tensor, sized
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading, Selection
 

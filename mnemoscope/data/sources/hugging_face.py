@@ -13,9 +13,8 @@ from torch import Tensor
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.data.arrays import array_examples, decoded_examples
-from mnemoscope.data.columns import Columns, asked_columns, feature_columns
-from mnemoscope.data.decoding import page_count, picture_tensor
-from mnemoscope.data.pictures import of_one_kind, sized
+from mnemoscope.data.choosing import Columns, asked_columns, feature_columns
+from mnemoscope.data.pictures import of_one_kind, page_count, picture_tensor, sized
 from mnemoscope.data.readers.reader import Found
 from mnemoscope.data.reading import Examples, Reading, Rule, Selection
 from mnemoscope.data.sources.source import Source
@@ -26,7 +25,7 @@ def _read(source: str, selection: Selection, reading: Reading) -> Examples:
     """Reads rows of `hf:<name or folder>[:split]`, from one column.
 
     A folder may be one that `save_to_disk` wrote, or of pictures or tables as `datasets` reads
-    them. The column is chosen by `mnemoscope.data.columns`; a dataset without pictures and lists is
+    them. `mnemoscope.data.choosing` chooses the column; a dataset without pictures and lists is
     read as a table of numbers. Rows are streamed: no more are read, or downloaded, than are asked
     for.
     """

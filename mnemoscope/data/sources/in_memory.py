@@ -21,9 +21,8 @@ from torch.utils.data import (
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.arrays import array_examples
-from mnemoscope.data.columns import Columns
-from mnemoscope.data.decoding import picture_tensor
-from mnemoscope.data.pictures import of_one_kind, sized
+from mnemoscope.data.choosing import Columns
+from mnemoscope.data.pictures import of_one_kind, picture_tensor, sized
 from mnemoscope.data.readers.reader import Found, taken
 from mnemoscope.data.reading import Examples, Reading, Selection
 from mnemoscope.data.sources.source import Source, described

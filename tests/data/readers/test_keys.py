@@ -7,7 +7,7 @@ import torch
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data import load_data
-from mnemoscope.data.keys import Entry, chosen_key, split_of
+from mnemoscope.data.choosing import Entry, chosen_key, split_of
 from mnemoscope.data.load import read_examples
 from mnemoscope.data.reading import Reading
 
