@@ -133,6 +133,6 @@ def test_an_entry_point_that_declares_nothing_is_refused(tmp_path, monkeypatch, 
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[mnemoscope.readers]\nbroken = {value}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    registry = Registry(Reader, f"{READERS.package}.registry", READERS.file)
+    registry = Registry(Reader, f"{READERS.package}.reader", READERS.file)
     with pytest.raises(MnemoscopeError, match=message):
         list(registry)

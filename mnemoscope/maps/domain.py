@@ -7,15 +7,16 @@ there has left the domain.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.maps.failures import MapFailedError
 
 
 @dataclass(frozen=True)
@@ -97,3 +98,64 @@ def checked_domain(given: "Domain | Sequence[Any] | None") -> Domain | None:
             todo="pass domain=(0, 1), domain=(0, None) for all that are not negative",
         ) from None
     return None if ends == (-math.inf, math.inf) else Domain(*ends)
+
+
+class Images(NamedTuple):
+    """What a map makes of a batch.
+
+    Attributes:
+        values: `(n, *shape)`; NaN for states outside the map's domain.
+        outside: `(n,)`, which states these are; None where all lie in it.
+    """
+
+    values: Float[Tensor, "n *shape"]
+    outside: Bool[Tensor, " n"] | None
+
+
+Evaluate = Callable[[Float[Tensor, "n *shape"]], Images]
+
+
+def images_where_defined(
+    evaluate: Evaluate, Z: Float[Tensor, "n *shape"], known: Float[Tensor, "1 *shape"]
+) -> tuple[Images, MapFailedError | None]:
+    """Returns the images of a batch, and what the map raised for states that it rejects.
+
+    A map rejects a whole batch where it rejects one of its states. So a batch that fails is halved,
+    and each half that fails again, until the states that fail alone are found: for `k` of `n`
+    states that takes no more than `2 k log2(2 n / k)` evaluations, and none where none fails.
+    """
+    try:
+        return evaluate(Z), None
+    except MapFailedError as error:
+        whole = error
+    if len(Z) == 0 or isinstance(whole.__cause__, OSError | SystemExit):
+        raise whole
+    values = torch.full_like(Z, torch.nan)
+    outside = torch.ones(len(Z), dtype=torch.bool, device=Z.device)
+    # Of one state alone a failure must be seen twice: it may have been a passing one.
+    waiting = _halves(0, len(Z)) if len(Z) > 1 else [(0, 1)]
+    refused: MapFailedError | None = None
+    while waiting:
+        first, last = waiting.pop()
+        try:
+            part = evaluate(Z[first:last])
+        except MapFailedError as error:
+            if last - first > 1:
+                waiting += _halves(first, last)
+            else:
+                refused = error
+            continue
+        values[first:last] = part.values
+        outside[first:last] = False if part.outside is None else part.outside
+    if refused is None:
+        raise whole
+    try:
+        evaluate(known)
+    except MapFailedError:
+        raise whole from whole.__cause__
+    return Images(values, outside), refused
+
+
+def _halves(first: int, last: int) -> list[tuple[int, int]]:
+    middle = (first + last) // 2
+    return [(middle, last), (first, middle)]

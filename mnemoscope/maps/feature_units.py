@@ -9,11 +9,7 @@ from mnemoscope.maps.self_map import SelfMap
 
 
 class Scaled(nn.Module):
-    """Multiplies each entry of a state by a factor of its own.
-
-    Args:
-        factor: `(*shape)`.
-    """
+    """Multiplies each entry of a state by a factor of its own."""
 
     factor: Tensor
 

@@ -25,11 +25,6 @@ class JaxMap:
 
     It is compiled for batches of 1, 2, 4, … states; others are filled up. States of float64 need
     `jax.config.update("jax_enable_x64", True)`.
-
-    Args:
-        function: From a batch `(n, *shape)` of arrays to a batch; it must be pure, as for
-            `jax.jit`.
-
     As in `mn.spectral_radius(mn.SelfMap(JaxMap(lambda z: jnp.tanh(z @ W)), (6,)), X)`.
     """
 

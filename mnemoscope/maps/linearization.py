@@ -12,8 +12,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import vjp, vmap
+from torch.autograd import grad
+from torch.func import jvp, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.maps.live_memory import TooMuch
 
 
 def plain_attention() -> AbstractContextManager[Any]:
@@ -100,3 +104,132 @@ class AutogradLinearization(Linearization):
 
     def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         return self._transposed(U)[0]
+
+
+class ForwardLinearization(Linearization):
+    """Any map's, in forward mode: one evaluation with tangents for each product and state.
+
+    A dual number `z + eps v` goes through the layers: what comes out is `f(z) + eps J v`. No
+    layer's output lives longer than in an evaluation, and each is held twice. There is no product
+    with `J^T`, so eigenvalues can be had this way and singular values cannot.
+    """
+
+    def __init__(
+        self,
+        f: Callable[[Tensor], Tensor],
+        states: Float[Tensor, "n *shape"],
+        *,
+        batch_size: int,
+        failure: BaseException | None = None,
+    ) -> None:
+        """Evaluates `f` at `states` in batches; `failure` is why reverse mode cannot be used."""
+        self.states = states
+        self.products = 0
+        self._f, self._size, self._failure = f, batch_size, failure
+        with torch.no_grad():
+            self.values = torch.cat([f(part) for part in states.split(batch_size)] or [states])
+
+    def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
+        images = torch.empty_like(V)
+        with plain_attention():
+            for vectors, out in zip(V, images, strict=True):
+                parts = zip(
+                    *(each.split(self._size) for each in (self.states, vectors, out)), strict=True
+                )
+                for states, tangents, there in parts:
+                    there.copy_(jvp(self._f, (states,), (tangents,))[1])
+        return images
+
+    def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        if self._failure is None or isinstance(self._failure, TooMuch):
+            raise MnemoscopeError(
+                "a product with the transposed Jacobian, which must keep what every layer gives",
+                expected="a budget in which that fits",
+                todo="raise the budget",
+            )
+        reason = (str(self._failure).splitlines() or [type(self._failure).__name__])[0]
+        raise MnemoscopeError(
+            f"a product with the transposed Jacobian of a map without second "
+            f"derivatives ({reason})",
+            expected="operations whose backward pass PyTorch can differentiate",
+            todo="replace that operation; eigenvalues and orbits can be had without it",
+        ) from self._failure
+
+
+class GraphLinearization(Linearization):
+    """Any map's whose backward pass can be differentiated: `J v = d/du <J^T u, v>`.
+
+    `torch.func` needs a rule for each operation it goes through. The recorded graph needs less: an
+    `autograd.Function` whose backward pass is itself made of differentiable operations,
+    checkpointed layers, and kernels that keep what their derivative needs only while gradients are
+    recorded.
+    """
+
+    def __init__(self, f: Callable[[Tensor], Tensor], states: Float[Tensor, "n *shape"]) -> None:
+        """Evaluates `f` at `states` and keeps the graph."""
+        self.states = states
+        self.products = 0
+        with torch.enable_grad(), plain_attention():
+            self._given = states.clone().requires_grad_()
+            self._made = f(self._given)
+            self._covector = torch.zeros_like(states).requires_grad_()
+            self._pulled = _gradient(self._made, self._given, self._covector, create_graph=True)
+        self.values = self._made.detach()
+
+    def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
+        if not self._pulled.requires_grad:
+            return torch.zeros_like(V)
+        return torch.stack([self._pushed(v) for v in V])
+
+    def _pushed(self, v: Tensor) -> Tensor:
+        with torch.enable_grad(), plain_attention():
+            # Where a backward pass is not recorded there is no path, and no error by default.
+            (found,) = grad(self._pulled, self._covector, v, retain_graph=True)
+        return found
+
+    def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        return _gradient(self._made, self._given, U)
+
+
+class RowsLinearization(Linearization):
+    """Any map's that can be differentiated once: the whole Jacobian, a row for each pullback."""
+
+    def __init__(self, f: Callable[[Tensor], Tensor], states: Float[Tensor, "n *shape"]) -> None:
+        """Forms the Jacobians at `states`, `(n, d, d)`."""
+        self.states = states
+        self.products = 0
+        with torch.enable_grad(), plain_attention():
+            given = states.clone().requires_grad_()
+            made = f(given)
+        n, d = len(states), states.shape[1:].numel()
+        self._jacobians = states.new_empty(n, d, d)
+        unit = torch.zeros_like(states).reshape(n, d)
+        for row in range(d):
+            unit[:, row] = 1
+            pulled = _gradient(made, given, unit.reshape(states.shape))
+            self._jacobians[:, row] = pulled.reshape(n, d)
+            unit[:, row] = 0
+        self.values = made.detach()
+
+    def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
+        vectors = V.flatten(2).permute(1, 2, 0)
+        return (self._jacobians @ vectors).permute(2, 0, 1).reshape(V.shape)
+
+    def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        return (U.flatten(1)[:, None] @ self._jacobians)[:, 0].reshape(U.shape)
+
+
+def _gradient(made: Tensor, given: Tensor, along: Tensor, *, create_graph: bool = False) -> Tensor:
+    """Returns the pullback of a recorded tensor; 0 where it does not depend on what was given."""
+    if not made.requires_grad:
+        return torch.zeros_like(given)
+    with torch.enable_grad(), plain_attention():
+        (found,) = grad(
+            made,
+            given,
+            along,
+            retain_graph=True,
+            create_graph=create_graph,
+            allow_unused=True,
+        )
+    return torch.zeros_like(given) if found is None else found

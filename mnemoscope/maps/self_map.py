@@ -20,10 +20,14 @@ from mnemoscope.maps.derivatives import (
     DIFFERENCES,
     FORWARD,
     WRITTEN_OUT,
+    BlackBoxFootprint,
     Choice,
     Derivatives,
+    Footprint,
+    MeasuredFootprint,
+    PlainFootprint,
 )
-from mnemoscope.maps.domain import Domain, checked_domain
+from mnemoscope.maps.domain import Domain, Images, checked_domain, images_where_defined
 from mnemoscope.maps.failures import (
     ARRAYS,
     MapFailedError,
@@ -33,17 +37,9 @@ from mnemoscope.maps.failures import (
     other_layouts,
     takes_other,
 )
-from mnemoscope.maps.footprint import (
-    BlackBoxFootprint,
-    Footprint,
-    MeasuredFootprint,
-    PlainFootprint,
-)
-from mnemoscope.maps.forward import ForwardLinearization
 from mnemoscope.maps.layout import restored
-from mnemoscope.maps.linearization import Linearization
+from mnemoscope.maps.linearization import ForwardLinearization, Linearization
 from mnemoscope.maps.live_memory import TooMuch, is_memory
-from mnemoscope.maps.raising import Images, images_where_defined
 from mnemoscope.maps.resolution import SMOOTH, Resolution
 from mnemoscope.maps.trial import takes
 from mnemoscope.maps.weights import refuse_empty
@@ -105,7 +101,7 @@ class SelfMap:
     itself. A network is put in eval mode for each call and left as it was: its mode, gradients and
     parameters do not change. No call builds a graph for the caller. A batch is evaluated in parts
     that fit into the budget; a state's derivative too, or it is computed without keeping what the
-    layers gave (`mnemoscope.maps.forward`).
+    layers gave (`mnemoscope.maps.linearization`).
 
     Args:
         f: An `nn.Module` or any callable from a batch to a batch. A module of float16 or bfloat16
@@ -329,7 +325,7 @@ class SelfMap:
         """`f` at each state, and which states lie outside the domain.
 
         A batch for which the map raises is halved until the states are found that it raises for
-        (`mnemoscope.maps.raising`).
+        (`mnemoscope.maps.domain`).
 
         Raises:
             MnemoscopeError: the map fails for another reason than single states.

@@ -14,9 +14,6 @@ class Sizes:
         most: A bound that none exceeds; None if there is none.
         step: The distance between neighbours.
 
-    Raises:
-        MnemoscopeError: there is no such size.
-
     Example:
         >>> even = Sizes(4, 17, step=2)
         >>> str(even), 6 in even, even.above(5), even.largest

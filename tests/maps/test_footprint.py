@@ -6,7 +6,7 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.maps import SelfMap
-from mnemoscope.maps.forward import ForwardLinearization
+from mnemoscope.maps.linearization import ForwardLinearization
 
 WIDE = 40_000
 

@@ -107,13 +107,7 @@ class Diffusers(Adapter):
 
 
 class Denoiser(nn.Module):
-    """A diffusion model's estimate of the state at one noise level.
-
-    Args:
-        model: Takes a noisy batch and the timestep.
-        timestep: The noise level.
-        prediction: What it predicts there.
-    """
+    """A diffusion model's estimate of the state at one noise level."""
 
     def __init__(self, model: nn.Module, timestep: int, prediction: Prediction) -> None:
         super().__init__()

@@ -5,8 +5,7 @@ from typing import Any
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.adapters.factory import ObjectAdapter
-from mnemoscope.maps.adapters.live import is_instance
+from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
 from mnemoscope.maps.adapters.of_jax import jax_map
 
 

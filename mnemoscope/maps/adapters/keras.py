@@ -15,8 +15,7 @@ from torch import Tensor
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import is_name, needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.adapters.factory import ObjectAdapter
-from mnemoscope.maps.adapters.live import is_instance
+from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
 
 FILES = (".keras", ".h5")
 """How the files are called that the library writes models to."""

@@ -15,8 +15,7 @@ from torch import nn
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.adapters.factory import ObjectAdapter, called
-from mnemoscope.maps.adapters.live import is_subclass
+from mnemoscope.maps.adapters.factory import ObjectAdapter, called, is_subclass
 from mnemoscope.maps.checkpoints import read_values
 from mnemoscope.maps.weights import load_weights
 

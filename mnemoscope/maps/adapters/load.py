@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, LoadOptions, Request, refuse_unused
-from mnemoscope.maps.adapters.live import adapted, described
+from mnemoscope.maps.adapters.factory import adapted, described
 from mnemoscope.maps.adapters.registry import find_adapter, find_object_adapter
 from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import prediction

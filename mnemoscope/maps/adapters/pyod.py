@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.adapters.factory import ObjectAdapter
-from mnemoscope.maps.adapters.live import is_instance
+from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
 from mnemoscope.nets.dtypes import copied
 
 ADDED = 1e-8
@@ -70,13 +69,7 @@ class Mean(nn.Module):
 
 
 class Standardized(nn.Module):
-    """A map of standardized states, in the data's units.
-
-    Args:
-        net: The map of standardized states.
-        shift: The features' means.
-        scale: Their deviations.
-    """
+    """A map of standardized states, in the data's units."""
 
     def __init__(
         self, net: nn.Module, shift: Float[Tensor, " d"], scale: Float[Tensor, " d"]

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.adapters.factory import ObjectAdapter
-from mnemoscope.maps.adapters.live import is_instance
+from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
 from mnemoscope.nets.dtypes import copied
 
 log = logging.getLogger("mnemoscope")
@@ -67,13 +66,7 @@ class ScVI(ObjectAdapter):
 
 
 class Rates(nn.Module):
-    """The rates that a cell's counts are decoded to.
-
-    Args:
-        module: What `SCVI.module` is.
-        library: The library size `l`.
-        batch: The batch, by its number.
-    """
+    """The rates that a cell's counts are decoded to."""
 
     def __init__(self, module: Any, library: float, batch: int = 0) -> None:
         super().__init__()

@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.adapters.factory import ObjectAdapter
-from mnemoscope.maps.adapters.live import is_instance
+from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
 from mnemoscope.maps.black_box import BlackBox
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -122,14 +121,7 @@ class Affine(nn.Module):
 
 
 class Dense(nn.Module):
-    """One layer of a perceptron.
-
-    Args:
-        weight: `W`.
-        bias: `b`.
-        activation: What follows.
-        hidden: The perceptron's activation, which decides how weights are drawn in every layer.
-    """
+    """One layer of a perceptron."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.maps.adapters.archive import ARITHMETIC, checked_archive
+from mnemoscope.maps.adapters.exported import ARITHMETIC, checked_archive
 from tests.maps.adapters.test_adapters import exported
 
 

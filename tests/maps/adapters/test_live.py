@@ -11,7 +11,7 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.maps.adapters import Loaded, ObjectAdapter, open_model, registry
-from mnemoscope.maps.adapters.live import is_instance, is_subclass
+from mnemoscope.maps.adapters.factory import is_instance, is_subclass
 
 
 def net():
