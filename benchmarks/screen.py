@@ -20,9 +20,8 @@ from timing import PAIRS, spread, table
 import mnemoscope as mn
 from mnemoscope.base.unit import unit_of
 from mnemoscope.dynamics.neighbours import nearest_among
-from mnemoscope.measure.screening.drift import EVALUATIONS, drift
-from mnemoscope.measure.screening.plan import plan
-from mnemoscope.measure.whole_set import check_whole_set, parts
+from mnemoscope.measure.screening_pass import EVALUATIONS, drift, plan
+from mnemoscope.measure.subject import check_whole_set, parts
 
 EXAMPLES, ENTRIES = 50_000, 784
 

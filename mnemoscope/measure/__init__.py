@@ -4,13 +4,12 @@ from mnemoscope.measure.auditing import audit
 from mnemoscope.measure.columns import Column
 from mnemoscope.measure.conditional import audit_conditional
 from mnemoscope.measure.controls import Controls, controls
-from mnemoscope.measure.effort import Effort
 from mnemoscope.measure.membership import DistributionWarning, Membership, membership
 from mnemoscope.measure.options import AuditOptions, AuditRun, Tolerances
 from mnemoscope.measure.parts import Interrupted
 from mnemoscope.measure.replicas import audit_replicas, stored_by_replica
 from mnemoscope.measure.screening import ScreenOptions, screen, screen_conditional
-from mnemoscope.measure.within import audit_within
+from mnemoscope.measure.within import Effort, audit_within
 
 __all__ = [
     "AuditOptions",

@@ -15,7 +15,7 @@ from mnemoscope.dynamics.outcomes import outcomes_of_blocks
 from mnemoscope.dynamics.starts import block_size
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage
-from mnemoscope.measure.basins import from_noise
+from mnemoscope.measure.attractors import from_noise
 from mnemoscope.measure.certificates import Certified, certify_examples
 from mnemoscope.measure.columns import COLUMNS, added_columns
 from mnemoscope.measure.controls import EACH, TRIALS, measure_controls
@@ -24,15 +24,12 @@ from mnemoscope.measure.examples import (
     assess,
     look,
 )
-from mnemoscope.measure.frames import noise_strips, recall_strips
-from mnemoscope.measure.fresh_inputs import images_of_fresh_inputs
-from mnemoscope.measure.measurements import Matches, Measurements
 from mnemoscope.measure.membership import measure_membership
 from mnemoscope.measure.options import AuditOptions, AuditRun
 from mnemoscope.measure.parts import Interrupted, Parts
-from mnemoscope.measure.plane import map_plane, three_examples
+from mnemoscope.measure.pictures import map_plane, noise_strips, recall_strips, three_examples
 from mnemoscope.measure.recall import Recalled, measure_recall
-from mnemoscope.measure.result import Circumstances, result_of
+from mnemoscope.measure.result import Matches, Measurements, images_of_fresh_inputs, result_of
 from mnemoscope.measure.subject import Subject
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.tables import RECALL
@@ -89,14 +86,8 @@ def audit(
         parts = _parts(subject, run)
         with parts.kept():
             audited, found = _measure(subject, parts)
-            made = Circumstances(
-                given=subject,
-                run=run,
-                partial=tuple(parts.missing),
-                left_out=tuple(parts.left_out),
-                seconds=parts.seconds + time.perf_counter() - begun,
-            )
-            result = result_of(audited, found, made)
+            seconds = parts.seconds + time.perf_counter() - begun
+            result = result_of(audited, found, given=subject, run=run, parts=parts, seconds=seconds)
     if parts.missing:
         raise Interrupted(result)
     return result

@@ -20,22 +20,17 @@ float64 it is sought anew, and where that fails the search may come to another o
 
 @dataclass(frozen=True)
 class Certified:
-    """What is proved of the examples.
+    """What is proved of the examples."""
 
-    Attributes:
-        radius: `(n,)`, Euclidean, in units, of the ball around the example's attractor from which
-            every orbit is proved to converge to it; NaN where nothing is proved.
-        rate: `(n,)`, the proved contraction factor of a step there; NaN likewise.
-        distinct: `(n,)`, whether an example is the first of those that equal it.
-        tried: Distinct examples whose attractors certificates were sought for, or that are not
-            stored.
-        why_not: Why none was sought; None if they were.
-    """
-
+    # `(n,)`, Euclidean, in units, of the ball around the example's attractor from which every orbit
+    # is proved to converge to it, and the proved contraction factor there; NaN: nothing is proved.
     radius: Tensor
     rate: Tensor
+    # `(n,)`, whether an example is the first of those that equal it.
     distinct: Tensor
+    # Distinct examples with a certificate sought, or not stored.
     tried: int
+    # Why no certificate was sought; None if they were.
     why_not: str | None
 
     @classmethod

@@ -8,6 +8,7 @@ the example's condition. So examples of different conditions do not compete for 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import polars as pl
@@ -28,15 +29,13 @@ from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import as_self_map
 from mnemoscope.measure.auditing import audit
 from mnemoscope.measure.controls import judged
-from mnemoscope.measure.fresh_inputs import images_of_fresh_inputs
-from mnemoscope.measure.membership import judge
+from mnemoscope.measure.membership import Membership, judge
 from mnemoscope.measure.options import AuditOptions, AuditRun
 from mnemoscope.measure.parts import Interrupted
 from mnemoscope.measure.recall import recall_curves
-from mnemoscope.measure.summary import INTERPOLATION, counted, spanned
+from mnemoscope.measure.result import INTERPOLATION, counted, images_of_fresh_inputs, spanned
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.summary import Conditions, Controls, Measured, Plane, Reached, Summary
-from mnemoscope.results.tables import BASINS, EXAMPLES
 
 Conditional = Callable[..., Tensor] | nn.Module
 """A map `f(z, c)` of a batch of states and a batch of conditions."""
@@ -61,31 +60,20 @@ SUMMED = (
 )  # fmt: skip
 """Columns of the table of starts that are added up."""
 
+STRIPS = {"recall_frames": ("recalled",), "noise_frames": ("kinds",)}
+"""Strips of pictures, and the fields of their captions with a value for each strip."""
+
 
 @dataclass(frozen=True)
 class Group:
-    """The examples of one condition.
-
-    Attributes:
-        condition: `(*condition)`, what they share.
-        rows: `(g,)`, their indices among all examples.
-    """
+    """The states of one condition, by their indices."""
 
     condition: Shaped[Tensor, "*condition"]
     rows: Int[Tensor, " g"]
 
 
 def groups(conditions: Shaped[Tensor, "n *condition"], n: int, name: str) -> list[Group]:
-    """Sorts states by their conditions.
-
-    Args:
-        conditions: `(n, *condition)`, one for each state.
-        n: The number of states.
-        name: What to call the conditions in a message.
-
-    Raises:
-        MnemoscopeError: their number is not that of the states, or one is not finite.
-    """
+    """Sorts states by their conditions; `name` is what messages call these."""
     if conditions.ndim == 0 or len(conditions) != n:
         raise MnemoscopeError(
             f"{name} of shape {tuple(conditions.shape)} for {n} states",
@@ -96,13 +84,9 @@ def groups(conditions: Shaped[Tensor, "n *condition"], n: int, name: str) -> lis
         raise MnemoscopeError(
             f"NaN or infinity in {name}", expected="finite numbers", todo="leave out those states"
         )
-    flat = conditions.reshape(n, -1).cpu()
-    distinct, of = flat.unique(dim=0, return_inverse=True)
-    found = []
-    for g in range(len(distinct)):
-        rows = (of == g).nonzero()[:, 0]
-        found.append(Group(conditions[int(rows[0])].cpu(), rows))
-    return found
+    distinct, of = conditions.reshape(n, -1).cpu().unique(dim=0, return_inverse=True)
+    each = [(of == g).nonzero()[:, 0] for g in range(len(distinct))]
+    return [Group(conditions[int(rows[0])].cpu(), rows) for rows in each]
 
 
 class AtCondition(nn.Module):
@@ -161,9 +145,16 @@ def audit_conditional(
             condition that no example has; or as `audit`.
         Interrupted: Ctrl-C after the first condition; `result` is the audit of the finished ones.
     """
-    X = given_examples(X)
-    given = {"held_out": held_out, "seed": seed, "run": run or AuditRun(), "among": None}
-    return audit_among(f, X, conditions, options or AuditOptions(), **given)
+    return audit_among(
+        f,
+        given_examples(X),
+        conditions,
+        options or AuditOptions(),
+        held_out=held_out,
+        seed=seed,
+        run=run or AuditRun(),
+        among=None,
+    )
 
 
 def audit_among(
@@ -177,18 +168,7 @@ def audit_among(
     run: AuditRun,
     among: tuple[Tensor, Tensor] | None,
 ) -> Audit:
-    """Audits a conditional map as `audit_conditional`.
-
-    Args:
-        f: The map of states and conditions.
-        X: `(n, *shape)`, the examples.
-        conditions: `(n, *condition)`.
-        options: What is tried.
-        held_out: The held-out data and their conditions.
-        seed: Random seed.
-        run: How the audit is carried out.
-        among: All examples and their conditions, where `X` is a part of them.
-    """
+    """Audits examples that are a part of `among`, all examples and their conditions."""
     conditions, fresh = _checked(f, conditions, held_out, options, run)
     every, theirs = among or (X, conditions)
     if options.tolerances.unit is None:
@@ -201,7 +181,6 @@ def audit_among(
     )
     _refuse_unknown(unseen_groups, found)
     parts: list[Part] = []
-    stopped = False
     for number, (key, group) in enumerate(found.items(), 1):
         mine, g = X[group.rows.to(X.device)], at_condition(f, group.condition)
         rows = unseen_groups[key].rows if key in unseen_groups else torch.empty(0).long()
@@ -214,47 +193,25 @@ def audit_among(
         except KeyboardInterrupt:
             if not parts:
                 raise
-            stopped = True
             break
         with (h := as_self_map(g, X.shape[1:])).evaluating():
             outputs = images_of_fresh_inputs(h, Range.of(h.batch(mine)), seed)
-        parts.append(Part(group, result, outputs, rows))
-    result = _added_up(parts, X, fresh, every, seed)
-    if not stopped:
+        parts.append(Part(group.condition, group.rows, rows, result, outputs))
+    result = merged(parts, X, None if fresh is None else fresh[0], every, seed=seed)
+    if len(parts) == len(found):
         return result
     left = f"conditions {len(parts) + 1} to {len(found)} of {len(found)}"
     raise Interrupted(result.with_summary(partial=(left,), among=len(every)))
 
 
 def _run_of(run: AuditRun, number: int, count: int) -> AuditRun:
-    """How the audit of one condition is carried out."""
+    """Returns how the audit of one condition is carried out."""
     before = f"condition {number} of {count}: "
     return replace(
         run,
         checkpoint=None if run.checkpoint is None else f"{run.checkpoint}.{number}",
         on_progress=lambda part: run.on_progress(before + part),
     )
-
-
-def _added_up(
-    parts: Sequence["Part"],
-    X: Tensor,
-    fresh: tuple[Tensor, Tensor] | None,
-    every: Tensor,
-    seed: int,
-) -> Audit:
-    done, unseen = _rows_of(parts)
-    held_out = None
-    if fresh is not None and len(unseen):
-        held_out = fresh[0][unseen.to(fresh[0].device)]
-    own = [part.among(done, unseen) for part in parts]
-    return merged(own, X[done.to(X.device)], held_out, every, seed=seed)
-
-
-def _rows_of(parts: Sequence["Part"]) -> tuple[Tensor, Tensor]:
-    """The indices of the examples and of the held-out states that were audited, sorted."""
-    examples = torch.cat([part.group.rows for part in parts])
-    return examples.sort().values, torch.cat([part.held_out for part in parts]).sort().values
 
 
 def _by_condition(conditions: Tensor, n: int, name: str) -> dict[tuple[Any, ...], Group]:
@@ -268,9 +225,9 @@ def _refuse_unknown(
     unknown = [list(key) for key in held_out if key not in known]
     if unknown:
         raise MnemoscopeError(
-            f"held_out_conditions that no example has: {shortened(str(unknown[:3]))}",
+            f"held_out conditions that no example has: {shortened(str(unknown[:3]))}",
             expected="the conditions of the examples",
-            todo="leave those held-out states out",
+            todo="leave out those held-out states",
         )
 
 
@@ -281,7 +238,7 @@ def _checked(
     options: AuditOptions,
     run: AuditRun,
 ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-    """The conditions, and the held-out data with theirs; refuses what does not fit together."""
+    """Returns the conditions, and the held-out data with theirs, once they fit together."""
     if held_out is not None and not (isinstance(held_out, tuple) and len(held_out) == 2):
         raise MnemoscopeError(
             "held_out without conditions",
@@ -290,19 +247,17 @@ def _checked(
             field="held_out",
         )
     unit = options.tolerances.unit
-    refused = {
-        "a SelfMap": isinstance(f, SelfMap),
-        "among": run.among is not None,
-        f"unit={unit!r}": isinstance(unit, str),
-    }
-    for name, is_given in refused.items():
+    refused = (
+        ("a SelfMap", isinstance(f, SelfMap), "pass the module itself"),
+        ("among", run.among is not None, "leave one of the two out"),
+        (f"unit={unit!r}", isinstance(unit, str), "leave one of the two out"),
+    )
+    for name, is_given, todo in refused:
         if is_given:
             raise MnemoscopeError(
                 f"{name} with conditions",
                 expected="a module or a callable f(z, c), all its examples, and one unit",
-                todo="pass the module itself"
-                if isinstance(f, SelfMap)
-                else "leave one of the two out",
+                todo=todo,
             )
     conditions = torch.as_tensor(conditions)
     if held_out is None:
@@ -312,25 +267,38 @@ def _checked(
 
 @dataclass(frozen=True)
 class Part:
-    """The audit of one condition, and which examples it is of.
+    """The audit of one condition, and the indices of its states among all."""
 
-    Attributes:
-        group: The condition and its examples.
-        audit: The audit of the map at this condition.
-        outputs: `(h, *shape)`, images of fresh inputs.
-        held_out: `(k,)`, indices of its states among the held-out data.
-    """
-
-    group: Group
-    audit: Audit
-    outputs: Float[Tensor, "h *shape"]
+    condition: Shaped[Tensor, "*condition"]
+    rows: Int[Tensor, " g"]
     held_out: Int[Tensor, " k"]
+    audit: Audit
+    # Images of fresh inputs.
+    outputs: Float[Tensor, "h *shape"]
+    # The index of its first attractor among all.
+    begin: int = 0
 
-    def among(self, examples: Int[Tensor, " e"], held_out: Int[Tensor, " u"]) -> "Part":
-        """The same with indices into some of the states, given by their sorted indices."""
-        rows = torch.searchsorted(examples, self.group.rows)
-        group = replace(self.group, rows=rows)
-        return replace(self, group=group, held_out=torch.searchsorted(held_out, self.held_out))
+    def table(
+        self, name: str, examples: str | None = None, attractors: Sequence[str] = ()
+    ) -> pl.DataFrame:
+        """Returns a table with its examples and attractors numbered among all; -1 stays."""
+        table: pl.DataFrame = getattr(self.audit, name)
+        if examples is not None:
+            rows = self.rows[table[examples].to_list()].tolist()
+            table = table.with_columns(pl.Series(examples, rows, dtype=pl.Int64))
+        if attractors:
+            at = pl.col(*attractors)
+            table = table.with_columns(pl.when(at >= 0).then(at + self.begin).otherwise(at))
+        return table
+
+    def membership(self) -> pl.DataFrame:
+        """Returns the scores, each state numbered among all of its kind."""
+        table = self.audit.membership
+        rows = {True: self.rows, False: self.held_out}
+        index = [
+            int(rows[member][i]) for member, i in zip(table["member"], table["index"], strict=True)
+        ]
+        return table.with_columns(index=pl.Series(index, dtype=pl.Int64))
 
 
 def merged(
@@ -341,114 +309,91 @@ def merged(
     *,
     seed: int,
 ) -> Audit:
-    """The audit of all conditions.
+    """Joins the audits of all conditions; only the states that were audited are kept.
 
     Counts are added up. `basin_fraction` is a share of the starts at the attractor's own condition.
     An example is disclosed if an attractor of any condition lies within `match_tol` of it; one that
     does is not spurious. `summary.conditions` has the distinct conditions, the index of each
-    example's and that of each attractor's.
-
-    Args:
-        parts: The audit of each condition.
-        X: `(n, *shape)`, all examples.
-        held_out: `(h, *shape)`, all held-out data.
-        every: `(m, *shape)`, all that the map was trained on.
-        seed: Random seed of the test of membership.
+    example's and that of each attractor's. `every` is all that the map was trained on.
     """
-    audits = [part.audit for part in parts]
-    first, counts = audits[0], [len(audit.pictures["attractors"]) for audit in audits]
-    begin = [sum(counts[:i]) for i in range(len(counts))]
-    match_tol, unit = first.summary.match_tol, first.summary.unit
-    states = torch.cat([audit.pictures["attractors"] for audit in audits])
-    examples = _examples(parts, begin, disclosed(
-        X.cpu(), states, unit=unit, match_tol=match_tol
-    ))  # fmt: skip
-    attractors = _attractors(parts, begin, states, every.to("cpu"), match_tol * unit)
-    recall = pl.concat([_named(p, p.audit.recall) for p in parts]).sort(
+    parts, done, unseen = _numbered(parts)
+    X = X[done.to(X.device)]
+    held_out = (
+        held_out[unseen.to(held_out.device)] if held_out is not None and len(unseen) else None
+    )
+    first, summary = parts[0].audit, parts[0].audit.summary
+    states = torch.cat([part.audit.pictures["attractors"] for part in parts])
+    examples = _examples(
+        parts, disclosed(X.cpu(), states, unit=summary.unit, match_tol=summary.match_tol)
+    )
+    attractors = _attractors(parts, states, every.cpu(), summary.match_tol * summary.unit)
+    recall = _joined(parts, "recall", "example").sort(
         "corruption", "strength", "example", maintain_order=True
     )
-    separated = None
-    table = pl.concat([_membership(part) for part in parts]).sort(
-        "member", "index", descending=[True, False]
-    )
-    if held_out is not None and len(table):
-        # Conditions without held-out data have no scores.
-        rows = table.filter("member")["index"].to_list()
-        separated = judge(table, X[rows].cpu(), held_out.cpu(), seed=seed)
-    plane = next((i for i, audit in enumerate(audits) if audit.plane.height), None)
+    separated = _membership(parts, X, held_out, seed)
+    plane = next((part for part in parts if part.audit.plane.height), None)
     frames, captions = _strips(parts)
-    summary = _summary(parts, X.cpu(), examples, attractors).model_copy(
-        update={
-            "membership": None if separated is None else separated.summary(),
-            "conditions": Conditions(
-                values=tuple(part.group.condition.tolist() for part in parts),
-                examples=tuple(_condition_of(parts, len(X))),
-                attractors=tuple(g for g, count in enumerate(counts) for _ in range(count)),
-            ),
-            "plane": None if plane is None else _place(parts[plane]),
-            **captions,
-        }
-    )
     return replace(
         first,
         examples=examples,
         attractors=attractors,
         recall=recall,
         curves=recall_curves(recall),
-        starts=_starts(audits),
-        basins=pl.concat(
-            [pl.DataFrame(schema=BASINS)]
-            + [_moved(a.basins, b, "attractor") for a, b in zip(audits, begin, strict=True)]
-        ),
-        spectra=pl.concat([_named(part, part.audit.spectra) for part in parts]).sort(
-            "example", "rank"
-        ),
-        plane=first.plane
-        if plane is None
-        else _moved(audits[plane].plane, begin[plane], "attractor"),
+        starts=_starts([part.audit for part in parts]),
+        basins=_joined(parts, "basins", attractors=["attractor"]),
+        spectra=_joined(parts, "spectra", "example").sort("example", "rank"),
+        plane=first.plane if plane is None else plane.table("plane", attractors=["attractor"]),
         membership=first.membership if separated is None else separated.table,
         roc=first.roc if separated is None else separated.roc,
-        summary=summary,
-        provenance={
-            **first.provenance,
-            "data_checksum": checksum(X),
-            "settings": {
-                **first.provenance["settings"],
-                "conditions": len(parts),
-                "held_out": 0 if held_out is None else len(held_out),
-            },
-        },
+        summary=_summary(parts, X.cpu(), examples, attractors).model_copy(
+            update={
+                "membership": None if separated is None else separated.summary(),
+                "conditions": _conditions(parts, len(X)),
+                "plane": None if plane is None else _place(plane),
+                **captions,
+            }
+        ),
+        provenance=_provenance(parts, X, held_out),
         pictures={"examples": X.detach().cpu(), "attractors": states, **frames},
     )
 
 
-def _examples(parts: Sequence[Part], begin: Sequence[int], shown: Tensor) -> pl.DataFrame:
-    tables = [
-        _moved(_named(p, p.audit.examples, "index"), b, "attractor", "nearest_attractor")
-        for p, b in zip(parts, begin, strict=True)
-    ]
-    table = pl.concat(tables).sort("index")
-    reached = pl.Series(shown.tolist(), dtype=pl.Boolean)
-    return table.with_columns(disclosed=pl.col("disclosed") | reached).select(list(EXAMPLES))
-
-
-def _attractors(
-    parts: Sequence[Part], begin: Sequence[int], states: Tensor, X: Tensor, within: float
-) -> pl.DataFrame:
-    tables = []
-    near = nearest_among(states, X)[1] <= within if len(states) else torch.zeros(0).bool()
-    for part, b in zip(parts, begin, strict=True):
-        rows = part.group.rows
-        table = part.audit.attractors
-        named = [int(rows[i]) for i in table["nearest_example"]]
-        at_any = pl.Series([bool(near[b + i]) for i in table["id"]], dtype=pl.Boolean)
-        tables.append(
-            _moved(table, b, "id").with_columns(
-                nearest_example=pl.Series(named, dtype=pl.Int64),
-                spurious=pl.col("spurious") & ~at_any,
-            )
+def _numbered(parts: Sequence[Part]) -> tuple[list[Part], Tensor, Tensor]:
+    """Numbers the states and attractors of the parts anew; the audited states by old numbers."""
+    done = torch.cat([part.rows for part in parts]).sort().values
+    unseen = torch.cat([part.held_out for part in parts]).sort().values
+    counts = [len(part.audit.pictures["attractors"]) for part in parts]
+    numbered = [
+        replace(
+            part,
+            rows=torch.searchsorted(done, part.rows),
+            held_out=torch.searchsorted(unseen, part.held_out),
+            begin=begin,
         )
-    return pl.concat(tables).sort("starts", descending=True, maintain_order=True)
+        for part, begin in zip(parts, accumulate(counts[:-1], initial=0), strict=True)
+    ]
+    return numbered, done, unseen
+
+
+def _joined(
+    parts: Sequence[Part], name: str, examples: str | None = None, attractors: Sequence[str] = ()
+) -> pl.DataFrame:
+    return pl.concat([part.table(name, examples, attractors) for part in parts])
+
+
+def _examples(parts: Sequence[Part], shown: Tensor) -> pl.DataFrame:
+    at = ["attractor", "nearest_attractor"]
+    table = _joined(parts, "examples", "index", at).sort("index")
+    reached = pl.Series(shown.tolist(), dtype=pl.Boolean)
+    return table.with_columns(disclosed=pl.col("disclosed") | reached)
+
+
+def _attractors(parts: Sequence[Part], states: Tensor, X: Tensor, within: float) -> pl.DataFrame:
+    table = _joined(parts, "attractors", "nearest_example", ["id"])
+    near = nearest_among(states, X)[1] <= within if len(states) else torch.zeros(0).bool()
+    at_any = pl.Series(near[table["id"].to_list()].tolist(), dtype=pl.Boolean)
+    spurious = table.with_columns(spurious=pl.col("spurious") & ~at_any)
+    return spurious.sort("starts", descending=True, maintain_order=True)
 
 
 def _starts(audits: Sequence[Audit]) -> pl.DataFrame:
@@ -462,14 +407,39 @@ def _starts(audits: Sequence[Audit]) -> pl.DataFrame:
     )
 
 
-def _membership(part: Part) -> pl.DataFrame:
-    """The scores of one condition's states, by their indices among all states of their kind."""
-    table = part.audit.membership
-    rows = {True: part.group.rows, False: part.held_out}
-    index = [
-        int(rows[member][i]) for member, i in zip(table["member"], table["index"], strict=True)
-    ]
-    return table.with_columns(index=pl.Series(index, dtype=pl.Int64))
+def _membership(
+    parts: Sequence[Part], X: Tensor, held_out: Tensor | None, seed: int
+) -> Membership | None:
+    table = pl.concat([part.membership() for part in parts]).sort(
+        "member", "index", descending=[True, False]
+    )
+    if held_out is None or table.is_empty():
+        return None
+    # Conditions without held-out data have no scores.
+    rows = table.filter("member")["index"].to_list()
+    return judge(table, X[rows].cpu(), held_out.cpu(), seed=seed)
+
+
+def _conditions(parts: Sequence[Part], n: int) -> Conditions:
+    of = torch.zeros(n, dtype=torch.long)
+    for number, part in enumerate(parts):
+        of[part.rows] = number
+    counts = [len(part.audit.pictures["attractors"]) for part in parts]
+    return Conditions(
+        values=tuple(part.condition.tolist() for part in parts),
+        examples=tuple(of.tolist()),
+        attractors=tuple(number for number, count in enumerate(counts) for _ in range(count)),
+    )
+
+
+def _provenance(parts: Sequence[Part], X: Tensor, held_out: Tensor | None) -> dict[str, Any]:
+    first = parts[0].audit.provenance
+    settings = {
+        **first["settings"],
+        "conditions": len(parts),
+        "held_out": 0 if held_out is None else len(held_out),
+    }
+    return {**first, "data_checksum": checksum(X), "settings": settings}
 
 
 def _summary(
@@ -477,19 +447,17 @@ def _summary(
 ) -> Summary:
     summaries = [part.audit.summary for part in parts]
     first = summaries[0]
-    distinct = sum(summary.disclosed.total for summary in summaries)
-    again = {pair[1] for pair in _within_groups(parts)}
-    shown = examples.filter(~pl.col("index").is_in(list(again)))["disclosed"].sum()
+    again = [int(part.rows[b]) for part in parts for _, b in part.audit.summary.duplicates]
+    shown = examples.filter(~pl.col("index").is_in(again))["disclosed"].sum()
     reached = [summary.reached for summary in summaries]
     loss = math.fsum(examples["loss"]) / len(X)
     outputs = torch.cat([part.outputs for part in parts]).cpu()
-    seconds = [summary.seconds or 0.0 for summary in summaries]
     return first.model_copy(
         update={
             "examples": len(X),
             **{name: _sum([getattr(summary, name) for summary in summaries]) for name in RATES},
             **{name: sum(getattr(summary, name) for summary in summaries) for name in COUNTS},
-            "disclosed": Rate.of(int(shown), distinct),
+            "disclosed": Rate.of(int(shown), sum(each.disclosed.total for each in summaries)),
             "reached": Reached(
                 sum(each.count for each in reached),
                 sum(each.total for each in reached),
@@ -502,18 +470,9 @@ def _summary(
             **spanned(X, outputs, first.unit),
             "duplicates": tuple(duplicates(X)),
             "controls": _controls([each.controls for each in summaries if each.controls]),
-            "seconds": sum(seconds),
+            "seconds": sum(summary.seconds or 0.0 for summary in summaries),
         }
     )
-
-
-def _within_groups(parts: Sequence[Part]) -> list[tuple[int, int]]:
-    """Pairs of equal examples of one condition."""
-    pairs = []
-    for part in parts:
-        rows = part.group.rows.tolist()
-        pairs += [(rows[a], rows[b]) for a, b in part.audit.summary.duplicates]
-    return pairs
 
 
 def _sum(rates: Sequence[Rate | None]) -> Rate | None:
@@ -529,11 +488,10 @@ def _controls(each: Sequence[Controls]) -> Controls | None:
     if not each:
         return None
     missing = next((one.untrained_missing for one in each if one.untrained_missing), None)
-    untrained = [one.untrained for one in each if one.untrained]
     had = [one.held_out for one in each if one.held_out]
     return judged(
         _measured([one.trained for one in each]),
-        missing or _measured(untrained),
+        missing or _measured([one.untrained for one in each if one.untrained]),
         _measured(had) if had else None,
     )
 
@@ -546,60 +504,36 @@ def _measured(each: Sequence[Measured]) -> Measured:
 
 
 def _place(part: Part) -> Plane | None:
-    place, rows = part.audit.summary.plane, part.group.rows
+    place = part.audit.summary.plane
     if place is None:
         return None
-    return place.model_copy(update={"examples": tuple(int(rows[i]) for i in place.examples)})
+    return place.model_copy(update={"examples": tuple(part.rows[list(place.examples)].tolist())})
 
 
 def _strips(parts: Sequence[Part]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Joins the strips of all conditions in the order of the examples, and their captions."""
     frames: dict[str, Tensor] = {}
-    captions: dict[str, Any] = {"recall_frames": None, "noise_frames": None}
-    for name, lists in (("recall_frames", ("recalled",)), ("noise_frames", ("kinds", "examples"))):
+    captions: dict[str, Any] = dict.fromkeys(STRIPS)
+    for name, lists in STRIPS.items():
         had = [part for part in parts if name in part.audit.pictures]
         if not had:
             continue
-        rows = [_shown(part, name) for part in had]
-        order = torch.tensor([row for each in rows for row in each]).argsort(stable=True)
-        together = torch.cat([part.audit.pictures[name] for part in had])
-        frames[name] = together[order].contiguous()
         shown = [getattr(part.audit.summary, name) for part in had]
-        joined = {key: [v for caption in shown for v in getattr(caption, key)] for key in lists}
-        update = {key: tuple(values[i] for i in order.tolist()) for key, values in joined.items()}
-        if "examples" in lists:
-            update["examples"] = tuple(sorted(row for each in rows for row in each))
+        rows = torch.cat([_shown(part, name) for part in had])
+        order = rows.argsort(stable=True)
+        frames[name] = torch.cat([part.audit.pictures[name] for part in had])[order].contiguous()
+        update: dict[str, Any] = {}
+        if hasattr(shown[0], "examples"):
+            update["examples"] = tuple(rows[order].tolist())
+        for key in lists:
+            values = [value for caption in shown for value in getattr(caption, key)]
+            update[key] = tuple(values[i] for i in order.tolist())
         captions[name] = shown[0].model_copy(update=update)
     return frames, captions
 
 
-def _shown(part: Part, name: str) -> list[int]:
-    """The examples that strips are of, by their indices among all."""
-    rows = part.group.rows.tolist()
+def _shown(part: Part, name: str) -> Tensor:
+    """Returns the examples that strips are of, numbered among all."""
     caption = getattr(part.audit.summary, name)
     places = getattr(caption, "examples", range(len(part.audit.pictures[name])))
-    return [rows[place] for place in places]
-
-
-def _condition_of(parts: Sequence[Part], n: int) -> list[int]:
-    of = [0] * n
-    for g, part in enumerate(parts):
-        for row in part.group.rows.tolist():
-            of[row] = g
-    return of
-
-
-def _named(part: Part, table: pl.DataFrame, column: str = "example") -> pl.DataFrame:
-    """The table with examples named by their indices among all."""
-    rows = part.group.rows.tolist()
-    return table.with_columns(pl.Series(column, [rows[i] for i in table[column]], dtype=pl.Int64))
-
-
-def _moved(table: pl.DataFrame, by: int, *columns: str) -> pl.DataFrame:
-    """The table with ids of attractors moved; -1 stays."""
-    return table.with_columns(
-        *(
-            pl.when(pl.col(name) >= 0).then(pl.col(name) + by).otherwise(pl.col(name)).alias(name)
-            for name in columns
-        )
-    )
+    return part.rows[list(places)]

@@ -23,7 +23,7 @@ from mnemoscope.linalg.bounded import DENSE_BOUND_SIZE
 from mnemoscope.maps import SelfMap, check_map
 from mnemoscope.maps.self_map import Stage
 from mnemoscope.maps.untrained import untrained
-from mnemoscope.measure.basins import from_noise
+from mnemoscope.measure.attractors import from_noise
 from mnemoscope.measure.examples import Examined, Linearized, examine
 from mnemoscope.measure.options import AuditOptions
 from mnemoscope.measure.recall import measure_recall
@@ -58,14 +58,7 @@ def not_specific_to(trained: Measured, control: Measured) -> tuple[str, ...]:
 
 
 def judged(trained: Measured, untrained: Measured | str, held_out: Measured | None) -> Controls:
-    """Judges which measurements are specific to the trained map at its examples.
-
-    Args:
-        trained: The map at its examples.
-        untrained: The architecture with fresh weights at the same examples; a sentence that says
-            why not, where none can be drawn.
-        held_out: The map at examples it was not trained on.
-    """
+    """Judges which measurements are specific to the trained map at its examples."""
     missing = untrained if isinstance(untrained, str) else None
     controls = {
         name: control.model_copy(update={"not_specific": not_specific_to(trained, control)})
@@ -126,15 +119,7 @@ def measure_controls(
     known: Linearized | None = None,
     drawn: tuple[Atlas, list[Outcomes]] | None = None,
 ) -> Controls:
-    """Measures the map at its examples and both controls.
-
-    Args:
-        subject: The map, its examples and held-out data, and what is tried on each.
-        known: The derivative of the map at each example, where it was computed before; with
-            `drawn` all that an audit measured there.
-        drawn: The attractors of the map and where these very starts ended, where they were followed
-            before.
-    """
+    """Measures the map at its examples and both controls."""
     options = replace(subject.options, spectrum_size=1)
     subject = replace(subject, options=options, corruptions={NOISE[0]: [NOISE[1]]})
     X, held_out, seed = subject.X, subject.held_out, subject.seed

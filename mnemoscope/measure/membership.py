@@ -208,13 +208,7 @@ def membership(
 def measure_membership(
     subject: Subject, examined: Examined | None, *, resamples: int = RESAMPLES
 ) -> Membership:
-    """Measures the scores at the examples and the held-out data, and judges them.
-
-    Args:
-        subject: The map, its examples and held-out data.
-        examined: What was measured at the examples already; None: nothing.
-        resamples: Number of bootstrap resamples.
-    """
+    """Measures the scores at the examples and the held-out data, and judges them."""
     held_out = subject.held_out
     assert held_out is not None
     members = _measure(subject, subject.X, "the examples", examined)
@@ -231,19 +225,7 @@ def judge(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Membership:
-    """Judges scores that were measured.
-
-    Args:
-        table: A row for each state: `MEMBERSHIP`; columns without values are scores that the map
-            does not have.
-        X: `(n, *shape)`, the examples.
-        held_out: `(h, *shape)`, the held-out states.
-        seed: Random seed of the resamples, the permutations and the folds.
-        resamples: Number of bootstrap resamples.
-
-    Warns:
-        DistributionWarning: held-out states and examples differ in distribution.
-    """
+    """Judges scores that were measured."""
     members, others = table.filter("member"), table.filter(~pl.col("member"))
     ranked = {
         name: Ranked.of(members[name].to_numpy(), others[name].to_numpy())

@@ -1,26 +1,43 @@
 """The parts of a long measurement: which are finished, kept in a file, and which are left out.
 
-A part is computed once. After Ctrl-C no further part is begun, and each has the value that stands
-for what was not measured, so that a result of the finished ones can be made. A caller that plans
-for a time may leave out parts in the same way.
+A part is computed once. After Ctrl-C no further part is begun, and each has the value for what was
+not measured, so that a result of the finished ones can be made. A caller that plans for a time may
+leave out parts in the same way.
+
+Nothing in the file is unpickled: tensors and tables (as the bytes of a Parquet file) are stored as
+they are, everything else as JSON; dataclasses are rebuilt only of the kinds that `_KINDS` lists.
 """
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import polars as pl
 import torch
 from jaxtyping import Float, Num
+from polars.exceptions import PolarsError
+from pydantic import BaseModel
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.provenance import checksum, versions, weights_checksum
+from mnemoscope.dynamics.atlas import Atlas
+from mnemoscope.dynamics.outcomes import Outcomes
 from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap
-from mnemoscope.measure.checkpoint import read_parts, write_parts
+from mnemoscope.measure.certificates import Certified
+from mnemoscope.measure.examples import Linearized, Looked
+from mnemoscope.measure.membership import Membership
+from mnemoscope.measure.pictures import BasinPlane, Strips
+from mnemoscope.measure.recall import Recalled
+from mnemoscope.measure.roc import Separation
+from mnemoscope.results.summary import Controls, NoiseFrames, Plane, RecallFrames, TwoSample
+from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
 
 EVERY = 60.0
 """Time between two checkpoints (s)."""
@@ -55,10 +72,9 @@ class OtherCheckpointError(MnemoscopeError):
 class Parts:
     """The parts of one measurement.
 
-    Attributes:
-        missing: The names of parts that Ctrl-C left out, in order.
-        left_out: The names of parts that the caller left out, in order.
-        seconds: Time that was spent on the finished parts before this process (s).
+    `missing` and `left_out` name the parts that Ctrl-C and the caller left out, in order; `seconds`
+    were spent on the finished ones before this process. Of a map without weights, values of it
+    (`probe`, in units) distinguish it from others.
     """
 
     def __init__(
@@ -69,19 +85,7 @@ class Parts:
         leaves_out: Callable[[str], bool] = lambda _: False,
         tell: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Begins, or goes on where a checkpoint is.
-
-        Args:
-            path: The file of the checkpoint; None keeps nothing.
-            identity: What tells this measurement from others: JSON values.
-            probe: Values of the map, in units: what tells it from another one that has no weights.
-            leaves_out: Whether the caller leaves out a part, asked when it would begin.
-            tell: Called with a few words when a part begins.
-
-        Raises:
-            OtherCheckpointError: the file is a checkpoint of another measurement.
-            MnemoscopeError: the file cannot be read.
-        """
+        """Begins, or goes on where a checkpoint is."""
         self.missing: list[str] = []
         self.left_out: list[str] = []
         self._leaves_out, self._tell = leaves_out, tell
@@ -103,18 +107,7 @@ class Parts:
         identity: dict[str, Any],
         **options: Any,
     ) -> "Parts":
-        """The parts of a measurement of a map at examples.
-
-        Args:
-            path: The file of the checkpoint; None keeps nothing.
-            f: The map, in the unit of the measurement.
-            X: `(n, *shape)`, the examples.
-            identity: What else tells this measurement from others: JSON values.
-            **options: `leaves_out` and `tell`.
-
-        Raises:
-            MnemoscopeError: as the constructor.
-        """
+        """The parts of a measurement of a map at examples."""
         if path is None:
             return cls(None, {}, f.batch(X[:0]), **options)
         same = {
@@ -132,18 +125,7 @@ class Parts:
         what: str = "",
         stage: str = "",
     ) -> T:
-        """Returns the value of a part: the finished one, a new one, or `missing` after Ctrl-C.
-
-        Args:
-            name: Its name.
-            compute: Computes it.
-            missing: Stands for it where it is not computed.
-            what: What to call it where it is missing (default: its name).
-            stage: What to call it when it begins (default: as where it is missing).
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C before any part was finished.
-        """
+        """Returns the value of a part: the finished one, a new one, or `missing` after Ctrl-C."""
         if name in self._done:
             return self._done[name]
         if not self.missing and self._leaves_out(what or name):
@@ -224,3 +206,82 @@ def _alike(theirs: Tensor, mine: Tensor) -> bool:
 def _brief(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:12]}…"
+
+
+_KINDS = {
+    kind.__name__: kind
+    for kind in (
+        Atlas, BasinPlane, Certified, Outcomes, Linearized, Looked, Membership, Recalled,
+        Separation, Strips,
+    )
+}  # fmt: skip
+"""The results that parts of an audit have."""
+
+_MODELS = {
+    model.__name__: model for model in (Controls, NoiseFrames, Plane, RecallFrames, TwoSample)
+}
+"""The parts of a summary among them."""
+
+
+FORMAT = "mnemoscope-audit-checkpoint/1"
+"""What the file says of itself."""
+
+
+def write_parts(path: Path, content: dict[str, Any]) -> None:
+    """Writes results; the old file stays until the new one is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(path, {"parts": _nest(content)}, FORMAT)
+
+
+def read_parts(path: Path, device: torch.device) -> dict[str, Any]:
+    """Reads what `write_parts` wrote."""
+    state = read_checkpoint(path, FORMAT, "an audit")
+    try:
+        content = _built(state["parts"], device)
+        if isinstance(content, dict):
+            return content
+        reason = "it holds no parts"
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, PolarsError) as error:
+        reason = " ".join(str(error).split())
+    raise MnemoscopeError(
+        f"{path} cannot be read as a checkpoint of an audit ({reason})",
+        expected="a checkpoint that an audit wrote",
+        todo="remove it to start anew, or name another one",
+    )
+
+
+def _nest(value: Any) -> Any:
+    """The value as dicts, lists, tensors and JSON values."""
+    if isinstance(value, pl.DataFrame):
+        buffer = io.BytesIO()
+        value.write_parquet(buffer)
+        return {"table": torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)}
+    if isinstance(value, BaseModel):
+        return {"model": type(value).__name__, "json": value.model_dump_json()}
+    if is_dataclass(value) and not isinstance(value, type):
+        inside = {each.name: _nest(getattr(value, each.name)) for each in fields(value)}
+        return {"kind": type(value).__name__, "fields": inside}
+    if isinstance(value, dict):
+        return {"dict": [[key, _nest(each)] for key, each in value.items()]}
+    if isinstance(value, tuple):
+        return {"tuple": [_nest(each) for each in value]}
+    if isinstance(value, list):
+        return {"list": [_nest(each) for each in value]}
+    away = isinstance(value, Tensor) and value.device.type != "cpu"
+    return {"device" if away else "value": value}
+
+
+def _built(node: Any, device: torch.device) -> Any:
+    if "table" in node:
+        return pl.read_parquet(io.BytesIO(node["table"].numpy().tobytes()))
+    if "kind" in node:
+        return _KINDS[node["kind"]](**{k: _built(v, device) for k, v in node["fields"].items()})
+    if "model" in node:
+        return _MODELS[node["model"]].model_validate_json(node["json"])
+    if "dict" in node:
+        return {key: _built(each, device) for key, each in node["dict"]}
+    if "tuple" in node:
+        return tuple(_built(each, device) for each in node["tuple"])
+    if "list" in node:
+        return [_built(each, device) for each in node["list"]]
+    return node["device"].to(device) if "device" in node else node["value"]

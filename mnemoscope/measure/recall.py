@@ -20,14 +20,10 @@ from mnemoscope.results.tables import CURVES, RECALL
 
 @dataclass(frozen=True)
 class Recalled:
-    """What became of every corrupted example.
-
-    Attributes:
-        table: Rows for each example, corruption and strength: `RECALL`.
-        ended: Where all the corrupted copies ended; None if there were none.
-    """
+    """What became of every corrupted example."""
 
     table: pl.DataFrame
+    # None: there were no copies.
     ended: Outcomes | None
 
 

@@ -1,4 +1,4 @@
-"""How well a value tells members from others: ROC, area, rates, and their bootstrap intervals.
+"""How well a value separates members from others: ROC, area, rates, and their bootstrap intervals.
 
 A state is called a member where its value is at most a threshold. The area under the curve is the
 probability that a member's value is below another's, ties counted half (Mann & Whitney 1947). The
@@ -23,13 +23,7 @@ MEMORY = 2**22
 
 @dataclass(frozen=True)
 class Ranked:
-    """Values of members and of others, as places in the one order of all that occur.
-
-    Attributes:
-        member: `(n,)`, places of members' values, from 0.
-        other: `(h,)`, those of the others.
-        places: How many different values there are.
-    """
+    """Values of members and of others, as places in the one order of all that occur."""
 
     member: Int[np.ndarray, " n"]
     other: Int[np.ndarray, " h"]
@@ -37,7 +31,7 @@ class Ranked:
 
     @classmethod
     def of(cls, member: Float[np.ndarray, " n"], other: Float[np.ndarray, " h"]) -> "Ranked":
-        """Infinite values come last; so do NaN, which are nobody's."""
+        """Ranks values; infinite ones and NaN come last."""
         both = np.nan_to_num(np.concatenate([member, other]), nan=np.inf, posinf=np.inf)
         distinct, place = np.unique(both, return_inverse=True)
         return cls(place[: len(member)], place[len(member) :], len(distinct))
@@ -45,13 +39,9 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Curve:
-    """ROC curves of some weightings of the same states, one a row.
+    """ROC curves of some weightings of the same states, one a row."""
 
-    Attributes:
-        true: `(b, t + 1)`, members at or below each threshold, from none to all; whole numbers.
-        false: `(b, t + 1)`, the others.
-    """
-
+    # Members at or below each threshold, and others, from none to all.
     true: Int[np.ndarray, "b t"]
     false: Int[np.ndarray, "b t"]
 
@@ -62,7 +52,7 @@ class Curve:
         members: Int[np.ndarray, "b n"] | None = None,
         others: Int[np.ndarray, "b h"] | None = None,
     ) -> "Curve":
-        """The curve for each row of weights; left out, every state counts once."""
+        """Returns the curve for each row of weights; default: every state counts once."""
         return cls(
             _cumulative(ranked.member, members, ranked.places),
             _cumulative(ranked.other, others, ranked.places),
@@ -94,16 +84,13 @@ def _cumulative(
 
 @dataclass(frozen=True)
 class Separation:
-    """How well one score separates members from others, each number with its 95% interval.
+    """How well one score separates members from others, each number with its 95% interval."""
 
-    Attributes:
-        auc: Area under the ROC curve with its interval.
-        rates: For each false positive rate asked for: the true positive rate with its interval.
-        gain: `auc` less that of the baseline, with its interval.
-    """
-
+    # Area under the ROC curve.
     auc: tuple[float, float, float]
+    # The true positive rate at each false positive rate.
     rates: dict[float, tuple[float, float, float]]
+    # `auc` less that of the baseline.
     gain: tuple[float, float, float]
 
 
@@ -118,23 +105,16 @@ def separations(
     """Measures every score, all on the same resamples.
 
     Intervals are the 2.5% and 97.5% percentiles over resamples, members and others drawn apart.
-    Where a bootstrap cannot know better, they are mended:
+    Where a bootstrap is known to be wrong, they are corrected:
 
     - of an area that is 0 or 1 every resample has the same. But `m = min(n, h)` pairs of a member
       and another, no state in two of them, are all in one order; so the Wilson interval of `m` of
       `m` pairs is taken;
-    - a true positive rate has at least the Wilson interval of its count at the threshold as it
-      stands, which a bootstrap misses at 0 and 1;
+    - the interval of a true positive rate includes the Wilson interval of its count at the
+      observed threshold, which a bootstrap misses at 0 and 1;
     - with fewer than `1 / alpha` others a false positive rate of `alpha` means none at all, and the
       threshold is the smallest value of the others. A bootstrap of an extreme is wrong (Bickel &
       Freedman 1981), so the interval is Wilson's alone.
-
-    Args:
-        scores: The values of each score in order, of the same states.
-        baseline: The score that `gain` compares with.
-        alphas: False positive rates.
-        resamples: How many.
-        seed: Of the resamples.
     """
     first = next(iter(scores.values()))
     n, h = len(first.member), len(first.other)
@@ -167,7 +147,7 @@ def separations(
 
 
 def resolvable(alpha: float, others: int) -> bool:
-    """Whether a false positive rate of `alpha` lets at least one of so many others pass."""
+    """Returns whether a false positive rate of `alpha` lets at least one of the others pass."""
     return others * alpha >= 1 - 1e-9
 
 

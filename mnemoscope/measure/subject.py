@@ -1,7 +1,7 @@
 """The subject of an audit: a map and the examples it is measured at, prepared once."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,40 @@ from mnemoscope.maps.prediction_check import check_prediction
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.maps.wrapped import refuse_range
 from mnemoscope.measure.options import AuditOptions, Tolerances
-from mnemoscope.measure.whole_set import check_whole_set
+
+PART = 2**22
+"""Entries read at once."""
+
+
+def parts(
+    f: SelfMap, X: Num[Tensor, "n *shape"], size: int
+) -> Iterator[tuple[int, Float[Tensor, "b *shape"]]]:
+    """Yields the examples in parts, as states of the map, each with the index of its first."""
+    for begin in range(0, len(X), size):
+        yield begin, f.batch(X[begin : begin + size])
+
+
+def at_once(f: SelfMap) -> int:
+    """The number of examples that are read at once where nothing is evaluated, at least 1."""
+    return max(1, PART // f.size)
+
+
+def check_whole_set(f: SelfMap, X: Num[Tensor, "n *shape"]) -> None:
+    """Refuses examples that are no states of the map, none at all, or not all finite."""
+    f.batch(X[:1])
+    if len(X) == 0:
+        raise MnemoscopeError(
+            f"the examples of shape {tuple(X.shape)}", expected="at least one", todo="pass some"
+        )
+    for begin, part in parts(f, X, at_once(f)):
+        if not bool(torch.isfinite(part).all()):
+            where = (~torch.isfinite(part)).nonzero()[0].tolist()
+            raise MnemoscopeError(
+                f"NaN or infinity in the examples at index {[where[0] + begin, *where[1:]]}",
+                expected=f"finite numbers within the range of {f.dtype}",
+                todo="repair or leave out that example",
+            )
+
 
 PER_FEATURE = "per_feature"
 """The unit that gives each entry of a state one of its own."""
@@ -31,28 +64,18 @@ _log = logging.getLogger("mnemoscope")
 
 @dataclass(frozen=True)
 class Subject:
-    """A map and the examples it is measured at.
+    """A map and the examples it is measured at."""
 
-    Attributes:
-        given: The map as it was given.
-        f: The map in the unit of the measurement.
-        X: `(n, *shape)`, the examples, states of `f`.
-        original: `(n, *shape)`, the examples in their own scale.
-        held_out: `(h, *shape)`, data not trained on, states of `f`.
-        among: `(m, *shape)`, all training examples, where `X` is a part of them.
-        scale: `(*shape)`, the unit of each entry, where they have units of their own.
-        span: The range of the examples.
-        corruptions: The strengths of each corruption to try.
-        options: What is tried.
-        seed: Random seed.
-    """
-
+    # As it was given, and in the unit of the measurement.
     given: SelfMap
     f: SelfMap
+    # The examples as states of `f`, and in their own scale.
     X: Float[Tensor, "n *shape"]
     original: Float[Tensor, "n *shape"]
     held_out: Float[Tensor, "h *shape"] | None
+    # All training examples, where `X` is a part of them.
     among: Num[Tensor, "m *shape"] | None
+    # The unit of each entry, where they have units of their own.
     scale: Float[Tensor, "*shape"] | None
     span: Range
     corruptions: Mapping[str, Sequence[float]]
@@ -70,12 +93,7 @@ class Subject:
         among: Num[Tensor, "m *shape"] | None = None,
         seed: int = 0,
     ) -> "Subject":
-        """Prepares a map and its examples, and refuses what cannot be measured.
-
-        Raises:
-            MnemoscopeError: `X` or other data are no states of the map, empty or not finite, or an
-                option does not fit them.
-        """
+        """Prepares a map and its examples, and refuses what cannot be measured."""
         X = given_examples(X)
         asked = as_self_map(f, X.shape[1:])
         X = _states(asked, X, "the examples").clone()
@@ -117,11 +135,7 @@ class Subject:
         return self.options.orbits
 
     def check(self) -> None:
-        """Checks the map before anything is measured.
-
-        Raises:
-            MnemoscopeError: it is random, mixes states of a batch, or predicts something else.
-        """
+        """Checks the map before anything is measured."""
         check_map(self.f, self.X, finite=False)
         check_prediction(self.f, self.X, clean=True)
 
@@ -176,6 +190,19 @@ def _scaled(
         )
     every = X if among is None else among
     return in_unit_of_data(f, every) if unit is None else f.with_unit(unit), None
+
+
+def in_one_unit(f: SelfMap, X: Tensor, tolerances: Tolerances, what: str) -> SelfMap:
+    """Returns the map in the unit asked for, which is that of all features in `what` is done."""
+    unit = tolerances.unit
+    if isinstance(unit, str):
+        raise MnemoscopeError(
+            f"unit={unit!r} in {what}",
+            expected="one unit for all entries of a state",
+            todo="pass a number",
+            field="unit",
+        )
+    return in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
 
 
 def _corruptions(

@@ -59,18 +59,6 @@ def two_sample(
     Features are the leading principal components of both samples together, entries standardized
     before: `MOST_FEATURES` at most, one for `STATES_PER_FEATURE` states at most.
 
-    Args:
-        X: `(n, *shape)`, one sample.
-        Y: `(m, *shape)`, the other.
-        seed: Of the permutations, the folds, and the choice where there are more than `MOST`.
-        permutations: How many.
-
-    Returns:
-        None if one of them has fewer than `LEAST` states.
-
-    Raises:
-        MnemoscopeError: an option is out of range.
-
     Example:
         >>> import torch
         >>> Z = torch.randn(100, 5, generator=torch.Generator().manual_seed(0))

@@ -98,7 +98,7 @@ class Screen:
             Either is None, or partial itself, where Ctrl-C came before; see `summary.partial`.
         rates: `stored`, `disclosed` and `contractive` in the sample, with the 95% interval of the
             rate in the whole set (rows, duplicates included; see
-            `mnemoscope.measure.screening.estimate`). `contractive` counts what is decided.
+            `mnemoscope.measure.screening`). `contractive` counts what is decided.
         summary: What was done and found.
     """
 

@@ -8,7 +8,7 @@ import torch
 
 import mnemoscope as mn
 from mnemoscope.measure import Effort, audit_within
-from mnemoscope.measure.effort import (
+from mnemoscope.measure.within import (
     FEWEST,
     UNITS,
     Amounts,

@@ -6,8 +6,8 @@ import torch
 
 import mnemoscope as mn
 from mnemoscope.measure import auditing
+from mnemoscope.measure import screening as screen_map
 from mnemoscope.measure.parts import Interrupted, OtherCheckpointError, Parts
-from mnemoscope.measure.screening import screen_map
 from mnemoscope.results.tables import SCHEMAS
 
 X = torch.rand(12, 5, generator=torch.Generator().manual_seed(0))
@@ -149,7 +149,7 @@ def test_between_two_parts_what_is_finished_is_kept(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     # It is called between the pictures of corrupted examples and those of noise.
-    monkeypatch.setattr("mnemoscope.measure.measurements.representatives", interrupted)
+    monkeypatch.setattr("mnemoscope.measure.result.representatives", interrupted)
     with pytest.raises(KeyboardInterrupt):
         mn.audit(network(), X, mn.AuditOptions.of(**SOME), run=mn.AuditRun(checkpoint=checkpoint))
     monkeypatch.undo()

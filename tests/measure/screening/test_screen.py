@@ -9,10 +9,17 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.base.unit import unit_of
-from mnemoscope.measure.screening.drift import EVALUATIONS, Drift, drift
-from mnemoscope.measure.screening.estimate import whole_set_rate
-from mnemoscope.measure.screening.plan import plan
-from mnemoscope.measure.screening.ranking import drawn, first_distinct, order_of, ranks
+from mnemoscope.measure.screening import whole_set_rate
+from mnemoscope.measure.screening_pass import (
+    EVALUATIONS,
+    Drift,
+    drawn,
+    drift,
+    first_distinct,
+    order_of,
+    plan,
+    ranks,
+)
 from mnemoscope.results.report_json import report_json
 from mnemoscope.results.screen import SCREEN
 
@@ -245,8 +252,8 @@ def test_no_copy_of_the_examples_is_made(monkeypatch):
         return batch(self, Z)
 
     monkeypatch.setattr(mn.SelfMap, "batch", watched)
-    monkeypatch.setattr("mnemoscope.measure.whole_set.PART", 40)
-    monkeypatch.setattr("mnemoscope.measure.screening.plan.BATCH_ENTRIES", 80)
+    monkeypatch.setattr("mnemoscope.measure.subject.PART", 40)
+    monkeypatch.setattr("mnemoscope.measure.screening_pass.BATCH_ENTRIES", 80)
     f = mn.SelfMap(lambda z: z / 2, (4,))
     result = mn.screen(
         f,
@@ -358,7 +365,7 @@ def test_bad_options_are_refused_in_one_line(change, message):
 
 
 def test_bad_examples_and_maps_are_refused_in_one_line(monkeypatch):
-    monkeypatch.setattr("mnemoscope.measure.whole_set.PART", 9)
+    monkeypatch.setattr("mnemoscope.measure.subject.PART", 9)
     X = uniform(20, 3)
     broken = X.clone()
     broken[17, 2] = math.nan

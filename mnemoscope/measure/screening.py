@@ -17,30 +17,32 @@ from torch import Tensor
 from mnemoscope.base.check import seed as checked_seed
 from mnemoscope.base.check import whole_number
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.stats import Rate
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.maps import SelfMap, check_map
-from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
+from mnemoscope.maps.self_map import Stage, as_self_map
 from mnemoscope.measure.auditing import audit
 from mnemoscope.measure.conditional import Conditional, at_condition, audit_among, groups
 from mnemoscope.measure.options import AuditOptions, AuditRun
 from mnemoscope.measure.parts import Interrupted, Parts
-from mnemoscope.measure.screening.drift import Drift, drift
-from mnemoscope.measure.screening.estimate import whole_set_rate
-from mnemoscope.measure.screening.plan import plan
-from mnemoscope.measure.screening.ranking import (
+from mnemoscope.measure.screening_pass import (
+    Drift,
     checked_residual,
     drawn,
+    drift,
     first_distinct,
     order_of,
+    plan,
     ranks,
 )
-from mnemoscope.measure.whole_set import check_whole_set, parts
+from mnemoscope.measure.subject import check_whole_set, in_one_unit, parts
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.screen import (
     SAMPLE,
     SCREEN,
     SUSPICIOUS,
+    SampleRate,
     Screen,
     ScreenSummary,
     Selected,
@@ -127,7 +129,7 @@ def screen(
     options, X = options or ScreenOptions(), torch.as_tensor(given_examples(X)).detach()
     f = as_self_map(f, X.shape[1:])
     check_whole_set(f, X)
-    f = _in_unit(f, X, options)
+    f = in_one_unit(f, X, options.audit.tolerances, "a screening")
 
     def audit_rows(rows: Tensor, fresh: bool, own: AuditRun) -> Audit:
         part = X[rows.to(X.device)]
@@ -286,18 +288,6 @@ def _audits(
     return audits, missing
 
 
-def _in_unit(f: SelfMap, X: Tensor, options: ScreenOptions) -> SelfMap:
-    unit = options.audit.tolerances.unit
-    if isinstance(unit, str):
-        raise MnemoscopeError(
-            f"unit={unit!r} in a screening",
-            expected="one unit for all entries of a state",
-            todo="pass a number",
-            field="unit",
-        )
-    return in_unit_of_data(f, X) if unit is None else f.with_unit(unit)
-
-
 def _maps(
     f: Conditional, X: Tensor, conditions: Tensor, options: ScreenOptions
 ) -> list[tuple[SelfMap, Tensor]]:
@@ -305,10 +295,12 @@ def _maps(
     maps: list[tuple[SelfMap, Tensor]] = []
     for group in groups(conditions, len(X), "conditions"):
         g = as_self_map(at_condition(f, group.condition), X.shape[1:])
-        if not maps:
+        if maps:
+            g = g.with_unit(maps[0][0].unit)
+        else:
             check_whole_set(g, X)
-        scale = maps[0][0].unit if maps else _in_unit(g, X, options).unit
-        maps.append((g.with_unit(scale), group.rows))
+            g = in_one_unit(g, X, options.audit.tolerances, "a screening")
+        maps.append((g, group.rows))
     return maps
 
 
@@ -417,3 +409,21 @@ def _mask(n: int, rows: Int[Tensor, " r"]) -> Bool[Tensor, " n"]:
 
 def _name(f: SelfMap) -> str:
     return type(f.modules[0]).__name__ if f.modules else "a map"
+
+
+def whole_set_rate(count: int, sample: int, total: int) -> SampleRate:
+    """The rate in a sample, and the 95% interval of the rate in the whole set.
+
+    Wilson's interval, which is that of draws with replacement; draws without replacement from a
+    finite set vary less, by `(total - sample) / (total - 1)`, so it is conservative. It is cut to
+    what is certain: of the whole set at least `count` have the property, and at least
+    `sample - count` have not. Of a sample that is the whole set the interval is the rate itself.
+    """
+    found = Rate.of(count, sample)
+    return SampleRate(
+        count,
+        sample,
+        low=max(found.low, count / total),
+        high=min(found.high, (total - (sample - count)) / total),
+        whole=total,
+    )
