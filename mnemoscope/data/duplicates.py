@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def duplicates(X: Float[Tensor, " n *shape"]) -> list[tuple[int, int]]:
-    """Pairs `(first, later)` of equal examples, each later one with the first that equals it."""
+    """Lists pairs `(first, later)` of equal examples, each with the first that equals it."""
     first: dict[bytes, int] = {}
     pairs = []
     # Adding 0 makes one zero of the two; NumPy lacks bfloat16.

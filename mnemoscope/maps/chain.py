@@ -36,7 +36,7 @@ class ChainLinearization(Linearization):
         self.values = a.reshape(states.shape)
 
     def compressed(self, basis: Float[Tensor, "r d"]) -> "ChainLinearization":
-        """`Q J_i Q^T` for orthonormal rows `Q`: a chain whose first and last matrices are smaller.
+        """Returns `Q J_i Q^T` for orthonormal rows `Q`: a chain with smaller outer matrices.
 
         Where every image of `J` lies in the span of the rows, the eigenvalues but zeros are those
         of `J`, and so are the residuals of eigenvectors.

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.base.unit import unit_of_starts
 from mnemoscope.maps.differences import off_the_edge
 from mnemoscope.maps.failures import MapFailedError
@@ -307,7 +307,7 @@ def _fingerprint(f: SelfMap) -> tuple[object, ...] | None:
 
 
 def _examine(f: SelfMap, states: Tensor, *, unit: float) -> Findings:
-    """Everything that a check finds, or the error that says why the map is none."""
+    """Finds everything that a check can find; raises where it is no map."""
     found = Findings()
     if len(states) == 0:
         return found
@@ -355,7 +355,7 @@ def _examine_derivatives(
 
 
 def _agree(f: SelfMap, points: Tensor, directions: Tensor) -> "tuple[_Agreement, bool]":
-    """Products and quotients at points, and whether these agree there or close by."""
+    """Returns products and quotients at points, and whether they agree there or close by."""
     agreement = _Agreement(f, points, directions)
     return agreement, agreement.holds() or _Agreement(f, _moved(f, points), directions).holds()
 
@@ -634,7 +634,7 @@ def _holds_in_float64(f: SelfMap, points: Tensor, directions: Tensor) -> bool:
 
 def _not_differentiable(error: BaseException) -> str:
     cause = error.__cause__ or error
-    reason = (str(cause).splitlines() or [""])[0]
+    reason = first_line(cause)
     return f"a map that PyTorch cannot differentiate ({type(cause).__name__}: {reason})"
 
 

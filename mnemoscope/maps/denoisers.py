@@ -103,7 +103,7 @@ def prediction(
 
 
 def _share(alpha_bar: float | Tensor, noise_level: float | None) -> float:
-    """`abar` at the noise level."""
+    """Returns `abar` at the noise level."""
     schedule = torch.as_tensor(alpha_bar).detach().double().cpu()
     if schedule.ndim == 1:
         steps = len(schedule)

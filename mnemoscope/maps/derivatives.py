@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.base.errors import MnemoscopeError, shortened
+from mnemoscope.base.errors import MnemoscopeError, first_line, shortened
 from mnemoscope.maps.linearization import (
     AutogradLinearization,
     ForwardLinearization,
@@ -153,7 +153,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TooMuch):
         return "more than the memory budget for one state"
     cause = error.__cause__ or error
-    return f"{type(cause).__name__}: {shortened((str(cause).splitlines() or [''])[0])}"
+    return f"{type(cause).__name__}: {shortened(first_line(cause))}"
 
 
 def choose(f: Map, state: Tensor, *, tried: Callable[[Way], None]) -> Choice:

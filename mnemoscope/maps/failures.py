@@ -1,10 +1,10 @@
-"""Errors of somebody else's map, in words that say what to do: the advice depends on the error."""
+"""Errors of the user's map, in words that say what to do: the advice depends on the error."""
 
 import re
 from collections.abc import Iterator
 from math import prod
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.maps.layout import Shape, candidates
 
 _DTYPE = re.compile(r"same dtype|expected scalar type|but found|should be the same|dtype mismatch")
@@ -26,7 +26,7 @@ class MapFailedError(MnemoscopeError):
 
 def failed(shape: tuple[int, ...], error: BaseException) -> MapFailedError:
     """Builds the error for a map that raised, from what it raised."""
-    reason = (str(error).splitlines() or [""])[0]
+    reason = first_line(error)
     expected, todo = _advice(error)
     return MapFailedError(
         f"a map that fails on a batch of shape {shape}: {type(error).__name__}: {reason}",
@@ -91,8 +91,8 @@ def other_layouts(shape: Shape) -> Iterator[tuple[Shape, str]]:
 
 def takes_other(error: MapFailedError, shape: Shape, taken: Shape, way: str) -> MapFailedError:
     """Builds the error for a map that fails on its states, and takes them in another layout."""
-    cause = error.__cause__
-    reason = (str(cause).splitlines() or [""])[0]
+    cause = error.__cause__ or error
+    reason = first_line(cause)
     what = "flat states " if len(taken) == 1 else ""
     return MapFailedError(
         f"a map that takes {what}{_batch(taken)} and fails on {_batch(shape)} "

@@ -1,12 +1,12 @@
 """A function of JAX arrays as a map of tensors with derivatives; arrays pass through DLPack.
 
-Three PyTorch operations stand for three of JAX: the values `f(z)`, the pullback `u -> J(z)^T u` by
-`jax.vjp`, and the pushforward `v -> J(z) v` by `jax.jvp`. The pullback is linear in `u`, and its
-derivative by `u` is the pushforward, so products in both directions are had. Derivatives of second
-order, by `z` again, are not: they are NaN.
+Three PyTorch operations correspond to three of JAX: the values `f(z)`, the pullback
+`u -> J(z)^T u` by `jax.vjp`, and the pushforward `v -> J(z) v` by `jax.jvp`. The pullback is linear
+in `u`, and its derivative by `u` is the pushforward, so there are products in both directions.
+Derivatives of second order, by `z` again, are NaN.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from torch.autograd import Function
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
+from mnemoscope.maps.adapters.adapter import Loaded, Request
+from mnemoscope.maps.wrapped import parts_of
 
 Made = Callable[..., Any]
 
@@ -170,3 +172,32 @@ def _merged(function: Made, info: Any, in_dims: Any, *batches: Tensor) -> tuple[
     ]
     made = function(*(batch.flatten(0, 1) for batch in whole))
     return made.unflatten(0, (k, -1)), 0
+
+
+def jax_map(function: Callable[[Any], Any], request: Request) -> Loaded:
+    """Returns the map of a pure function of a batch, with the output that was asked for."""
+    jax: Any = needed_for("a model", "jax", extra="flax")
+
+    def reconstruction(z: Any) -> Any:
+        made = function(z)
+        found = made if request.output is None else _part(made, request.output)
+        if not isinstance(found, jax.Array):
+            raise MnemoscopeError(
+                f"{request.target}, which gives a {type(made).__name__}{parts_of(made)}",
+                expected="an array",
+                todo='name the part that is the reconstruction: output="image", --output 1',
+            )
+        return found
+
+    return Loaded(JaxMap(reconstruction), takes_output=False)
+
+
+def _part(made: Any, output: Any) -> Any:
+    if callable(output):
+        return output(made)
+    if isinstance(output, str) and output.lstrip("-").isdigit():
+        output = int(output)
+    if isinstance(output, int):
+        many = isinstance(made, tuple | list) and -len(made) <= output < len(made)
+        return made[output] if many else None
+    return made.get(output) if isinstance(made, Mapping) else getattr(made, output, None)

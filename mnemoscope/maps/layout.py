@@ -121,7 +121,7 @@ def channels_first(shape: Shape) -> Shape:
 
 
 def _channels_first(given: Shape) -> Shape | None:
-    """None where it is not certain which axis the channels are."""
+    """Moves the channels first; None where it is not certain which axis they are."""
     certain = len(given) >= 3 and given[-1] not in given[:-1]
     return channels_first(given) if certain else None
 

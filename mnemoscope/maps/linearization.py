@@ -16,12 +16,12 @@ from torch.autograd import grad
 from torch.func import jvp, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.maps.live_memory import TooMuch
 
 
 def plain_attention() -> AbstractContextManager[Any]:
-    """Attention by its formula: PyTorch's fused kernels have no second or forward derivative."""
+    """Computes attention by its formula: fused kernels lack second and forward derivatives."""
     return sdpa_kernel(SDPBackend.MATH)
 
 
@@ -39,13 +39,13 @@ class Linearization(ABC):
     products: int
 
     def jvp(self, V: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """`J_i v_i` for each state: forward mode's product."""
+        """Computes `J_i v_i` for each state: forward mode's product."""
         self.products += 1
         with torch.no_grad():
             return self._push(V[None])[0]
 
     def vjp(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """`J_i^T u_i` for each state: reverse mode's product."""
+        """Computes `J_i^T u_i` for each state: reverse mode's product."""
         self.products += 1
         with torch.no_grad():
             return self._pull(U)
@@ -74,11 +74,11 @@ class Linearization(ABC):
 
     @abstractmethod
     def _push(self, V: Float[Tensor, "k n *shape"]) -> Float[Tensor, "k n *shape"]:
-        """`J_i v` for each state and each of `k` vectors."""
+        """Computes `J_i v` for each state and each of `k` vectors."""
 
     @abstractmethod
     def _pull(self, U: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """`J_i^T u_i` for each state."""
+        """Computes `J_i^T u_i` for each state."""
 
 
 class AutogradLinearization(Linearization):
@@ -147,7 +147,7 @@ class ForwardLinearization(Linearization):
                 expected="a budget in which that fits",
                 todo="raise the budget",
             )
-        reason = (str(self._failure).splitlines() or [type(self._failure).__name__])[0]
+        reason = first_line(self._failure)
         raise MnemoscopeError(
             f"a product with the transposed Jacobian of a map without second "
             f"derivatives ({reason})",

@@ -25,7 +25,7 @@ class LiveMemory(TorchDispatchMode):
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        """Counts; what goes beyond the limit, in bytes, is broken off with `TooMuch`."""
+        """Counts bytes, and raises `TooMuch` beyond the limit."""
         super().__init__()
         self.now = self.peak = 0
         self._limit = limit
@@ -44,7 +44,7 @@ class LiveMemory(TorchDispatchMode):
         made = func(*args, **(kwargs or {}))
         self._count(made, new=True)
         if self._limit is not None and self.now > self._limit:
-            raise TooMuch
+            raise TooMuch("more than the memory budget")
         return made
 
     def _count(self, tensors: Any, *, new: bool) -> None:

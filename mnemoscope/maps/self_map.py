@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from mnemoscope.base.errors import MnemoscopeError, shortened
+from mnemoscope.base.errors import MnemoscopeError, first_line, shortened
 from mnemoscope.base.memory import batch_size_within, free_share
 from mnemoscope.base.unit import checked_unit, unit_of, unit_of_starts
 from mnemoscope.maps.chain import ChainLinearization
@@ -77,7 +77,7 @@ class Findings:
     """
 
     def __init__(self, *, exempt: bool = False) -> None:
-        """Before any check: nothing speaks against the map."""
+        """Starts without findings."""
         self.exempt = exempt
         self.fingerprint: tuple[object, ...] | None = None
         self.resolution: Resolution = SMOOTH
@@ -318,11 +318,11 @@ class SelfMap:
         return f"SelfMap({names}, shape={self.shape})"
 
     def __call__(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """`f` at each state, on the map's device and in its dtype; NaN outside the domain."""
+        """Returns `f` at each state, on its device and in its dtype; NaN outside the domain."""
         return self.images(Z).values
 
     def images(self, Z: Float[Tensor, "n *shape"]) -> Images:
-        """`f` at each state, and which states lie outside the domain.
+        """Returns `f` at each state, and which states lie outside the domain.
 
         A batch for which the map raises is halved until the states are found that it raises for
         (`mnemoscope.maps.domain`).
@@ -333,7 +333,7 @@ class SelfMap:
         return self._in_parts(Z, self._where_defined)
 
     def at_each(self, Z: Float[Tensor, "n *shape"], name: str = "state") -> Tensor:
-        """`f` at states that must all lie in the domain, such as training examples.
+        """Returns `f` at states that must all lie in the domain, such as training examples.
 
         Args:
             Z: `(n, *shape)`.
@@ -394,7 +394,7 @@ class SelfMap:
     def _note_refusal(self, refused: MnemoscopeError) -> None:
         if not self.findings.refused:
             cause = refused.__cause__ or refused
-            reason = f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0]}"
+            reason = f"{type(cause).__name__}: {first_line(cause)}"
             self.findings.refused = shortened(reason)
             _log.info("the map raises for some states, which are outside its domain: %s", reason)
 
@@ -407,7 +407,7 @@ class SelfMap:
         return self.clipped(state)
 
     def batch(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """`Z` detached, on the map's device and in its dtype, once its shape is right.
+        """Returns `Z` detached, on the map's device and in its dtype, once its shape is right.
 
         Raises:
             MnemoscopeError: `Z` is not a batch of this map's states.
@@ -459,17 +459,17 @@ class SelfMap:
     def jvp(
         self, Z: Float[Tensor, "n *shape"], V: Float[Tensor, "n *shape"]
     ) -> Float[Tensor, "n *shape"]:
-        """`J(z_i) v_i` for each state. For several products at the same states: `linearize`."""
+        """Computes `J(z_i) v_i` for each state; several products at the same: `linearize`."""
         return self.linearize(Z).jvp(self.batch(V))
 
     def vjp(
         self, Z: Float[Tensor, "n *shape"], U: Float[Tensor, "n *shape"]
     ) -> Float[Tensor, "n *shape"]:
-        """`J(z_i)^T u_i` for each state. For several products at the same states: `linearize`."""
+        """Computes `J(z_i)^T u_i` for each state; several products at the same: `linearize`."""
         return self.linearize(Z).vjp(self.batch(U))
 
     def residual(self, Z: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
-        """Root mean square of `f(z) - z` for each state, in units."""
+        """Computes the root mean square of `f(z) - z` for each state, in units."""
         Z = self.batch(Z)
         return (self(Z) - Z).flatten(1).square().mean(1).sqrt() / self.unit
 
@@ -485,7 +485,7 @@ class SelfMap:
         return power
 
     def __matmul__(self, inner: "SelfMap") -> "SelfMap":
-        """`f @ g` is the map `z -> f(g(z))`."""
+        """Composes: `f @ g` is the map `z -> f(g(z))`."""
         if inner.shape != self.shape:
             raise MnemoscopeError(
                 f"maps of states {self.shape} and {inner.shape}",
@@ -659,7 +659,8 @@ def _no_map(model: object) -> MnemoscopeError:
 def _no_derivative(choice: Choice) -> MnemoscopeError:
     """Returns the error for a map that PyTorch can differentiate in no way."""
     error = choice.failure
-    reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    assert error is not None
+    reason = f"{type(error).__name__}: {first_line(error)}"
     made = MnemoscopeError(
         f"a map that PyTorch cannot differentiate ({reason})",
         expected="operations with derivatives, and a budget in which one state's fits"
@@ -672,7 +673,7 @@ def _no_derivative(choice: Choice) -> MnemoscopeError:
 
 
 def as_self_map(f: "Stage | SelfMap", shape: Sequence[int] | None = None) -> SelfMap:
-    """`f` itself if it is a `SelfMap`, else one made of it.
+    """Returns `f` itself if it is a `SelfMap`, else one made of it.
 
     A map whose shape is only a default (`shape_binds`) is made anew for states of another shape.
     """

@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 from torch import nn
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.nets import Network
 
@@ -59,7 +59,7 @@ def untrained(f: SelfMap, seed: int = 0) -> SelfMap:
             except UntrainedError:
                 raise
             except Exception as error:  # Layers of others raise whatever they raise.
-                reason = (str(error).splitlines() or [""])[0]
+                reason = first_line(error)
                 raise UntrainedError(
                     f"{type(module).__name__}, whose weights cannot be drawn again: "
                     f"{type(error).__name__}: {reason}",

@@ -1,4 +1,4 @@
-"""Somebody else's weights into somebody else's module, without running what is in the file."""
+"""Loads weights from any file into any module, without running what is in the file."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.maps.checkpoints import read_checkpoint
 
 MOST_KEYS = 4
@@ -68,7 +68,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], key: str | None
     try:
         model.load_state_dict(tensors, strict=complete, assign=empty)
     except Exception as error:
-        raise _unfit(path, model, (str(error).splitlines() or [""])[0]) from error
+        raise _unfit(path, model, first_line(error)) from error
 
 
 def refuse_empty(module: nn.Module) -> None:
@@ -98,7 +98,7 @@ def _fits(
     tied: Mapping[str, list[str]],
     key: str | None,
 ) -> Iterable[Fit]:
-    """Every place in the file under which all names of the module are found, in their shapes."""
+    """Yields each place in the file where all names of the module are found, in their shapes."""
     for group, tensors in groups.items():
         for prefix, cut in _prefixes(tensors, wanted, tied=bool(tied)):
             if key is not None and key.rstrip(".") not in (group, prefix.rstrip(".")):
@@ -200,7 +200,7 @@ def _lossy(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
 
 
 def _rank(dtype: torch.dtype) -> int:
-    """Integers, real numbers, complex numbers: each holds those before it."""
+    """Ranks integers, real numbers, complex numbers: each holds those before it."""
     return 2 if dtype.is_complex else int(dtype.is_floating_point)
 
 

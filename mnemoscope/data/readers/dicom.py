@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.base.importing import needed_for
 from mnemoscope.data.readers.reader import Found, Reader, taken
 from mnemoscope.data.reading import Reading, Selection
@@ -30,7 +30,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         stored = dataset.pixel_array
     except RuntimeError as error:  # Of a transfer syntax that no installed package decodes.
         raise MnemoscopeError(
-            f"{path}, whose pixels cannot be decoded ({(str(error).splitlines() or [''])[0]})",
+            f"{path}, whose pixels cannot be decoded ({first_line(error)})",
             expected="a transfer syntax that pydicom decodes here",
             todo="install a decoder: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg",
         ) from error

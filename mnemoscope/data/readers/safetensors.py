@@ -21,7 +21,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
 
 
 def _begins(head: bytes) -> bool:
-    """Eight bytes of a length, then JSON."""
+    """Recognizes eight bytes of a length, then JSON."""
     return head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 100 * 2**20
 
 

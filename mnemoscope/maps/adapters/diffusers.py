@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.adapters.configured import (
@@ -77,7 +77,7 @@ class Diffusers(Adapter):
                 )
         except Exception as error:
             raise MnemoscopeError(
-                f"{folder}, which diffusers cannot load ({(str(error).splitlines() or [''])[0]})",
+                f"{folder}, which diffusers cannot load ({first_line(error)})",
                 expected="a whole folder that save_pretrained wrote",
                 todo="save the model again",
             ) from error

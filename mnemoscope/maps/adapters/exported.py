@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.sizes import Sides, Sizes
 
@@ -140,7 +140,7 @@ class Exported(Adapter):
         except Exception as error:
             raise MnemoscopeError(
                 f"{request.target}, which torch.export cannot load ({type(error).__name__}: "
-                f"{(str(error).splitlines() or [''])[0]})",
+                f"{first_line(error)})",
                 expected="a .pt2 file that torch.export.save wrote",
                 todo="export the model again, with this version of PyTorch",
             ) from error
@@ -179,7 +179,7 @@ class ExportedModule(nn.Module):
         return self.graph(*inputs)
 
     def train(self, mode: bool = True) -> "ExportedModule":
-        """Nothing: the mode was fixed when the model was exported."""
+        """Does nothing: the mode was fixed when the model was exported."""
         return self
 
 

@@ -106,7 +106,7 @@ class Factory(Adapter):
     takes = frozenset({"weights", "weights_key", "factory_args"})
 
     def recognizes(self, target: str) -> bool:
-        """Two names with a colon between them."""
+        """Recognizes two names with a colon between them."""
         return is_name(target)
 
     def load(self, request: Request) -> Loaded:
@@ -123,7 +123,7 @@ class ObjectAdapter(Adapter):
     takes = Factory.takes
 
     def recognizes(self, target: str) -> bool:
-        """No file."""
+        """Recognizes no file."""
         return False
 
     def load(self, request: Request) -> Loaded:

@@ -6,7 +6,7 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
-from mnemoscope.maps.adapters.of_jax import jax_map
+from mnemoscope.maps.jax_map import jax_map
 
 
 class Flax(ObjectAdapter):

@@ -29,7 +29,7 @@ class Keras(ObjectAdapter):
         return target.endswith(FILES) and Path(target).is_file()
 
     def recognizes_object(self, model: object) -> bool:
-        """Any model; a layer alone is none."""
+        """Recognizes any model; a layer alone is none."""
         return is_instance(model, "keras", "Model")
 
     def load(self, request: Request) -> Loaded:

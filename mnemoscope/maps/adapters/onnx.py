@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.black_box import BlackBox
@@ -31,8 +31,7 @@ class ONNX(Adapter):
             )
         except Exception as error:
             raise MnemoscopeError(
-                f"{request.target}, which onnxruntime cannot load "
-                f"({(str(error).splitlines() or [''])[0]})",
+                f"{request.target}, which onnxruntime cannot load ({first_line(error)})",
                 expected="an ONNX file",
                 todo="export the model again",
             ) from error

@@ -26,7 +26,7 @@ class PyOD(ObjectAdapter):
     """A fitted `AutoEncoder` or `VAE`."""
 
     def recognizes_object(self, model: object) -> bool:
-        """Any detector of the library: of the others it is said that they do not reconstruct."""
+        """Recognizes any detector; one that does not reconstruct is refused when it is adapted."""
         return is_instance(model, "pyod.models.base", "BaseDetector")
 
     def adapt(self, model: Any, request: Request) -> Loaded:
@@ -82,6 +82,6 @@ class Standardized(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """`m + s net((z - m) / s)`, the difference as the library forms it, in float64."""
+        """Returns `m + s net((z - m) / s)`, the difference in float64, as in the library."""
         inner = self.net(((z.to(self.shift.dtype) - self.shift) / self.scale).to(z.dtype))
         return (self.shift + self.scale * inner.to(self.shift.dtype)).to(z.dtype)

@@ -28,7 +28,7 @@ class SAELens(ObjectAdapter):
     """A live autoencoder, such as `SAE.from_pretrained` and `SAE.load_from_disk` give."""
 
     def recognizes_object(self, model: object) -> bool:
-        """Any of the library's autoencoders, and its transcoders, which are refused."""
+        """Recognizes the library's autoencoders, and its transcoders, which are refused."""
         return is_instance(model, "sae_lens.saes.sae", "SAE")
 
     def adapt(self, model: Any, request: Request) -> Loaded:

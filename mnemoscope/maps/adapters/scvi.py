@@ -29,7 +29,7 @@ class ScVI(ObjectAdapter):
     """A live `scvi.model.SCVI` without covariates."""
 
     def recognizes_object(self, model: object) -> bool:
-        """Any model of the library: of the others it is said that they are not known."""
+        """Recognizes any model of the library; an unknown one is refused when it is adapted."""
         return is_instance(model, "scvi.model.base", "BaseModelClass")
 
     def adapt(self, model: Any, request: Request) -> Loaded:
@@ -73,7 +73,7 @@ class Rates(nn.Module):
         self.module, self.library, self.batch = module, math.log(library), batch
 
     def forward(self, z: Float[Tensor, "n genes"]) -> Float[Tensor, "n genes"]:
-        """`l D(E(x))`, with the latent mean and without any draw."""
+        """Returns `l D(E(x))`, with the latent mean and without any draw."""
         own = self.module
         batch = torch.full((len(z), 1), self.batch, device=z.device)
         encoder = own.z_encoder

@@ -50,7 +50,7 @@ class ScikitLearn(ObjectAdapter):
     """A fitted regressor from features to features, alone or in pipelines and searches."""
 
     def recognizes_object(self, model: object) -> bool:
-        """Any estimator of the library; those of others that derive from its classes too."""
+        """Recognizes any estimator of the library or derived from one of its classes."""
         return is_instance(model, "sklearn.base", "BaseEstimator")
 
     def adapt(self, model: Any, request: Request) -> Loaded:
@@ -136,7 +136,7 @@ class Dense(nn.Module):
         self.activation, self.hidden = activation, hidden
 
     def forward(self, z: Float[Tensor, "n a"]) -> Float[Tensor, "n b"]:
-        """`activation(z W + b)`."""
+        """Returns `activation(z W + b)`."""
         return ACTIVATIONS[self.activation](z.to(self.weight.dtype) @ self.weight + self.bias)
 
     def reset_parameters(self) -> None:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
 from mnemoscope.maps.adapters.configured import (
@@ -65,8 +65,7 @@ class Transformers(Adapter):
                 )
         except Exception as error:
             raise MnemoscopeError(
-                f"{request.target}, which transformers cannot load "
-                f"({(str(error).splitlines() or [''])[0]})",
+                f"{request.target}, which transformers cannot load ({first_line(error)})",
                 expected="a whole folder that save_pretrained wrote",
                 todo="save the model again",
             ) from error
