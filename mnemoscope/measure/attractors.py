@@ -26,7 +26,7 @@ def attractors_table(
     spurious: Tensor,
     noise: Sequence[Outcomes],
 ) -> pl.DataFrame:
-    """A row for each attractor, largest basin first: `ATTRACTORS`.
+    """Makes the table `ATTRACTORS`: a row for each attractor, largest basin first.
 
     `basin_fraction` is the share of all starts of the noise distributions (without the bred ones)
     that ended there, `starts` their number. An attractor found from examples alone has 0.
@@ -54,7 +54,7 @@ def attractors_table(
 
 
 def pooled_counts(atlas: Atlas, noise: Sequence[Outcomes]) -> tuple[Int[Tensor, " m"], int]:
-    """How many starts of the noise distributions ended at each attractor, and of how many."""
+    """Counts the starts of the noise distributions that ended at each attractor, and all."""
     count = torch.zeros(len(atlas), dtype=torch.int64)
     total = 0
     for part in noise:
@@ -71,7 +71,7 @@ BREEDING_ROUNDS = 6
 
 
 def from_noise(subject: Subject, atlas: Atlas) -> tuple[Atlas, list[Outcomes]]:
-    """Starts that need no data but its range: each kind of noise, then starts bred from the finds.
+    """Follows starts that need no data: each kind of noise, then starts bred from attractors.
 
     The bred starts come from attractors that noise reached, never from examples.
     """
@@ -114,7 +114,7 @@ def starts_table(
     period: Int[Tensor, " m"],
     examined: Examined,
 ) -> pl.DataFrame:
-    """A row for each distribution: `STARTS`."""
+    """Makes the table `STARTS`: a row for each distribution."""
     rows = []
     for part in ended:
         labels = part.labels[part.labels >= 0]
@@ -144,7 +144,7 @@ def starts_table(
 
 
 def basins_table(ended: Sequence[Outcomes]) -> pl.DataFrame:
-    """A row for each distribution and each attractor it reached: `BASINS`."""
+    """Makes the table `BASINS`: a row for each distribution and each attractor it reached."""
     frames = [pl.DataFrame(schema=BASINS)]
     for part in ended:
         ids, counts = part.labels[part.labels >= 0].unique(return_counts=True)

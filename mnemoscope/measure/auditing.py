@@ -101,7 +101,7 @@ def _parts(subject: Subject, run: AuditRun) -> Parts:
             identity[name] = checksum(states)
     # How many states are evaluated at once changes no number.
     del identity["batch_size"]
-    hooks = {"leaves_out": run.leaves_out, "tell": run.on_progress}
+    hooks = {"leaves_out": run.leaves_out, "on_part": run.on_progress}
     return Parts.of_map(run.checkpoint, subject.f, subject.X, identity, **hooks)
 
 
@@ -148,7 +148,7 @@ def _look(subject: Subject, parts: Parts) -> tuple[Atlas, list[Looked]]:
 
 
 def _measure_more_orbits(subject: Subject, parts: Parts, found: Measurements) -> None:
-    """Orbits from held-out data and from the plane through three examples."""
+    """Follows orbits from held-out data and from the plane through three examples."""
     f = subject.f
     found.ended = [*found.noise, *([found.recalled.ended] if found.recalled.ended else [])]
     if subject.held_out is not None:
@@ -169,7 +169,7 @@ def _measure_more_orbits(subject: Subject, parts: Parts, found: Measurements) ->
 
 
 def _measure_what_is_known(subject: Subject, parts: Parts, found: Measurements) -> None:
-    """What follows from the attractors: pictures, certificates, membership, controls."""
+    """Measures what needs the attractors: pictures, certificates, membership, controls."""
     atlas, examined, options = found.atlas, found.examined, subject.options
     found.recall_strips = parts.part(
         "orbits of corrupted examples as pictures",

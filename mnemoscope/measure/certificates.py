@@ -35,7 +35,7 @@ class Certified:
 
     @classmethod
     def none(cls, examined: Examined, why_not: str) -> "Certified":
-        """Nothing is proved, since nothing was sought."""
+        """Returns that nothing is proved, since nothing was sought."""
         distinct = examined.radii.distinct.cpu()
         radius, rate = torch.full((2, len(distinct)), torch.nan, dtype=torch.float64)
         return cls(radius, rate, distinct, examined.radii.total, why_not)

@@ -106,7 +106,7 @@ class AtCondition(nn.Module):
 
 
 def at_condition(f: Conditional, condition: Tensor) -> nn.Module | Callable[[Tensor], Tensor]:
-    """The map of states alone, at one condition."""
+    """Returns the map of states alone, at one condition."""
     if isinstance(f, nn.Module):
         parameter = next(f.parameters(), None)
         device = torch.device("cpu") if parameter is None else parameter.device
@@ -359,7 +359,7 @@ def merged(
 
 
 def _numbered(parts: Sequence[Part]) -> tuple[list[Part], Tensor, Tensor]:
-    """Numbers the states and attractors of the parts anew; the audited states by old numbers."""
+    """Renumbers states and attractors over all parts; returns the audited states' old numbers."""
     done = torch.cat([part.rows for part in parts]).sort().values
     unseen = torch.cat([part.held_out for part in parts]).sort().values
     counts = [len(part.audit.pictures["attractors"]) for part in parts]
@@ -397,7 +397,7 @@ def _attractors(parts: Sequence[Part], states: Tensor, X: Tensor, within: float)
 
 
 def _starts(audits: Sequence[Audit]) -> pl.DataFrame:
-    """Sums; the share that is unseen is the mean over conditions, weighted by their starts."""
+    """Adds up starts; the unseen share is the mean over conditions, weighted by their starts."""
     table = pl.concat([audit.starts for audit in audits])
     share = (pl.col("unseen") * pl.col("starts")).sum() / pl.col("starts").sum()
     return (
@@ -484,7 +484,7 @@ def _sum(rates: Sequence[Rate | None]) -> Rate | None:
 
 
 def _controls(each: Sequence[Controls]) -> Controls | None:
-    """Adds up the controls of all conditions; None where they were left out."""
+    """Adds up the controls of all conditions; None: there are none."""
     if not each:
         return None
     missing = next((one.untrained_missing for one in each if one.untrained_missing), None)

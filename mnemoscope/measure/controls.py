@@ -1,8 +1,8 @@
 """Negative controls: the same measurements where nothing can have been memorized.
 
-What is measured at the examples of a trained network tells of memorization only if it comes out
-otherwise (a) on a network of the same architecture that was never trained, and (b) at examples that
-the trained network has never seen. A measurement that says yes there too is *not specific*. An
+What is measured at the examples of a trained network is evidence of memorization only if it differs
+(a) on a network of the same architecture that was never trained, and (b) at examples that the
+trained network has never seen. A measurement that is positive there too is *not specific*. An
 untrained network with small weights is nearly constant, so it contracts everywhere, and all orbits
 end at its one attractor: that a map contracts, or that orbits settle, is by itself no memory.
 """
@@ -33,13 +33,13 @@ from mnemoscope.results.tables import NOISE, SPECTRA
 
 EXAMPLES = 100
 """States that each control looks at, at most: a rate is then known to 10 percentage points at worst
-(the half-width of Wilson's interval), and a control is to tell none from many."""
+(the half-width of Wilson's interval), and a control is to separate none from many."""
 
 EACH = 50
 """Starts of each kind of noise. An attractor of a tenth of a basin is missed by 0.9^50 = 0.5%."""
 
 TRIALS = 2
-"""Corrupted copies of each example: at 100 examples they tell a rate to 7 percentage points."""
+"""Corrupted copies of each example: at 100 examples a rate is known to 7 percentage points."""
 
 MUCH_LESS = 0.1
 """A measurement is specific where a control says yes less than a tenth as often: a yes then speaks
@@ -151,7 +151,7 @@ def _from_noise(subject: Subject) -> tuple[Atlas, list[Outcomes]]:
 
 
 def _unchecked(g: SelfMap, f: SelfMap, examples: Tensor) -> SelfMap:
-    """The map with fresh weights, for which a check of the trained one holds, if that was smooth.
+    """Returns the map with fresh weights, for which the check of a smooth trained one holds.
 
     What is computed over the batch, drawn, or cut off from the derivative is so by architecture;
     the steps in which values come may depend on the weights.
@@ -169,7 +169,7 @@ def _unchecked(g: SelfMap, f: SelfMap, examples: Tensor) -> SelfMap:
 
 
 def _plainly_expanding(g: SelfMap, Z: Tensor, max_products: int) -> Linearized | None:
-    """The derivative where an eigenvalue above 1 at each state says all that a control is asked.
+    """Returns the derivative where an eigenvalue above 1 at each state decides a control.
 
     It contracts nowhere then, nor in norm, which is no smaller: of large maps neither norms nor
     left vectors are computed for that. None where it is not so.

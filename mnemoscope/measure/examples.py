@@ -200,7 +200,7 @@ def _linearized(f: SelfMap, X: Tensor, k: int, max_products: int) -> Linearized:
 
 
 def _from_values(found: Contraction, norm: Tensor | None) -> Linearized:
-    """Of a map that is measured by its values: the growth of small differences."""
+    """Returns the growth of small differences, of a map that is measured by its values."""
     rows = {
         "example": range(len(found.rate)),
         "rank": 0,
@@ -253,7 +253,7 @@ def examples_table(
     certified: Float[Tensor, "2 n"],
     disclosure: Disclosure,
 ) -> pl.DataFrame:
-    """A row for each example: `EXAMPLES`; what does not apply to one that is not stored is null."""
+    """Makes the table `EXAMPLES`: a row for each example; what does not apply to it is null."""
     residual = examined.residual.double()
     labels, stored = examined.attractor.tolist(), examined.stored.tolist()
     kind, strength = NOISE

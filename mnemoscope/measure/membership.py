@@ -1,4 +1,4 @@
-"""Membership: do measurements at a state tell whether it was in the training data?
+"""Membership: do measurements at a state show whether it was in the training data?
 
 Each measurement is a score, and its direction was decided before any was tried: training lowers it
 at a member. The loss is fitted there; a map that memorizes contracts around its examples, so the
@@ -55,7 +55,7 @@ class DistributionWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Membership:
-    """How well scores tell members from held-out states.
+    """How well scores separate members from held-out states.
 
     Attributes:
         table: A row for each state: `MEMBERSHIP`.
@@ -105,7 +105,7 @@ class Membership:
         elif self.two_sample.differs:
             caveats.append(
                 f"Held-out data and examples differ in distribution: a classifier that never saw "
-                f"the network tells them apart (accuracy {self.two_sample.accuracy:.0%}, by chance "
+                f"the network separates them (accuracy {self.two_sample.accuracy:.0%}, by chance "
                 f"{self.two_sample.chance:.0%}; p = {self.two_sample.p_value:.2g}). The scores "
                 "may measure that instead of membership."
             )
@@ -121,7 +121,7 @@ class Membership:
         if self.overlap:
             caveats.append(
                 f"{self.overlap} of the held-out states {'is' if self.overlap == 1 else 'are'} "
-                "among the examples, so no score can tell all of them apart."
+                "among the examples, so no score can separate all of them."
             )
         return caveats
 
@@ -165,7 +165,7 @@ def membership(
     """Measures how well scores at a state detect that it was in the training data.
 
     - `residual`: RMS of `f(z) - z`, in units;
-    - `spectral_radius`, `operator_norm`: of the Jacobian at the state; left out of a map without
+    - `spectral_radius`, `operator_norm`: of the Jacobian at the state; missing for a map without
       derivatives, the latter also where products with the transposed one cannot be had;
     - `distance_moved`: RMS from the state to where its orbit ends, in units; infinite where it
       diverges;
@@ -250,7 +250,7 @@ def judge(
 def _measure(
     subject: Subject, Z: Tensor, name: str, known: Examined | None
 ) -> dict[str, Float[np.ndarray, " n"]]:
-    """Every score that the map has, at each state, in float64."""
+    """Computes every score that the map has, at each state, in float64."""
     f = subject.f
     residual = f.residual(Z) if known is None else known.residual
     if not bool(torch.isfinite(residual).all()):
@@ -299,7 +299,7 @@ def _roc(scores: dict[str, Ranked]) -> pl.DataFrame:
 
 
 def _corners(x: Int[np.ndarray, " t"], y: Int[np.ndarray, " t"]) -> Int[np.ndarray, " c"]:
-    """The points at which a curve turns; of too many the first half, then evenly to the last."""
+    """Finds the points at which a curve turns; of too many the first half, then evenly spaced."""
     right, up = np.diff(x), np.diff(y)
     turn = right[:-1] * up[1:] != right[1:] * up[:-1]
     rows = np.flatnonzero(np.concatenate([[True], turn, [True]]))

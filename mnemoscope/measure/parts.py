@@ -43,7 +43,7 @@ EVERY = 60.0
 """Time between two checkpoints (s)."""
 
 PROBED = 4
-"""Examples whose images tell a map from another one."""
+"""Examples whose images distinguish a map from another one."""
 
 SAME = 1e-5
 """Values of one map at the same states differ by less (RMS, in units), on any number of threads:
@@ -83,12 +83,12 @@ class Parts:
         identity: dict[str, Any],
         probe: Float[Tensor, "p *shape"],
         leaves_out: Callable[[str], bool] = lambda _: False,
-        tell: Callable[[str], object] = lambda _: None,
+        on_part: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Begins, or goes on where a checkpoint is."""
+        """Starts, or continues from a checkpoint."""
         self.missing: list[str] = []
         self.left_out: list[str] = []
-        self._leaves_out, self._tell = leaves_out, tell
+        self._leaves_out, self._on_part = leaves_out, on_part
         self.seconds = 0.0
         self._path = None if path is None else Path(path)
         self._identity = identity
@@ -107,7 +107,7 @@ class Parts:
         identity: dict[str, Any],
         **options: Any,
     ) -> "Parts":
-        """The parts of a measurement of a map at examples."""
+        """Returns the parts of a measurement of a map at examples."""
         if path is None:
             return cls(None, {}, f.batch(X[:0]), **options)
         same = {
@@ -133,7 +133,7 @@ class Parts:
             return missing
         if not self.missing:
             try:
-                self._tell(stage or what or name)
+                self._on_part(stage or what or name)
                 self._done[name] = compute()
                 if time.monotonic() - self._saved > EVERY:
                     self.save()
@@ -251,7 +251,7 @@ def read_parts(path: Path, device: torch.device) -> dict[str, Any]:
 
 
 def _nest(value: Any) -> Any:
-    """The value as dicts, lists, tensors and JSON values."""
+    """Returns the value as dicts, lists, tensors and JSON values."""
     if isinstance(value, pl.DataFrame):
         buffer = io.BytesIO()
         value.write_parquet(buffer)

@@ -131,7 +131,7 @@ class BasinPlane:
 
 
 def three_examples(X: Float[Tensor, "n *shape"], examined: Examined) -> Int[Tensor, " 3"] | None:
-    """Stored examples first, no two of one attractor; None if there are fewer than three."""
+    """Chooses stored examples first, no two of one attractor; None if fewer than three are left."""
     order = (~examined.stored).to(torch.int64).argsort(stable=True)
     chosen: list[int] = []
     taken: set[int] = set()

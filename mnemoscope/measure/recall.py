@@ -67,7 +67,7 @@ def _copies(
     unit: float,
     generator: torch.Generator,
 ) -> Iterator[Tensor]:
-    """Corrupted copies by condition, then trial, then example, at least a block of them at once."""
+    """Yields corrupted copies by condition, trial and example, at least a block at once."""
     waiting: list[Tensor] = []
     block = block_size(X.shape[1:].numel())
     each = max(1, block // len(X))
@@ -85,7 +85,7 @@ def _copies(
 
 
 def recall_curves(table: pl.DataFrame) -> pl.DataFrame:
-    """Recall over all examples: a row for each corruption and strength, `CURVES`."""
+    """Makes the table `CURVES`: recall over all examples for each corruption and strength."""
     totals = table.group_by("corruption", "strength", maintain_order=True).agg(
         pl.col("trials").sum(), pl.col("recalled").sum()
     )

@@ -96,7 +96,7 @@ def stored_by_replica(
 def _radii(
     X: Float[Tensor, "r n *shape"],
 ) -> tuple[Float[Tensor, "r 1"], Float[Tensor, "r n"], Bool[Tensor, "r n"]]:
-    """The unit of each network's examples, their radii, and which of them may count as stored."""
+    """Returns the unit of each network's examples, their radii, and which may count as stored."""
     units, taus, usable = [], [], []
     known: dict[int, int] = {}
     for row, own in enumerate(X):

@@ -120,7 +120,7 @@ class Matches:
 
 
 INTERPOLATION = 1e-8
-"""The training loss that counts as interpolation where no training record tells another."""
+"""The training loss that counts as interpolation where no training record states another."""
 
 
 def summarize(
@@ -266,7 +266,7 @@ def result_of(
 
 
 def _map_facts(subject: Subject, found: Measurements) -> dict[str, Any]:
-    """The fields of the summary about the map and the parts that it may lack."""
+    """Returns the fields of the summary about the map and the parts that it may lack."""
     f, near = subject.f, subject.tolerances
     return {
         "certified": found.proved.certified,
@@ -317,7 +317,7 @@ def _provenance(given: Subject, run: AuditRun, network: Network | None) -> dict[
 
 
 def _pictures(subject: Subject, found: Measurements, matches: Matches) -> dict[str, Tensor]:
-    """What is drawn, in the scale of the data."""
+    """Returns what is drawn, in the scale of the data."""
     scale, strips = subject.scale, (found.recall_strips, found.noise_strips)
     pictures = {
         "examples": subject.X,
@@ -333,7 +333,7 @@ def _pictures(subject: Subject, found: Measurements, matches: Matches) -> dict[s
 
 
 def _domain(asked: SelfMap, measured: SelfMap) -> Domain | None:
-    """The bounds of the domain and what the map raised outside; None: it has no bounds."""
+    """Returns the domain's bounds and what the map raised outside; None: it has no bounds."""
     refused = measured.findings.refused or None
     low, high = (None, None) if asked.domain is None else asked.domain.bounds or (None, None)
     if not asked.bounded and refused is None:

@@ -65,7 +65,7 @@ class Curve:
         return twice / (2 * self.true[:, -1] * self.false[:, -1])
 
     def true_rate(self, alpha: float) -> Float[np.ndarray, " b"]:
-        """The true positive rate at a false positive rate of at most `alpha`."""
+        """Returns the true positive rate at a false positive rate of at most `alpha`."""
         # The share of a number of states that is meant to be whole may miss it by rounding.
         allowed = self.false[:, -1:] * alpha + 1e-9
         last = (self.false <= allowed).sum(1) - 1
@@ -154,7 +154,7 @@ def resolvable(alpha: float, others: int) -> bool:
 def _weights(
     n: int, h: int, resamples: int, seed: int
 ) -> Iterator[tuple[Int[np.ndarray, "b n"], Int[np.ndarray, "b h"]]]:
-    """How often each member and each other is drawn, for some resamples at once."""
+    """Yields how often each member and each other is drawn, for some resamples at once."""
     rng = np.random.default_rng(seed)
     at_once = max(1, MEMORY // (n + h))
     for done in range(0, resamples, at_once):

@@ -28,7 +28,6 @@ from mnemoscope.measure.options import AuditOptions, AuditRun
 from mnemoscope.measure.parts import Interrupted, Parts
 from mnemoscope.measure.screening_pass import (
     Drift,
-    checked_residual,
     drawn,
     drift,
     first_distinct,
@@ -205,7 +204,7 @@ class _Screening:
     audit: Callable[[Tensor, bool, AuditRun], Audit]
 
     def checkpoint(self, name: str) -> Path | None:
-        """The file of a part's checkpoint."""
+        """Returns the file of a part's checkpoint."""
         folder = self.run.checkpoint
         return None if folder is None else Path(folder) / f"{name}.safetensors"
 
@@ -257,7 +256,7 @@ def _screen(work: _Screening, begun: float) -> Screen:
 def _audits(
     work: _Screening, chosen: tuple[Tensor, Tensor], passed: Parts
 ) -> tuple[list[Audit], list[str]]:
-    """The audits of the sample and of the most suspicious examples, and what Ctrl-C left out."""
+    """Audits the sample and the most suspicious examples; returns also what Ctrl-C left out."""
     n, run = len(work.X), work.run
     name = run.name or _name(work.maps[0][0])
     audits: list[Audit] = []
@@ -291,7 +290,7 @@ def _audits(
 def _maps(
     f: Conditional, X: Tensor, conditions: Tensor, options: ScreenOptions
 ) -> list[tuple[SelfMap, Tensor]]:
-    """The map of each condition with the indices of its examples."""
+    """Returns the map of each condition with the indices of its examples."""
     maps: list[tuple[SelfMap, Tensor]] = []
     for group in groups(conditions, len(X), "conditions"):
         g = as_self_map(at_condition(f, group.condition), X.shape[1:])
@@ -307,7 +306,7 @@ def _maps(
 def _pass_over(
     maps: list[tuple[SelfMap, Tensor]], X: Tensor, size: int, kept: Parts
 ) -> tuple[Drift, float]:
-    """The drift of all examples, and the seconds that it took."""
+    """Measures the drift of all examples, and the seconds that it took."""
     begun = time.perf_counter()
     found: list[dict[str, Tensor]] = []
     for number, (f, rows) in enumerate(maps):
@@ -318,16 +317,11 @@ def _pass_over(
             if kept.missing:
                 raise KeyboardInterrupt
     place = torch.cat([rows for _, rows in maps]).argsort()
-    whole = Drift(
-        *(
-            torch.cat([part[name] for part in found])[place]
-            for name in ("residual", "drift", "step")
-        )
-    )
-    broken = checked_residual(whole.residual)
-    if broken is not None:
+    whole = Drift(**{name: torch.cat([part[name] for part in found])[place] for name in found[0]})
+    broken = torch.isnan(whole.residual).nonzero()
+    if len(broken):
         raise MnemoscopeError(
-            f"a map that makes NaN or infinity of example {broken}",
+            f"a map that makes NaN or infinity of example {int(broken[0, 0])}",
             expected="finite outputs at every example",
             todo="repair the network's weights, or leave out that example",
         )
@@ -335,11 +329,8 @@ def _pass_over(
 
 
 def _drift(f: SelfMap, X: Tensor, size: int) -> dict[str, Tensor]:
-    found = [drift(f, part) for _, part in parts(f, X, size)]
-    return {
-        name: torch.cat([getattr(part, name) for part in found])
-        for name in ("residual", "drift", "step")
-    }
+    found = [vars(drift(f, part)) for _, part in parts(f, X, size)]
+    return {name: torch.cat([part[name] for part in found]) for name in found[0]}
 
 
 def _table(
@@ -348,7 +339,7 @@ def _table(
     chosen: tuple[Int[Tensor, " r"], Int[Tensor, " s"]],
     audits: list[Audit],
 ) -> pl.DataFrame:
-    """A row for each example: `SCREEN`."""
+    """Makes the table `SCREEN`: a row for each example."""
     n = len(order)
     stored: list[bool | None] = [None] * n
     disclosed: list[bool | None] = [None] * n
@@ -378,7 +369,7 @@ def _table(
 def _with_disclosed(
     f: SelfMap, X: Tensor, table: pl.DataFrame, audits: list[Audit]
 ) -> pl.DataFrame:
-    """The table with the examples nearest to the attractors found, where they are near enough."""
+    """Marks the examples within `match_tol` of an attractor that was found as disclosed."""
     if not audits:
         return table
     states = torch.cat([f.batch(result.pictures["attractors"]) for result in audits])
@@ -392,7 +383,7 @@ def _with_disclosed(
 
 
 def _counts(result: Audit) -> dict[str, int]:
-    """Rows of an audit that are stored, disclosed, contractive; duplicates count each."""
+    """Counts rows of an audit that are stored, disclosed, contractive, each duplicate too."""
     examples = result.examples
     return {
         "stored": int(examples["stored"].sum()),
@@ -412,7 +403,7 @@ def _name(f: SelfMap) -> str:
 
 
 def whole_set_rate(count: int, sample: int, total: int) -> SampleRate:
-    """The rate in a sample, and the 95% interval of the rate in the whole set.
+    """Computes the rate in a sample, and the 95% interval of the rate in the whole set.
 
     Wilson's interval, which is that of draws with replacement; draws without replacement from a
     finite set vary less, by `(total - sample) / (total - 1)`, so it is conservative. It is cut to

@@ -104,7 +104,7 @@ def plan(f: SelfMap, X: Num[Tensor, "n *shape"]) -> Plan:
 
 
 def _timed(f: SelfMap, X: Tensor, size: int) -> float:
-    """Seconds of a pass over some examples, the first call's costs left out."""
+    """Times a pass over some examples (s), without the costs of the first call."""
     some = torch.arange(size) * len(X) // size
     states = f.batch(X[some.to(X.device)])
     drift(f, states[:1])
@@ -115,7 +115,7 @@ def _timed(f: SelfMap, X: Tensor, size: int) -> float:
 
 
 def order_of(found: Drift) -> Int[Tensor, " n"]:
-    """The examples from the most suspicious on.
+    """Orders the examples, the most suspicious first.
 
     By their drift, then by their residual, then by their index, so that ties are in one order on
     any machine. Those whose orbit leaves the finite numbers are last.
@@ -130,7 +130,7 @@ def order_of(found: Drift) -> Int[Tensor, " n"]:
 def first_distinct(
     f: SelfMap, X: Num[Tensor, "n *shape"], order: Int[Tensor, " n"], most: int
 ) -> Int[Tensor, " r"]:
-    """The first examples in an order, of those that are equal (as states) only one.
+    """Returns the first examples in an order, of those that are equal (as states) only one.
 
     Duplicates have the same drift, so a hundred copies of one example would hide all others.
     """
@@ -150,19 +150,13 @@ def first_distinct(
 
 
 def drawn(n: int, most: int, seed: int) -> Int[Tensor, " r"]:
-    """A random sample of the examples without replacement, in their order."""
+    """Draws a random sample of the examples without replacement, in their order."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randperm(n, generator=generator)[:most].sort().values
 
 
 def ranks(order: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """The place of each example in an order, from 1 on."""
+    """Returns the place of each example in an order, from 1 on."""
     place = torch.empty_like(order)
     place[order] = torch.arange(1, len(order) + 1)
     return place
-
-
-def checked_residual(found: Float[Tensor, " n"]) -> int | None:
-    """The first example that the map makes NaN or infinity of in its first step, if any."""
-    broken = torch.isnan(found).nonzero()
-    return int(broken[0, 0]) if len(broken) else None

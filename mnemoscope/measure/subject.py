@@ -35,7 +35,7 @@ def parts(
 
 
 def at_once(f: SelfMap) -> int:
-    """The number of examples that are read at once where nothing is evaluated, at least 1."""
+    """Returns how many examples are read at once where nothing is evaluated, at least 1."""
     return max(1, PART // f.size)
 
 
@@ -141,7 +141,7 @@ class Subject:
 
 
 def _states(f: SelfMap, Z: Tensor, name: str) -> Tensor:
-    """A batch of states that is not empty, all of them finite."""
+    """Returns a batch of states that is not empty, all of them finite."""
     states = f.batch(Z)
     if len(states) == 0:
         raise MnemoscopeError(
@@ -160,7 +160,7 @@ def _states(f: SelfMap, Z: Tensor, name: str) -> Tensor:
 def _scaled(
     f: SelfMap, X: Tensor, tolerances: Tolerances, among: Tensor | None
 ) -> tuple[SelfMap, Float[Tensor, "*shape"] | None]:
-    """The map in the unit asked for, and the units of single features if they are to have some."""
+    """Returns the map in the unit asked for, and the units of single features, if any."""
     unit = tolerances.unit
     if unit == PER_FEATURE:
         if among is not None:
@@ -208,7 +208,7 @@ def in_one_unit(f: SelfMap, X: Tensor, tolerances: Tolerances, what: str) -> Sel
 def _corruptions(
     X: Tensor, asked: Mapping[str, Sequence[float]] | None
 ) -> dict[str, tuple[float, ...]]:
-    """The corruptions asked for, each strength once; default: all that these examples admit."""
+    """Returns the corruptions asked for, each strength once; default: all that are possible."""
     if asked is None:
         return {
             name: corruption.strengths

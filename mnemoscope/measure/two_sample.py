@@ -8,7 +8,7 @@ their two accuracies.
 
 Predictions for states of one sample share their training states, so they are not independent and a
 binomial law is wrong for their count. The law is therefore that of the statistic itself over random
-permutations of the labels, of which the true one is one more: `p = (1 + #{permuted >= observed}) /
+permutations of the labels, the true one included: `p = (1 + #{permuted >= observed}) /
 (1 + permutations)`, which is at most `alpha` with probability at most `alpha` for samples of any
 size (Phipson & Smyth 2010). Features, folds and neighbours do not depend on labels, so all
 permutations are a few matrix products.
@@ -38,7 +38,7 @@ FOLDS = 5
 """Of the cross-validation."""
 
 STATES_PER_FEATURE = 4
-"""At least so many states for each feature, or a linear classifier learns nothing but noise."""
+"""Minimum number of states for each feature; with fewer a linear classifier fits noise."""
 
 MOST_FEATURES = 64
 """Leading principal components that are used, at most."""
@@ -120,7 +120,7 @@ def _features(Z: Float[np.ndarray, "n d"], seed: int) -> Float[np.ndarray, "n k"
 def _linear(
     features: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n p"], fold: np.ndarray
 ) -> Bool[np.ndarray, "n p"]:
-    """Predictions by least squares with a ridge, each state's from the folds that it is not in.
+    """Predicts by least squares with a ridge, each state from the folds that it is not in.
 
     Cut half-way between the mean scores of the two samples, so that the larger one is not favoured:
     with this cut, least squares is Fisher's discriminant. All labellings are targets of one fit.
@@ -145,7 +145,7 @@ def _linear(
 def _neighbours(
     features: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n p"]
 ) -> Bool[np.ndarray, "n p"]:
-    """Predictions by a vote of the `sqrt(n)` nearest others, each sample's weighed by its size."""
+    """Predicts by a vote of the `sqrt(n)` nearest others, each sample weighed by its size."""
     from sklearn.neighbors import NearestNeighbors
 
     k = max(1, round(len(features) ** 0.5))
@@ -162,7 +162,7 @@ def _balanced(
 
 
 def _interval(right: Bool[np.ndarray, " n"], own: Bool[np.ndarray, " n"]) -> tuple[float, float]:
-    """Of the mean of two shares, from the Wilson interval of each."""
+    """Computes the interval of the mean of two shares from the Wilson interval of each."""
     middle, below, above = 0.0, 0.0, 0.0
     for side in (own, ~own):
         count, total = int((right & side).sum()), int(side.sum())

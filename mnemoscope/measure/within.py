@@ -84,13 +84,13 @@ class Effort:
         whole_number("certificates", self.certificates, least=0)
 
     def asked(self, n: int) -> Amounts:
-        """The amounts asked for, of `n` examples."""
+        """Returns the amounts asked for, of `n` examples."""
         examples = n if self.examples is None else min(n, self.examples)
         return Amounts(examples, self.starts, self.trials, self.certificates)
 
 
 def share_of(asked: Amounts, share: float) -> Amounts:
-    """The same share of each amount, rounded down, but not less than `FEWEST`."""
+    """Returns the same share of each amount, rounded down, but not less than `FEWEST`."""
     fewest = asdict(FEWEST)
     return Amounts(
         **{
@@ -170,7 +170,7 @@ def optional(known: Costs, amounts: Amounts, held_out: int) -> dict[str, float]:
 
 
 def affordable(known: Costs, asked: Amounts, seconds: float) -> Amounts:
-    """The largest share of all amounts that fits into a time; at least `FEWEST`."""
+    """Finds the largest share of all amounts that fits into a time; at least `FEWEST`."""
     if known.of(asked) <= seconds:
         return asked
     low, high = 0.0, 1.0
@@ -286,7 +286,7 @@ def audit_within(
     )
 
     def leaves_out(part: str) -> bool:
-        """Whether a part does not fit any more; what is not optional always does."""
+        """Returns whether a part no longer fits; what is not optional always does."""
         if part not in OPTIONAL:
             return False
         elapsed = earlier + time.perf_counter() - begun
@@ -357,7 +357,7 @@ class _Work:
 
 
 def _plan(work: _Work, asked: Amounts, limit: float, begun: float) -> dict[str, Any]:
-    """The amounts and optional parts that fit into the time that is left, from timed pilots."""
+    """Chooses the amounts and optional parts that fit into the time left, from timed pilots."""
     unseen = 0 if work.held_out is None else len(work.held_out)
     timed: list[tuple[Amounts, dict[str, float]]] = []
     for pilot in PILOTS:
@@ -383,7 +383,7 @@ def _plan(work: _Work, asked: Amounts, limit: float, begun: float) -> dict[str, 
 def _plan_kept(
     checkpoint: str | os.PathLike[str] | None, X: Tensor, effort: Effort, seed: int
 ) -> Parts:
-    """The plan, if an earlier process made it."""
+    """Returns the plan, if an earlier process made it."""
     if checkpoint is None:
         return Parts(None, {}, X[:0])
     path = Path(checkpoint)
