@@ -71,10 +71,10 @@ class DivergenceWarning(UserWarning):
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of another library's message; the name of its class if it is empty.
+    r"""Returns the first line of another library's message; the name of its class if it is empty.
 
     Example:
-        >>> first_line(RuntimeError("no such key\\n  at line 3")), first_line(KeyboardInterrupt())
+        >>> first_line(RuntimeError("no such key\n  at line 3")), first_line(KeyboardInterrupt())
         ('no such key', 'KeyboardInterrupt')
     """
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
