@@ -1,4 +1,4 @@
-"""`python -m attack`: tries everything and counts what went wrong; exits with 1 if anything did."""
+"""`python -m attack`: runs all attacks and counts faults; exits with 1 if there are any."""
 
 import argparse
 import json
@@ -16,13 +16,13 @@ from attack.count import Count
 
 
 def main() -> int:
-    """Runs the parts that are asked for."""
+    """Runs the requested parts."""
     parser = argparse.ArgumentParser(prog="attack")
     parser.add_argument("--inputs", type=int, default=3200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=["inputs", *faults.PARTS], nargs="+", default=None)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
-    told = parser.parse_args()
+    options = parser.parse_args()
     begun = time.monotonic()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     forks.warm()
@@ -40,13 +40,15 @@ def main() -> int:
         keys = forks.start(_print_keys(made), made, logs).wait()
         key = json.loads(keys.out)
         with suppress(KeyboardInterrupt):
-            if told.only is None or "inputs" in told.only:
-                mutated.attack(made, folder, key, told.inputs, told.seed, told.first, count)
+            if options.only is None or "inputs" in options.only:
+                mutated.attack(
+                    made, folder, key, options.inputs, options.seed, options.first, count
+                )
             for name, part in faults.PARTS.items():
-                if told.only is None or name in told.only:
+                if options.only is None or name in options.only:
                     part(made, folder, key, count)
         shutil.rmtree(folder, ignore_errors=True)
-    print(count.told())
+    print(count.table())
     print(f"{time.monotonic() - begun:,.0f} s")
     return 1 if count.wrong else 0
 

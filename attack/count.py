@@ -1,4 +1,4 @@
-"""What was tried and what went wrong, by kind."""
+"""Counts of attempts and faults, by kind."""
 
 import sys
 from collections import Counter
@@ -12,9 +12,9 @@ class Count:
     """Counts by kind.
 
     Attributes:
-        tried: How often, by kind.
-        ends: How often a kind ended with a status.
-        faults: How often something went wrong, by kind and fault.
+        tried: Number of attempts, by kind.
+        ends: Number of attempts, by kind and exit status.
+        faults: Number of faults, by kind and fault.
     """
 
     tried: Counter[str] = field(default_factory=Counter)
@@ -27,18 +27,18 @@ class Count:
         return sum(self.faults.values())
 
     def note(self, kind: str, code: int | None = None) -> None:
-        """Something was tried."""
+        """Counts one attempt."""
         self.tried[kind] += 1
         if code is not None:
             self.ends[kind, code] += 1
 
-    def fault(self, kind: str, fault: str, told: str) -> None:
-        """Something went wrong; `fault` is one of `WRONG`."""
+    def fault(self, kind: str, fault: str, detail: str) -> None:
+        """Counts and prints a fault; `fault` is one of `WRONG`."""
         self.faults[kind, fault] += 1
-        print(f"{fault}: {kind}: {told}", file=sys.stderr, flush=True)
+        print(f"{fault}: {kind}: {detail}", file=sys.stderr, flush=True)
 
-    def told(self) -> str:
-        """A table."""
+    def table(self) -> str:
+        """The counts as a text table."""
         lines = [f"{'kind':<34}{'tried':>7}{'exit 0':>8}{'1':>5}{'2':>7}  wrong"]
         for kind in sorted(self.tried):
             ends = [self.ends[kind, code] for code in (0, 1, 2)]

@@ -181,52 +181,52 @@ def _copy(made: Path, folder: Path) -> Path:
 
 
 def _resumed(
-    case: Case, arguments: list[str], work: Path, folder: Path, count: Count, kind: str, told: str
+    case: Case, arguments: list[str], work: Path, folder: Path, count: Count, kind: str, detail: str
 ) -> None:
-    """Runs the command again and looks whether all is there."""
+    """Runs the command again and checks that all results exist."""
     again = start(command(arguments), work, folder / "logs").wait()
     for fault, reason in judged(again):
-        count.fault(kind, fault, f"{told}, again: {reason}")
+        count.fault(kind, fault, f"{detail}, again: {reason}")
     if again.code:
-        count.fault(kind, "refused resumptions", f"{told}: {again.err[-500:]}")
+        count.fault(kind, "refused resumptions", f"{detail}: {again.err[-500:]}")
         return
     for name in case.written:
         if not (work / name).exists():
-            count.fault(kind, "lost", f"{told}: {name} is missing")
+            count.fault(kind, "lost", f"{detail}: {name} is missing")
     for check in case.checks:
         ended = start(command(check), work, folder / "logs").wait()
         if ended.code:
-            count.fault(kind, "lost", f"{told}: {check} exits {ended.code}: {ended.err[-500:]}")
-    _check_mine(work, count, kind, told)
+            count.fault(kind, "lost", f"{detail}: {check} exits {ended.code}: {ended.err[-500:]}")
+    _check_mine(work, count, kind, detail)
     left = [name for name in tree(work) if "/." in f"/{name}"]
     if left:
-        count.fault(kind, "other", f"{told}: left behind: {left[:5]}")
+        count.fault(kind, "other", f"{detail}: left behind: {left[:5]}")
 
 
 def _visible(work: Path) -> dict[str, str]:
     return {
-        name: told
-        for name, told in tree(work).items()
+        name: content
+        for name, content in tree(work).items()
         if "/." not in f"/{name}" and MINE not in name
     }
 
 
-def _check_mine(work: Path, count: Count, kind: str, told: str) -> None:
+def _check_mine(work: Path, count: Count, kind: str, detail: str) -> None:
     for place in ("run", "extracted", "sweep"):
         if not (work / place / MINE).exists():
-            count.fault(kind, "lost", f"{told}: {place}/{MINE} is gone")
+            count.fault(kind, "lost", f"{detail}: {place}/{MINE} is gone")
 
 
-def _readable(work: Path, folder: Path, count: Count, kind: str, told: str) -> None:
-    """What was there before is still there, old or new, after a kill or a refusal."""
+def _readable(work: Path, folder: Path, count: Count, kind: str, detail: str) -> None:
+    """Checks that results exist, old or new, after a kill or a refusal."""
     for check in (["compare", "run", "other"], ["sweep", "status", "sweep"]):
         ended = start(command(check), work, folder / "logs").wait()
         if ended.code:
-            count.fault(kind, "lost", f"{told}: {check} exits {ended.code}: {ended.err[-500:]}")
+            count.fault(kind, "lost", f"{detail}: {check} exits {ended.code}: {ended.err[-500:]}")
 
 
 def kills(made: Path, folder: Path, key: str, count: Count) -> None:
-    """Kills every command before each of its replacements, and lets it go on."""
+    """Kills every command before each of its replacements, and resumes it."""
     for case in CASES:
         kind = f"kill: {case.name}"
         arguments = [part.replace("{key}", key[:12]) for part in case.arguments]
@@ -238,16 +238,16 @@ def kills(made: Path, folder: Path, key: str, count: Count) -> None:
                     count.fault(kind, "other", f"without a kill: {ended.code} {ended.err[-500:]}")
                 break
             count.note(kind)
-            told = f"killed before replacement {at}"
+            detail = f"killed before replacement {at}"
             if "over another" not in case.name:
-                _readable(work, folder, count, kind, told)
+                _readable(work, folder, count, kind, detail)
             # Where nothing but hidden files has changed, one of four is enough.
             if _visible(work) != _visible(made) or at % 4 == 1:
-                _resumed(case, arguments, work, folder, count, kind, told)
+                _resumed(case, arguments, work, folder, count, kind, detail)
 
 
 def full_disks(made: Path, folder: Path, key: str, count: Count) -> None:
-    """Lets no file grow beyond a limit: one line names a file, nothing is lost, and it goes on."""
+    """Limits the size of files: one line names a file, nothing is lost, and the command resumes."""
     for case in CASES:
         kind = f"disk full: {case.name}"
         arguments = [part.replace("{key}", key[:12]) for part in case.arguments]
@@ -262,21 +262,21 @@ def full_disks(made: Path, folder: Path, key: str, count: Count) -> None:
             # What it prints must not be limited: it goes to a pipe.
             ended = _piped(limited, work, folder)
             count.note(kind, ended.code)
-            told = f"no file larger than {limit:,} bytes"
+            detail = f"no file larger than {limit:,} bytes"
             for fault, reason in judged(ended):
-                count.fault(kind, fault, f"{told}: {reason}")
+                count.fault(kind, fault, f"{detail}: {reason}")
             if ended.code == 0:
                 continue
-            # A sweep names the run that could not be stored, and its log. Where polars tells only
-            # that a file ends early, it is a disk without room.
+            # A sweep names the run that could not be stored, and its log. Where polars reports
+            # only that a file ends early, the disk is full.
             full = any(reason in ended.err for reason in ("too large", "No space left on device"))
             if ended.code == 2 and ("a file, which" in ended.err or not full):
-                count.fault(kind, "other", f"{told}: no file is named: {ended.err[-500:]}")
+                count.fault(kind, "other", f"{detail}: no file is named: {ended.err[-500:]}")
             after = tree(work)
             changed = [name for name in before if after.get(name) != before[name]]
             if changed and not case.name.startswith("sweep run"):
-                count.fault(kind, "lost", f"{told}: {changed[:5]}")
-            _resumed(case, arguments, work, folder, count, kind, told)
+                count.fault(kind, "lost", f"{detail}: {changed[:5]}")
+            _resumed(case, arguments, work, folder, count, kind, detail)
 
 
 def _piped(work: Callable[[], object], place: Path, folder: Path) -> Ended:
@@ -293,9 +293,9 @@ def _piped(work: Callable[[], object], place: Path, folder: Path) -> Ended:
     started = start(piped, place, folder / "logs")
     os.close(writing)
     with os.fdopen(reading, errors="replace") as pipe:
-        told = pipe.read()
+        printed = pipe.read()
     ended = started.wait()
-    return Ended(ended.code, "", told, ended.hung, ended.memory)
+    return Ended(ended.code, "", printed, ended.hung, ended.memory)
 
 
 RACES = (
@@ -429,15 +429,15 @@ def signals(made: Path, folder: Path, key: str, count: Count) -> None:
                     os.kill(process.process, signal.SIGINT if turn % 3 else signal.SIGTERM)
             ended = process.wait()
             count.note(kind, ended.code)
-            told = f"turn {turn}, gap {gap}"
+            detail = f"turn {turn}, gap {gap}"
             for fault, reason in judged(ended):
-                count.fault(kind, fault, f"{told}: {reason}")
+                count.fault(kind, fault, f"{detail}: {reason}")
             # Before its first step there is nothing to keep.
             begun = name == "train" and "training interrupted" in ended.err
             if ended.code == 2 and begun and not list(work.glob("new/unf*/check*")):
-                count.fault(kind, "lost", f"{told}: no checkpoint is kept: {ended.err}")
+                count.fault(kind, "lost", f"{detail}: no checkpoint is kept: {ended.err}")
             case = Case(name, arguments, (written,))
-            _resumed(case, arguments, work, folder, count, kind, told)
+            _resumed(case, arguments, work, folder, count, kind, detail)
 
 
 def sweep_workers(made: Path, folder: Path, key: str, count: Count) -> None:

@@ -416,8 +416,8 @@ def tables(path: Path, draw: random.Random) -> None:
     elif kind == 2:
         frame = frame.with_columns(pl.lit(None).alias(name) for name in some)
     elif kind == 3:
-        told = draw.choice(["", "x", "{}", "[" * 9000, "x" * LONG, "null"])
-        frame = frame.with_columns(pl.lit(told).alias(name) for name in some)
+        text = draw.choice(["", "x", "{}", "[" * 9000, "x" * LONG, "null"])
+        frame = frame.with_columns(pl.lit(text).alias(name) for name in some)
     elif kind == 4:
         frame = frame.with_columns(pl.struct(pl.lit(1).alias("a")).alias(name) for name in some)
     elif kind == 5:
@@ -438,13 +438,14 @@ def configurations(path: Path, draw: random.Random) -> None:
     if "configuration" not in frame.columns or not frame.height:
         tables(path, draw)
         return
-    told = json.loads(frame["configuration"][0])
-    section = draw.choice(list(told))
-    if isinstance(told[section], dict) and draw.random() < 0.7:
-        told[section][draw.choice([*told[section], "x"])] = values(draw)
+    configuration = json.loads(frame["configuration"][0])
+    section = draw.choice(list(configuration))
+    if isinstance(configuration[section], dict) and draw.random() < 0.7:
+        configuration[section][draw.choice([*configuration[section], "x"])] = values(draw)
     else:
-        told[section] = values(draw)
-    text = draw.choice([_dump(told), _dump(told), _dump(told)[:-9], "", "[]", "x" * LONG])
+        configuration[section] = values(draw)
+    whole = _dump(configuration)
+    text = draw.choice([whole, whole, whole[:-9], "", "[]", "x" * LONG])
     clean = text.encode(errors="replace").decode()
     frame.with_columns(pl.lit(clean).alias("configuration")).write_parquet(path)
 

@@ -395,22 +395,22 @@ class Input:
     """A hostile input.
 
     Attributes:
-        kind: What is hostile in it.
-        told: Which it is.
+        kind: What is hostile about it.
+        name: Which input of its kind it is.
         prepare: Changes the material in the current folder.
-        arguments: The command line; `{key}` stands for that of a run of the sweep.
-        folder: The folder in it where the command is run.
+        arguments: The command line; `{key}` is replaced by the key of a run of the sweep.
+        folder: The subfolder in which the command is run.
     """
 
     kind: str
-    told: str
+    name: str
     prepare: Callable[[], None]
     arguments: list[str]
     folder: str = "."
 
 
 def inputs(count: int, seed: int) -> Iterator[Input]:
-    """So many inputs, drawn by a seed: seven of ten are files, the rest places, words and names."""
+    """Draws `count` inputs by a seed: seven of ten are files, the rest places, words and names."""
     weights = [target.share for target in TARGETS]
     for number in range(count):
         draw = random.Random(f"{seed} {number}")

@@ -1,4 +1,4 @@
-"""Hostile inputs, each to a command in a process of its own."""
+"""Hostile inputs, each passed to a command in its own process."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ LARGEST = 4 * 2**30
 def attack(
     made: Path, folder: Path, key: str, total: int, seed: int, first: int, count: Count
 ) -> None:
-    """Tries so many inputs."""
+    """Runs `total` inputs and counts the faults."""
     for number, one in enumerate(inputs(total, seed)):
         if number < first:
             continue
@@ -38,15 +38,17 @@ def attack(
             before = tree(work)
             ended = start(command(arguments), work / one.folder, folder / "logs").wait()
             count.note(one.kind, ended.code)
-            told = f"#{number} {one.told}: mnemoscope {' '.join(arguments)[:300]!r}"
+            detail = f"#{number} {one.name}: mnemoscope {' '.join(arguments)[:300]!r}"
             for fault, reason in judged(ended):
-                count.fault(one.kind, fault, f"{told}\n{reason}")
+                count.fault(one.kind, fault, f"{detail}\n{reason}")
             after = tree(work)
             changed = sorted(name for name in before if after.get(name) != before[name])
             if ended.code == 2 and changed:
-                count.fault(one.kind, "lost", f"{told}: {changed[:5]} changed by a refused command")
+                count.fault(
+                    one.kind, "lost", f"{detail}: {changed[:5]} changed by a refused command"
+                )
             if "executed" in after or os.path.exists(work / one.folder / "executed"):
-                count.fault(one.kind, "other", f"{told}: code was run")
+                count.fault(one.kind, "other", f"{detail}: code was run")
             if (number + 1) % 100 == 0:
                 print(f"{number + 1:,} inputs", file=sys.stderr, flush=True)
         finally:
@@ -54,7 +56,7 @@ def attack(
 
 
 def judged(ended: Ended) -> list[tuple[str, str]]:
-    """What is wrong with how a command ended."""
+    """The faults in the end of a command, with details."""
     last = ended.err[-1500:]
     if ended.hung:
         return [("hangs", last)]
@@ -64,7 +66,7 @@ def judged(ended: Ended) -> list[tuple[str, str]]:
     faults = []
     if ended.code == 2:
         lines = [line for line in ended.err.splitlines() if line]
-        # Before it, a log may have said how the data were read.
+        # A log line on how the data were read may precede it.
         if not lines or not lines[-1].startswith("mnemoscope: "):
             faults.append(("other", f"exit 2 without its line: {last}"))
     if any(len(line) > LONGEST for line in ended.err.splitlines()):
@@ -75,15 +77,15 @@ def judged(ended: Ended) -> list[tuple[str, str]]:
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Every file with its content's hash, and every folder; what is neither by its kind."""
+    """Every file with the hash of its content; folders and other entries with their kind."""
     found = {}
     for top, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(top) / name
-            told = os.path.relpath(path, folder)
+            relative = os.path.relpath(path, folder)
             mode = path.lstat().st_mode
             if stat.S_ISREG(mode) and path.stat().st_size < 2**28:
-                found[told] = hashlib.sha256(path.read_bytes()).hexdigest()
-            elif not (told.endswith(".log") or "/logs" in told):
-                found[told] = str(stat.S_IFMT(mode))
-    return {name: told for name, told in found.items() if not name.endswith(".log")}
+                found[relative] = hashlib.sha256(path.read_bytes()).hexdigest()
+            elif not (relative.endswith(".log") or "/logs" in relative):
+                found[relative] = str(stat.S_IFMT(mode))
+    return {name: content for name, content in found.items() if not name.endswith(".log")}

@@ -1,4 +1,4 @@
-"""What comes out of the weights alone, and whether the ranking puts training examples first.
+"""Measures extraction from weights alone, and whether the ranking puts training examples first.
 
 python benchmarks/extraction.py [name …]
 """
@@ -37,7 +37,7 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
 
     def trained(self) -> tuple[mn.nets.Network, Tensor]:
-        """The network, and what it was trained on."""
+        """Trains the network; returns it and its training examples."""
         X = self.X()
         channels, height, width = X.shape[1:]
         net = self.spec((channels, height, width)).build(seed=0)
@@ -77,7 +77,7 @@ CASES = [
     ),
     Case("3 digits, U-Net, 2 levels", digits(3), unet(levels=2), {"max_steps": 8000}),
 ]  # fmt: skip
-"""What is asked: how much comes out?"""
+"""How many training examples are extracted?"""
 
 PARTLY = [
     Case("100 digits, batches of 20, plateau", digits(100), fully_connected(), {"batch_size": 20}),
@@ -102,10 +102,10 @@ PARTLY = [
         lambda: 0.2 + 0.6 * digits(50)(), fully_connected(), {"max_steps": 6000},
     ),
 ]  # fmt: skip
-"""What stores only a part, and has spurious attractors: does the ranking tell them apart?
+"""Networks that store only a part and have spurious attractors: does the ranking separate them?
 
 The score was chosen on the first four of these; the others were trained after that. In the last two
-the data leave a margin to the range that is assumed, so that it tells less, or nothing."""
+the data leave a margin to the assumed range, so that it carries less information, or none."""
 
 FEATURES = {
     "score": pl.col("score"),
@@ -116,7 +116,7 @@ FEATURES = {
     "smooth": -pl.col("roughness"),
     "contrast": pl.col("contrast"),
 }
-"""What a ranking could go by, the likelier first."""
+"""Possible ranking criteria; larger values are more likely training examples."""
 
 
 def stored(net: mn.nets.Network, X: Tensor) -> int:
@@ -126,7 +126,7 @@ def stored(net: mn.nets.Network, X: Tensor) -> int:
 
 
 def area(value: Tensor, true: Tensor) -> float:
-    """The chance that a training example stands above a spurious attractor (ties: one half)."""
+    """The probability that a training example ranks above a spurious attractor (ties: one half)."""
     one, other = value[true][:, None], value[~true]
     return float(((one > other).double() + (one == other).double() / 2).mean())
 

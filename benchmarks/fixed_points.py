@@ -16,10 +16,10 @@ from mnemoscope.dynamics.fixed_point_search import FixedPoints, find_fixed_point
 from mnemoscope.dynamics.states import group_within, nearest
 
 ITERATIONS, STOP = 5000, 1e-12
-"""At most so many, or until `q = |f(z) - z|^2 / 2` is so small: FixedPointFinder's own defaults."""
+"""Maximum number of iterations and threshold of `q = |f(z) - z|^2 / 2`: FixedPointFinder's own."""
 
 RATES = (1.0, 0.01)
-"""The learning rate at the beginning and at the end: of those tried, what found most."""
+"""The initial and final learning rate: those that found most points among the ones tried."""
 
 RESOLUTION = 1e-3
 """Fixed points nearer than this (RMS) count as one."""
@@ -70,7 +70,7 @@ def starts(shape: tuple[int, ...], each: int) -> Tensor:
 
 
 def tanh(z: Tensor) -> Tensor:
-    """27 fixed points in three dimensions, of which the 8 corners attract."""
+    """27 fixed points in three dimensions; only the 8 corners attract."""
     return torch.tanh(2 * z)
 
 

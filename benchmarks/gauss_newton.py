@@ -1,7 +1,7 @@
-"""Gauss-Newton beside Adam: what each costs, and what it leaves stored.
+"""Gauss-Newton compared with Adam: what each costs, and what it leaves stored.
 
-Ten digits, fully connected networks. From the first weights to a loss of 1e-12 with either, and
-Adam to 1e-4, to 1e-8, and to 1e-4 with Gauss-Newton after it (`finish`).
+Ten digits, fully connected networks. From the initial weights to a loss of 1e-12 with either, and
+Adam to 1e-4, to 1e-8, and to 1e-4 followed by Gauss-Newton (`finish`).
 
 python benchmarks/gauss_newton.py
 """
@@ -27,13 +27,13 @@ LIMIT = 60.0
 """Seconds that Adam may take to 1e-12."""
 
 PACE = 200
-"""Steps by which it is told how many fit into them."""
+"""Number of steps timed to estimate how many fit into `LIMIT`."""
 
 HEADER = ["network", "training", "final loss", "steps", "of these Gauss-Newton", "s", "stored"]
 
 
 def adam_within_the_limit(net: mn.nets.Network, X: Tensor) -> Fit:
-    """Adam to 1e-12, or as far as it comes in `LIMIT` seconds."""
+    """Adam to 1e-12, or as far as it gets in `LIMIT` seconds."""
     pace = fitting.train(net.spec.build(seed=0), X, tol=1e-30, max_steps=PACE)
     return fitting.train(net, X, tol=1e-12, max_steps=round(LIMIT * pace.steps / pace.seconds))
 

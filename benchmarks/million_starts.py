@@ -20,7 +20,7 @@ def rows() -> list[list[str]]:
         found[count] = len(mn.find_attractors(net, mn.Starts("uniform", count)).period)
 
     work(1000)
-    told = []
+    cells = []
     for count in COUNTS:
         times: list[float] = []
 
@@ -28,8 +28,8 @@ def rows() -> list[list[str]]:
             times.append(seconds(lambda: work(count)))
 
         memory = added_memory(timed)
-        told.append([f"{count:,}", f"{times[0]:.3g}", f"{memory:.0f}", str(found[count])])
-    return told
+        cells.append([f"{count:,}", f"{times[0]:.3g}", f"{memory:.0f}", str(found[count])])
+    return cells
 
 
 if __name__ == "__main__":

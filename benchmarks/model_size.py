@@ -1,9 +1,9 @@
 """Time and memory of an audit of one example against the size of a state, up to a million entries.
 
 An `AutoencoderKL` of diffusers (4, 8, 8 channels, random weights, halved twice) is audited at one
-picture of 3 x s x s, each size in a process of its own under a budget, with few starts. Told are
-the seconds of the audit, the peak of the process's memory above what it had before (the system's
-own count), and which mode the derivative was taken in.
+picture of 3 x s x s, each size in a process of its own under a budget, with few starts. The
+output has the seconds of the audit, the peak of the process's memory above its previous use (as
+counted by the system), and the mode in which derivatives were computed.
 
     python benchmarks/model_size.py [BUDGET]
 """
@@ -26,7 +26,7 @@ BRIEF: dict[str, Any] = {
     "max_products": 40,
     "spectrum_size": 1,
 }
-"""An audit of an untrained model tells nothing: it is only to take every one of its steps."""
+"""Auditing an untrained model yields no information: the audit only has to run all of its steps."""
 
 
 def one(side: int, budget: int) -> dict[str, object]:

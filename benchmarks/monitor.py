@@ -32,11 +32,11 @@ class Timed:
         self._spent, self._begun = 0.0, 0.0
 
     def now(self) -> float:
-        """Seconds that it has run so far; for whoever is inside it."""
+        """Seconds that it has run so far; to be called from inside the loop."""
         return self._spent + time.perf_counter() - self._begun
 
     def run(self, count: int) -> None:
-        """Runs so many steps."""
+        """Runs `count` steps."""
         self._begun = time.perf_counter()
         for _ in islice(self.steps, count):
             pass

@@ -1,4 +1,4 @@
-"""Reading a large table beside polars alone.
+"""Reading a large table, compared with polars alone.
 
 python benchmarks/reading.py [pairs]
 

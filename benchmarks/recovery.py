@@ -1,10 +1,10 @@
-"""Training examples from degraded ones: plain iteration beside recovery as an inverse problem.
+"""Recovery of training examples from degraded ones: plain iteration and the inverse problem.
 
 python benchmarks/recovery.py         the study, as a Markdown table
 python benchmarks/recovery.py tune    how the parameters of `recover` were chosen
 
 Each network is trained to one loss after another. Its training examples, and as many of the same
-source that it was never shown (the negative control), lose pixels at random: the same share, by
+source that it was not trained on (the negative control), lose pixels at random: the same share, by
 `corrupt`. An estimate has *recovered* its example if it is within `MATCH` of it, or, as a looser
 test, within `LOOSE`; both were fixed before anything was measured, and both are over all pixels,
 those that were observed too. Parameters were chosen by `tune` on networks with other first weights
@@ -35,7 +35,7 @@ MISSING = (0.25, 0.5, 0.75)
 """Shares of pixels that are lost."""
 
 MATCH = 0.01
-"""Root mean square distance: what the audit takes for a match."""
+"""Root mean square distance: the audit's matching distance."""
 
 LOOSE_DECIBELS = 30
 
@@ -43,7 +43,7 @@ LOOSE = 10 ** (-LOOSE_DECIBELS / 20)
 """The looser test: a peak signal-to-noise ratio of 30 dB for pixels in [0, 1]."""
 
 PLAIN_STEPS = 1000
-"""Of plain iteration; recovery has 300."""
+"""Maximum number of steps of plain iteration; recovery has 300."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Case:
     """A network and what it is trained on.
 
     Attributes:
-        name: For the tables.
-        source: Of the data.
+        name: Name in the tables.
+        source: Source of the data.
         n: Training examples; as many others are held out.
         spec: The network.
-        copies: How often each example is degraded, with other pixels missing each time.
-        settings: Of `mn.train`, for each loss in turn.
-        load: How the source is read, as `mn.load_data` is told.
-        tuning_offset: Where in the source the examples for tuning begin, behind those reported.
+        copies: Degraded copies of each example, with different missing pixels.
+        settings: Options of `mn.train`, for each loss in turn.
+        load: Options of `mn.load_data`.
+        tuning_offset: Where in the source the examples for tuning begin, after those reported.
     """
 
     name: str
@@ -133,7 +133,7 @@ CASES = (
 
 def degraded(X: Tensor, share: float, copies: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Originals, what is left of them, and where a pixel was observed."""
-    # Of a picture that is nowhere 0 it can be seen which pixels were lost.
+    # In a picture that is nowhere 0, the lost pixels are those that become 0.
     seen = mn.data.corrupt(torch.ones_like(X), "mask_pixels", share, seed=seed, trials=copies) > 0
     seen = seen.flatten(0, 1)
     originals = X.repeat(copies, *[1] * (X.ndim - 1))
@@ -141,7 +141,7 @@ def degraded(X: Tensor, share: float, copies: int, seed: int) -> tuple[Tensor, T
 
 
 def distances(estimate: Tensor, X: Tensor) -> Tensor:
-    """Root mean square distances; infinite where one is too large to be told."""
+    """Root mean square distances; infinite where one overflows."""
     return rms(estimate - X).nan_to_num(nan=math.inf)
 
 
@@ -176,7 +176,7 @@ HEADER = [
 def rows(case: Case) -> Iterator[list[str]]:
     X, others = case.data()
     for loss, reached, net in case.networks(X, seed=0):
-        told = f"{loss:.0e}" if reached <= loss else f"{loss:.0e}, reached {reached:.1e}"
+        label = f"{loss:.0e}" if reached <= loss else f"{loss:.0e}, reached {reached:.1e}"
         for share in MISSING:
             training = degraded(X, share, case.copies, seed=0)
             control = degraded(others, share, case.copies, seed=1)
@@ -186,26 +186,26 @@ def rows(case: Case) -> Iterator[list[str]]:
                 far = distances(ours[method], training[0])
                 out = distances(theirs[method], control[0])
                 yield [
-                    case.name, told, f"{share:.0%}", method, rate(far, MATCH), rate(out, MATCH),
+                    case.name, label, f"{share:.0%}", method, rate(far, MATCH), rate(out, MATCH),
                     rate(far, LOOSE), rate(out, LOOSE), decibels(far), decibels(out),
                 ]  # fmt: skip
 
 
 TUNED_ON = CASES[:2]
-"""Of ten photographs in a U-Net seven of these choices recover none."""
+"""No U-Nets: with ten photographs in one, seven of these choices recover none."""
 
 GRID: dict[str, tuple[float, ...]] = {
     "rho": (0.03, 0.1, 0.3, 1.0),
     "agreement": (0.01, 0.03),
     "inner": (10, 30),
 }
-"""What `tune` chooses from."""
+"""The choices of `tune`."""
 
 TUNING_LOSS, TUNING_MISSING = 1e-6, (0.5, 0.75)
 
 
 def tuned() -> list[list[str]]:
-    """How many training examples each choice recovers, of other examples by other networks."""
+    """Counts the training examples that each choice recovers, from other examples and networks."""
     tasks: dict[str, list[tuple[nn.Module, Tensor, Tensor]]] = {}
     for case in TUNED_ON:
         X, _ = case.data(tuning=True)

@@ -51,7 +51,7 @@ def question(width: int, depth: int, reach: float, trained: int, pairs: int) -> 
         taken = [plain_training(spec.build(seed=seed).body, X) for seed in range(trained)]
         steps["rival"] = sum(taken) / trained
 
-    told = "" if trained == REPLICAS else f"; the rival trains {trained} of the {REPLICAS}"
+    extent = "" if trained == REPLICAS else f"; the rival trains {trained} of the {REPLICAS}"
     return compare(
         f"{REPLICAS} replicas, d = 64, width {width}, depth {depth}, to 1e-8",
         ours,
@@ -59,7 +59,7 @@ def question(width: int, depth: int, reach: float, trained: int, pairs: int) -> 
         pairs=pairs,
         reach=reach,
         part=trained / REPLICAS,
-        note=lambda: f"mean steps {steps['ours']:.0f} and {steps['rival']:.0f}{told}",
+        note=lambda: f"mean steps {steps['ours']:.0f} and {steps['rival']:.0f}{extent}",
     )
 
 

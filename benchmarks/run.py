@@ -50,7 +50,7 @@ SECTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
     "reading": ("Reading a table", lambda n: compared(reading.comparisons(n))),
     "fixed_points": ("Fixed points", lambda n: compared(fixed_points.comparisons(n))),
     "curves": ("Curves", lambda n: table(curves.HEADER, curves.rows(min(n, 3)))),
-    "gauss_newton": ("Gauss-Newton beside Adam", lambda n: gauss_newton.report()),
+    "gauss_newton": ("Gauss-Newton compared with Adam", lambda n: gauss_newton.report()),
 }
 
 
@@ -69,8 +69,9 @@ def machine() -> str:
     except OSError:
         pass
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no accelerator"
-    told = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return f"{cpu}, {torch.get_num_threads()} threads, {gpu}. {told}. {datetime.now(UTC):%Y-%m-%d}."
+    software = ", ".join(f"{name} {version}" for name, version in versions().items())
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    return f"{cpu}, {torch.get_num_threads()} threads, {gpu}. {software}. {today}."
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""Screening of a large training set beside the evaluations that it makes.
+"""Screening of a large training set, compared with the evaluations that it makes.
 
 python benchmarks/screen.py [pairs]
 
 A pass over 50,000 examples of 784 entries with a network of 256 x 4, and the same nine evaluations
 of the bare module in the same batches, in turn: the ratio of each pair, the median of these. The
-checks before the pass, the unit, and the search for the nearest example of a hundred are timed by
-themselves. Memory is the process's peak, the examples and PyTorch included.
+checks before the pass, the unit, and the search for the nearest example of a hundred are timed
+separately. Memory is the process's peak, the examples and PyTorch included.
 """
 
 import resource

@@ -20,7 +20,7 @@ def dense_radius(net: nn.Module, Z: Tensor) -> Tensor:
 
 
 def dense_norm(net: nn.Module, Z: Tensor) -> Tensor:
-    """Likewise, with `svdvals`."""
+    """As a competent user writes it: `jacrev` and `svdvals`, state by state."""
     return _each(net, Z, lambda J: torch.linalg.svdvals(J).max())
 
 
@@ -73,9 +73,9 @@ def question(
             * median_seconds(lambda: linear.jvp(Z))
             / median_seconds(lambda: ours(net, Z), runs=3)
         )
-        told = "" if states is None else f"; the rival does {states} of {len(Z)}"
+        extent = "" if states is None else f"; the rival does {states} of {len(Z)}"
         alone = f"{products} products alone {share:.0%}"
-        return f"largest relative difference {away:.0e}; {alone}{told}"
+        return f"largest relative difference {away:.0e}; {alone}{extent}"
 
     return compare(
         asked,

@@ -1,4 +1,4 @@
-"""Sweeps: what the machinery costs beside the training, and how it holds.
+"""Sweeps: what the machinery costs in addition to training, and how it withstands faults.
 
 python benchmarks/sweep.py [overhead tiny dask million faults cost storage ...]
 """
@@ -47,7 +47,7 @@ TINY = {
 
 
 def tiny(runs: int, **fields: Any) -> Design:
-    """So many tiny runs."""
+    """A design of `runs` tiny runs."""
     activations = ["leaky_relu", "tanh", "silu", "sigmoid", "elu"]
     grid = {"training.lr": [1e-3, 2e-3], "spec.activation": activations}
     return Design(name="tiny", grid=grid, seeds=runs // 10, **TINY, **fields)
@@ -71,7 +71,7 @@ def overhead() -> str:
             ]
         )  # fmt: skip
     return table(
-        ["runs", "groups", "a group computes, s", "all, s", "beside it, ms a group", "overhead"],
+        ["runs", "groups", "a group computes, s", "all, s", "rest, ms a group", "overhead"],
         cells,
     )
 
@@ -84,14 +84,14 @@ def ten_thousand() -> str:
         begun = time.perf_counter()
         _command("run", str(path), "--out", f"{folder}/store").wait()
         took = time.perf_counter() - begun
-        (stands,) = status(f"{folder}/store")
+        (state,) = status(f"{folder}/store")
     return table(
         ["runs", "stored", "interpolated", "seconds"],
         [
             [
-                f"{stands.planned:,}",
-                f"{stands.done:,}",
-                f"{stands.interpolated:,}",
+                f"{state.planned:,}",
+                f"{state.done:,}",
+                f"{state.interpolated:,}",
                 f"**{took:.0f}**",
             ]
         ],
@@ -381,7 +381,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "cost": cost,
     "storage": storage,
 }
-"""What is asked."""
+"""The parts, by name."""
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

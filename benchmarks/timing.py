@@ -84,7 +84,7 @@ def compare(
         pairs: How often.
         reach: The ratio that is aimed at.
         part: The share of its work that `rival` does; its times are divided by it.
-        note: Told after the last pair.
+        note: Evaluated after the last pair, for the table.
     """
     ours()
     times: tuple[list[float], list[float]] = ([], [])
@@ -111,7 +111,7 @@ def median_seconds(work: Callable[[], object], *, runs: int = PAIRS) -> float:
 
 
 def added_memory(work: Callable[[], object]) -> float:
-    """MiB of resident memory that a run adds at its peak; NaN where the system does not tell."""
+    """MiB of resident memory that a run adds at its peak; NaN if not available."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
         before = _status("VmRSS")

@@ -1,12 +1,12 @@
 #!/bin/sh
-# train() and eval() of a Keras 3 model on the PyTorch backend decide nothing about its dropout.
+# train() and eval() of a Keras 3 model on the PyTorch backend do not affect its dropout.
 #
 # On this backend a Keras model is a torch.nn.Module: it has parameters(), state_dict(), train() and
-# eval(), and its attribute `training` follows the last two. One would take dropout to follow it too,
-# as in every other module. It does not: after train() a call drops nothing, and after eval() a call
-# with training=True still drops half of the entries. Only the argument of the call counts.
+# eval(), and its attribute `training` follows the last two. One would expect dropout to follow it
+# too, as in every other module. It does not: after train() a call drops nothing, and after eval() a
+# call with training=True still drops half of the entries. Only the argument of the call counts.
 #
-# Versions: keras 3.15.1, torch 2.13.0, CPU. The output seen stands at the end of this file.
+# Versions: keras 3.15.1, torch 2.13.0, CPU. The observed output is at the end of this file.
 # Needs Python 3.11 or newer and about 1 GB in a temporary folder. Fails if the behaviour changes.
 set -eu
 folder=$(mktemp -d)

@@ -1,12 +1,12 @@
 #!/bin/sh
 # torch.optim.LBFGS with line_search_fn="strong_wolfe" accepts a step to NaN, and reports no failure.
 #
-# A line search is there to shorten a step that makes the loss worse, and the strong Wolfe conditions
-# do not hold where the loss is NaN. Still the optimizer ends at NaN for a smooth convex function
-# whose minimum (at 1) gradient descent reaches from the same start: the loss is undefined left of 0,
-# a trial step leads there, and no comparison with NaN is true, so the search ends and takes it.
+# A line search should shorten a step that increases the loss, and the strong Wolfe conditions do not
+# hold where the loss is NaN. Still the optimizer ends at NaN for a smooth convex function whose minimum
+# (at 1) gradient descent reaches from the same start: the loss is undefined left of 0, a trial step
+# leads there, and no comparison with NaN is true, so the search ends and accepts the step.
 #
-# Version: torch 2.13.0, CPU. The output seen stands at the end of this file.
+# Version: torch 2.13.0, CPU. The observed output is at the end of this file.
 # Needs Python 3.11 or newer and about 1 GB in a temporary folder. Fails if the behaviour changes.
 set -eu
 folder=$(mktemp -d)

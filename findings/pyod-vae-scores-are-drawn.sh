@@ -2,11 +2,11 @@
 # The outlier scores and labels of a fitted PyOD VAE differ from one call to the next.
 #
 # A fitted detector is a function of the data, and the network is in evaluation mode when it scores,
-# so one would take `decision_function(X)` to give the same scores each time, and `predict(X)` the
-# same labels. The decoder is handed a code that is drawn anew from the encoder's Gaussian in each
-# call, not its mean: both change, for the very rows that the detector was fitted to.
+# so one would expect `decision_function(X)` to return the same scores each time, and `predict(X)` the
+# same labels. But in each call the decoder receives a new sample from the encoder's Gaussian instead
+# of its mean: both change, even for the rows that the detector was fitted to.
 #
-# Versions: pyod 3.6.7, torch 2.13.0, CPU. The output seen stands at the end of this file.
+# Versions: pyod 3.6.7, torch 2.13.0, CPU. The observed output is at the end of this file.
 # Needs Python 3.11 or newer and about 2 GB in a temporary folder. Fails if the behaviour changes.
 set -eu
 folder=$(mktemp -d)

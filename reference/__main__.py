@@ -26,10 +26,10 @@ def main() -> int:
     comparing = commands.add_parser("compare", help="compare two files")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
-    told = parser.parse_args()
-    if told.command == "store":
-        return store(told.file, told.only)
-    return compare(json.loads(told.before.read_text()), json.loads(told.after.read_text()))
+    options = parser.parse_args()
+    if options.command == "store":
+        return store(options.file, options.only)
+    return compare(json.loads(options.before.read_text()), json.loads(options.after.read_text()))
 
 
 def store(file: Path, names: list[str]) -> int:
