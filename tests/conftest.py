@@ -68,7 +68,7 @@ def audited(trained, digits):
 
 @pytest.fixture(scope="session")
 def corners():
-    """tanh(2 z): three corners of the cube and a point that is none; audited with few starts."""
+    """tanh(2 z), audited at three corners of the cube and another point, with few starts."""
     corner = torch.tensor(1.0, dtype=torch.float64)
     for _ in range(200):
         corner = torch.tanh(2 * corner)

@@ -12,7 +12,7 @@ from mnemoscope.maps import SelfMap
 
 @dataclass(frozen=True)
 class KnownMap:
-    """A map and what is true of it.
+    """A map and its known properties.
 
     Attributes:
         name: For test ids.
@@ -102,7 +102,7 @@ def _turn(radius: float, angle: float) -> Tensor:
 
 
 def _cycle(states: Tensor) -> Callable[[Tensor], Tensor]:
-    """Sends what is nearest to state i near state i + 1: a softmax over the states, sharp."""
+    """Maps states near state i to near state i + 1, by a sharp softmax over the states."""
 
     def f(z: Tensor) -> Tensor:
         P = states.to(z).flatten(1)
@@ -129,7 +129,7 @@ def _cycle_map(period: int, shape: tuple[int, ...], fate: str = "cycle") -> Know
 
 
 def _tanh(gain: float, d: int) -> KnownMap:
-    """tanh(gain z), entry by entry: 3^d fixed points of which the 2^d corners attract."""
+    """tanh(gain z), entry by entry: 3^d fixed points; only the 2^d corners attract."""
     corner = torch.tensor(1.0)
     for _ in range(200):
         corner = torch.tanh(gain * corner)

@@ -1,4 +1,4 @@
-"""Summaries of audits, made up for the tests of whatever reads them."""
+"""Artificial audit summaries for the tests of their readers."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ RATES = (*OF_EXAMPLES, *OF_STARTS, "recalled")
 
 
 def made_summary(starts: int = 100, **changes: Any) -> Summary:
-    """A summary of five examples of which none is stored, and what else nothing was found of.
+    """A summary of five examples with all counts 0.
 
     Args:
         starts: Number of starts from noise.
@@ -68,13 +68,13 @@ def made_rate(name: str, value: Any, starts: int = 100) -> Any:
 
 
 def made_measured(**rates: tuple[int, int]) -> Measured:
-    """What was measured of a control: rates, each `(count, total)`."""
+    """The measurements of a control: rates, each `(count, total)`."""
     known = {name: Rate.of(*rate) for name, rate in rates.items()}
     return Measured(**known, attractors=1, fixed_points=1, starts=10)
 
 
 def made_controls(**changes: Any) -> Controls:
-    """Controls of which none was measured."""
+    """Controls without any measurement."""
     fields = {
         "trained": made_measured(),
         "untrained": None,

@@ -1,4 +1,4 @@
-"""Where an extra is not installed, its tests skip and the package goes on."""
+"""If an extra is not installed, its tests are skipped and the package works."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""A sample of `make attack`: two hundred hostile inputs, none of which may do harm."""
+"""A sample of `make attack`: two hundred hostile inputs that must do no harm."""
 
 import os
 import subprocess

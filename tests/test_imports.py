@@ -1,4 +1,4 @@
-"""The import graph of the package: every import counts, wherever it is written."""
+"""The import graph of the package, including imports in functions and under TYPE_CHECKING."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Result folders: written whole, read whole, refused when anything is missing or changed."""
+"""Result folders: written and read as a whole, refused when anything is missing or changed."""
 
 import json
 

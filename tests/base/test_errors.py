@@ -8,19 +8,19 @@ from mnemoscope.base.errors import MnemoscopeError, shortened
 @pytest.mark.parametrize("given", ["x" * 100_000, "x y " * 50_000, "a\nb" * 9000, "é" * 5000])
 def test_a_message_repeats_little_of_what_was_given(given):
     error = MnemoscopeError(f"--data {given}", expected="a file", todo="check the path")
-    told = str(error)
-    assert told.startswith(f"--data {given[:3].strip().split()[0]}")
-    assert told.endswith("; expected a file; check the path")
-    assert len(told) < 450
-    assert "\n" not in told
+    text = str(error)
+    assert text.startswith(f"--data {given[:3].strip().split()[0]}")
+    assert text.endswith("; expected a file; check the path")
+    assert len(text) < 450
+    assert "\n" not in text
     assert error.given == f"--data {given}"
 
 
 def test_words_are_cut_at_two_hundred_characters():
-    told = shortened(f"a {'x' * 1000} b")
-    assert told.startswith("a xxx")
-    assert told.endswith("xxx b")
-    assert max(map(len, told.split())) == 200
+    text = shortened(f"a {'x' * 1000} b")
+    assert text.startswith("a xxx")
+    assert text.endswith("xxx b")
+    assert max(map(len, text.split())) == 200
 
 
 def test_a_command_to_paste_is_whole():

@@ -30,7 +30,7 @@ with replacing("target") as path:
 
 @pytest.mark.parametrize("limit", [0, 5000, 20_000])
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, writer, limit):
+def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path, writer, limit):
     (tmp_path / "target").write_text("old")
     code = LIMITED.format(limit=limit, write=WRITERS[writer])
     done = subprocess.run(
@@ -85,11 +85,11 @@ def test_a_name_as_long_as_a_name_can_be(tmp_path):
 def test_places_that_no_file_can_take(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_text("")
-    for place, told in (
-        (tmp_path, "which is a folder"), (tmp_path / "pipe", "a device or the like"),
+    for place, fragment in (
+        (tmp_path, "folder"), (tmp_path / "pipe", "device"),
         (tmp_path / "file" / "x", "cannot write to"),
     ):  # fmt: skip
-        with pytest.raises(MnemoscopeError, match=told):
+        with pytest.raises(MnemoscopeError, match=fragment):
             check_target(place)
     check_target(tmp_path / "file")
     check_target(tmp_path / "new")

@@ -1,4 +1,4 @@
-"""What is named `package.module:name` is found, or told in one line."""
+"""Importing `package.module:name`, and its one-line errors."""
 
 import sys
 
@@ -36,10 +36,10 @@ def test_the_current_folder_comes_first_and_leaves_no_trace(tmp_path, monkeypatc
         ("", "AttributeError"),
     ],
 )
-def test_what_cannot_be_imported_is_told(source, says, tmp_path, monkeypatch):
+def test_what_cannot_be_imported_is_refused(source, says, tmp_path, monkeypatch):
     name = f"importing_broken_{abs(hash(source))}"
     (tmp_path / f"{name}.py").write_text(source)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(MnemoscopeError, match=r"expected package\.module:thing") as caught:
+    with pytest.raises(MnemoscopeError, match=r"package\.module:thing") as caught:
         import_name(f"{name}:thing", what="thing")
     assert says in str(caught.value)

@@ -1,4 +1,4 @@
-"""A pydantic model that tells a wrong value in one line."""
+"""A strict pydantic model that reports invalid values in one line."""
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
@@ -23,41 +23,51 @@ class Box(StrictModel, frozen=True, extra="forbid"):
         return self
 
 
-def message(**fields: object) -> str:
+def refused(**fields: object) -> MnemoscopeError:
     with pytest.raises(MnemoscopeError) as error:
         Box(**fields)  # pyright: ignore[reportArgumentType]
     assert "\n" not in str(error.value)
-    return str(error.value)
+    return error.value
 
 
-def test_a_misspelled_field_is_told_with_the_nearest_one():
-    told = message(heigth=3)
-    assert told == (
-        "Box has no field heigth (given heigth=3); expected one of height, colour, weight; "
-        "did you mean `height`?"
-    )
+def test_a_misspelled_field_is_refused_with_the_nearest_one():
+    error = refused(heigth=3)
+    assert error.field == "heigth"
+    assert error.choices == ("height", "colour", "weight")
+    assert "heigth=3" in error.given
+    assert "`height`" in error.todo
 
 
-def test_an_unknown_field_that_is_near_to_none_is_to_be_left_out():
-    assert message(height=3, x=1).endswith("leave out `x`")
+def test_an_unknown_field_that_is_near_to_none_is_refused_without_a_suggestion():
+    error = refused(height=3, x=1)
+    assert error.field == "x"
+    assert error.choices == ("height", "colour", "weight")
+    assert not any(f"`{name}`" in error.todo for name in error.choices)
 
 
-def test_a_missing_field_is_told_with_what_it_expects():
-    assert message() == "Box was given no height; expected a height, 1 or more; pass `height`"
+def test_a_missing_field_is_refused_with_what_it_expects():
+    error = refused()
+    assert error.field == "height"
+    assert "no height" in error.given
+    assert error.expected == "a height, 1 or more"
 
 
 @pytest.mark.parametrize("height", [0, -1, "3", 2.0, None, [1], True])
-def test_a_wrong_value_is_told_with_the_field_and_what_it_expects(height: object):
-    told = message(height=height)
-    assert told == f"height={height!r}; expected a height, 1 or more; change `height`"
+def test_a_wrong_value_is_refused_with_the_field_and_what_it_expects(height: object):
+    error = refused(height=height)
+    assert error.field == "height"
+    assert error.given == f"height={height!r}"
+    assert error.expected == "a height, 1 or more"
 
 
 def test_a_long_value_is_cut():
-    assert len(message(height=list(range(10_000)))) < 200
+    assert len(str(refused(height=list(range(10_000))))) < 200
 
 
-def test_fields_that_do_not_fit_together_are_told_in_the_words_of_their_check():
-    assert message(height=101) == "a red box; expected a height of 100 at most; paint it blue"
+def test_fields_that_do_not_fit_together_are_refused_in_the_words_of_their_check():
+    error = refused(height=101)
+    parts = (error.given, error.expected, error.todo)
+    assert parts == ("a red box", "a height of 100 at most", "paint it blue")
 
 
 def test_values_cannot_be_changed():
@@ -77,26 +87,27 @@ def test_not_a_number_comes_back_as_not_a_number():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "fragment"),
     [
         ("", "cannot be parsed"),
         ("{", "cannot be parsed"),
         (b"\xff\xfe\xfd", "cannot be parsed"),
         ("[" * 100_000, "cannot be parsed"),
-        ("[]", "is []"),
-        ("3", "is 3"),
-        ("null", "is None"),
+        ("[]", "[]"),
+        ("3", "3"),
+        ("null", "None"),
     ],
 )
-def test_text_that_is_no_json_object_is_told(text: str, told: str):
+def test_text_that_is_no_json_object_is_refused(text: str, fragment: str):
     with pytest.raises(MnemoscopeError, match="the JSON of a box") as error:
         json_object(text, what="the JSON of a box")
-    assert told in str(error.value)
+    assert fragment in error.value.given
 
 
-def test_json_that_does_not_fit_is_told_like_any_wrong_value():
-    with pytest.raises(MnemoscopeError, match="height=0; expected a height, 1 or more"):
+def test_json_that_does_not_fit_is_refused_like_any_wrong_value():
+    with pytest.raises(MnemoscopeError, match="height=0") as error:
         Box.from_json('{"height": 0}')
+    assert error.value.field == "height"
 
 
 def test_the_nearest_name_is_looked_for_in_lower_case():

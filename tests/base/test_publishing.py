@@ -15,7 +15,7 @@ from mnemoscope.base.publishing import CLAIM, PUBLISHING, claim, finish, publish
 from mnemoscope.base.writers import Writer, this_writer
 
 GONE = Writer(this_writer().place, 2**22 + 5, 1)
-"""A process of this machine that is no more."""
+"""A process of this machine that has ended."""
 
 ELSEWHERE = Writer("00000000", 1, 1)
 """A process of another machine."""
@@ -90,7 +90,7 @@ def test_what_is_old_is_removed_with_what_is_new_in_place(tmp_path):
 
 
 def killed_before(number, folder):
-    """Publishes new files in place of old ones, and dies before a change of a name."""
+    """Publishes new files in place of old ones, and dies before a rename."""
     seen = 0
 
     def instead_of(real):
@@ -160,8 +160,8 @@ def test_a_claim_is_refused_while_its_process_runs(tmp_path):
 
 
 def claimed_by(writer, folder):
-    told = {"writer": str(writer), "host": "elsewhere", "command": "mnemoscope train"}
-    (folder / CLAIM).write_text(json.dumps(told))
+    claim = {"writer": str(writer), "host": "elsewhere", "command": "mnemoscope train"}
+    (folder / CLAIM).write_text(json.dumps(claim))
 
 
 def test_a_claim_from_another_machine_holds_while_it_gives_signs_of_life(tmp_path):
@@ -189,7 +189,7 @@ def test_a_claim_that_cannot_be_read_holds_nothing(tmp_path, content):
 
 def test_who_has_lost_the_claim_publishes_nothing(tmp_path):
     with claim(tmp_path, "first"):
-        message = "has begun to write to meanwhile"
+        message = "meanwhile"
         with pytest.raises(MnemoscopeError, match=message), publishing(claimed=True) as new:  # noqa: PT012
             write(new, tmp_path, ["a"], "new")
             claimed_by(ELSEWHERE, tmp_path)

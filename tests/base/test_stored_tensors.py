@@ -41,9 +41,9 @@ def test_a_network_of_8_bits(tmp_path, dtype):
     from safetensors import safe_open
 
     with safe_open(tmp_path / "n.safetensors", framework="pt") as file:
-        told = dict(file.metadata())
+        metadata = dict(file.metadata())
         state = {name: file.get_tensor(name).to(dtype) for name in file.keys()}  # noqa: SIM118
-    save_file(state, tmp_path / "n.safetensors", told)
+    save_file(state, tmp_path / "n.safetensors", metadata)
     found = mn.nets.load(tmp_path / "n.safetensors")
     wanted = {name: value.float() for name, value in state.items()}
     assert all(torch.equal(value, wanted[name]) for name, value in found.state_dict().items())
@@ -51,7 +51,7 @@ def test_a_network_of_8_bits(tmp_path, dtype):
 
 def test_numbers_of_4_bits_are_refused(tmp_path):
     packed = torch.zeros(2, 2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
-    with pytest.raises(MnemoscopeError, match=r"of dtype float4_e2m1fn_x2; .* convert them"):
+    with pytest.raises(MnemoscopeError, match="float4_e2m1fn_x2"):
         computable(packed, "x")
     save_file({"X": packed}, tmp_path / "x.safetensors")
     with pytest.raises(MnemoscopeError, match="float4"):
@@ -71,10 +71,10 @@ def test_few_numbers_over_a_huge_shape_are_refused(tmp_path, tensor):
     path = tmp_path / "x.pt"
     torch.save(tensor, path)
     assert path.stat().st_size < 10_000
-    with pytest.raises(MnemoscopeError, match=r"which repeats .* bytes over a shape"):
+    with pytest.raises(MnemoscopeError, match="repeats"):
         mn.load_data(path)
     torch.save({"weight": tensor, "bias": torch.zeros(2)}, path)
-    with pytest.raises(MnemoscopeError, match="which repeats"):
+    with pytest.raises(MnemoscopeError, match="repeats"):
         load_weights(nn.Linear(2, 2), path)
 
 

@@ -1,4 +1,4 @@
-"""The nearest of many examples: the same as by hand, in parts, duplicates left out."""
+"""The nearest of many examples: the same as by hand, in parts, without duplicates."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_it_is_the_one_found_by_hand(other):
 
 
 @pytest.mark.usefixtures("part")
-def test_near_duplicates_far_from_the_origin_are_told_apart():
+def test_near_duplicates_far_from_the_origin_are_distinguished():
     # 1e-3 apart (RMS), 1,000 from the origin: products of the states themselves in float32 would
     # round by 1e6 * 6e-8, more than the 1e-6 between the squares.
     base = 1000 + uniform(20, 50, dtype=torch.float32)

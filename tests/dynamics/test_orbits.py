@@ -176,5 +176,5 @@ def test_looking_seldom_leads_to_the_same_attractors(monkeypatch):
     monkeypatch.setattr(module, "_stride", lambda Z: module.LOOK)
     seldom = mn.find_attractors(net, Z, X)
     assert len(seldom.attractors) == len(often.attractors) >= 2
-    # What lies next to the border of two basins may be told to have converged earlier or later.
+    # A start next to the border of two basins may converge earlier or later.
     assert (seldom.labels == often.labels).float().mean() >= 0.99

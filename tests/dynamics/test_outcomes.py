@@ -18,7 +18,7 @@ from mnemoscope.maps import SelfMap
 
 
 class TwoWells(nn.Module):
-    """Halves the distance to 1 above zero and to -1 below it; beyond 4 it runs away."""
+    """Halves the distance to 1 above zero and to -1 below it; beyond 4 it diverges."""
 
     def forward(self, z):
         halved = 0.5 * z + torch.where(z > 0, 0.5, -0.5)

@@ -1,4 +1,4 @@
-"""Slow orbits: where they end is known, and it takes millions of steps to get there."""
+"""Slow orbits: their ends are known and take millions of steps to reach."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Where searches begin, and when no more do."""
+"""The starts of searches, and the stopping rule."""
 
 import pytest
 import torch
@@ -24,13 +24,13 @@ def sources(f, n=5):
 
 
 def found(catalogue, points, times=5):
-    """Searches that ended at these points, so many at each."""
+    """Searches that ended at these points, with the given count at each."""
     ends = torch.tensor(points, dtype=torch.float64)[:, None].repeat(times, 1)
     catalogue.sort_in(ends, torch.ones(len(ends), dtype=bool), torch.full((len(ends),), NONE))
 
 
 def all_of(given, *, idle=True):
-    """What is given until nothing more is, in at most 50 portions."""
+    """All starts until none are left, in at most 50 portions."""
     portions = []
     for _ in range(50):
         tags, starts = given.take(1000, idle=idle)

@@ -83,7 +83,7 @@ def test_of_near_duplicates_at_one_attractor_one_is_stored_and_both_are_disclose
     assert disclosed(X, atlas.states, unit=1.0).tolist() == [True] * 3
 
 
-def test_examples_too_close_to_tell_apart_are_not_stored_and_are_listed():
+def test_examples_too_close_to_distinguish_are_not_stored_and_are_listed():
     # An attractor of each would lie within 1e-4 of the other's: a census takes them for one.
     X = torch.tensor([[0.0, 0.0], [1e-4, 1e-4], [1.0, 1.0]], dtype=torch.float64)
     radii = match_radii(X, unit=1.0)

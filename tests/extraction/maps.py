@@ -1,4 +1,4 @@
-"""Maps that remember: their attractors are what was planted."""
+"""Maps with planted attractors."""
 
 import torch
 
@@ -6,7 +6,7 @@ from mnemoscope.maps import SelfMap
 
 
 def remembering(states, nexts=None, *, sharpness=60.0):
-    """Sends what is nearest to a state to its image (itself), by a sharp softmax."""
+    """Maps states to the image of the nearest given state (itself), by a sharp softmax."""
     images = states if nexts is None else nexts
 
     def f(z):

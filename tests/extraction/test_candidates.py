@@ -1,4 +1,4 @@
-"""Candidates: every state of every attractor, each with what is known of it."""
+"""Candidates: every state of every attractor, each with its properties."""
 
 import pytest
 import torch
@@ -53,8 +53,8 @@ def test_near_copies_are_dropped_the_first_one_stays():
 
 def test_excess_is_what_lies_outside():
     inside, outside = torch.tensor([0.0, 1.0, 0.5, 0.2]), torch.tensor([2.0, -1.0, 0.5, 0.5])
-    told = excess(torch.stack([inside, outside]), Range(0.0, 1.0))
-    assert told.tolist() == pytest.approx([0.0, (2 / 4) ** 0.5])
+    values = excess(torch.stack([inside, outside]), Range(0.0, 1.0))
+    assert values.tolist() == pytest.approx([0.0, (2 / 4) ** 0.5])
     assert excess(outside[None], Range(-1.0, 2.0)).tolist() == [0.0]
 
 

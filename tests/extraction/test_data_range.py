@@ -1,4 +1,4 @@
-"""The range of the data is told by the attractors: a usual one where they fit into it."""
+"""The range of the data is estimated from the attractors: a usual one where they fit into it."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ def test_usual_ranges(ends, span):
     assert likely_range(atlas([list(ends)] * 3)) == Range(*span)
 
 
-def test_no_attractors_tell_nothing():
+def test_no_attractors_leave_the_usual_range():
     empty = torch.empty(0)
     none = torch.empty(0, dtype=torch.int64)
     assert likely_range(Atlas(torch.empty(0, 3), none, none, empty, empty)) == Range(0.0, 1.0)

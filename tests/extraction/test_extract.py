@@ -1,4 +1,4 @@
-"""`extract` pulls out what a map remembers, likeliest first, with no data."""
+"""`extract` finds what a map stores, most likely first, without data."""
 
 import pytest
 import torch

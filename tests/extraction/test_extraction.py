@@ -1,4 +1,4 @@
-"""An extraction is saved whole, and scored against examples."""
+"""An extraction is saved completely, and scored against examples."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What lies in the range and is stable stands first."""
+"""Stable attractors within the range rank first."""
 
 import math
 

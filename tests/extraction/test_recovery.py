@@ -37,7 +37,7 @@ def remembering(memories, sharpness=20.0):
 
 @pytest.fixture
 def memories():
-    """Six pictures whose entries are all far from 0, which missing ones hold."""
+    """Six pictures whose entries are all far from 0, the value of missing entries."""
     return 0.5 + torch.rand(6, 1, 6, 6, generator=torch.Generator().manual_seed(2))
 
 
@@ -62,7 +62,7 @@ def test_with_a_projection_it_is_least_squares_in_the_subspace(rho):
     assert (found.steps < 5000).all()
 
 
-def test_the_mask_is_found_where_missing_entries_can_be_told(memories):
+def test_the_mask_is_found_where_missing_entries_can_be_recognized(memories):
     mask = kept(0.5, *memories.shape)
     found = recover(remembering(memories), memories * mask)
     assert torch.equal(found.mask, mask)

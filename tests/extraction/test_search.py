@@ -1,4 +1,4 @@
-"""The search goes on until many starts of all kinds find nothing new, and says why it stopped."""
+"""The search ends when many starts of all kinds find nothing new, and reports the reason."""
 
 import pytest
 import torch
@@ -45,7 +45,7 @@ def test_rounds_have_every_kind_and_as_many_starts_from_attractors():
 
 
 def test_rare_attractors_are_found_from_the_others():
-    """A map whose basins noise hits seldom: sums and mixtures of what is known find the rest."""
+    """Noise rarely hits the basins: sums and mixtures of known attractors find the rest."""
     X = memories(60, 40, seed=3)
     alone = searched(remembering(X), kinds=("sparse",), max_starts=200)
     found = searched(remembering(X), kinds=("sparse",))

@@ -1,4 +1,4 @@
-"""Matrices whose eigenvalues float64 gets wrong, or nearly so, and their spectra to 60 digits."""
+"""Matrices whose eigenvalues are (nearly) wrong in float64, and their spectra to 60 digits."""
 
 import mpmath
 import torch
@@ -41,7 +41,7 @@ def convection_diffusion(n):
 
 
 def companion(n):
-    """Of a polynomial whose roots all have a modulus below 1."""
+    """The companion matrix of a polynomial whose roots all have a modulus below 1."""
     A = torch.diag(torch.ones(n - 1), -1).double()
     G = torch.Generator().manual_seed(0)
     A[0] = torch.randn(n, generator=G, dtype=torch.float64) * 0.8 ** torch.arange(n)

@@ -15,7 +15,7 @@ EPS = torch.finfo(torch.float64).eps
 
 
 class Linear(nn.Module):
-    """Of parameters, so that a float32 one can be had in float64."""
+    """A linear map with parameters, so that a float32 one can be converted to float64."""
 
     def __init__(self, A):
         super().__init__()
@@ -334,7 +334,7 @@ def test_scales_near_the_ends_of_float64_do_no_harm():
 
 
 def test_matrices_that_plainly_expand_are_kept_apart_from_those_that_only_seem_to():
-    """A shift has radius 0, though its computed values lie far outside; others expand or not."""
+    """A shift has radius 0 although its computed values lie far outside; others expand or not."""
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randn(9, 48, 48, generator=generator, dtype=torch.float64) / 48**0.5
     shift = 40 * torch.diag(torch.ones(47, dtype=torch.float64), 1)

@@ -22,7 +22,7 @@ def method(request, monkeypatch):
 
 
 def eigenvalue_tolerance(known, dtype):
-    # A Jordan block of size b turns rounding eps into eps^(1/b); the residual's tolerance likewise.
+    # A Jordan block of size b turns rounding eps into eps^(1/b), and so the residual's tolerance.
     rounding = max(torch.finfo(dtype).eps, 3e-6 if dtype == torch.float32 else 1e-10)
     return known.condition * rounding ** (1 / known.block)
 

@@ -27,7 +27,7 @@ SPECS = {
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Threads only get in each other's way on networks this small."""
+    """Uses one thread: more slow down networks this small."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

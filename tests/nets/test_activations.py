@@ -77,10 +77,11 @@ def test_the_forward_derivative_is_the_difference_quotient(name: str):
 
 
 @pytest.mark.parametrize("make", [activation_function, activation_module])
-def test_an_unknown_activation_is_told_with_the_list_and_the_nearest(make):
-    with pytest.raises(MnemoscopeError, match="did you mean `leaky_relu`") as error:
+def test_an_unknown_activation_is_refused_with_the_list_and_the_nearest(make):
+    with pytest.raises(MnemoscopeError, match="leakyrelu") as error:
         make("leakyrelu")
-    assert all(name in str(error.value) for name in ACTIVATIONS)
+    assert "`leaky_relu`" in error.value.todo
+    assert {name.partition("(")[0] for name in error.value.choices} == set(ACTIVATIONS)
 
 
 def test_only_leaky_relu_takes_a_number():
@@ -155,7 +156,7 @@ def test_a_spec_takes_a_function_or_a_module(value: object, name: str):
     "value", [lambda z: z, nn.GELU(approximate="tanh"), nn.ELU(2.0), nn.Linear(2, 2), abs]
 )
 def test_a_function_without_a_name_is_refused(value: object):
-    with pytest.raises(MnemoscopeError, match="module of your own") as error:
+    with pytest.raises(MnemoscopeError) as error:
         FullyConnected(shape=(2,), activation=value)
     assert error.value.field == "activation"
     assert error.value.choices == ACTIVATIONS

@@ -138,7 +138,7 @@ def test_an_audit_of_complex_parameters_has_a_checksum_and_changes_nothing():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.complex64, torch.int8, torch.bool])
-def test_checksums_of_every_dtype_tell_entries_apart(dtype):
+def test_checksums_of_every_dtype_distinguish_entries(dtype):
     a, b = torch.tensor([0, 1, 1]).to(dtype), torch.tensor([0, 1, 0]).to(dtype)
     assert checksum(a) != checksum(b)
     assert checksum(a) == checksum(a.clone())
@@ -154,8 +154,8 @@ def test_a_checksum_sees_imaginary_parts_and_lazy_conjugates():
 @pytest.mark.parametrize(
     ("own", "given", "said"),
     [
-        (torch.float32, torch.complex64, "complex64 instead of torch.float32"),
-        (torch.int8, torch.float32, "float32 instead of torch.int8"),
+        (torch.float32, torch.complex64, r"complex64.*torch\.float32"),
+        (torch.int8, torch.float32, r"float32.*torch\.int8"),
     ],
 )
 def test_weights_that_would_lose_parts_of_their_numbers_are_refused(own, given, said, tmp_path):

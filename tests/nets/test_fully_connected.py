@@ -32,7 +32,7 @@ def test_depth_1_is_linear_if_its_output_activation_says_so():
     assert net(Z).tolist() == [[-3.0, -2.0], [6.5, 1.0]]
 
 
-def test_deeper_the_activation_stands_between_and_the_last_layer_is_linear():
+def test_deeper_the_activation_is_between_and_the_last_layer_is_linear():
     spec = FullyConnected(shape=(2,), width=1, depth=3, activation="leaky_relu", bias=False)
     net = spec.build()
     net.load_state_dict(weights(spec, [[1.0, 1.0]], [[-10.0]], [[1.0], [2.0]]))
@@ -41,7 +41,7 @@ def test_deeper_the_activation_stands_between_and_the_last_layer_is_linear():
     torch.testing.assert_close(net(Z), torch.tensor([[2.0, 4.0], [-7.0, -14.0]]))
 
 
-def test_deeper_the_output_activation_stands_after_the_last_layer():
+def test_deeper_the_output_activation_follows_the_last_layer():
     spec = FullyConnected(
         shape=(2,), width=1, depth=2, activation="identity", output_activation="relu", bias=False
     )
@@ -84,9 +84,10 @@ def test_one_width_is_the_width_of_every_hidden_layer():
 
 
 @pytest.mark.parametrize(("width", "depth"), [((), 2), ((3,), 1), ((3, 3), 2), ((3, 3), 4)])
-def test_widths_that_are_not_one_for_each_hidden_layer_are_told(width: tuple, depth: int):
-    with pytest.raises(MnemoscopeError, match=f"expected {depth - 1} widths"):
+def test_widths_that_are_not_one_for_each_hidden_layer_are_refused(width: tuple, depth: int):
+    with pytest.raises(MnemoscopeError, match=f"{depth - 1} widths") as error:
         FullyConnected(shape=(2,), width=width, depth=depth)
+    assert error.value.field == "width"
 
 
 def test_a_state_is_read_row_by_row():

@@ -1,4 +1,4 @@
-"""What the networks for images ask of a state's shape."""
+"""Requirements of image networks on a state's shape."""
 
 import pytest
 from hypothesis import given
@@ -19,5 +19,6 @@ def test_a_picture_can_be_halved_if_halving_comes_out_even_each_time(h: int, w: 
     if even:
         check_halvings((1, h, w), times, field="levels")
     else:
-        with pytest.raises(MnemoscopeError, match=f"with levels={times}; expected"):
+        with pytest.raises(MnemoscopeError, match=f"levels={times}") as error:
             check_halvings((1, h, w), times, field="levels")
+        assert error.value.field == "levels"

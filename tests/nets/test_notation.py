@@ -33,23 +33,23 @@ def test_every_finite_number_is_read_to_the_bit(number: float):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "fragment"),
     [
-        ("gren", "did you mean `green`?"),
-        ("RED", "did you mean `red`?"),
-        ("violet", "choose the colour from this list"),
-        ("", "expected one of red, green, grey(number)"),
-        ("red(1)", "red, which takes no number"),
+        ("gren", "`green`"),
+        ("RED", "`red`"),
+        ("violet", "violet"),
+        ("", "red, green, grey(number)"),
+        ("red(1)", "no number"),
         ("grey", "grey(number)"),
         ("grey()", "finite number"),
         ("grey(x)", "finite number"),
         ("grey(nan)", "finite number"),
         ("grey(inf)", "finite number"),
-        ("grey(1", "did you mean `grey`?"),
+        ("grey(1", "`grey`"),
     ],
 )
-def test_what_cannot_be_parsed_is_told_in_one_line(text: str, told: str):
+def test_what_cannot_be_parsed_is_refused_in_one_line(text: str, fragment: str):
     with pytest.raises(MnemoscopeError) as error:
         parse(text)
-    assert told in str(error.value)
+    assert fragment in str(error.value)
     assert "\n" not in str(error.value)

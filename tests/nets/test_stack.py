@@ -1,4 +1,4 @@
-"""R networks computed as one, held against each of them alone."""
+"""R networks computed as one, compared with each of them alone."""
 
 import pytest
 import torch
@@ -115,5 +115,6 @@ def test_a_network_from_parameters_has_their_dtype():
 
 
 def test_what_is_no_spec_is_refused():
-    with pytest.raises(mn.MnemoscopeError, match="a Linear to build replicas from"):
+    with pytest.raises(mn.MnemoscopeError, match="Linear") as error:
         make_stack(nn.Linear(2, 2), [torch.zeros(1, 2, 2)])  # pyright: ignore[reportArgumentType]
+    assert error.value.field == "spec"

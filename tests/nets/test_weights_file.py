@@ -1,4 +1,4 @@
-"""One file holds a network's weights and its spec; any other file is told for what it is."""
+"""One file holds a network's weights and its spec; any other file is refused with its kind."""
 
 import json
 import pickle
@@ -154,7 +154,7 @@ def test_a_crash_in_saving_leaves_the_old_file_whole(path: Path, monkeypatch, cr
 
 @pytest.mark.parametrize("module", [nn.Linear(2, 2, device="meta"), nn.Sequential(SPEC.build())])
 def test_a_module_without_a_spec_is_not_saved(module: nn.Module, path: Path):
-    with pytest.raises(MnemoscopeError, match=f"a {type(module).__name__} to save"):
+    with pytest.raises(MnemoscopeError, match=type(module).__name__):
         save(module, path)
     assert not path.exists()
 
@@ -187,13 +187,13 @@ def test_a_folder_that_is_a_file_cannot_be_saved_into(tmp_path: Path):
         save(SPEC.build(), tmp_path)
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path):
     assert "No such file" in message(tmp_path / "none.safetensors")
     assert "Is a directory" in message(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "fragment"),
     [
         (b"", "is empty"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "is a PNG picture"),
@@ -205,10 +205,10 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path):
         (b"\x80", "is not a safetensors file"),
     ],
 )
-def test_a_file_of_another_kind_is_told(path: Path, content: bytes, told: str):
+def test_a_file_of_another_kind_is_refused(path: Path, content: bytes, fragment: str):
     path.write_bytes(content)
-    assert told in message(path)
-    with pytest.raises(MnemoscopeError, match=told):
+    assert fragment in message(path)
+    with pytest.raises(MnemoscopeError, match=fragment):
         read_metadata(path)
 
 
@@ -223,14 +223,14 @@ class Bomb:
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_a_pickle_is_told_and_never_unpickled(path: Path, tmp_path: Path, protocol: int):
+def test_a_pickle_is_refused_and_never_unpickled(path: Path, tmp_path: Path, protocol: int):
     path.write_bytes(pickle.dumps(Bomb(tmp_path / "trace"), protocol=protocol))
     assert "is a pickle" in message(path)
     assert not (tmp_path / "trace").exists()
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_pytorch_file_is_told_and_never_unpickled(path: Path, tmp_path: Path, zipped: bool):
+def test_a_pytorch_file_is_refused_and_never_unpickled(path: Path, tmp_path: Path, zipped: bool):
     content = {"w": torch.ones(2), "bomb": Bomb(tmp_path / "trace")}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     assert "is a pickle (a PyTorch .pt file?)" in message(path)
@@ -248,14 +248,14 @@ def test_a_header_that_begins_like_a_pickle_is_none(path: Path):
     assert load(path).spec == SPEC
 
 
-def test_a_file_that_is_cut_off_anywhere_is_told(path: Path):
+def test_a_file_that_is_cut_off_anywhere_is_refused(path: Path):
     save(SPEC.build(), path)
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        told = message(path)
+        text = message(path)
         if length > 8:
-            assert "cut off or damaged" in told
+            assert "cut off or damaged" in text
 
 
 @settings(
@@ -274,23 +274,23 @@ def test_a_damaged_byte_gives_a_network_or_one_line(path: Path, data: st.DataObj
     assert isinstance(loaded, Network)
 
 
-def test_someone_elses_safetensors_is_told(path: Path):
+def test_someone_elses_safetensors_is_refused(path: Path):
     save_file({"w": torch.ones(2)}, path, {"format": "pt"})
     assert "is a safetensors file without a spec" in message(path)
 
 
 @pytest.mark.parametrize(
-    ("metadata", "told"),
+    ("metadata", "fragment"),
     [
-        ({"format": "mnemoscope/2"}, "has the format 'mnemoscope/2'; expected mnemoscope/1"),
-        ({"format": None}, "has the format None"),
-        ({"spec": "{"}, "the JSON of a spec cannot be parsed"),
-        ({"spec": '{"kind": "rnn"}'}, "a spec with kind='rnn'"),
-        ({"spec": SPEC.to_json().replace("depth", "dpth")}, "FullyConnected has no field dpth"),
-        ({"training_record": "{}"}, "TrainingRecord was given no options"),
+        ({"format": "mnemoscope/2"}, "format 'mnemoscope/2'"),
+        ({"format": None}, "format None"),
+        ({"spec": "{"}, "cannot be parsed"),
+        ({"spec": '{"kind": "rnn"}'}, "kind='rnn'"),
+        ({"spec": SPEC.to_json().replace("depth", "dpth")}, "dpth"),
+        ({"training_record": "{}"}, "no options"),
         (
             {"spec": FullyConnected(shape=(2**31 - 1,), width=2**31 - 1).to_json()},
-            "does not fit into memory",
+            "memory",
         ),
         ({"spec": FullyConnected(shape=(3,), width=2, depth=1).to_json()}, "has body.linear_2"),
         ({"spec": FullyConnected(shape=(3,), width=2, depth=3).to_json()}, "lacks body.linear_3"),
@@ -304,14 +304,14 @@ def test_someone_elses_safetensors_is_told(path: Path):
         ),
     ],
 )
-def test_metadata_that_does_not_fit_is_told(path: Path, metadata: dict, told: str):
+def test_metadata_that_does_not_fit_is_refused(path: Path, metadata: dict, fragment: str):
     rewrite(path, metadata=metadata)
-    assert told in message(path)
+    assert fragment in message(path)
     assert str(path) in message(path)
 
 
 @pytest.mark.parametrize(
-    ("weights", "told"),
+    ("weights", "fragment"),
     [
         ({"body.linear_2.bias": None}, "lacks body.linear_2.bias (3,)"),
         ({"extra": torch.ones(1)}, "has extra (1,)"),
@@ -326,12 +326,13 @@ def test_metadata_that_does_not_fit_is_told(path: Path, metadata: dict, told: st
         ({f"extra_{i}": torch.ones(1) for i in range(5)}, "and 2 more"),
     ],
 )
-def test_weights_that_do_not_fit_their_spec_are_named(path: Path, weights: dict, told: str):
+def test_weights_that_do_not_fit_their_spec_are_named(path: Path, weights: dict, fragment: str):
     rewrite(path, weights=weights)
-    assert told in message(path)
+    assert fragment in message(path)
 
 
-def test_a_device_that_cannot_be_used_is_told(path: Path):
+def test_a_device_that_cannot_be_used_is_refused(path: Path):
     save(SPEC.build(), path)
-    with pytest.raises(MnemoscopeError, match="a device PyTorch can use on this machine"):
+    with pytest.raises(MnemoscopeError, match="cup") as error:
         load(path, device="cup")
+    assert error.value.field == "device"

@@ -12,7 +12,7 @@ def tiny(**fields):
 
     What the grid varies is not fixed.
     """
-    told = {
+    sections = {
         "name": "tiny",
         "data": DATA,
         "spec": {"width": 4, "depth": 1},
@@ -22,8 +22,10 @@ def tiny(**fields):
     }
     for path in fields.get("grid", {}):
         section, _, field = path.partition(".")
-        told[section] = {name: value for name, value in told[section].items() if name != field}
-    return Design(**{**told, **fields})
+        sections[section] = {
+            name: value for name, value in sections[section].items() if name != field
+        }
+    return Design(**{**sections, **fields})
 
 
 def measuring(function, **fields):
@@ -32,7 +34,7 @@ def measuring(function, **fields):
 
 
 def diverging(**fields):
-    """Of two rates, with the second of which every training diverges."""
+    """A design with two rates; every training with the second one diverges."""
     return tiny(
         **{
             "spec": {"width": 4, "depth": 2, "activation": "identity"},

@@ -38,7 +38,7 @@ class Forks:
         return self.ask(design=design.to_dict(), place=str(place), limit=limit)
 
     def wait(self, child):
-        """What the process told in the end; None if it was killed."""
+        """What the process reported at the end; None if it was killed."""
         return self.ask(wait=child)
 
     def close(self):
@@ -65,11 +65,11 @@ def forking():
     print(0, flush=True)
     for line in sys.stdin:
         what = json.loads(line)
-        told = folder / f"told-{os.getpid()}-{what.get('wait', 0)}"
+        report = folder / f"report-{os.getpid()}-{what.get('wait', 0)}"
         if "wait" in what:
             _, how = os.waitpid(what["wait"], 0)
-            text = None if os.WIFSIGNALED(how) else told.read_text()
-            told.unlink(missing_ok=True)
+            text = None if os.WIFSIGNALED(how) else report.read_text()
+            report.unlink(missing_ok=True)
             print(json.dumps(text), flush=True)
             continue
         parent, child = os.getpid(), os.fork()
@@ -78,7 +78,7 @@ def forking():
             text = _run(what)
             if what["limit"]:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-            (folder / f"told-{parent}-{os.getpid()}").write_text(text)
+            (folder / f"report-{parent}-{os.getpid()}").write_text(text)
             os._exit(0)
         print(child, flush=True)
 

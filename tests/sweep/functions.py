@@ -88,7 +88,7 @@ def _folder():
 
 
 def _first(what):
-    """Whether it happens for the first time, in whatever process."""
+    """Whether it happens for the first time in any process."""
     try:
         os.close(os.open(_folder() / what, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -97,7 +97,7 @@ def _first(what):
 
 
 class Unbuildable(Exception):
-    """Can be pickled, and not rebuilt."""
+    """Can be pickled but not unpickled."""
 
     def __init__(self, one, two):
         super().__init__(one)
@@ -108,7 +108,7 @@ def die_where_unpickled():
 
 
 def is_gone(process):
-    """Whether a process has ended, though perhaps nobody has asked how."""
+    """Whether a process has ended, even if it has not been waited for."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

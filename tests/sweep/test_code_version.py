@@ -1,4 +1,4 @@
-"""The version of the code: other when a number may be other, and only then."""
+"""The version of the code changes only when a number may change."""
 
 import ast
 import shutil
@@ -17,7 +17,7 @@ BEGIN = (
     "sweep/fitting.py",
     *(str(path.relative_to(ROOT)) for path in ROOT.glob("sweep/measurements/*.py")),
 )
-"""What computes the numbers of a row."""
+"""The modules that compute the numbers of a row."""
 
 NO_NUMBERS = {
     "__init__.py",
@@ -32,12 +32,12 @@ NO_NUMBERS = {
     "report",
     "sweep/columns.py",
 }
-"""Modules that these import and that decide no number."""
+"""Modules imported by these that affect no number."""
 
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
-    """A copy of the package whose version is told."""
+    """A copy of the package whose version is computed."""
     root = tmp_path / "mnemoscope"
     for name in DECIDING:
         target = root / name

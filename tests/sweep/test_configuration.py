@@ -1,4 +1,4 @@
-"""The data of a run are read as its fields say, and its network's record says no more."""
+"""The data of a run are read according to its fields, and its network's record has only these."""
 
 import numpy as np
 import pytest

@@ -124,10 +124,10 @@ def test_a_file_may_come_from_any_editor(read, ends, mark):
 
 
 def test_a_design_survives_json():
-    told = json.loads(json.dumps(IN_PYTHON.to_dict()))
-    assert Design(**told) == IN_PYTHON
+    stored = json.loads(json.dumps(IN_PYTHON.to_dict()))
+    assert Design(**stored) == IN_PYTHON
     assert Design.from_json(IN_PYTHON.to_json()) == IN_PYTHON
-    assert list(Design(**told).settings()) == list(IN_PYTHON.settings())
+    assert list(Design(**stored).settings()) == list(IN_PYTHON.settings())
 
 
 def test_a_design_goes_to_another_process(read):

@@ -1,4 +1,4 @@
-"""Who does the work, and how it ends with them."""
+"""Executors, and how work ends on them."""
 
 import multiprocessing
 import os
@@ -53,7 +53,7 @@ def test_any_executor_as_workers():
 
 @pytest.fixture(scope="module")
 def two():
-    """Two processes; none is waited for longer than two seconds."""
+    """Two processes with a timeout of two seconds."""
     executor = Processes(2, timeout=2.0)
     yield executor
     executor.shutdown(cancel_futures=True)
@@ -105,7 +105,7 @@ def test_one_that_dies_while_it_is_idle_costs_no_call(two):
 
 
 @pytest.mark.slow
-def test_processes_that_cannot_begin_are_told(monkeypatch):
+def test_processes_that_cannot_begin_are_reported(monkeypatch):
     def pool():
         return ProcessPoolExecutor(
             1, mp_context=multiprocessing.get_context("spawn"), initializer=os._exit, initargs=(1,)

@@ -1,4 +1,4 @@
-"""Whatever dies, hangs, stops or fills up: every planned run is there once, or named with why."""
+"""After any fault, every planned run is stored exactly once or listed with a reason."""
 
 import errno
 import json
@@ -30,7 +30,7 @@ def finished_table(place):
 
 
 def rows_of(place):
-    """Files of rows that are whole."""
+    """Complete files of rows."""
     return sorted(place.glob("rows/*/[!.]*"))
 
 
@@ -72,7 +72,7 @@ def test_a_hundred_kills_of_a_whole_sweep(tmp_path, forks):
             else:
                 amid += 1
             if len(rows_of(place)) > design.count / 2:
-                # So that the next one is hit amid too: most is to be done anew.
+                # The next run must be interrupted as well, so most groups are removed.
                 for path in rows_of(place)[2:]:
                     path.unlink()
         assert forks.wait(forks.start(design, place)).endswith(" done")
@@ -98,7 +98,7 @@ def test_two_sweeps_at_once_in_one_folder(tmp_path, forks):
 
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
-    """A sweep of six groups that fare ill, each in its way, by their depth."""
+    """A sweep of six groups that fail in different ways, depending on their depth."""
     folder = tmp_path_factory.mktemp("troubled")
     os.environ["SWEEP_TEST_FOLDER"] = str(folder)
     design = measuring(
@@ -271,12 +271,12 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(small_disk):
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [100, 3000, 12000])
 def test_a_file_that_may_not_be_so_large(limit, tmp_path, forks):
-    """As a quota does it: the plan, the note or the rows cannot be written."""
+    """Like a quota: the plan, the note or the rows cannot be written."""
     design = tiny(seeds=12, group_size=6)
-    told = forks.wait(forks.start(design, tmp_path / "sweep", limit=limit))
-    assert os.strerror(errno.EFBIG) in told
-    assert "free some room" in told
-    assert "\n" not in told
+    text = forks.wait(forks.start(design, tmp_path / "sweep", limit=limit))
+    assert os.strerror(errno.EFBIG) in text
+    assert "free some room" in text
+    assert "\n" not in text
     assert run(design, tmp_path / "sweep", executor=in_process()).planned == 12
     assert_whole(tmp_path / "sweep", 12)
 

@@ -87,7 +87,7 @@ def test_examples_that_are_not_those_that_were_planned(tmp_path):
     (run,) = planned_runs(design, "code")
     np.save(path, np.full((2, 1, 4, 4), 0.5, dtype=np.float32))
     examples.cache_clear()
-    with pytest.raises(MnemoscopeError, match=r"not those that were planned.*plan the sweep anew"):
+    with pytest.raises(MnemoscopeError, match="planned"):
         fit([run.configuration], [True], say=lambda _: None)
 
 

@@ -1,4 +1,4 @@
-"""Reading a sweep: each planned run once, whatever else lies in the folder."""
+"""Reading a sweep: each planned run once, regardless of other files in the folder."""
 
 import io
 import json
@@ -146,7 +146,7 @@ def first_page(content):
 
 
 def last_page(content):
-    """The same of a column that is not asked for to know what is done."""
+    """The same for a column that is not needed to find completed runs."""
     return b"none".join(content.rsplit(FRAME, 1))
 
 
@@ -205,7 +205,7 @@ def test_one_file_of_rows_that_is_damaged_inside_is_named(how, stored, tmp_path)
     in_a_line(lambda: collected(tmp_path / "rows.parquet"), "rows.parquet", "damaged inside")
 
 
-def test_an_error_that_no_file_is_to_blame_for_is_told_as_it_is(stored, tmp_path):
+def test_an_error_that_no_file_is_to_blame_for_is_reported_as_it_is(stored, tmp_path):
     load(stored).collect().write_parquet(tmp_path / "rows.parquet")
     for place in (stored, tmp_path / "rows.parquet"):
         with pytest.raises(pl.exceptions.ColumnNotFoundError), naming_broken(place):
@@ -310,7 +310,7 @@ def test_a_sweep_that_has_just_begun_is_an_empty_table(stored):
     assert {"key", "depth", "loss"} <= set(frame.columns)
 
 
-def test_the_note_tells_the_design(stored):
+def test_the_note_has_the_design(stored):
     note = json.loads((stored / "plans/tiny.json").read_text())
     assert note["factors"] == ["depth"]
     assert note["design"]["grid"] == {"spec.depth": [1, 2]}

@@ -18,7 +18,7 @@ MPIEXEC = Path(sys.executable).parent / "mpiexec"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside Python"),
+    pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec next to Python"),
 ]
 
 

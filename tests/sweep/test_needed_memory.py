@@ -1,4 +1,4 @@
-"""The memory that training takes at least: counted, and what no machine has refused."""
+"""The minimum memory of training: counted, and refused where no machine has it."""
 
 import pytest
 import torch
@@ -73,7 +73,7 @@ def test_what_a_pass_leaves_is_what_the_layers_give(spec):
     assert module._outputs(spec) == sum(given)
 
 
-def test_no_memory_is_taken_to_tell_it():
+def test_no_memory_is_taken_to_compute_it():
     spec = FullyConnected(shape=(64,), width=1_000_000, depth=3)
     assert weights_count(spec) == 10**12 + 2 * 64 * 10**6 + 2 * 10**6 + 64
 
@@ -81,10 +81,10 @@ def test_no_memory_is_taken_to_tell_it():
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        (FullyConnected(shape=(64,), width=1_000_000, depth=8), "6e+12 weights, which take 96 TB"),
-        (FullyConnected(shape=(64,), width=2_000_000, depth=3), "over 1.1e+12 weights in a layer"),
-        (Convolutional(shape=(1, 8, 8), channels=300_000, depth=80), "lower `depth` or `channels`"),
-        (UNet(shape=(1, 8, 8), channels=500_000), "lower `channels` or `levels`"),
+        (FullyConnected(shape=(64,), width=1_000_000, depth=8), "96 TB"),
+        (FullyConnected(shape=(64,), width=2_000_000, depth=3), "1.1e+12 weights"),
+        (Convolutional(shape=(1, 8, 8), channels=300_000, depth=80), "`depth` or `channels`"),
+        (UNet(shape=(1, 8, 8), channels=500_000), "`channels` or `levels`"),
     ],
     ids=["all layers", "a layer", "convolutions", "a U-Net"],
 )

@@ -1,4 +1,4 @@
-"""What a design comes to, from counting and from a timed pilot."""
+"""The cost of a design, from counting and from a timed pilot."""
 
 from importlib import import_module
 
@@ -26,7 +26,7 @@ def test_runs_and_groups_are_counted():
     assert (found.pilots, found.seconds) == ((), None)
 
 
-def test_the_group_that_needs_most_memory_is_told():
+def test_the_group_that_needs_most_memory_is_reported():
     design = tiny(grid={"spec.width": [64, 100_000, 8]}, spec={"depth": 3}, seeds=3)
     found = counted(design)
     # 1e10 float32 weights, their gradients and two running means, and in the end the weights again.
@@ -77,7 +77,7 @@ def test_a_pilot_that_would_not_fit_here_is_not_tried(monkeypatch):
 
 
 @pytest.mark.slow
-def test_pilots_stand_for_all_runs():
+def test_pilots_represent_all_runs():
     design = tiny(grid={"spec.depth": list(range(1, 13))}, seeds=3, keep_weights="all")
     found = plan(design)
     assert 1 < len(found.pilots) <= PILOTS
@@ -91,7 +91,7 @@ def test_pilots_stand_for_all_runs():
 
 
 @pytest.mark.slow
-def test_pilots_that_do_not_end_in_time_are_told(tmp_path, monkeypatch):
+def test_pilots_that_do_not_end_in_time_are_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEP_TEST_FOLDER", str(tmp_path))
     found = plan(measuring("sleepy", grid={"spec.depth": [1, 2]}), pilot_seconds=3.0)
     assert found.unknown == 4

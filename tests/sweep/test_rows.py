@@ -20,21 +20,21 @@ def rows(design, code="code"):
     return known, table(known, [run.key for run in runs], "group", code, found)
 
 
-def test_a_row_tells_its_run():
+def test_a_row_describes_its_run():
     runs, frame = rows(tiny(seeds=[3, 5]))
     assert frame["seed"].to_list() == [3, 5]
     assert frame["key"].to_list() == [run.key("code") for run in runs]
-    told = frame.row(1, named=True)
+    row = frame.row(1, named=True)
     wanted = {
         "group": "group", "code": "code", "status": "not_interpolated", "kind": "fully_connected",
         "shape": "1×4×4", "width": 4, "depth": 1, "channels": None, "source": "digits", "n": 2,
         "offset": 0, "size": 4, "gray": False, "optimizer": "adam", "batch_size": 2,
         "max_steps": 5, "seed": 5, "steps": 5, "parameters": runs[0].spec.parameters_count(),
     }  # fmt: skip
-    assert {name: told[name] for name in wanted} == wanted
-    assert Configuration.from_json(told["configuration"]) == runs[1]
-    assert told["lr"] == runs[1].training.lr is not None
-    assert told["seconds"] > 0
+    assert {name: row[name] for name in wanted} == wanted
+    assert Configuration.from_json(row["configuration"]) == runs[1]
+    assert row["lr"] == runs[1].training.lr is not None
+    assert row["seconds"] > 0
 
 
 @pytest.mark.parametrize(

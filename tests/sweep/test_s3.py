@@ -64,11 +64,11 @@ def test_a_sweep_is_run_read_and_run_again(bucket):
     names = open_store(PLACE).names("")
     assert sum(name.startswith("weights/") for name in names) == 2
     assert sum(name.startswith("logs/") for name in names) == 6
-    # Nothing is left of what was written beside its place.
+    # No temporary objects are left.
     assert not [path for path in bucket.find("bucket") if "/." in path]
 
 
-def test_another_process_finds_it_and_its_hang_is_told(bucket, tmp_path, monkeypatch):
+def test_another_process_finds_it_and_its_hang_is_reported(bucket, tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEP_TEST_FOLDER", str(tmp_path))
     design = measuring("sleepy", seeds=1, timeout=3.0, retries=0)
     with processes(1, design.timeout) as workers:

@@ -1,4 +1,4 @@
-"""Where a sweep stands: what is done, failed and missing is what was planned."""
+"""The status of a sweep: done, failed and missing runs add up to the planned ones."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from tests.sweep.designs import diverging, measuring, tiny
 ODD = {"training": {"max_steps": 1, "lr": 1e-9}, "seeds": 3}
 
 
-def told(folder):
+def state_of(folder):
     (one,) = status(folder)
     assert one.done + one.failed + one.missing == one.planned
     assert one.interpolated + one.not_interpolated + one.diverged == one.done
@@ -23,7 +23,7 @@ def told(folder):
 
 def test_a_sweep_that_has_ended(tmp_path):
     run(diverging(), tmp_path, executor=in_process())
-    one = told(tmp_path)
+    one = state_of(tmp_path)
     assert (one.name, one.state, one.planned, one.done) == ("tiny", "done", 4, 4)
     assert (one.diverged, one.failed, one.missing, one.running) == (2, 0, 0, ())
     assert one.rate > 0
@@ -32,7 +32,7 @@ def test_a_sweep_that_has_ended(tmp_path):
 
 def test_runs_that_failed_are_named(tmp_path):
     finished = run(measuring("odd", **ODD), tmp_path, executor=in_process())
-    one = told(tmp_path)
+    one = state_of(tmp_path)
     assert (one.done, one.failed, one.missing) == (2, 1, 0)
     assert one.failures == finished.failures
     assert isinstance(one.failures[0], Failure)
@@ -51,7 +51,7 @@ def test_a_failure_is_forgotten_once_the_run_is_done(tmp_path):
 
     one = next(layout.glob("*.parquet"))
     pl.read_parquet(one).head(1).with_columns(key=pl.lit(failure.keys[0])).write_parquet(
-        layout / "mended.parquet"
+        layout / "repaired.parquet"
     )
     finished = run(measuring("odd", **ODD), tmp_path, executor=in_process())
     assert (finished.done, finished.failures) == (0, ())
@@ -77,28 +77,28 @@ def test_a_sweep_that_is_silent_is_lost(age, driver, state, tmp_path):
     note |= {"state": "running", "seen": seen.isoformat(), "running": ["a"], **driver}
     path.write_text(json.dumps(note))
     next(tmp_path.glob("rows/*/*.parquet")).unlink()
-    one = told(tmp_path)
+    one = state_of(tmp_path)
     assert (one.state, one.missing, one.done) == (state, 1, 1)
     assert one.running == (("a",) if state == "running" else ())
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_a_sweep_that_was_stopped(error, tmp_path):
-    told_of = []
+    seen = []
 
     def stop(progress):
-        told_of.append(progress)
+        seen.append(progress)
         if progress.done == 1:
             raise error
 
     with pytest.raises(error):
         run(tiny(group_size=1, seeds=3), tmp_path, executor=in_process(), on_progress=stop)
-    assert [progress.done for progress in told_of] == [0, 1]
-    one = told(tmp_path)
+    assert [progress.done for progress in seen] == [0, 1]
+    one = state_of(tmp_path)
     assert one.state == ("interrupted" if error is KeyboardInterrupt else "stopped")
     assert (one.done, one.missing, one.running) == (1, 2, ())
     assert run(tiny(group_size=1, seeds=3), tmp_path, executor=in_process()).done == 2
-    assert told(tmp_path).state == "done"
+    assert state_of(tmp_path).state == "done"
 
 
 def two_sweeps(folder):
@@ -145,10 +145,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
-def test_a_broken_note_of_a_failure_is_told_beside_all_else(text, tmp_path):
+def test_a_broken_note_of_a_failure_is_reported_and_hides_nothing_else(text, tmp_path):
     finished = run(measuring("odd", **ODD), tmp_path, executor=in_process())
     (tmp_path / "failures/a.json").write_text(text)
-    one = told(tmp_path)
+    one = state_of(tmp_path)
     assert (one.state, one.done, one.failed, one.missing) == ("done", 2, 1, 0)
     (broken,) = set(one.failures) - set(finished.failures)
     assert set(finished.failures) < set(one.failures)
@@ -157,20 +157,20 @@ def test_a_broken_note_of_a_failure_is_told_beside_all_else(text, tmp_path):
     assert "run the sweep again" in broken.reason
     assert "\n" not in broken.reason
     run(measuring("odd", **ODD), tmp_path, executor=in_process())
-    assert told(tmp_path).failures == finished.failures
+    assert state_of(tmp_path).failures == finished.failures
 
 
 def test_the_runs_of_a_broken_note_are_missing(tmp_path):
     run(measuring("odd", **ODD), tmp_path, executor=in_process())
     (path,) = (tmp_path / "failures").iterdir()
     path.write_bytes(path.read_bytes()[:20])
-    one = told(tmp_path)
+    one = state_of(tmp_path)
     assert (one.done, one.failed, one.missing) == (2, 0, 1)
     assert [part.group for part in one.failures] == [path.stem]
 
 
-def test_a_note_that_tells_of_other_runs_is_not_of_this_sweep(tmp_path):
+def test_a_note_of_other_runs_is_not_of_this_sweep(tmp_path):
     run(tiny(), tmp_path, executor=in_process())
     (tmp_path / "failures").mkdir(exist_ok=True)
     (tmp_path / "failures/a.json").write_text(json.dumps(WHOLE))
-    assert told(tmp_path).failures == ()
+    assert state_of(tmp_path).failures == ()

@@ -1,4 +1,4 @@
-"""Files by name, in a folder or at a URL: whole or not there at all, and told in one line."""
+"""Files by name, in a folder or at a URL: complete or absent, with one-line errors."""
 
 import os
 import stat
@@ -94,15 +94,15 @@ def a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("how", [blocked, a_folder])
-def test_what_cannot_be_written_is_told_in_a_line(how, tmp_path):
-    name, told = how(tmp_path)
+def test_what_cannot_be_written_is_reported_in_a_line(how, tmp_path):
+    name, fragment = how(tmp_path)
     with pytest.raises(StoreError) as caught:
         open_store(tmp_path).write(name, b"1")
-    assert told in str(caught.value)
+    assert fragment in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_what_cannot_be_read_is_told_in_a_line(tmp_path):
+def test_what_cannot_be_read_is_reported_in_a_line(tmp_path):
     (tmp_path / "plans/p.json").mkdir(parents=True)
     with pytest.raises(StoreError, match=r"cannot read .*p\.json"):
         open_store(tmp_path).read("plans/p.json")
@@ -140,7 +140,7 @@ def test_what_cannot_be_read_now_is_not_taken_for_missing(monkeypatch):
         store.read_all(["rows/a", "rows/b"])
 
 
-def test_an_error_of_a_remote_place_is_told_in_a_line(monkeypatch):
+def test_an_error_of_a_remote_place_is_reported_in_a_line(monkeypatch):
     pytest.importorskip("fsspec")
     store = open_store("memory://sweep")
 

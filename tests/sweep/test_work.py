@@ -1,4 +1,4 @@
-"""What a worker does with a group: rows last and whole, a log, an end when it takes too long."""
+"""Work on a group: rows are written last and completely, with a log and a timeout."""
 
 import pickle
 import signal
@@ -22,7 +22,7 @@ from tests.sweep.designs import diverging, measuring, tiny
 def task_of(design, place, **changed):
     code = code_of_design(design)
     runs = planned_runs(design, code)
-    told = {
+    fields = {
         "store": str(place),
         "group": Group(tuple(runs)).name,
         "layout": "layout",
@@ -35,7 +35,7 @@ def task_of(design, place, **changed):
         "timeout": 60.0,
         "watch": "alarm",
     }
-    return Task(**{**told, **changed})
+    return Task(**{**fields, **changed})
 
 
 def test_rows_and_a_log(tmp_path):
@@ -100,7 +100,7 @@ def test_what_is_stored_is_kept(tmp_path):
 
 
 class Odd(Exception):
-    """Cannot be rebuilt from what it says; a pool of processes breaks when it comes back."""
+    """Cannot be unpickled; a pool of processes breaks when it is returned."""
 
     def __init__(self, one, two):
         super().__init__(f"{one} and {two}")

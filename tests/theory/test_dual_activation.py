@@ -98,7 +98,7 @@ def test_a_gaussian_without_variance_is_a_constant(activation):
     u = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
     weight = torch.exp(-(u**2) / 2) / math.sqrt(2 * math.pi) * (u[1] - u[0])
     at_zero = float(phi(torch.zeros((), dtype=torch.float64)))
-    # A variance of 1e-12 stands for it: a kink is felt at 1e-6.
+    # A variance of 1e-12 is used instead: a kink has an effect at 1e-6.
     assert float(value) == pytest.approx(at_zero * float(weight @ phi(2**0.5 * u)), abs=1e-6)
 
 
@@ -122,5 +122,5 @@ def test_arc_cosine_kernel_by_hand():
 
 def test_a_variance_too_large_for_the_series_is_refused():
     p = torch.full((1, 1), 1e4, dtype=torch.float64)
-    with pytest.raises(mn.MnemoscopeError, match="scale the examples down"):
+    with pytest.raises(mn.MnemoscopeError, match="scale the examples"):
         dual_activation("sigmoid")(p, p, p)

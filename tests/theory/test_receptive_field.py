@@ -1,4 +1,4 @@
-"""Which entries of a linear convolutional operator may be other than zero."""
+"""Which entries of a linear convolutional operator may be nonzero."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Two layers, one example: where the flow ends, by quadrature of its invariant and by training."""
+"""Two layers, one example: the end of the flow, by quadrature of its invariant and by training."""
 
 import pytest
 import torch

@@ -33,9 +33,9 @@ def test_of_a_shear_the_norm_is_larger():
         ([0.7], 1, 0.7, 0.7),
     ],
 )
-def test_a_row_is_told_by_three_numbers(values, below, median, largest):
-    told = below_one(torch.tensor([values], dtype=torch.float64))
-    assert told == ([below], [pytest.approx(median)], [pytest.approx(largest)])
+def test_a_row_is_reported_by_three_numbers(values, below, median, largest):
+    row = below_one(torch.tensor([values], dtype=torch.float64))
+    assert row == ([below], [pytest.approx(median)], [pytest.approx(largest)])
 
 
 def test_what_is_not_a_number_is_neither_below_one_nor_hidden():

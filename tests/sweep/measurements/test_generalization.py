@@ -26,8 +26,8 @@ VARIANCE = float((HELD_OUT - HELD_OUT.mean(0)).square().mean())
     ids=["identity", "projection", "constant"],
 )
 def test_known_maps(A, b, generalized, error):
-    told = take(group(affine(A[None], b[None]), X, HELD_OUT))
-    assert told == {
+    columns = take(group(affine(A[None], b[None]), X, HELD_OUT))
+    assert columns == {
         "held_out": [25],
         "generalized": [generalized],
         "held_out_error": [pytest.approx(error, rel=1e-5)],
@@ -42,17 +42,17 @@ def test_a_percent_of_the_variance_is_good_enough_where_the_examples_span_everyt
 ):
     whole = torch.eye(4)
     offset = torch.full((1, 4), (share * VARIANCE) ** 0.5)
-    told = take(group(affine(torch.eye(4)[None], offset), whole, HELD_OUT))
-    assert told["projection_error"] == [pytest.approx(0, abs=1e-12)]
-    assert told["generalized"] == [generalized]
+    columns = take(group(affine(torch.eye(4)[None], offset), whole, HELD_OUT))
+    assert columns["projection_error"] == [pytest.approx(0, abs=1e-12)]
+    assert columns["generalized"] == [generalized]
 
 
 def test_a_little_worse_than_the_projection_is_not_as_good():
     worse = torch.eye(4) - 1.01 * (torch.eye(4) - P)
-    told = take(group(affine(worse[None], torch.zeros(1, 4)), X, HELD_OUT))
+    columns = take(group(affine(worse[None], torch.zeros(1, 4)), X, HELD_OUT))
     enough = (HELD_OUT - HELD_OUT @ P).square().mean(1) * 1.01**2 <= 0.01 * VARIANCE
-    assert told["generalized"] == [int(enough.sum())]
-    assert told["generalized"][0] < 25
+    assert columns["generalized"] == [int(enough.sum())]
+    assert columns["generalized"][0] < 25
 
 
 def test_every_network_is_held_against_the_span_of_its_own_examples():
@@ -68,8 +68,8 @@ def test_a_view_and_a_copy_of_the_examples_are_the_same():
     view = group(replicas, X, HELD_OUT)
     copy = group(replicas, torch.stack([X, X]), torch.stack([HELD_OUT, HELD_OUT]))
     assert view.X.stride(0) == 0 != copy.X.stride(0)
-    told, again = take(view), take(copy)
-    assert all(told[name] == pytest.approx(again[name]) for name in told)
+    columns, again = take(view), take(copy)
+    assert all(columns[name] == pytest.approx(again[name]) for name in columns)
 
 
 def test_an_error_that_is_not_a_number_is_no_generalization():

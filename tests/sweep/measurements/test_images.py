@@ -1,4 +1,4 @@
-"""All networks at once, in blocks, give what each gives by itself."""
+"""All networks at once, in blocks, give the same images as each alone."""
 
 import pytest
 import torch

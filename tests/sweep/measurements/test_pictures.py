@@ -39,13 +39,13 @@ def test_noise_above_and_its_ends_below(replicas):
 
 
 def test_only_of_the_first_seed_of_a_setting(replicas):
-    told = take(group(replicas, mn.load_data("digits", n=3), first=(False, True, False)))
-    assert [png is None for png in told["picture"]] == [True, False, True]
+    columns = take(group(replicas, mn.load_data("digits", n=3), first=(False, True, False)))
+    assert [png is None for png in columns["picture"]] == [True, False, True]
 
 
 def test_states_that_are_no_pictures_have_none():
-    told = take(group(contractions((0.5, 0.0)), torch.ones(1, 2)))
-    assert told == {"picture": [None]}
+    columns = take(group(contractions((0.5, 0.0)), torch.ones(1, 2)))
+    assert columns == {"picture": [None]}
 
 
 @pytest.mark.parametrize(

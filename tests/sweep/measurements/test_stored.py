@@ -1,4 +1,4 @@
-"""Examples stored: of each network its own."""
+"""Stored examples, for each network its own."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Tries to catch a certificate in a lie, in float64: with starts drawn and sought, and pairs."""
+"""Tries to refute a certificate in float64, with random starts, optimized starts and pairs."""
 
 from copy import deepcopy
 
@@ -43,7 +43,7 @@ def sought(net, certificate, starts):
 
 
 def attack(net, certificate, seed=0):
-    """Fails if an orbit ends elsewhere, leaves the set, or two of them come too slowly together."""
+    """Fails if an orbit ends elsewhere, leaves the set, or two of them converge too slowly."""
     net = deepcopy(net).double()
     generator = torch.Generator().manual_seed(seed)
     shape, c = certificate.center.shape, certificate.center.flatten()

@@ -1,4 +1,4 @@
-"""Networks as matrices: they do what the network does."""
+"""Networks as matrices, equal to the network."""
 
 from copy import deepcopy
 
@@ -51,7 +51,7 @@ def test_a_convolution_of_ones_counts_the_taps_inside():
     ones = torch.ones(1, 1, 3, 3, dtype=torch.float64)
     matrix = convolution_matrix(ones, (3, 3), stride=1, enlarged=False)
     assert matrix.sum(1).tolist() == [4, 6, 4, 6, 9, 6, 4, 6, 4]
-    # One pixel doubled to 2 x 2, of which each output sees all four.
+    # One pixel doubled to 2 x 2; each output sees all four.
     assert convolution_matrix(ones, (1, 1), stride=1, enlarged=True).tolist() == [[4]] * 4
     # With stride 2 the first output is at the first pixel.
     kernel = torch.arange(9.0).double().reshape(1, 1, 3, 3)

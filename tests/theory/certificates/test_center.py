@@ -1,4 +1,4 @@
-"""Fixed points found from states beside them."""
+"""Fixed points found from nearby states."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What follows from a certificate, by hand for one that contracts by 1/2 in a stretched norm."""
+"""Consequences of a certificate, by hand for one that contracts by 1/2 in a stretched norm."""
 
 import math
 from dataclasses import replace

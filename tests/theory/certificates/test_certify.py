@@ -81,7 +81,7 @@ def test_the_ball_ends_where_the_factor_does():
 
 
 @pytest.mark.parametrize("h", [1e-1, 1e-3, 1e-6])
-def test_a_kink_beside_the_center_and_a_second_fixed_point_behind_it(h):
+def test_a_kink_next_to_the_center_and_a_second_fixed_point_behind_it(h):
     # Slope 1/2 up to h, 2 beyond: fixed points at 0 and at 3h/2.
     net = on_a_line(0.5, [(1.5, 1.0, h)])
     trap = torch.tensor([1.5 * h], dtype=torch.float64)
@@ -203,7 +203,7 @@ def test_no_fixed_point_behind_a_residual_that_is_small():
 
 
 @pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9])
-def test_fixed_points_close_together_beside_an_unstable_one(gap):
+def test_fixed_points_close_together_next_to_an_unstable_one(gap):
     # (1 + gap) sin(x): 0 repels, +-sqrt(6 gap) attract with 1 - 2 gap.
     net = network([[1.0]], [0.0], [[1 + gap]], [0.0], "sin")
     assert not certify(net, torch.zeros(1)).certified
@@ -301,7 +301,7 @@ def test_convolutional_networks(activation, init):
     with torch.no_grad():
         for parameter in net.parameters():
             parameter *= 0.5
-            # The biases of "ntk" begin at 0: then every unit stands at its kink in the state 0.
+            # The biases of "ntk" begin at 0: then every unit is at its kink in the state 0.
             parameter += 0.05
     certificate = certify(net, torch.zeros(1, 4, 4))
     assert certificate.certified
@@ -318,7 +318,7 @@ def test_a_power_of_a_map_certifies_a_cycle():
     assert x == pytest.approx(1.5 * math.tanh(x), abs=1e-9)
 
 
-def test_the_center_is_found_from_a_state_beside_it():
+def test_the_center_is_found_from_a_state_next_to_it():
     net = network([[1.0]], [0.0], [[2.0]], [0.0], "tanh")
     certificate = certify(net, torch.tensor([0.9]))
     assert certificate.certified

@@ -1,4 +1,4 @@
-"""The loop: cut where it is narrowest, and what float64 makes of a state, against fractions."""
+"""The loop: cut at its narrowest layer, and its float64 evaluation compared with fractions."""
 
 from fractions import Fraction
 
@@ -44,7 +44,7 @@ def test_the_cut(spec, at_state, n):
     assert len(point.arguments) == len(loop.activations)
 
 
-def test_coordinates_behind_a_narrow_first_layer_stand_for_the_smallest_state():
+def test_coordinates_behind_a_narrow_first_layer_represent_the_smallest_state():
     net = build(shape=(9,), width=4, depth=2)
     loop = loop_of(net)
     z = torch.randn(9, generator=torch.Generator().manual_seed(1)).double()

@@ -1,4 +1,4 @@
-"""Norms from the Lyapunov equation: what they promise, and the bounds that go with them."""
+"""Norms from the Lyapunov equation: their properties and bounds."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def test_a_goal_below_the_spectral_radius_gives_no_norm():
 
 
 @pytest.mark.parametrize("shape", [(6,), (30,)])
-def test_the_products_are_what_they_stand_for(shape):
+def test_the_products_are_what_they_represent(shape):
     loop = loop_of(shape=shape, width=12, depth=3)
     n = loop.coordinates
     metric = lyapunov_metric(loop, matrix(n, 0.5), 0.7)

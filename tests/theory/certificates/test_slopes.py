@@ -20,7 +20,7 @@ def slope(activation, z):
 
 
 def intervals(n, seed=0):
-    """Of all sizes, around numbers of all sizes, and with ends at and beside special points."""
+    """Of all sizes, around numbers of all sizes, and with ends at and next to special points."""
     generator = torch.Generator().manual_seed(seed)
 
     def uniform():
