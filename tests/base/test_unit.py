@@ -64,7 +64,7 @@ def test_the_unit_of_starts_of_many_widths_is_the_typical_one():
 
 @pytest.mark.parametrize("unit", [0, -1.0, math.nan, math.inf, "wide", None, torch.ones(3)])
 def test_what_is_no_unit_is_refused(unit):
-    with pytest.raises(mn.MnemoscopeError, match="unit.*above 0"):
+    with pytest.raises(mn.MnemoscopeError, match=r"unit.*above 0"):
         checked_unit(unit)
 
 
