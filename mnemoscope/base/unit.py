@@ -153,4 +153,5 @@ def _refused(unit: object) -> MnemoscopeError:
         f"unit={unit!r}" if not shape else f"a unit of shape {tuple(shape)}",
         expected="a finite number above 0, in the scale of the data",
         todo="pass for example the difference between the largest and the smallest value",
+        field="unit",
     )

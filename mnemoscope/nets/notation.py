@@ -29,14 +29,20 @@ def parse_name(
     number = _finite(match[2])
     if match[2] is None and name not in names:
         todo = f"write its number in parentheses, as in {name}(0.01)"
-        raise MnemoscopeError(given, expected=f"{name}(number)", todo=todo)
+        raise MnemoscopeError(given, expected=f"{name}(number)", todo=todo, field=what)
     if match[2] is not None and name not in with_number:
         raise MnemoscopeError(
-            given, expected=f"{name}, which takes no number", todo=f"write `{name}`"
+            given,
+            expected=f"{name}, which takes no number",
+            todo=f"write `{name}`",
+            field=what,
         )
     if match[2] is not None and number is None:
         raise MnemoscopeError(
-            given, expected=f"{name}(number) with a finite number", todo="change the number"
+            given,
+            expected=f"{name}(number) with a finite number",
+            todo="change the number",
+            field=what,
         )
     return name, number
 

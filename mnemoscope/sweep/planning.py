@@ -46,7 +46,7 @@ class Pilot:
     Attributes:
         setting: The varied fields of its first run.
         runs: Number of runs that were tried.
-        stands_for: Number of runs that it represents.
+        represents: Number of runs that it represents.
         memory: The least memory that they need (bytes).
         too_large: It was not tried, since this much memory is not free here.
         seconds: Duration; None if it did not end in time, or was not tried.
@@ -57,7 +57,7 @@ class Pilot:
 
     setting: dict[str, object]
     runs: int
-    stands_for: int
+    represents: int
     memory: int
     too_large: bool = False
     seconds: float | None = None
@@ -151,13 +151,13 @@ def plan(
         run_memory=Group(dearest.runs[:1]).memory if dearest else 0,
         machine_memory=machine_memory(),
         pilots=tuple(pilots),
-        seconds=sum((one.seconds or 0) / one.runs * one.stands_for for one in known)
+        seconds=sum((one.seconds or 0) / one.runs * one.represents for one in known)
         if known
         else None,
         begin_seconds=begin,
-        row_bytes=sum(one.row_bytes * one.stands_for for one in known),
-        weight_bytes=sum(one.weight_bytes * one.stands_for for one in known) if kept else 0,
-        unknown=sum(one.stands_for for one in pilots if one.seconds is None),
+        row_bytes=sum(one.row_bytes * one.represents for one in known),
+        weight_bytes=sum(one.weight_bytes * one.represents for one in known) if kept else 0,
+        unknown=sum(one.represents for one in pilots if one.seconds is None),
     )
 
 
@@ -179,7 +179,7 @@ def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[
             pilot = Pilot(
                 setting=dict(middle.runs[0].factors),
                 runs=len(middle.runs[:PILOT_RUNS]),
-                stands_for=sum(len(group.runs) for group in part),
+                represents=sum(len(group.runs) for group in part),
                 memory=Group(middle.runs[:PILOT_RUNS]).memory,
             )
             left = until - time.monotonic()

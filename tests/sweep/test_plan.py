@@ -81,7 +81,7 @@ def test_pilots_represent_all_runs():
     design = tiny(grid={"spec.depth": list(range(1, 13))}, seeds=3, keep_weights="all")
     found = plan(design)
     assert 1 < len(found.pilots) <= PILOTS
-    assert sum(one.stands_for for one in found.pilots) == found.runs == 36
+    assert sum(one.represents for one in found.pilots) == found.runs == 36
     assert all(one.runs <= PILOT_RUNS for one in found.pilots)
     assert found.seconds > 0
     assert found.row_bytes > 0

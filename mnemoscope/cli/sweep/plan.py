@@ -71,7 +71,7 @@ def _lines(found: "Plan", workers: int) -> list[str]:
             f"{size(found.row_bytes)} of rows{kept}"
         )
     lines += _memory(found, workers)
-    large = sum(one.stands_for for one in found.pilots if one.too_large)
+    large = sum(one.represents for one in found.pilots if one.too_large)
     if large:
         lines.append(f"unknown: {large:,} runs, which need more memory than is free here")
     if late := found.unknown - large:
@@ -86,7 +86,7 @@ def _lines(found: "Plan", workers: int) -> list[str]:
         elif one.seconds is not None:
             took = f"{one.seconds:.2f} s, {one.interpolated} interpolated"
         lines.append(
-            f"  pilot of {one.runs} runs ({_setting(one.setting)}), for {one.stands_for:,}: {took}"
+            f"  pilot of {one.runs} runs ({_setting(one.setting)}), for {one.represents:,}: {took}"
         )
     return lines
 
