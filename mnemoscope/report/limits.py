@@ -6,7 +6,6 @@ import polars as pl
 
 from mnemoscope.base.labels import STARTS, start_label
 from mnemoscope.base.text import number, percent, setting
-from mnemoscope.report.words import CORRUPTIONS, corruption_name
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.pictures import drawn_as_picture
 from mnemoscope.results.summary import EffectiveRank, Summary
@@ -53,9 +52,9 @@ def untried(audit: Audit) -> list[str]:
     if starts and missing_starts:
         lines.append("Starts not tried: " + ", ".join(map(start_label, missing_starts)) + ".")
     tried = set(audit.recall.filter(pl.col("trials") > 0)["corruption"])
-    missing = [name for name in CORRUPTIONS if name not in tried]
+    missing = [one.label for one in audit.summary.corruptions if one.name not in tried]
     if missing:
-        lines.append("Corruptions not tried: " + ", ".join(map(corruption_name, missing)) + ".")
+        lines.append("Corruptions not tried: " + ", ".join(missing) + ".")
     lines += _not_made(audit.summary)
     unsettled = audit.summary.unsettled
     if unsettled.count:

@@ -13,6 +13,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from mnemoscope.base.labels import CorruptionLabel
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.comparison_measures import CERTIFIED, DISCLOSED, STORED, measures_table
 
@@ -69,6 +70,11 @@ class Comparison:
     same_data: bool
     warnings: tuple[str, ...]
     changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def corruptions(self) -> tuple[CorruptionLabel, ...]:
+        """The labels of the corruptions of both."""
+        return (*self.after.summary.corruptions, *self.before.summary.corruptions)
 
     @cached_property
     def worse(self) -> tuple[str, ...]:

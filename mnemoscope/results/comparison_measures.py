@@ -9,18 +9,18 @@ should be, as the Wilson intervals are that it is made of.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from mnemoscope.base.labels import CorruptionLabel, corruption_label
 from mnemoscope.base.stats import Rate
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.facts import WITH_DATA
 from mnemoscope.results.quantities import quantities
 from mnemoscope.results.summary import Score, Summary
 from mnemoscope.results.tables import NOISE
-from mnemoscope.results.wording import damage
 
 MEASURES: dict[str, pl.DataType] = {
     "measure": pl.String(),
@@ -100,9 +100,10 @@ class _Value:
 
 def measures_table(before: Audit, after: Audit) -> pl.DataFrame:
     """A row for each measure that both audits have: `MEASURES`."""
-    first, second = (dict(_measured(audit)) for audit in (before, after))
+    labels = (*after.summary.corruptions, *before.summary.corruptions)
+    first, second = (dict(_measured(audit, labels)) for audit in (before, after))
     main = {quantity.label for quantity in QUANTITIES.values() if quantity.main}
-    main |= {FROM_NOISE, recalled_from(*NOISE), AREA}
+    main |= {FROM_NOISE, recalled_from(*NOISE, labels), AREA}
     rows = []
     for name in first:
         if name not in second:
@@ -129,12 +130,14 @@ def measures_table(before: Audit, after: Audit) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=MEASURES)
 
 
-def recalled_from(corruption: str, strength: float) -> str:
-    """The name of the measure: copies that came back from a corruption."""
-    return f"{RECALLED}{damage(corruption, strength)}"
+def recalled_from(corruption: str, strength: float, labels: Sequence[CorruptionLabel]) -> str:
+    """Names the measure: copies that came back from a corruption."""
+    return f"{RECALLED}{corruption_label(corruption, labels).describe(strength)}"
 
 
-def _measured(audit: Audit) -> Iterator[tuple[str, tuple[str, _Value]]]:
+def _measured(
+    audit: Audit, labels: Sequence[CorruptionLabel]
+) -> Iterator[tuple[str, tuple[str, _Value]]]:
     summary = audit.summary
     noise = audit.starts.filter(~pl.col("kind").is_in(WITH_DATA))
     at_examples = Rate.of(int(noise["at_examples"].sum()), int(noise["starts"].sum()))
@@ -142,7 +145,7 @@ def _measured(audit: Audit) -> Iterator[tuple[str, tuple[str, _Value]]]:
     yield QUANTITIES["reached"].label, ("count", _Value(summary.reached.count))
     for row in audit.curves.iter_rows(named=True):
         rate = Rate.of(row["recalled"], row["trials"])
-        yield from _value(recalled_from(row["corruption"], row["strength"]), rate)
+        yield from _value(recalled_from(row["corruption"], row["strength"], labels), rate)
     if summary.membership is not None:
         yield from _scores(summary.membership.scores.known())
     for name, quantity in QUANTITIES.items():

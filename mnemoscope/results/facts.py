@@ -106,6 +106,10 @@ class Facts:
             return f"Training example {indices[0]} {one} (1 of {self.total:,})."
         return f"{len(indices):,} of {self.total:,} training examples {many}: {listed(indices)}."
 
+    def damage(self, corruption: str, strength: float) -> str:
+        """Says what was done to a copy."""
+        return self.audit.summary.label(corruption).describe(strength)
+
     def controls_store(self) -> str:
         """How many states the controls store, for comparison; empty without controls."""
         controls = self.audit.summary.controls

@@ -18,7 +18,6 @@ from mnemoscope.results.facts import Facts, measurements
 from mnemoscope.results.summary import Membership, Score
 from mnemoscope.results.tables import BASELINE
 from mnemoscope.results.verdict import nearest_spurious
-from mnemoscope.results.wording import damage
 
 Kind = Literal[
     "extracted",
@@ -223,7 +222,9 @@ def _recalled(facts: Facts) -> Found | None:
         return None
     half = facts.audit.curves.filter(pl.col("rate") >= 0.5).sort("strength")
     worst = half.group_by("corruption", maintain_order=True).last()
-    kinds = [damage(row["corruption"], row["strength"]) for row in worst.iter_rows(named=True)]
+    kinds = [
+        facts.damage(row["corruption"], row["strength"]) for row in worst.iter_rows(named=True)
+    ]
     text = (
         f"At least half of the copies came back from damage as heavy as: {'; '.join(kinds)}."
         if kinds
@@ -231,10 +232,8 @@ def _recalled(facts: Facts) -> Found | None:
     )
     rate = facts.audit.summary.recalled
     if rate is not None and rate.total:
-        text = (
-            f"With {damage(rate.corruption, rate.strength)}, {rate.fraction} copies came back "
-            f"(95% interval {rate.interval}). {text}"
-        )
+        most = f"{rate.fraction} copies came back (95% interval {rate.interval})"
+        text = f"With {facts.damage(rate.corruption, rate.strength)}, {most}. {text}"
     return Found(facts.came_back, {"text": text, "per_copy": _per_copy(facts)})
 
 

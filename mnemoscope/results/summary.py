@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mnemoscope.base.labels import CorruptionLabel, corruption_label
 from mnemoscope.base.stats import Rate, Share
 from mnemoscope.results.quantities import Label
 
@@ -96,6 +97,10 @@ class Scores(Part):
         """Returns the scores that the map has."""
         return {name: score for name, score in self if score is not None}
 
+    def by_area(self) -> list[tuple[str, Score]]:
+        """Lists the scores that the map has, the largest area under the curve first."""
+        return sorted(self.known().items(), key=lambda item: -(item[1].auc or 0))
+
 
 class Resolvable(Part):
     """Whether the held-out data are enough for a true positive rate."""
@@ -135,11 +140,11 @@ class Measured(Part):
     """The measurements of one map at one set of states."""
 
     stored: Annotated[Rate | None, Label("being stored")] = None
-    contractive: Annotated[Rate | None, Label("contracting at an example")] = None
-    contractive_in_norm: Annotated[Rate | None, Label("contracting there in norm")] = None
+    contractive: Annotated[Rate | None, Label("contracting (spectral radius below 1)")] = None
+    contractive_in_norm: Annotated[Rate | None, Label("contracting in operator norm")] = None
     recalled: Annotated[Rate | None, Label("coming back from a corrupted copy")] = None
     reached: Annotated[Rate | None, Label("being reached from noise")] = None
-    settled: Annotated[Rate | None, Label("orbits that settle")] = Field(
+    settled: Annotated[Rate | None, Label("settling at an attractor")] = Field(
         None, description="Starts from noise that end at any attractor."
     )
     attractors: int
@@ -270,6 +275,9 @@ class Summary(Part):
     loss: Annotated[float, Label("loss at the examples", "squared units")]
     training_loss: Annotated[float, Label("training loss", "squared units")]
     interpolated: Annotated[bool, Label("interpolates")]
+    corruptions: tuple[CorruptionLabel, ...] = Field(
+        (), description="The labels of all corruptions, tried or not."
+    )
     span_distance: SpanDistance | None = None
     effective_rank: EffectiveRank | None = None
     duplicates: tuple[tuple[int, int], ...] = ()
@@ -294,3 +302,7 @@ class Summary(Part):
     noise_frames: NoiseFrames | None = None
     plane: Plane | None = None
     seconds: float | None = None
+
+    def label(self, corruption: str) -> CorruptionLabel:
+        """Returns the label of a corruption."""
+        return corruption_label(corruption, self.corruptions)

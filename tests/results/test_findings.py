@@ -224,7 +224,7 @@ def test_a_control_that_is_not_positive_is_told():
     assert told["recalled"].certainty == "observed"
     assert "stores 0 of 4" in told["recalled"].how_sure
     assert "stores 1 of 30" in told["recalled"].how_sure
-    assert "orbits that settle" in told["not_specific"].headline
+    assert "settling at an attractor" in told["not_specific"].headline
 
 
 def test_no_untrained_network_to_compare_with():
