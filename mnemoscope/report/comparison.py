@@ -13,9 +13,8 @@ from mnemoscope.base.text import finite, number
 from mnemoscope.report.charts import recall_change_panels
 from mnemoscope.report.embedding import write_page
 from mnemoscope.report.pictures import drawing
-from mnemoscope.results.audit import Audit
+from mnemoscope.results.audit import Audit, drawn_as_picture
 from mnemoscope.results.comparison import CHANGES, Comparison
-from mnemoscope.results.pictures import drawn_as_picture
 
 MAX_ROWS = 60
 """Changed examples that are shown, of either kind of change."""

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
 
-from mnemoscope.results.pictures import drawn_as_picture
+from mnemoscope.results.audit import drawn_as_picture
 
 BUDGET = 6_000_000
 """Bytes of pixels of all pictures of a page; larger pictures are scaled down to fit."""

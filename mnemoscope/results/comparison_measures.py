@@ -1,11 +1,10 @@
-"""What is set side by side of two audits: each measure, and the interval of its difference.
+"""The measures that two audits share, and the intervals of their differences.
 
-The interval of a difference of two rates is made of the two rates' own Wilson intervals (R. G.
-Newcombe, *Interval estimation for the difference between independent proportions*, Statistics in
-Medicine 17, 873–890, 1998, method 10). It takes the two as independent. Two audits of the same
-examples, or from the same starts, tend to go up and down together; the interval is then wider than
-need be. Copies of one example tend to come back together; for `recalled` it is narrower than it
-should be, as the Wilson intervals are that it is made of.
+The interval of a difference of two rates is computed from their Wilson intervals (R. G. Newcombe,
+*Interval estimation for the difference between independent proportions*, Statistics in Medicine 17,
+873–890, 1998, method 10), which assumes that the rates are independent. Audits of the same examples
+or from the same starts are positively correlated, so that the interval is conservative. Copies of
+one example are correlated, so that intervals of `recalled` are too narrow, as Wilson's are.
 """
 
 import math
@@ -18,8 +17,7 @@ from mnemoscope.base.labels import CorruptionLabel, corruption_label
 from mnemoscope.base.stats import Rate
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.facts import WITH_DATA
-from mnemoscope.results.quantities import quantities
-from mnemoscope.results.summary import Score, Summary
+from mnemoscope.results.summary import QUANTITIES, Score
 from mnemoscope.results.tables import NOISE
 
 MEASURES: dict[str, pl.DataType] = {
@@ -41,15 +39,9 @@ MEASURES: dict[str, pl.DataType] = {
     "after_low": pl.Float64(),
     "after_high": pl.Float64(),
 }
-"""A row for each measure. `kind` is `rate`, `area` (under a curve), `count` or `number`; the `main`
-ones tell how much is memorized, and decide what is worse. `low` and `high` are of the difference,
-after minus before; it is `clear` if 0 lies outside of them."""
-
-QUANTITIES = {
-    quantity.name: quantity
-    for quantity in quantities(Summary)
-    if quantity.label and "." not in quantity.name
-}
+"""A row for each measure. `kind` is `rate`, `area` (under a curve), `count` or `number`; a `main`
+one measures how much is memorized, and decides what is worse. `low` and `high` are the interval of
+the difference, after minus before; it is `clear` if the interval excludes 0."""
 
 STORED, DISCLOSED, CERTIFIED = (
     QUANTITIES[name].label for name in ("stored", "disclosed", "certified")
@@ -65,7 +57,7 @@ SAME = ("name", "examples", "match_tol", "interpolated", "loss", "recalled", "re
 def difference_interval(
     before: tuple[float, float, float], after: tuple[float, float, float]
 ) -> tuple[float, float]:
-    """The 95% interval of a difference, after minus before, from the two values' own intervals.
+    """Computes the 95% interval of a difference, after minus before, from both intervals.
 
     `d - √((p₂ - l₂)² + (u₁ - p₁)²)` to `d + √((u₂ - p₂)² + (p₁ - l₁)²)` with `d = p₂ - p₁`: for
     proportions with Wilson's intervals this is Newcombe's method 10; for any two independent

@@ -1,4 +1,4 @@
-"""What findings are made from, read once from an audit's tables."""
+"""The facts that findings are made from, read once from an audit's tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mnemoscope.results.audit import Audit
 from mnemoscope.results.summary import Measured
 
 WITH_DATA = ("corrupted", "held_out")
-"""Distributions of starts that are made from data; all others need no more than its range."""
+"""Distributions of starts that need data; all others need only its range."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class Facts:
     def access(self) -> str:
         """Who can apply the network."""
         if self.audit.summary.black_box:
-            return "Anyone who may send the network inputs and sees its whole outputs"
-        return "Anyone who has the weights, or may send the network inputs and sees its outputs"
+            return "Anyone who can send inputs to the network and see its full outputs"
+        return "Anyone who has the weights, or can send inputs to the network and see its outputs"
 
     @property
     def within(self) -> str:
-        """The distance at which an orbit has arrived."""
+        """The distance at which an orbit counts as arrived."""
         return f"within {self.audit.summary.match_tol:g} units (RMS) of"
 
     @property
@@ -97,7 +97,7 @@ class Facts:
         return plural(int(self.noise["starts"].sum()), "start")
 
     def about(self, indices: Sequence[int], one: str, many: str) -> str:
-        """Says something of one, some or all training examples, and names them."""
+        """States a predicate of one, some or all training examples, and lists them."""
         if self.total == 1:
             return f"The training example {one}."
         if len(indices) == self.total:

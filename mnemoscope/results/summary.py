@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mnemoscope.base.labels import CorruptionLabel, corruption_label
 from mnemoscope.base.stats import Rate, Share
-from mnemoscope.results.quantities import Label
+from mnemoscope.results.quantities import Label, quantities
 
 
 class Part(BaseModel):
@@ -110,7 +110,7 @@ class Resolvable(Part):
 
 
 class TwoSample(Part):
-    """Whether members and others differ by themselves, judged without the network."""
+    """Whether members and others differ, judged without the network."""
 
     accuracy: float
     low: float
@@ -132,7 +132,7 @@ class Membership(Part):
     two_sample: TwoSample | None
     baseline: str
     resolvable: Resolvable
-    overlap: int = Field(description="Held-out states that are examples, too.")
+    overlap: int = Field(description="Held-out states that are also examples.")
     caveats: tuple[str, ...]
 
 
@@ -181,14 +181,14 @@ class Resolution(Part):
 
 
 class Derivatives(Part):
-    """How the derivatives that spectra and norms are made of were taken."""
+    """How the derivatives for spectra and norms were computed."""
 
     way: str = Field(
         description="written out (the chain rule over fully connected layers), reverse mode, "
         "reverse mode without oneDNN, recorded graph, forward mode, row by row, or differences "
         "(of values, without derivatives)."
     )
-    why: str = Field(description="Why no simpler way was taken; empty if there is none.")
+    why: str = Field(description="Why no simpler way was possible; empty if this is the simplest.")
 
 
 class Domain(Part):
@@ -208,7 +208,7 @@ class NearestSpurious(Part):
 
 
 class Planned(Part):
-    """What an audit that was planned for a time did of what was asked for."""
+    """The requested and the actual sizes of an audit that was planned for a time."""
 
     minutes: float
     predicted_seconds: float
@@ -296,7 +296,7 @@ class Summary(Part):
     planned: Planned | None = Field(None, description="Of an audit that was planned for a time.")
     partial: tuple[str, ...] = Field((), description="Parts that an interrupted audit lacks.")
     left_out: tuple[str, ...] = Field(
-        (), description="Parts that the caller left out, such as to keep to a time."
+        (), description="Parts that the caller omitted, such as to stay within a time."
     )
     recall_frames: RecallFrames | None = None
     noise_frames: NoiseFrames | None = None
@@ -306,3 +306,11 @@ class Summary(Part):
     def label(self, corruption: str) -> CorruptionLabel:
         """Returns the label of a corruption."""
         return corruption_label(corruption, self.corruptions)
+
+
+QUANTITIES = {
+    quantity.name: quantity
+    for quantity in quantities(Summary)
+    if quantity.label and "." not in quantity.name
+}
+"""The labelled quantities of a summary, by name."""

@@ -6,10 +6,10 @@ NOISE = ("gaussian", 0.1)
 """The corruption of `recall_rate` and of the verdict."""
 
 SCORES = ("residual", "spectral_radius", "operator_norm", "distance_moved", "loss")
-"""Every score for membership. The lower it is, the more a state is taken for a member."""
+"""Scores for membership. A low score indicates a member."""
 
 BASELINE = "loss"
-"""What the others are held against."""
+"""The score that the others are compared with."""
 
 EXAMPLES: dict[str, pl.DataType] = {
     "index": pl.Int64(),
