@@ -45,17 +45,8 @@ ENDS = ("low", "high")
 """The ends of a 95% interval."""
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """A value found in a summary.
-
-    Attributes:
-        value: The value that is compared.
-        text: The value in words.
-    """
-
-    value: float
-    text: str
+Found = tuple[float, str]
+"""A value that is compared, and the same in words."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,7 @@ class Condition:
         Raises:
             MnemoscopeError: the audit did not measure this.
         """
-        return OPERATORS[self.op](_look_up(self, summary).value, self.number)
+        return OPERATORS[self.op](_look_up(self, summary)[0], self.number)
 
     def explain(self, summary: Summary) -> str:
         """Formats the condition and the measured value: `stored > 0: 24 of 24`.
@@ -97,7 +88,7 @@ class Condition:
         Raises:
             MnemoscopeError: the audit did not measure this.
         """
-        return f"{self}: {_look_up(self, summary).text}"
+        return f"{self}: {_look_up(self, summary)[1]}"
 
 
 def _names() -> dict[str, Literal["count", "share", "number"]]:
@@ -208,7 +199,7 @@ def _check_number(condition: Condition, text: str) -> None:
         )
 
 
-def _look_up(condition: Condition, summary: Summary) -> _Measured:
+def _look_up(condition: Condition, summary: Summary) -> Found:
     name = condition.name
     base, end = _parts(name)
     if condition.needs_held_out:
@@ -217,7 +208,7 @@ def _look_up(condition: Condition, summary: Summary) -> _Measured:
         found = _rate(getattr(summary, base), end, in_percent=condition.percent)
     else:
         found = _number(getattr(summary, base), QUANTITIES[base])
-    if found is None or not math.isfinite(found.value):
+    if found is None or not math.isfinite(found[0]):
         raise MnemoscopeError(
             f'the condition "{condition}" on a quantity that this audit did not measure',
             expected=f"an audit that measures {name}",
@@ -233,22 +224,22 @@ def _parts(name: str) -> tuple[str, str | None]:
     return (base, last) if last in ENDS else (name, None)
 
 
-def _rate(rate: Share | None, end: str | None, *, in_percent: bool) -> _Measured | None:
+def _rate(rate: Share | None, end: str | None, *, in_percent: bool) -> Found | None:
     if rate is None or not rate.total:
         return None
     if end is None and not in_percent:
-        return _Measured(rate.count, rate.fraction)
+        return rate.count, rate.fraction
     share = rate.rate if end is None else getattr(rate, end)
-    return _Measured(share, f"{100 * share:.1f}% ({rate.fraction})")
+    return share, f"{100 * share:.1f}% ({rate.fraction})"
 
 
-def _number(value: float | None, quantity: Quantity) -> _Measured | None:
+def _number(value: float | None, quantity: Quantity) -> Found | None:
     if value is None:
         return None
-    return _Measured(value, f"{value:,}" if quantity.kind == "count" else f"{value:.3g}")
+    return value, f"{value:,}" if quantity.kind == "count" else f"{value:.3g}"
 
 
-def _membership(base: str, end: str | None, summary: Summary) -> _Measured | None:
+def _membership(base: str, end: str | None, summary: Summary) -> Found | None:
     # `tpr_1` begins no other name: `tpr_01` differs in its fifth letter.
     measure = next(name for name in MEMBERSHIP if base.startswith(name))
     asked = base.removeprefix(measure).removeprefix("_")
@@ -265,7 +256,7 @@ def _membership(base: str, end: str | None, summary: Summary) -> _Measured | Non
     if not values:
         return None
     best = max(values, key=lambda score: values[score])
-    return _Measured(values[best], f"{values[best]:.3f} ({best.replace('_', ' ')})")
+    return values[best], f"{values[best]:.3f} ({best.replace('_', ' ')})"
 
 
 def _how_to_measure(name: str, summary: Summary) -> str:

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import polars as pl
 
-from mnemoscope.base.stats import Rate
 from mnemoscope.base.text import joined, listed, plural
 from mnemoscope.results.audit import Audit
+from mnemoscope.results.quantities import quantities
 from mnemoscope.results.summary import Measured
 
 WITH_DATA = ("corrupted", "held_out")
@@ -113,20 +113,17 @@ class Facts:
     def controls_store(self) -> str:
         """How many states the controls store, for comparison; empty without controls."""
         controls = self.audit.summary.controls
-        untrained = self._stored_by(controls.untrained if controls else None)
-        held_out = self._stored_by(controls.held_out if controls else None)
-        parts = []
-        if untrained:
-            parts.append(
-                f"an untrained network of the same architecture stores {untrained.fraction}"
+        if controls is None:
+            return ""
+        parts = [
+            f"{words} {control.stored.fraction}"
+            for words, control in (
+                ("an untrained network of the same architecture stores", controls.untrained),
+                ("of examples not trained on, this network stores", controls.held_out),
             )
-        if held_out:
-            parts.append(f"of examples not trained on, this network stores {held_out.fraction}")
+            if control and control.stored
+        ]
         return f" For comparison: {'; '.join(parts)}." if parts else ""
-
-    @staticmethod
-    def _stored_by(control: Measured | None) -> Rate | None:
-        return control.stored if control else None
 
     def _reached_by(self, kinds: pl.Expr) -> list[int]:
         reached = set(self.audit.basins.filter(kinds)["attractor"])
@@ -135,9 +132,5 @@ class Facts:
 
 def measurements(names: Sequence[str]) -> str:
     """Lists what controls judge, by their labels."""
-    labels = {
-        name: next(each.text for each in field.metadata if hasattr(each, "text"))
-        for name, field in Measured.model_fields.items()
-        if field.metadata
-    }
+    labels = {quantity.name: quantity.label for quantity in quantities(Measured)}
     return joined([labels.get(name, name) for name in names])
