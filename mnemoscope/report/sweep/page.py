@@ -17,9 +17,8 @@ from mnemoscope.report.embedding import write_page
 from mnemoscope.report.export import write_each
 from mnemoscope.report.sweep.charts import chart
 from mnemoscope.report.sweep.factors import Axis, Factor
-from mnemoscope.report.sweep.pictures import pictured_runs
 from mnemoscope.report.sweep.quantities import HEADLINES, colour, estimated, words
-from mnemoscope.report.sweep.runs import Runs, read_runs, with_links
+from mnemoscope.report.sweep.runs import Runs, pictured_runs, read_runs, with_links
 from mnemoscope.report.sweep.sections import Section, chart_sections, gaps
 from mnemoscope.report.sweep.tables import (
     Table,
