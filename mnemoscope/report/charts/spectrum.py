@@ -46,15 +46,6 @@ def spectrum_chart(spectra: pl.DataFrame, examples: pl.DataFrame, *, size: int =
     scale = alt.Scale(domain=[-reach, reach], nice=False)
     x = alt.X("real:Q", scale=scale, title="real part", axis=alt.Axis(tickCount=5))
     y = alt.Y("imag:Q", scale=scale, title="imaginary part", axis=alt.Axis(tickCount=5))
-    turns = [2 * math.pi * k / 180 for k in range(181)]
-    circle_points = pl.DataFrame(
-        {"k": range(181), "real": map(math.cos, turns), "imag": map(math.sin, turns)}
-    )
-    circle = (
-        alt.Chart(chart_data(circle_points, 4))
-        .mark_line(style="reference", clip=True)
-        .encode(x=x, y=y, order="k:Q")
-    )
     states = {"stored example": COLOURS["stored"], "example not stored": COLOURS["not_stored"]}
     dots = (
         alt.Chart(chart_data(points, 4))
@@ -80,8 +71,17 @@ def spectrum_chart(spectra: pl.DataFrame, examples: pl.DataFrame, *, size: int =
             ),
         )
     )
-    layers = alt.layer(circle, dots).properties(width=size, height=size)
+    layers = alt.layer(_unit_circle(x, y), dots).properties(width=size, height=size)
     return layers.configure(**theme())
+
+
+def _unit_circle(x: alt.X, y: alt.Y) -> alt.Chart:
+    turns = [2 * math.pi * k / 180 for k in range(181)]
+    points = pl.DataFrame(
+        {"k": range(181), "real": map(math.cos, turns), "imag": map(math.sin, turns)}
+    )
+    line = alt.Chart(chart_data(points, 4)).mark_line(style="reference", clip=True)
+    return line.encode(x=x, y=y, order="k:Q")
 
 
 def view_reach(spectra: pl.DataFrame) -> float:
