@@ -3,6 +3,7 @@
 from typing import Any
 
 from mnemoscope.base.stats import Rate
+from mnemoscope.data import CORRUPTIONS
 from mnemoscope.results.summary import (
     Controls,
     Measured,
@@ -44,6 +45,7 @@ def made_summary(starts: int = 100, **changes: Any) -> Summary:
         "cycles": 0,
         "unsettled": (0, starts),
         "left_domain": (0, starts),
+        "corruptions": tuple(corruption.label for corruption in CORRUPTIONS.values()),
         "loss": 1e-9,
         "training_loss": 1e-9,
         "interpolated": True,

@@ -10,10 +10,11 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import polars as pl
 from polars.exceptions import PolarsError
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -22,28 +23,34 @@ from mnemoscope.base.errors import MnemoscopeError, shortened
 from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import Publication, check_name, finish, publishing
 from mnemoscope.base.small_files import check_regular, read_json
-from mnemoscope.base.text import plain
+from mnemoscope.base.text import plain, short
+
+Content = TypeVar("Content", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class BundleKind:
+class BundleKind(Generic[Content]):
     """A kind of result folder.
 
     Attributes:
         noun: What it holds, for messages: `extraction`.
         format: Name and version that the index states.
         index: Name of the index.
+        content: The model of the further entries of the index.
         tables: Names of the tables, without `.parquet`, each with its columns; None: any.
         tensors: Name of the file of tensors; None: there is none.
         written_by: What writes it, for messages.
+        again: What replaces a damaged one, for messages: `audit again`.
     """
 
     noun: str
     format: str
     index: str
+    content: type[Content]
     tables: Mapping[str, Mapping[str, Any] | None]
     tensors: str | None
     written_by: str
+    again: str = "run it again"
 
     def files(self) -> list[str]:
         """Returns the names of all files, the index last."""
@@ -52,28 +59,28 @@ class BundleKind:
 
 
 @dataclass(frozen=True)
-class Bundle:
+class Bundle(Generic[Content]):
     """The content of a result folder.
 
     Attributes:
         tables: By name.
         tensors: By name; on the CPU.
-        content: Further entries of the index (JSON values).
+        content: Further entries of the index.
     """
 
     tables: Mapping[str, pl.DataFrame]
     tensors: Mapping[str, Tensor]
-    content: Mapping[str, Any]
+    content: Content
 
 
 def save_bundle(
     folder: str | os.PathLike[str],
-    kind: BundleKind,
-    bundle: Bundle,
+    kind: BundleKind[Content],
+    bundle: Bundle[Content],
     *,
     more: Callable[[Publication, Path], object] = lambda *_: None,
 ) -> Path:
-    """Writes a result aside, then puts all of it in its place; the earlier one stays until then.
+    """Writes a result to a temporary folder, then replaces the earlier one by it as a whole.
 
     Args:
         folder: The folder; created if it is missing.
@@ -98,14 +105,15 @@ def save_bundle(
                 bundle.tables[name].write_parquet(file)
         more(new, stage)
         digests = {name: _digest(stage / name) for name in kind.files() if name != kind.index}
-        content = {"format": kind.format, **bundle.content, "files": digests}
+        content = bundle.content.model_dump(mode="json")
+        index = plain({"format": kind.format, **content, "files": digests})
         with replacing(stage / kind.index) as file:
-            text = json.dumps(plain(content), indent=2, allow_nan=False)
+            text = json.dumps(index, indent=2, allow_nan=False)
             file.write_text(f"{text}\n", encoding="utf-8")
     return folder
 
 
-def load_bundle(folder: str | os.PathLike[str], kind: BundleKind) -> Bundle:
+def load_bundle(folder: str | os.PathLike[str], kind: BundleKind[Content]) -> Bundle[Content]:
     """Reads what `save_bundle` wrote.
 
     Raises:
@@ -116,10 +124,11 @@ def load_bundle(folder: str | os.PathLike[str], kind: BundleKind) -> Bundle:
     try:
         check_name(folder)
         finish(folder)
-        content = dict(read_json(folder / kind.index))
-        if content.pop("format") != kind.format:
-            raise ValueError(f"its format is not {kind.format}")
-        digests = dict(content.pop("files"))
+        index = dict(read_json(folder / kind.index))
+        found = index.pop("format")
+        if found != kind.format:
+            raise ValueError(f"its format is {short(found)}, not {kind.format}")
+        digests = dict(index.pop("files"))
         for name in kind.files():
             check_regular(folder / name)
             if name != kind.index and _digest(folder / name) != digests.get(name):
@@ -129,17 +138,18 @@ def load_bundle(folder: str | os.PathLike[str], kind: BundleKind) -> Bundle:
             if columns is not None and dict(tables[name].schema) != dict(columns):
                 raise ValueError(f"{name}.parquet has other columns")
         tensors = {} if kind.tensors is None else load_file(folder / kind.tensors)
+        content = kind.content.model_validate(index)
     except FileNotFoundError as error:
         raise MnemoscopeError(
             f"no {kind.noun} in {folder} ({Path(error.filename or kind.index).name} is missing)",
             expected=expected,
-            todo="check the path, or run it again",
+            todo=f"check the path, or {kind.again}",
         ) from error
     except (OSError, ValueError, KeyError, TypeError, PolarsError, SafetensorError) as error:
         raise MnemoscopeError(
             f"the {kind.noun} in {folder} cannot be read ({shortened(str(error))})",
             expected=expected,
-            todo="check the path, or run it again",
+            todo=f"check the path, or {kind.again}",
         ) from error
     return Bundle(tables, tensors, content)
 

@@ -1,5 +1,6 @@
 """Labels for people: of corruptions and of the kinds of starts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -20,12 +21,6 @@ class CorruptionLabel:
     strength: str
     phrase: str
 
-    @classmethod
-    def of_unknown(cls, name: str) -> "CorruptionLabel":
-        """Labels a corruption that is not installed here by its name in tables."""
-        label = name.replace("_", " ")
-        return cls(name, label, "strength", label + " of {s:g}")
-
     def describe(self, strength: float) -> str:
         """Describes a corrupted copy.
 
@@ -35,6 +30,13 @@ class CorruptionLabel:
         """
         # 100 * 0.07 is not 7.
         return self.phrase.format(s=strength, p=round(100 * strength, 6))
+
+
+def corruption_label(name: str, labels: Iterable[CorruptionLabel]) -> CorruptionLabel:
+    """Returns the label of a corruption; if there is none, one that is made of its name."""
+    words = name.replace("_", " ")
+    unknown = CorruptionLabel(name, words, "strength", f"{words} of {{s:g}}")
+    return next((label for label in labels if label.name == name), unknown)
 
 
 STARTS: dict[str, str] = {

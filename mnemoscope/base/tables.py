@@ -23,14 +23,14 @@ def frame_of(columns: Mapping[str, Tensor | list[Any]]) -> pl.DataFrame:
     )
 
 
-def table_html(title: str, frame: pl.DataFrame) -> str:
-    """Formats a title and the first rows of a table; what they hold is escaped."""
+def table_html(title: str, frame: pl.DataFrame, *, most: int = MAX_ROWS) -> str:
+    """Formats a title and the first `most` rows of a table; all text is escaped."""
     head = "".join(f"<th>{escape(name)}</th>" for name in frame.columns)
     rows = "".join(
         f"<tr>{''.join(f'<td>{escape(_cell(value))}</td>' for value in row)}</tr>"
-        for row in frame.head(MAX_ROWS).iter_rows()
+        for row in frame.head(most).iter_rows()
     )
-    more = len(frame) - MAX_ROWS
+    more = len(frame) - most
     note = f"<p>… and {more:,} more rows</p>" if more > 0 else ""
     return (
         f"<p>{escape(title)}</p>"

@@ -1,4 +1,4 @@
-"""The kinds of checks: a value that must be near, a bound or a share that must be kept."""
+"""The kinds of checks: a value that must be near a prediction, a bound, or a share."""
 
 import math
 from collections.abc import Iterator
@@ -10,8 +10,7 @@ import polars as pl
 from mnemoscope.claims.claim import Check
 
 NEARLY_ALL = 0.05
-"""Tolerance where a source says "all" and gives no rate: what more than one in twenty escape is no
-rule."""
+"""Tolerance where a source says "all" and gives no rate: one exception in twenty."""
 
 
 def near(what: str, *, predicted: float, measured: float, tolerance: float, runs: int) -> Check:
@@ -22,7 +21,7 @@ def near(what: str, *, predicted: float, measured: float, tolerance: float, runs
 def all_near_zero(what: str, runs: pl.DataFrame, column: str, *, tolerance: float) -> Check:
     """Checks that the largest of all runs is within the tolerance of 0; one NaN fails all."""
     values = runs[column].drop_nulls().to_list()
-    # numpy's maximum is NaN if one is; Python's and polars' pass over it.
+    # numpy's maximum is NaN if one value is; those of Python and polars ignore NaN.
     largest = float(np.max(values)) if values else math.nan
     return near(what, predicted=0.0, measured=largest, tolerance=tolerance, runs=runs.height)
 
@@ -57,7 +56,7 @@ def nearly_all(
         runs: Runs that interpolated.
         count: Column of counts.
         total: Column of totals (default: 1 for each run).
-        tolerance: What may be missing.
+        tolerance: Largest share that may be missing.
         networks: Number of networks (default: a row is a network).
     """
     measured, height = share(runs, count, total), runs.height if networks is None else networks
@@ -96,5 +95,5 @@ def each_value(runs: pl.DataFrame, column: str) -> Iterator[tuple[Any, pl.DataFr
 
 
 def _over(excess: float) -> float:
-    # `max` would take NaN for 0.
+    # `max` would turn NaN into 0.
     return excess if not excess <= 0 else 0.0

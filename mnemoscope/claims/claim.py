@@ -45,7 +45,7 @@ class Scale:
         return {"quick": quick, "default": default, "long": long}[self.effort]
 
     def range(self, quick: int, default: int, long: int) -> range:
-        """Returns the seeds: as many as were asked for, or as go with the effort."""
+        """Returns the seeds: the requested number, or the one of this effort."""
         count = self.seeds if self.seeds is not None else self.choose(quick, default, long)
         return range(self.seed, self.seed + count)
 
@@ -58,9 +58,9 @@ class Check:
         what: The quantity, in words.
         predicted: The prediction: a value, or a bound.
         measured: The measurement.
-        difference: Distance between both; for a bound the excess, 0 if it is kept.
+        difference: Distance between both; for a bound the excess, 0 if there is none.
         tolerance: The largest difference with which the check holds, set beforehand.
-        runs: Number of runs that interpolated, on which it rests; with none it is not applicable.
+        runs: Number of runs that interpolated and were measured; with none it is not applicable.
     """
 
     what: str
@@ -85,9 +85,9 @@ class Claim:
     Attributes:
         number: Its place among the claims.
         name: As typed on the command line.
-        statement: What is claimed, in one sentence.
-        source: Where it was published.
-        tolerance: What counts as agreement, and why: written before anything was measured.
+        statement: The claim in one sentence.
+        source: The publication.
+        tolerance: The tolerance and its reason, set before anything was measured.
         checks: Compares prediction and measurement, given the table of runs. Only runs that
             interpolated (column `interpolated`) may count.
         figures: Describes the charts of the runs.
@@ -96,7 +96,7 @@ class Claim:
             for each run, and the column `interpolated`.
         columns: Columns that only runs that interpolated have, with their types.
         rates: Rates to add to the table, as columns of counts and totals by name.
-        note: States, in a sentence or two, what else the runs show.
+        note: States further results of the runs in a sentence or two.
     """
 
     number: int
@@ -136,8 +136,8 @@ class ClaimResult:
         claim: The claim.
         runs: A row for each run, including those that did not interpolate (`interpolated`).
         checks: Prediction against measurement.
-        note: What else the runs show; empty if nothing.
-        seconds: How long it took.
+        note: Further results of the runs; may be empty.
+        seconds: Duration (s).
     """
 
     claim: Claim
@@ -170,7 +170,7 @@ class ClaimResult:
 
     @property
     def interpolated(self) -> int:
-        """The number of runs that interpolated: the others prove nothing."""
+        """The number of runs that interpolated; only these are evidence."""
         return int(self.runs["interpolated"].sum())
 
     def figures(self) -> Sequence[Figure]:

@@ -1,7 +1,7 @@
 """Deep networks that interpolate are contractive at their training examples.
 
 `f` is locally contractive at `x_i` if the spectral radius `rho` of its Jacobian there is below 1:
-in some norm `f` then brings all states near `x_i` nearer to each other. If besides `f(x_i) = x_i`,
+in some norm `f` then brings all states near `x_i` nearer to each other. If also `f(x_i) = x_i`,
 orbits from all around end at `x_i` (Ostrowski's theorem; J. M. Ortega & W. C. Rheinboldt,
 *Iterative Solution of Nonlinear Equations in Several Variables*, 1970, 10.1.3).
 

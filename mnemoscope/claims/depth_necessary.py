@@ -1,8 +1,8 @@
 """A linear convolutional network too shallow to connect all pixels cannot be the projection.
 
 After `L` layers of `k × k` convolution with zero padding, the entry of the operator `A` for two
-pixels more than `L (k - 1) / 2` apart in Chebyshev distance is exactly 0, however many channels lie
-between. The projection on one generic image, `P = x xᵀ / |x|²`, has no zero entry. With `M` the
+pixels more than `L (k - 1) / 2` apart in Chebyshev distance is exactly 0 for any number of
+channels. The projection on one generic image, `P = x xᵀ / |x|²`, has no zero entry. With `M` the
 entries that may be other than 0,
 
     |A - P|² = Σ_M (A - P)² + Σ_not-M P²  ≥  Σ_not-M P²,
@@ -46,11 +46,11 @@ RATES = {1: 1e-2, 4: 1e-2, 16: 3e-3}
 """Rate of Adam, by channels: the more channels, the more a step changes a product of layers."""
 
 MOST_STEPS = 1_500
-"""Steps after which a run has not interpolated. With one channel and several layers most have not:
-there are fewer weights than pixels, so all but few of their operators cannot keep a given image."""
+"""Maximum number of steps. With one channel and several layers most runs do not interpolate: there
+are fewer weights than pixels, so few of their operators can keep a given image."""
 
 PHOTOGRAPHS_FROM = 8
-"""Side of the smallest images that are photographs; smaller crops are all but flat."""
+"""Side of the smallest images that are photographs; smaller crops are almost constant."""
 
 Case = tuple[int, int, tuple[int, ...]]
 """Side of the images, side of the kernels, depths."""
@@ -195,9 +195,9 @@ CLAIM = Claim(
     number=6,
     name="depth-necessary",
     statement=(
-        "With fewer layers than connect all pixels of an image, no linear convolutional network is "
-        "the projection on it, however many channels it has: the entries beyond the pixels' reach "
-        "are exactly 0, and the projection has no zero entry."
+        "A linear convolutional network with too few layers to connect all pixels of an image is "
+        "not the projection on it, for any number of channels: the entries beyond the pixels' "
+        "reach are exactly 0, and the projection has no zero entry."
     ),
     source=(
         "arXiv 1810.10333, linear convolutional autoencoders; pattern: "
@@ -205,8 +205,8 @@ CLAIM = Claim(
     ),
     tolerance=(
         "None for the zeros: products with 0 and their sums are exact in floating point. 1e-12 "
-        "relative for the smallest distance: the bound is an identity, and only float64's rounding "
-        "in sums of squares comes between."
+        "relative for the smallest distance: the bound is an identity, and the only error is "
+        "float64's rounding in sums of squares."
     ),
     design=design,
     checks=checks,

@@ -57,9 +57,9 @@ def rows_of(
     """Trains the networks of all settings and measures them, in memory.
 
     Args:
-        settings: Which networks.
-        columns: Columns that may be missing where nothing could be measured, with their types.
-        device: Where to compute.
+        settings: The networks.
+        columns: Columns that are null where nothing could be measured, with their types.
+        device: Device of the computation.
 
     Returns:
         A row for each network, or as many as its measurement gives: the fields of its spec, the
@@ -81,7 +81,7 @@ def rows_of(
 def trained(setting: Setting, device: str = "cpu") -> Trained:
     """Trains the networks of a setting."""
     with warnings.catch_warnings():
-        # The table says which diverged.
+        # The table lists which diverged.
         warnings.simplefilter("ignore", DivergenceWarning)
         replicas = train_replicas(
             setting.spec,
@@ -137,7 +137,7 @@ def _rows(setting: Setting, device: str) -> Iterator[Row]:
 
 
 def _factors(setting: Setting, r: int) -> Row:
-    """Returns what decides network `r`: its spec, its training, its examples."""
+    """Returns the factors of network `r`: its spec, its training, its examples."""
     training = {
         name: value[r] if isinstance(value, list) else value
         for name, value in setting.training.items()
@@ -172,8 +172,7 @@ def each_network(trained: Trained) -> Iterator[tuple[Network, Tensor, int, bool]
 def noise_images(n: int, size: int, *, seed: int) -> Float[Tensor, "n 1 s s"]:
     """Draws `n` grey images with every entry uniform in [0, 1].
 
-    For sizes at which crops of photographs are all but flat: what is true of a generic image is
-    true of them.
+    For sizes at which crops of photographs are almost constant, and not generic images.
     """
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(n, 1, size, size, generator=generator)

@@ -1,6 +1,6 @@
-"""One layer with an activation ends on the nonlinear span of its examples.
+"""One layer with an activation converges to the nonlinear span of its examples.
 
-For `f(z) = phi(A z)` with an invertible `phi` gradient descent ends at
+For `f(z) = phi(A z)` with an invertible `phi` gradient descent converges to
 
     A = phi^-1(X) X^+ + A_0 (1 - P)
 
@@ -11,11 +11,11 @@ the complement of the span and has the rank of `X`.
 With the rate `n d / (2 (s phi')^2)`, `s` the largest singular value of `X` and `phi'` the largest
 slope, nothing overshoots. The slowest direction then takes about as many steps as the ratio of the
 largest to the smallest `(s phi')^2`, times 20: 1e3 for leaky_relu on five digits, 1e5 for softplus,
-1e6 for softplus on photographs. (Momentum is no way out: it throws units of sigmoid and tanh
-where they are saturated and learn no more.) So gradient descent goes all the way on few digits
-only. On the others it goes to a loss of 1e-4, and Gauss-Newton from there: a step of it is
-`J^T (J J^T + mu)^-1 r`, so like a gradient a sum of `u x_i^T`. It leaves the complement alone too,
-and where that is given there is but one `A` of zero loss.
+1e6 for softplus on photographs. (Momentum does not help: it drives units of sigmoid and
+tanh into saturation, where they stop learning.) So only few digits are trained by gradient descent
+to the end. Others are trained to a loss of 1e-4, then by Gauss-Newton, whose step
+`J^T (J J^T + mu)^-1 r` is, like a gradient, a sum of `u x_i^T`. It does not change `A` on the
+complement either, and given that there is only one `A` of zero loss.
 """
 
 import math
@@ -192,16 +192,15 @@ CLAIM = Claim(
     number=2,
     name="nonlinear-span",
     statement=(
-        "One layer with an invertible activation ends on the nonlinear span of its examples: from "
-        "zero, every output lies in it, and the layer has the rank of the examples."
+        "One layer with an invertible activation converges to the nonlinear span of its examples: "
+        "from zero, every output lies in it, and the layer has the rank of the examples."
     ),
     source="arXiv 1810.10333, one layer; closed form: mnemoscope.theory.nonlinear_solution",
     tolerance=(
-        "1e-5 relative for the weights, since training stops at a loss of 1e-16, which leaves them "
-        "off by 2e-6 at most; the same for the outputs, whose distance is that of the weights but "
-        "for the part of it within the span; 1e-9 on the complement, where nothing but float64's "
-        "rounding over the steps comes in, and as the threshold of the ranks, which are to agree "
-        "exactly."
+        "1e-5 relative for the weights, since training stops at a loss of 1e-16, at which their "
+        "error is at most 2e-6; the same for the outputs, whose error is that of the weights "
+        "outside of the span; 1e-9 on the complement, where the only error is float64's rounding "
+        "over the steps, and as the threshold of the ranks, which must agree exactly."
     ),
     design=design,
     columns={"span_distance": pl.Float64()},

@@ -1,4 +1,4 @@
-"""One linear layer ends at the projection on the span of its examples."""
+"""One linear layer converges to the projection on the span of its examples."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -68,7 +68,7 @@ def path(data: str, n: int, init: str, seeds: Sequence[int], device: str) -> pl.
     times = sorted({round(last ** (i / TIMES)) for i in range(TIMES)} - {last})
     along = [until(time, lr).with_columns(step=pl.lit(time, pl.Int64)) for time in times]
     runs = pl.concat([*along, final.with_columns(step=pl.lit(last, pl.Int64))])
-    # A run counts along its way if it interpolates in the end.
+    # A run counts along the way if it interpolates at the end.
     end = final["interpolated"].to_list() * (len(times) + 1)
     return runs.with_columns(pl.Series("interpolated", end), last_step=pl.lit(last, pl.Int64))
 
@@ -121,14 +121,14 @@ CLAIM = Claim(
     number=1,
     name="projection",
     statement=(
-        "Gradient descent on one linear layer ends at the projection on the span of the examples, "
-        "plus what the first weights do on its complement."
+        "Gradient descent on one linear layer converges to the projection on the span of the "
+        "examples, plus the first weights on its complement."
     ),
     source="arXiv 1810.10333, one layer; closed form: mnemoscope.theory.gradient_path",
     tolerance=(
-        "1e-6 relative at the end, since training stops at a loss of 1e-17, with which the "
-        "direction learned last may be off by 1e-7 or so; 1e-9 along the way, where nothing but "
-        "float64's rounding over the steps comes between."
+        "1e-6 relative at the end, since training stops at a loss of 1e-17, at which the "
+        "direction learned last has an error of about 1e-7; 1e-9 along the way, where the "
+        "only error is float64's rounding over the steps."
     ),
     run=run,
     checks=checks,

@@ -5,7 +5,7 @@ Three studies of one architecture:
 - `optimizer`: gradient descent, gradient descent with momentum, RMSprop and Adam, each with full
   and with small batches and at two learning rates;
 - `init`: five laws of the first weights;
-- `updates`: small batches take more updates to come to a loss than full ones, and besides their
+- `updates`: small batches take more updates to come to a loss than full ones, and also their
   gradients are noisy. To separate the two, batches of every size take the
   same number of updates at the same rates (cosine decay, no stop at a loss). So full batches also
   go on to a loss far below that at which they interpolate.

@@ -1,4 +1,4 @@
-"""Finds claims and runs them, one after the other."""
+"""Finds and runs claims."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ def run_claim(claim: str | Claim, scale: Scale | None = None) -> ClaimResult:
 
     Args:
         claim: Its name, or itself.
-        scale: How much of it.
+        scale: The effort.
 
     Raises:
         MnemoscopeError: there is no such claim, or it cannot be run at this scale.
@@ -47,11 +47,11 @@ def run_claims(
     *,
     on_begin: Callable[[Claim], object] | None = None,
 ) -> Iterator[ClaimResult]:
-    """Runs claims one after the other, and yields each result as soon as it is there.
+    """Runs claims in order, and yields each result when it is complete.
 
     Args:
         names: Names of claims (default: all). They are looked up before the first is run.
-        scale: How much of each.
+        scale: The effort for each.
         on_begin: Called before each.
 
     Raises:

@@ -374,10 +374,10 @@ def _check_measurable(conditions: "tuple[Condition, ...]", held_out: str | None)
 
 def _held_out_before(run: RunFolder) -> str | None:
     """What the audit that is there was held against: another one is not to forget it."""
-    from mnemoscope.results.audit import INDEX
+    from mnemoscope.results.audit import KIND
 
     try:
-        place = read_json(run.audit / INDEX)["provenance"]["data"][HELD_OUT]
+        place = read_json(run.audit / KIND.index)["provenance"]["data"][HELD_OUT]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return place if isinstance(place, str) else None

@@ -50,15 +50,14 @@ def audit_in(
     from mnemoscope.measure import AuditRun, Effort, audit_within
     from mnemoscope.measure import audit as audit_
     from mnemoscope.report import write_report
-    from mnemoscope.results.audit import INDEX as AUDIT_INDEX
-    from mnemoscope.results.audit import audit_files
+    from mnemoscope.results.audit import KIND
 
     check_targets(
         folder.path,
         [
             folder.report.name,
             RUN_INDEX,
-            *(Path(folder.audit.name) / name for name in audit_files()),
+            *(Path(folder.audit.name) / name for name in KIND.files()),
         ],
     )
     # A model that prints must not print into this command's output.
@@ -83,7 +82,7 @@ def audit_in(
 
         result, whole = measured(work, folder.auditing)
         show("report")
-        replaces = whole or not is_whole(folder.audit / AUDIT_INDEX)
+        replaces = whole or not is_whole(folder.audit / KIND.index)
         if replaces:
             result.save(stage / folder.audit.name)
             write_report(result, stage / folder.report.name)

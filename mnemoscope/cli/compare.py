@@ -74,11 +74,11 @@ def compare(
 def _audit_of(path: str) -> "Audit":
     """The audit in a folder of its own or in a run's."""
     from mnemoscope.results import Audit
-    from mnemoscope.results.audit import INDEX
+    from mnemoscope.results.audit import KIND
 
     folder = Path(path)
     finish(folder)
-    return Audit.load(folder if (folder / INDEX).exists() else open_run(folder).audit)
+    return Audit.load(folder if (folder / KIND.index).exists() else open_run(folder).audit)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def screen_in(
     """
     from mnemoscope.measure import AuditRun, ScreenOptions, screen
     from mnemoscope.report import write_report
-    from mnemoscope.results.screen import INDEX, SAMPLE, SUSPICIOUS, screen_files
+    from mnemoscope.results.screen import KIND, SAMPLE, SUSPICIOUS, screen_files
 
     names = (*PAGES, *screen_files())
     check_targets(folder.path, [RUN_INDEX, *(Path(FOLDER) / name for name in names)])
@@ -107,7 +107,7 @@ def screen_in(
         result, whole = measured(work, folder.auditing)
         show("report")
         place, pages = folder.path / FOLDER, []
-        if whole or not is_whole(place / INDEX):
+        if whole or not is_whole(place / KIND.index):
             result.save(stage / FOLDER)
             for audit, page in zip((result.sample, result.suspicious), PAGES, strict=True):
                 if audit is not None:

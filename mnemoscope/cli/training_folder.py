@@ -70,12 +70,12 @@ def fit_in(
 def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
     """The files of audits of the network that was there before this one."""
     from mnemoscope.cli.screening import FOLDER, screening_files
-    from mnemoscope.results.audit import audit_files
+    from mnemoscope.results.audit import KIND
     from mnemoscope.results.screen import SAMPLE
 
     old: list[Path] = []
     if _is_of_another(folder.audit, record):
-        old += [*(folder.audit / name for name in audit_files()), folder.report]
+        old += [*(folder.audit / name for name in KIND.files()), folder.report]
     if _is_of_another(folder.path / FOLDER / SAMPLE, record):
         old += screening_files(folder)
     return old

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 from jaxtyping import Float
+from pydantic import BaseModel
 from torch import Tensor
 
 from mnemoscope.base.bundle import Bundle, BundleKind, load_bundle, save_bundle
@@ -25,13 +26,22 @@ PICTURES, SHEET = "pictures", "sheet.png"
 
 TABLES = ("table", "estimates", "history")
 
+
+class Index(BaseModel):
+    """What `extraction.json` holds."""
+
+    summary: dict[str, Any]
+
+
 KIND = BundleKind(
     noun="extraction",
     format="mnemoscope-extraction/2",
     index="extraction.json",
+    content=Index,
     tables=dict.fromkeys(TABLES),
     tensors="candidates.safetensors",
     written_by="Extraction.save or `mnemoscope extract`",
+    again="extract again",
 )
 """The files of a saved extraction, but for the pictures and the tables as CSV."""
 
@@ -132,7 +142,7 @@ class Extraction:
         bundle = Bundle(
             tables={name: getattr(self, name) for name in TABLES},
             tensors={"candidates": self.candidates},
-            content={"summary": self.summary},
+            content=Index(summary=self.summary),
         )
         save_bundle(folder, KIND, bundle, more=write_copies)
         if not pictures:
@@ -149,8 +159,8 @@ class Extraction:
             MnemoscopeError: the folder holds no extraction, or a damaged one.
         """
         bundle = load_bundle(folder, KIND)
-        summary, candidates = bundle.content["summary"], bundle.tensors["candidates"]
-        return cls(candidates, **bundle.tables, summary=summary)
+        candidates = bundle.tensors["candidates"]
+        return cls(candidates, **bundle.tables, summary=bundle.content.summary)
 
     def _draw(self, folder: Path) -> set[str]:
         """Draws the pictures; returns the names of those of single candidates."""

@@ -1,10 +1,10 @@
 """Negative controls: the same measurements where nothing can have been memorized.
 
-What is measured at the examples of a trained network is evidence of memorization only if it differs
-(a) on a network of the same architecture that was never trained, and (b) at examples that the
-trained network has never seen. A measurement that is positive there too is *not specific*. An
-untrained network with small weights is nearly constant, so it contracts everywhere, and all orbits
-end at its one attractor: that a map contracts, or that orbits settle, is by itself no memory.
+A measurement at the examples of a trained network is evidence of memorization only if it differs
+from the same measurement (a) on an untrained network of the same architecture, and (b) at examples
+that the trained network has not seen. A measurement that is also positive there is *not specific*.
+An untrained network with small weights is nearly constant, so it contracts everywhere, and all
+orbits end at its only attractor: contraction and settling orbits alone are no memory.
 """
 
 from dataclasses import replace

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mnemoscope.base.provenance import checksum, versions, weights_checksum
 from mnemoscope.base.stats import Rate
-from mnemoscope.data import duplicates
+from mnemoscope.data import CORRUPTIONS, duplicates
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import representatives
 from mnemoscope.dynamics.neighbours import nearest_among
@@ -269,6 +269,7 @@ def _map_facts(subject: Subject, found: Measurements) -> dict[str, Any]:
     """Returns the fields of the summary about the map and the parts that it may lack."""
     f, near = subject.f, subject.tolerances
     return {
+        "corruptions": tuple(corruption.label for corruption in CORRUPTIONS.values()),
         "certified": found.proved.certified,
         "certified_missing": found.proved.why_not,
         "membership": None if found.membership is None else found.membership.summary(),

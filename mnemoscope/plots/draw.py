@@ -1,5 +1,6 @@
-"""Draws figures with Altair."""
+"""Draws figures with Altair, and turns tables into the JSON values that charts carry."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,6 @@ import polars as pl
 from altair.typing import ChartType
 
 from mnemoscope.plots.figure import Axis, Figure
-from mnemoscope.plots.rows import chart_data
 from mnemoscope.plots.theme import COLOURS, theme
 
 DASHED: dict[str, Any] = {"style": "reference", "strokeDash": [4, 3]}
@@ -176,3 +176,37 @@ def _columns(figure: Figure) -> list[pl.Expr]:
     behind = [figure.detail, figure.theory.y if figure.theory else None]
     names = dict.fromkeys([*shown, *(name for name in behind if isinstance(name, str))])
     return [pl.col(name) for name in names]
+
+
+def tooltips(*entries: tuple[str, ...]) -> list[alt.Tooltip]:
+    """Builds tooltips, each from a field with its type, a title and optionally a format."""
+    return [
+        alt.Tooltip(field, title=title, format=form[0] if form else alt.Undefined)
+        for field, title, *form in entries
+    ]
+
+
+def known(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """Returns the rows in which each of the columns is a finite number."""
+    return frame.filter(
+        *(
+            pl.col(name).is_not_null() & pl.col(name).cast(pl.Float64).is_finite()
+            for name in columns
+        )
+    )
+
+
+def chart_data(frame: pl.DataFrame, digits: int = 6) -> alt.InlineData:
+    """Converts a table to inline data: floats to `digits` digits, None if they are not finite."""
+    return alt.InlineData(
+        values=[
+            {name: _json_value(value, digits) for name, value in row.items()}
+            for row in frame.iter_rows(named=True)
+        ]
+    )
+
+
+def _json_value(value: Any, digits: int) -> Any:
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None

@@ -1,21 +1,26 @@
-"""Each chart as a file of its own, with no browser and no network."""
+"""Charts as files, drawn without a browser and without network access."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import vl_convert
 from altair.typing import ChartType
-from markupsafe import Markup
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base import check
 from mnemoscope.base.files import make_folder, replacing
 from mnemoscope.report.charts import audit_charts
-from mnemoscope.report.conversion import offline
-from mnemoscope.report.embedding import environment, page_spec, safe_json, source
+from mnemoscope.report.embedding import VEGA_LITE, render
 from mnemoscope.results.audit import Audit
 
 PIXELS_PER_POINT = 2.0
+
+Made = TypeVar("Made", str, bytes)
+
+_converter: Any = vl_convert
+"""The types of the package are those of version 1."""
 
 
 def write_charts(
@@ -25,11 +30,11 @@ def write_charts(
 
     Args:
         audit: The audit.
-        folder: Made if it is missing.
+        folder: The folder; created if it is missing.
         format: `svg`, `pdf`, `png` or `html` (interactive, opens offline).
 
     Returns:
-        The files written: of `spectrum, recall, basins, plane, training` those with data.
+        The files: those of `spectrum, recall, basins, plane, membership, training` with data.
 
     Raises:
         MnemoscopeError: the format is unknown, or the folder cannot be written to.
@@ -40,56 +45,38 @@ def write_charts(
 def write_each(
     charts: Mapping[str, ChartType], folder: str | os.PathLike[str], format: str
 ) -> list[Path]:
-    """Writes charts by name as `<folder>/<name>.<format>`; the files written.
-
-    Args:
-        charts: By name.
-        folder: Made if it is missing.
-        format: A name in `WRITERS`.
+    """Writes charts as `<folder>/<name>.<format>`, in a format of `WRITERS`.
 
     Raises:
         MnemoscopeError: the format is unknown, or the folder cannot be written to.
     """
-    if format not in WRITERS:
-        raise MnemoscopeError(
-            f"format {format!r}",
-            expected="one of " + ", ".join(WRITERS),
-            todo="choose one of these",
-        )
+    write = WRITERS[check.one_of("format", format, WRITERS)]
     make_folder(folder)
-    written = []
+    paths = {name: Path(folder) / f"{name}.{format}" for name in charts}
     for name, chart in charts.items():
-        path = Path(folder) / f"{name}.{format}"
-        content = WRITERS[format](name, chart)
-        with replacing(path) as temporary:
+        content = write(name, chart)
+        with replacing(paths[name]) as temporary:
             temporary.write_bytes(content)
-        written.append(path)
-    return written
+    return list(paths.values())
 
 
 def _svg(name: str, chart: ChartType) -> bytes:
-    return offline(vl_convert.vegalite_to_svg, chart.to_dict()).encode()
+    return _offline(vl_convert.vegalite_to_svg, chart.to_dict()).encode()
 
 
 def _pdf(name: str, chart: ChartType) -> bytes:
-    return offline(vl_convert.vegalite_to_pdf, chart.to_dict())
+    return _offline(vl_convert.vegalite_to_pdf, chart.to_dict())
 
 
 def _png(name: str, chart: ChartType) -> bytes:
-    # A picture is pasted onto grounds of any colour: give it the paper its ink was chosen for.
+    # A PNG may be placed on any background: it gets the paper that its ink was chosen for.
     spec = chart.to_dict()
     spec["config"]["background"] = "#ffffff"
-    return offline(vl_convert.vegalite_to_png, spec, scale=PIXELS_PER_POINT)
+    return _offline(vl_convert.vegalite_to_png, spec, scale=PIXELS_PER_POINT)
 
 
 def _html(name: str, chart: ChartType) -> bytes:
-    env = environment()
-    text = env.get_template("chart.html.jinja").render(
-        name=name,
-        spec=safe_json(page_spec(chart)),
-        script=Markup(source(env, "charts.js")),
-    )
-    return text.encode()
+    return render("chart.html.jinja", {"name": name, "chart": chart}).encode()
 
 
 WRITERS: dict[str, Callable[[str, ChartType], bytes]] = {
@@ -98,4 +85,25 @@ WRITERS: dict[str, Callable[[str, ChartType], bytes]] = {
     "png": _png,
     "html": _html,
 }
-"""How each format is written."""
+"""The writer of each format."""
+
+
+def _offline(convert: Callable[..., Made], spec: dict[str, Any], **options: Any) -> Made:
+    """Converts a specification with a function of vl-convert; no address in it is fetched."""
+    with _nothing_fetched() as more:
+        return convert(spec, vl_version=VEGA_LITE, **more, **options)
+
+
+@contextmanager
+def _nothing_fetched() -> Iterator[dict[str, Any]]:
+    """Yields the options by which a conversion fetches nothing: a setting since version 2."""
+    if not hasattr(_converter, "configure"):
+        yield {"allowed_base_urls": []}
+        return
+    settings = _converter.get_config()["allowed_base_urls"]
+    _converter.configure(allowed_base_urls=[])
+    try:
+        yield {}
+    finally:
+        # The setting belongs to the process, which may draw other charts.
+        _converter.configure(allowed_base_urls=settings)

@@ -1,4 +1,4 @@
-"""What the numbers mean, and what was not tried."""
+"""The meaning of the numbers, and what was not tried."""
 
 from collections.abc import Sequence
 
@@ -6,23 +6,20 @@ import polars as pl
 
 from mnemoscope.base.labels import STARTS, start_label
 from mnemoscope.base.text import number, percent, setting
-from mnemoscope.report.words import CORRUPTIONS, corruption_name
-from mnemoscope.results.audit import Audit
-from mnemoscope.results.pictures import drawn_as_picture
+from mnemoscope.results.audit import Audit, drawn_as_picture
 from mnemoscope.results.summary import EffectiveRank, Summary
 
 
 def meanings(audit: Audit) -> list[str]:
-    """Says what the numbers mean: fixed text with the facts of this audit."""
+    """Explains the numbers of an audit."""
     summary = audit.summary
     lines = [
         "An example counts as stored if its orbit converges to an attractor within "
-        f"{setting(summary.match_tol)} (root mean square) of it. A map that merely leaves states "
-        "where they are, such as the identity, stores nothing.",
-        "Every interval is a 95% Wilson interval. It says how far the rate could differ had "
-        "other starts or corruptions been drawn from the same distribution. It does not say how "
-        "the numbers would differ for another network, seed or data set, and trials that share "
-        "an example are counted as if they were independent.",
+        f"{setting(summary.match_tol)} (root mean square) of it. A map that leaves states "
+        "unchanged, such as the identity, stores nothing.",
+        "Every interval is a 95% Wilson interval. It accounts for the random draw of starts "
+        "and corruptions from their distributions. It does not account for another network, seed "
+        "or data set, and treats trials that share an example as independent.",
         "A basin fraction is a share of the starts from noise, all distributions together. Other "
         "distributions give other fractions; none is the volume of a basin.",
         "The Good–Turing share estimates how probable it is that the next start of the same "
@@ -41,11 +38,11 @@ def meanings(audit: Audit) -> list[str]:
 
 
 def untried(audit: Audit) -> list[str]:
-    """Lists what the audit did not try, and so cannot exclude."""
+    """Lists what the audit did not try, and therefore cannot exclude."""
     starts = int(audit.starts["starts"].sum())
     lines = [
-        f"{starts:,} starts were followed. An example that none of them reached may still be "
-        "reached by another: finding nothing is not proof that nothing is there."
+        f"{starts:,} starts were followed. An example that none of them reached may be "
+        "reached by another: a negative result is no proof."
         if starts
         else "No starts were followed: nothing is known about basins or spurious attractors."
     ]
@@ -53,33 +50,33 @@ def untried(audit: Audit) -> list[str]:
     if starts and missing_starts:
         lines.append("Starts not tried: " + ", ".join(map(start_label, missing_starts)) + ".")
     tried = set(audit.recall.filter(pl.col("trials") > 0)["corruption"])
-    missing = [name for name in CORRUPTIONS if name not in tried]
+    missing = [one.label for one in audit.summary.corruptions if one.name not in tried]
     if missing:
-        lines.append("Corruptions not tried: " + ", ".join(map(corruption_name, missing)) + ".")
+        lines.append("Corruptions not tried: " + ", ".join(missing) + ".")
     lines += _not_made(audit.summary)
     unsettled = audit.summary.unsettled
     if unsettled.count:
         lines.append(
             f"{unsettled.fraction} starts had not settled when their steps ran out; where they "
-            "would have ended is not known."
+            "would end is unknown."
         )
     lines += _outside(audit.summary)
     if audit.spectra.height:
         most = audit.spectra.group_by("example").len()["len"].max()
         lines.append(
-            f"At most {most} leading eigenvalues were computed at each example, and to the "
-            "residual given in the table."
+            f"At most {most} leading eigenvalues were computed at each example, to the residual "
+            "in the table."
         )
     lines.append(
-        "Only iterating the map was tried. Recovering examples as an inverse problem "
-        "(mn.recover), searching inputs by gradient, or comparing it with a network trained "
-        "without an example, could show memory that this audit does not."
+        "Only iterating the map was tried. Recovery of examples as an inverse problem "
+        "(mn.recover), gradient search over inputs, or comparison with a network trained without "
+        "an example may reveal memorization that this audit does not."
     )
     return lines
 
 
 def _outside(summary: Summary) -> list[str]:
-    """The states that the map does not take, and the starts that came to them."""
+    """States the domain of the map, and counts the starts that left it."""
     domain, left, lines = summary.domain, summary.left_domain, []
     if domain is not None:
         ends = [
@@ -98,42 +95,40 @@ def _outside(summary: Summary) -> list[str]:
             )
     if left.count:
         lines.append(
-            f"{left.fraction} starts came to a state outside the map's domain, where their orbits "
-            "end; they count as starts that reached nothing."
+            f"{left.fraction} starts reached a state outside the map's domain, where their orbits "
+            "end; they count as starts that reached no attractor."
         )
     return lines
 
 
 def _not_made(summary: Summary) -> list[str]:
-    """What could not be measured of this map, and why."""
+    """Lists what could not be measured, with the reasons."""
     lines = []
     if summary.black_box:
         lines.append(
-            "The map could only be evaluated: how it contracts was measured from differences "
+            "The map could only be evaluated: contraction was measured from differences "
             "between orbits, with intervals, and there are no operator norms and no proofs."
         )
     steps = summary.resolution
     if steps is not None and steps.kind != "smooth":
         how = "The map is quantized" if steps.kind == "quantized" else "The map is rounded"
         lines.append(
-            f"{how}: its values come in steps of {steps.entry:.2g}. How it contracts is its "
+            f"{how}: its values come in steps of {steps.entry:.2g}. Contraction is measured as "
             f"growth over differences of about {steps.length:.2g} (root mean square), and fixed "
-            "points that only rounding keeps apart count as one attractor. A rate that the steps "
-            "hide is missing."
+            "points that differ only by rounding count as one attractor. A rate that cannot be "
+            "resolved is missing."
         )
     if summary.certified_missing:
         lines.append(f"No attractor was proved to be one: {summary.certified_missing}.")
     if summary.partial:
         lines.append(
-            f"The audit was interrupted. It lacks: {', '.join(summary.partial)}. What it says of "
-            "attractors and disclosed examples is a part of what a whole one finds."
+            f"The audit was interrupted. It lacks: {', '.join(summary.partial)}. Its "
+            "attractors and disclosed examples are a part of those of a complete audit."
         )
     if summary.left_out:
-        lines.append(f"Left out: {', '.join(summary.left_out)}.")
+        lines.append(f"Omitted: {', '.join(summary.left_out)}.")
     if summary.membership is None and "membership" not in summary.partial + summary.left_out:
-        lines.append(
-            "Membership was not measured: no held-out data was given to tell examples from."
-        )
+        lines.append("Membership was not measured: no held-out data was given for comparison.")
     if summary.controls is not None and summary.controls.untrained_missing:
         lines.append(f"There is no untrained control: {summary.controls.untrained_missing}.")
     return lines

@@ -1,8 +1,9 @@
-"""States as pictures: PNG data URIs that the page carries."""
+"""States as pictures: PNGs inside a page."""
 
 import base64
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,30 +11,27 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
 
-from mnemoscope.results.pictures import drawn_as_picture
+from mnemoscope.results.audit import drawn_as_picture
 
 BUDGET = 6_000_000
-"""Bytes of pixels that all pictures of a page may hold; larger pictures are scaled down to fit."""
+"""Bytes of pixels of all pictures of a page; larger pictures are scaled down to fit."""
 
-LARGEST_SIDE = 160
+MAX_SIDE = 160
+MAX_FRAMES = 7
+"""Frames of an orbit: what a phone's width can show."""
+
 STRIP_BARS = 96
 STRIP_HEIGHT = 48
 FAINT = 0.25
-"""Pictures whose values lie between 0 and 1 and range over less than this are drawn from their
-darkest to their brightest value: between 0 and 1 one would see little."""
+"""Range of values in [0, 1] below which pictures are drawn from their darkest to their brightest
+value; between 0 and 1 they would look uniform."""
 
 STRIP_COLOUR = (91, 134, 184, 255)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in the page.
-
-    Attributes:
-        uri: `data:image/png;base64,...`.
-        width: In pixels of the PNG.
-        height: In pixels of the PNG.
-    """
+    """A PNG as a `data:` URI, with its width and height in pixels."""
 
     uri: str
     width: int
@@ -42,14 +40,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Drawing:
-    """How states are drawn; one for a whole page, so that equal states look equal.
+    """How the states of a page are drawn, so that equal states look equal.
 
     Attributes:
-        side: The longest side of a picture, in pixels.
-        low: What a strip's lowest bar stands for.
-        high: What its highest stands for.
-        black: The value of black in a picture.
-        white: That of white.
+        side: Longest side of a picture in pixels.
+        low: Value of the lower end of a strip.
+        high: Value of its upper end.
+        black: Value of black in a picture.
+        white: Value of white.
     """
 
     side: int
@@ -58,16 +56,43 @@ class Drawing:
     black: float = 0.0
     white: float = 1.0
 
+    def picture(self, states: Tensor | None, place: int | None) -> Picture | None:
+        """Draws one of some states; None if it is not among them."""
+        if states is None or place is None or not 0 <= place < len(states):
+            return None
+        return picture(states[place], self)
+
+    def orbit(
+        self, orbits: Tensor | None, place: int, steps: Sequence[int]
+    ) -> list[tuple[str, Picture]]:
+        """Draws frames of an orbit, spread evenly, each with a label; none if there is no orbit.
+
+        Args:
+            orbits: `(k, t, *shape)`.
+            place: Index of the orbit.
+            steps: Number of steps of each of the `t` frames; may be shorter.
+        """
+        if orbits is None or not 0 <= place < len(orbits):
+            return []
+        labels = frame_labels(orbits.shape[1], steps)
+        return [(label, picture(orbits[place, at], self)) for at, label in labels.items()]
+
+
+def frame_labels(total: int, steps: Sequence[int]) -> dict[int, str]:
+    """Returns the frames that are shown, each with its label: `start`, number of steps, `end`."""
+    labels = {at: str(steps[at]) if at < len(steps) else "" for at in spread(total, MAX_FRAMES)}
+    return labels | {total - 1: "end", 0: "start"}
+
 
 def drawing(examples: Tensor | None, count: int) -> Drawing:
-    """The drawing that fits `count` states like the examples into the page.
+    """Chooses the drawing with which `count` states like the examples fit into the page.
 
     Args:
         examples: `(n, *shape)`; their range is the range of the strips.
-        count: How many states the page will show.
+        count: Number of states on the page.
     """
     if examples is None or examples.numel() == 0:
-        return Drawing(LARGEST_SIDE, 0.0, 1.0)
+        return Drawing(MAX_SIDE, 0.0, 1.0)
     shape = examples.shape[1:]
     channels = 3 if len(shape) == 3 and shape[0] == 3 else 1
     side = int(math.sqrt(BUDGET / max(1, count * channels)))
@@ -76,25 +101,23 @@ def drawing(examples: Tensor | None, count: int) -> Drawing:
     usual = low >= 0 and high <= 1 and high - low >= FAINT
     # One value alone has no range.
     black, white = (0.0, 1.0) if usual or low == high else (low, high)
-    side = max(16, min(side, LARGEST_SIDE))
+    side = max(16, min(side, MAX_SIDE))
     return Drawing(side, min(low, 0.0), max(high, 0.0), min(black, low), max(white, high))
 
 
 def picture(state: Tensor, how: Drawing) -> Picture:
-    """A state as a PNG: a picture, or a strip of bars if it is not one.
+    """Draws a state as a PNG: a picture, or a strip of bars if it is not one.
 
-    Black is 0 and white is 1 where the examples lie between and make use of that range, else black
-    and white are the ends of their range; what lies outside is clipped. What is not a number is
-    drawn as 0.
+    Values outside of black and white are clipped; NaN is drawn as 0.
     """
     values = torch.nan_to_num(state.detach().to("cpu", torch.float32), nan=0.0)
-    image = _image(values, how) if drawn_as_picture(state.shape) else _strip(values.flatten(), how)
-    if max(image.size) > how.side and drawn_as_picture(state.shape):
-        shrink = how.side / max(image.size)
-        image = image.resize(
-            (max(1, round(image.width * shrink)), max(1, round(image.height * shrink))),
-            Image.Resampling.BOX,
-        )
+    if drawn_as_picture(state.shape):
+        image = _image(values, how)
+        if (shrink := how.side / max(image.size)) < 1:
+            size = [max(1, round(side * shrink)) for side in image.size]
+            image = image.resize(size, Image.Resampling.BOX)
+    else:
+        image = _strip(values.flatten(), how)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -102,7 +125,7 @@ def picture(state: Tensor, how: Drawing) -> Picture:
 
 
 def spread(total: int, most: int) -> list[int]:
-    """At most `most` places out of `total`, evenly spread, the first and the last among them."""
+    """Returns at most `most` places out of `total`, evenly spread, with the first and the last."""
     if total <= most:
         return list(range(total))
     return sorted({round(k * (total - 1) / (most - 1)) for k in range(most)})
@@ -121,7 +144,7 @@ def _image(values: Tensor, how: Drawing) -> Image.Image:
 
 
 def _strip(values: Tensor, how: Drawing) -> Image.Image:
-    """Bars from zero, up to `high` and down to `low`, on a transparent ground."""
+    """Draws bars from zero, up to `high` and down to `low`, on a transparent background."""
     if values.numel() == 0:
         return Image.new("RGBA", (STRIP_BARS, STRIP_HEIGHT))
     if values.numel() > STRIP_BARS:

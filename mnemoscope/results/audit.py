@@ -1,34 +1,41 @@
-"""`Audit`: what a map has memorized: tables, pictures, one sentence; saved and loaded whole."""
+"""`Audit`: what a map has memorized, as tables, pictures and one sentence."""
 
-import hashlib
-import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel
 from torch import Tensor
 
-from mnemoscope.base.errors import MnemoscopeError, shortened
-from mnemoscope.base.files import replacing
-from mnemoscope.base.publishing import check_name, finish, publishing
-from mnemoscope.base.small_files import check_regular, read_json
-from mnemoscope.base.text import plain
-from mnemoscope.results.summary import Summary
+from mnemoscope.base.bundle import Bundle, BundleKind, load_bundle, save_bundle
+from mnemoscope.base.stats import Rate, Share
+from mnemoscope.base.tables import table_html
+from mnemoscope.results.summary import QUANTITIES, Summary
 from mnemoscope.results.tables import SCHEMAS
 from mnemoscope.results.verdict import verdict
 
-FORMAT = "mnemoscope-audit/4"
-"""The format that `audit.json` names."""
 
-INDEX = "audit.json"
-"""Written last; an audit directory without it is incomplete."""
+class Index(BaseModel):
+    """What `audit.json` holds."""
 
-PICTURES = "pictures.safetensors"
+    summary: Summary
+    provenance: dict[str, Any]
+
+
+KIND = BundleKind(
+    noun="audit",
+    format="mnemoscope-audit/4",
+    index="audit.json",
+    content=Index,
+    tables=dict.fromkeys(SCHEMAS),
+    tensors="pictures.safetensors",
+    written_by="Audit.save or `mnemoscope audit`",
+    again="audit again",
+)
+"""The files of an audit."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Audit:
         provenance: Versions, spec, seed, data checksum, settings, command (JSON values).
         pictures: Tensors to be drawn: `examples (n, *shape)`, `attractors (m, *shape)` by id,
             `recall_frames (n, t, *shape)` (a corrupted start, some iterates, the end),
-            `noise_frames (k, t, *shape)` (the same from pure noise, one row an example reached).
+            `noise_frames (k, t, *shape)` (the same from pure noise, one row an example reached),
             described by `summary.recall_frames` and `summary.noise_frames`.
     """
 
@@ -95,23 +102,9 @@ class Audit:
         Raises:
             MnemoscopeError: the folder cannot be written to.
         """
-        folder = Path(folder)
-        with publishing() as new:
-            stage = new.folder(folder)
-            with replacing(stage / PICTURES) as pictures:
-                save_file({k: v.contiguous() for k, v in self.pictures.items()}, pictures)
-            for name in SCHEMAS:
-                with replacing(stage / f"{name}.parquet") as table:
-                    getattr(self, name).write_parquet(table)
-            content = {
-                "format": FORMAT,
-                "summary": self.summary.model_dump(mode="json"),
-                "provenance": self.provenance,
-                "files": {name: _digest(stage / name) for name in audit_files() if name != INDEX},
-            }
-            with replacing(stage / INDEX) as index:
-                index.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
-        return folder
+        tables = {name: getattr(self, name) for name in SCHEMAS}
+        index = Index(summary=self.summary, provenance=self.provenance)
+        return save_bundle(folder, KIND, Bundle(tables, self.pictures, index))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Audit":
@@ -120,51 +113,29 @@ class Audit:
         Raises:
             MnemoscopeError: the folder holds no audit, or one that is damaged or half-written.
         """
-        folder = Path(folder)
-        try:
-            check_name(folder)
-            finish(folder)
-            index = read_json(folder / INDEX)
-            if index["format"] != FORMAT:
-                raise ValueError(f"its format is {shortened(repr(index['format']))}")
-            for name in audit_files():
-                check_regular(folder / name)
-                if name != INDEX and _digest(folder / name) != index["files"].get(name):
-                    raise ValueError(f"{name} is damaged or of another audit")
-            tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in SCHEMAS}
-            pictures = load_file(folder / PICTURES)
-            return cls(
-                **tables,
-                summary=Summary.model_validate(index["summary"]),
-                provenance=index["provenance"],
-                pictures=pictures,
-            )
-        except FileNotFoundError as error:
-            raise MnemoscopeError(
-                f"no audit in {folder} ({Path(error.filename or INDEX).name} is missing)",
-                expected="a folder that Audit.save or `mnemoscope audit` wrote",
-                todo="check the path, or audit again",
-            ) from error
-        except (
-            AttributeError,  # JSON of another form
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            PolarsError,
-            SafetensorError,
-        ) as error:
-            raise MnemoscopeError(
-                f"the audit in {folder} cannot be read ({' '.join(str(error).split())})",
-                expected="a folder that Audit.save or `mnemoscope audit` wrote",
-                todo="audit again",
-            ) from error
+        bundle = load_bundle(folder, KIND)
+        index, pictures = bundle.content, dict(bundle.tensors)
+        return cls(**bundle.tables, **dict(index), pictures=pictures)
+
+    def _repr_html_(self) -> str:
+        rows = {"": [], "found": [], "95% interval": []}
+        for name, quantity in QUANTITIES.items():
+            value = getattr(self.summary, name)
+            if isinstance(value, Share):
+                ends = value.interval if isinstance(value, Rate) and value.total else ""
+                cells = (quantity.label, value.fraction, ends)
+            elif quantity.kind == "count" and value is not None:
+                cells = (quantity.label, f"{value:,}", "")
+            else:
+                continue
+            for column, cell in zip(rows.values(), cells, strict=True):
+                column.append(cell)
+        return table_html(self.verdict, pl.DataFrame(rows), most=len(QUANTITIES))
 
 
-def audit_files() -> list[str]:
-    """The names of all files of an audit."""
-    return [PICTURES, *(f"{name}.parquet" for name in SCHEMAS), INDEX]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def drawn_as_picture(shape: Sequence[int]) -> bool:
+    """Decides whether states of a shape are pictures: `(h, w)`, `(1, h, w)`, `(3, h, w)`."""
+    sides = shape[-2:]
+    return min(sides, default=0) >= 4 and (
+        len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
+    )

@@ -1,7 +1,6 @@
 """Two audits side by side: before and after a mitigation.
 
-Rates are over all examples of each audit; an example is held against itself where both audits have
-it.
+Rates are over all examples of each audit; examples that are in both are also compared one by one.
 """
 
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from mnemoscope.base.labels import CorruptionLabel
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.comparison_measures import CERTIFIED, DISCLOSED, STORED, measures_table
 
@@ -39,10 +39,10 @@ CHANGES = {
     (True, True): "stored in both",
     (False, False): "stored in neither",
 }
-"""What became of an example, by whether it was stored before and after."""
+"""The change of an example, by whether it was stored before and after."""
 
 PASSING = ("seconds", "history", "versions", "loss", "steps", "converged", "data_checksum")
-"""Entries of a training record that tell how it went, not what was asked for."""
+"""Entries of a training record that are results, not settings."""
 
 ALIKE = ("mnemoscope", "torch", "python", "platform")
 """Versions whose difference is reported."""
@@ -58,8 +58,8 @@ class Comparison:
         table: A row for each measure that both have: `MEASURES`.
         examples: A row for each example that both are of: `EXAMPLES`.
         same_data: Whether both are of the same training examples in the same order.
-        warnings: What else differs, in a sentence each: differences may come from that.
-        changes: What was asked of the network and its training, where it differs: before, after.
+        warnings: Other differences that may explain the results, in a sentence each.
+        changes: Settings of the network and its training that differ: before, after.
     """
 
     before: Audit
@@ -70,9 +70,14 @@ class Comparison:
     warnings: tuple[str, ...]
     changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
+    @property
+    def corruptions(self) -> tuple[CorruptionLabel, ...]:
+        """The labels of the corruptions of both."""
+        return (*self.after.summary.corruptions, *self.before.summary.corruptions)
+
     @cached_property
     def worse(self) -> tuple[str, ...]:
-        """The main measures that rose: clearly, or at all where the same examples are counted."""
+        """The main measures that rose: clearly, or by any amount if the examples are the same."""
         rows = self.table.filter(
             pl.col("main")
             & (
@@ -88,10 +93,10 @@ class Comparison:
 
     @cached_property
     def verdict(self) -> str:
-        """What became of the stored examples, in one sentence."""
+        """The change of the stored examples, in one sentence."""
         rows = self.table.filter(pl.col("measure") == STORED).to_dicts()
         if not rows:
-            return "The audits do not both tell how many examples are stored."
+            return "The audits do not both report how many examples are stored."
         (row,) = rows
         ratios = [f"{row[f'{when}_count']:,} of {row[f'{when}_total']:,}" for when in WHEN]
         if row["difference"] == 0:
@@ -104,7 +109,7 @@ class Comparison:
                 text = f"A {'smaller' if fewer else 'larger'} share of training examples is stored"
             text += f" after ({ratios[1]}) than before ({ratios[0]})"
             if not row["clear"]:
-                text += ", a difference that chance could make"
+                text += ", a difference that may be due to chance"
         new = self.examples.filter(pl.col("change") == CHANGES[False, True]).height
         if new and row["difference"] <= 0:
             text += f"; {new:,} that {'was' if new == 1 else 'were'} not stored before "
@@ -113,10 +118,10 @@ class Comparison:
 
 
 def compare(before: Audit, after: Audit) -> Comparison:
-    """Sets two audits side by side.
+    """Compares two audits.
 
-    Examples are matched by their index where both audits are of the same data, else by their very
-    entries; an example that is in one of them only is left out, and a warning tells how many are.
+    Examples are matched by their index if both audits are of the same data, else by equality of
+    their entries; an example in only one of them is omitted, and a warning states how many are.
 
     Example:
         >>> import torch, mnemoscope as mn
@@ -130,7 +135,7 @@ def compare(before: Audit, after: Audit) -> Comparison:
     by_index = [(index, index) for index in range(before.examples.height)]
     known = checksums[0] is not None and checksums[0] == checksums[1]
     pairs = by_index if known else _same_entries(before, after)
-    # They may be the same and of another dtype, or of an audit that tells no checksum.
+    # The data may be equal in another dtype, or an audit may lack the checksum.
     same = pairs == by_index and before.examples.height == after.examples.height
     warnings = [] if same else [_data_differ(before, after, len(pairs))]
     return Comparison(
@@ -145,7 +150,7 @@ def compare(before: Audit, after: Audit) -> Comparison:
 
 
 def _same_entries(before: Audit, after: Audit) -> list[tuple[int, int]]:
-    """Pairs of indices whose examples have the very same entries, each index once."""
+    """Pairs the indices of equal examples, each index once."""
     waiting: dict[bytes, list[int]] = {}
     for index, state in enumerate(_states(after)):
         waiting.setdefault(_entries(state), []).append(index)
@@ -189,7 +194,7 @@ def _data_differ(before: Audit, after: Audit, common: int) -> str:
     totals = " and ".join(f"{audit.examples.height:,}" for audit in (before, after))
     return (
         f"The audits are of different training examples: {totals}, {common:,} of them in both. "
-        "Rates are over all examples of each; one by one only those in both are compared."
+        "Rates are over all examples of each; only those in both are compared one by one."
     )
 
 
@@ -207,12 +212,12 @@ def _settings_differ(before: Audit, after: Audit) -> list[str]:
     if not names:
         return []
     text = ", ".join(_change(name, *values) for name, values in names.items())
-    return [f"The audits were made differently, and differences may come from that: {text}."]
+    return [f"The audits were made with different settings, which may explain differences: {text}."]
 
 
 def _change(name: str, before: Any, after: Any) -> str:
     words = name.replace("_", " ")
-    # A list of corruptions and strengths is no reading; that it differs is enough.
+    # A list of corruptions and strengths is too long for a sentence.
     if any(isinstance(value, Mapping | list) for value in (before, after)):
         return words
     return f"{words} ({_brief(before)} before, {_brief(after)} after)"

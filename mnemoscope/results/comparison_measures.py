@@ -1,26 +1,24 @@
-"""What is set side by side of two audits: each measure, and the interval of its difference.
+"""The measures that two audits share, and the intervals of their differences.
 
-The interval of a difference of two rates is made of the two rates' own Wilson intervals (R. G.
-Newcombe, *Interval estimation for the difference between independent proportions*, Statistics in
-Medicine 17, 873–890, 1998, method 10). It takes the two as independent. Two audits of the same
-examples, or from the same starts, tend to go up and down together; the interval is then wider than
-need be. Copies of one example tend to come back together; for `recalled` it is narrower than it
-should be, as the Wilson intervals are that it is made of.
+The interval of a difference of two rates is computed from their Wilson intervals (R. G. Newcombe,
+*Interval estimation for the difference between independent proportions*, Statistics in Medicine 17,
+873–890, 1998, method 10), which assumes that the rates are independent. Audits of the same examples
+or from the same starts are positively correlated, so that the interval is conservative. Copies of
+one example are correlated, so that intervals of `recalled` are too narrow, as Wilson's are.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
-from mnemoscope.base.stats import Rate
+from mnemoscope.base.labels import CorruptionLabel, corruption_label
+from mnemoscope.base.stats import Estimate, Rate
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.facts import WITH_DATA
-from mnemoscope.results.quantities import quantities
-from mnemoscope.results.summary import Score, Summary
+from mnemoscope.results.summary import QUANTITIES
 from mnemoscope.results.tables import NOISE
-from mnemoscope.results.wording import damage
 
 MEASURES: dict[str, pl.DataType] = {
     "measure": pl.String(),
@@ -41,15 +39,9 @@ MEASURES: dict[str, pl.DataType] = {
     "after_low": pl.Float64(),
     "after_high": pl.Float64(),
 }
-"""A row for each measure. `kind` is `rate`, `area` (under a curve), `count` or `number`; the `main`
-ones tell how much is memorized, and decide what is worse. `low` and `high` are of the difference,
-after minus before; it is `clear` if 0 lies outside of them."""
-
-QUANTITIES = {
-    quantity.name: quantity
-    for quantity in quantities(Summary)
-    if quantity.label and "." not in quantity.name
-}
+"""A row for each measure. `kind` is `rate`, `area` (under a curve), `count` or `number`; a `main`
+one measures how much is memorized, and decides what is worse. `low` and `high` are the interval of
+the difference, after minus before; it is `clear` if the interval excludes 0."""
 
 STORED, DISCLOSED, CERTIFIED = (
     QUANTITIES[name].label for name in ("stored", "disclosed", "certified")
@@ -58,6 +50,11 @@ RECALLED = "recalled: "
 FROM_NOISE = "starts from noise that end at an example"
 AREA = "membership: area under the curve, best score"
 
+Value = Rate | Estimate | int | float
+
+KINDS = {"rate": Rate, "area": Estimate, "count": int, "number": float}
+"""The kind of a measure by the type of its value."""
+
 SAME = ("name", "examples", "match_tol", "interpolated", "loss", "recalled", "reached")
 """Fields of a summary that are compared elsewhere, or with each start and corruption."""
 
@@ -65,7 +62,7 @@ SAME = ("name", "examples", "match_tol", "interpolated", "loss", "recalled", "re
 def difference_interval(
     before: tuple[float, float, float], after: tuple[float, float, float]
 ) -> tuple[float, float]:
-    """The 95% interval of a difference, after minus before, from the two values' own intervals.
+    """Computes the 95% interval of a difference, after minus before, from both intervals.
 
     `d - √((p₂ - l₂)² + (u₁ - p₁)²)` to `d + √((u₂ - p₂)² + (p₁ - l₁)²)` with `d = p₂ - p₁`: for
     proportions with Wilson's intervals this is Newcombe's method 10; for any two independent
@@ -85,87 +82,80 @@ def difference_interval(
     return d - math.hypot(p2 - l2, u1 - p1), d + math.hypot(u2 - p2, p1 - l1)
 
 
-@dataclass(frozen=True)
-class _Value:
-    value: float
-    low: float | None = None
-    high: float | None = None
-    count: int | None = None
-    total: int | None = None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        return None if self.low is None or self.high is None else (self.low, self.high)
-
-
 def measures_table(before: Audit, after: Audit) -> pl.DataFrame:
-    """A row for each measure that both audits have: `MEASURES`."""
-    first, second = (dict(_measured(audit)) for audit in (before, after))
+    """Returns a row for each measure that both audits have: `MEASURES`."""
+    labels = (*after.summary.corruptions, *before.summary.corruptions)
+    first, second = _measured(before, labels), _measured(after, labels)
     main = {quantity.label for quantity in QUANTITIES.values() if quantity.main}
-    main |= {FROM_NOISE, recalled_from(*NOISE), AREA}
-    rows = []
-    for name in first:
-        if name not in second:
-            continue
-        (kind, a), (_, b) = first[name], second[name]
-        low = high = None
-        if a.interval and b.interval:
-            low, high = difference_interval((a.value, *a.interval), (b.value, *b.interval))
-        rows.append(
-            {
-                "measure": name,
-                "kind": kind,
-                "main": name in main,
-                "difference": b.value - a.value,
-                "low": low,
-                "high": high,
-                "clear": None if low is None or high is None else low > 0 or high < 0,
-                "before": a.value,
-                "after": b.value,
-                **{f"before_{key}": value for key, value in vars(a).items() if key != "value"},
-                **{f"after_{key}": value for key, value in vars(b).items() if key != "value"},
-            }
-        )
+    main |= {FROM_NOISE, recalled_from(*NOISE, labels), AREA}
+    rows = [
+        {"measure": name, "main": name in main, **_difference(value, second[name])}
+        for name, value in first.items()
+        if name in second
+    ]
     return pl.DataFrame(rows, schema=MEASURES)
 
 
-def recalled_from(corruption: str, strength: float) -> str:
-    """The name of the measure: copies that came back from a corruption."""
-    return f"{RECALLED}{damage(corruption, strength)}"
+def _difference(before: Value, after: Value) -> dict[str, Any]:
+    kind = next(kind for kind, known in KINDS.items() if isinstance(before, known))
+    a, b = _numbers(before), _numbers(after)
+    low = high = None
+    # A count, or an area whose interval is not known, has none.
+    known = [one for one in (a, b) if one.get("_low") is not None]
+    if len(known) == 2:
+        low, high = difference_interval(*((one[""], one["_low"], one["_high"]) for one in known))
+    return {
+        "kind": kind,
+        "difference": b[""] - a[""],
+        "low": low,
+        "high": high,
+        "clear": None if low is None or high is None else low > 0 or high < 0,
+        **{f"before{name}": number for name, number in a.items()},
+        **{f"after{name}": number for name, number in b.items()},
+    }
 
 
-def _measured(audit: Audit) -> Iterator[tuple[str, tuple[str, _Value]]]:
+def _numbers(value: Value) -> dict[str, Any]:
+    """Returns a value, its interval and its counts, by the ends of their columns."""
+    if isinstance(value, int | float):
+        return {"": value}
+    numbers = {"": value.rate, "_low": value.low, "_high": value.high}
+    if isinstance(value, Rate):
+        numbers |= {"_count": value.count, "_total": value.total}
+    return numbers
+
+
+def recalled_from(corruption: str, strength: float, labels: Sequence[CorruptionLabel]) -> str:
+    """Names the measure: copies that came back from a corruption."""
+    return f"{RECALLED}{corruption_label(corruption, labels).describe(strength)}"
+
+
+def _measured(audit: Audit, labels: Sequence[CorruptionLabel]) -> dict[str, Value]:
+    """Returns the measures of an audit by name, without those that it does not have."""
     summary = audit.summary
     noise = audit.starts.filter(~pl.col("kind").is_in(WITH_DATA))
-    at_examples = Rate.of(int(noise["at_examples"].sum()), int(noise["starts"].sum()))
-    yield from _value(FROM_NOISE, at_examples)
-    yield QUANTITIES["reached"].label, ("count", _Value(summary.reached.count))
+    values: dict[str, Value | None] = {
+        FROM_NOISE: Rate.of(int(noise["at_examples"].sum()), int(noise["starts"].sum())),
+        QUANTITIES["reached"].label: summary.reached.count,
+    }
     for row in audit.curves.iter_rows(named=True):
-        rate = Rate.of(row["recalled"], row["trials"])
-        yield from _value(recalled_from(row["corruption"], row["strength"]), rate)
-    if summary.membership is not None:
-        yield from _scores(summary.membership.scores.known())
-    for name, quantity in QUANTITIES.items():
-        if name not in SAME:
-            yield from _value(quantity.label, getattr(summary, name))
-
-
-def _value(name: str, value: Rate | float | None) -> Iterator[tuple[str, tuple[str, _Value]]]:
-    if isinstance(value, Rate):
-        if value.total:
-            known = _Value(value.rate, value.low, value.high, value.count, value.total)
-            yield name, ("rate", known)
-    elif value is not None:
-        yield name, ("count" if isinstance(value, int) else "number", _Value(value))
-
-
-def _scores(scores: Mapping[str, Score]) -> Iterator[tuple[str, tuple[str, _Value]]]:
+        name = recalled_from(row["corruption"], row["strength"], labels)
+        values[name] = Rate.of(row["recalled"], row["trials"])
+    scores = summary.membership.scores.known() if summary.membership else {}
     areas = {
-        name: _Value(score.auc, score.auc_low, score.auc_high)
+        f"membership: area under the curve, {name.replace('_', ' ')}": Estimate(
+            score.auc, score.auc_low, score.auc_high
+        )
         for name, score in scores.items()
         if score.auc is not None
     }
-    if areas:
-        yield AREA, ("area", max(areas.values(), key=lambda area: area.value))
-    for name, area in areas.items():
-        yield f"membership: area under the curve, {name.replace('_', ' ')}", ("area", area)
+    values[AREA] = max(areas.values(), key=lambda area: area.rate, default=None)
+    values |= areas
+    for name, quantity in QUANTITIES.items():
+        if name not in SAME:
+            values[quantity.label] = getattr(summary, name)
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and not (isinstance(value, Rate) and not value.total)
+    }

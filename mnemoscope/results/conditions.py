@@ -1,8 +1,8 @@
-"""Conditions on an audit, `stored>0` or `auc>0.6`: what a pipeline is to fail on.
+"""Conditions on an audit, such as `stored>0` or `auc>0.6`, on which a pipeline fails.
 
-A condition is `NAME OP NUMBER`, or a name alone, which means that it is above 0. A rate, such as
-`stored`, is compared by its count; with a percent sign after the number, by its share. To ask about
-what was not measured is an error: a pipeline must not pass because nobody looked.
+A condition is `NAME OP NUMBER`, or a name alone, which means `NAME > 0`. A rate, such as `stored`,
+is compared by its count; with a percent sign after the number, by its share. A condition on a
+quantity that was not measured is an error: a pipeline must not pass because of a missing value.
 """
 
 import math
@@ -16,7 +16,7 @@ from typing import Literal
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import Share
-from mnemoscope.results.quantities import quantities
+from mnemoscope.results.summary import QUANTITIES as LABELLED
 from mnemoscope.results.summary import Summary
 from mnemoscope.results.tables import SCORES
 
@@ -28,14 +28,12 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-"""Longer ones first: that is how the pattern tells `>=` from `>`."""
+"""Longer ones first, so that the pattern matches `>=` before `>`."""
 
 QUANTITIES: dict[str, Quantity] = {
-    quantity.name: quantity
-    for quantity in quantities(Summary)
-    if quantity.label
-    and "." not in quantity.name
-    and quantity.name not in ("interpolated", "match_tol")
+    name: quantity
+    for name, quantity in LABELLED.items()
+    if name not in ("interpolated", "match_tol")
 }
 """The rates, counts and numbers of a summary that a condition may be about."""
 
@@ -47,17 +45,8 @@ ENDS = ("low", "high")
 """The ends of a 95% interval."""
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """A value found in a summary.
-
-    Attributes:
-        value: What is compared.
-        text: The value in words.
-    """
-
-    value: float
-    text: str
+Found = tuple[float, str]
+"""A value that is compared, and the same in words."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +56,8 @@ class Condition:
     Attributes:
         name: One of `NAMES`.
         op: One of `OPERATORS`.
-        number: What it is compared with; a share between 0 and 1 where `percent` is true.
-        percent: Whether the number was given in percent.
+        number: The limit; a share between 0 and 1 where `percent` is true.
+        percent: True if the number was given in percent.
     """
 
     name: str
@@ -82,24 +71,24 @@ class Condition:
 
     @property
     def needs_held_out(self) -> bool:
-        """Whether it takes an audit that was given data not trained on."""
+        """True if it needs an audit with held-out data."""
         return self.name.startswith(MEMBERSHIP)
 
     def holds(self, summary: Summary) -> bool:
-        """Whether the condition is true of an audit's summary.
+        """Evaluates the condition on an audit's summary.
 
         Raises:
             MnemoscopeError: the audit did not measure this.
         """
-        return OPERATORS[self.op](_look_up(self, summary).value, self.number)
+        return OPERATORS[self.op](_look_up(self, summary)[0], self.number)
 
     def explain(self, summary: Summary) -> str:
-        """The condition and what was measured: `stored > 0: 24 of 24`.
+        """Formats the condition and the measured value: `stored > 0: 24 of 24`.
 
         Raises:
             MnemoscopeError: the audit did not measure this.
         """
-        return f"{self}: {_look_up(self, summary).text}"
+        return f"{self}: {_look_up(self, summary)[1]}"
 
 
 def _names() -> dict[str, Literal["count", "share", "number"]]:
@@ -116,12 +105,12 @@ def _names() -> dict[str, Literal["count", "share", "number"]]:
 
 
 NAMES = _names()
-"""Every name a condition may have, and what it is: `count`, `share` (0 to 1) or `number`.
+"""The names of conditions, each with its kind: `count`, `share` (0 to 1) or `number`.
 
-`RATE_low` and `RATE_high` are the ends of a rate's 95% interval. `auc` is the largest of all scores
-(the baseline among them: whoever attacks takes the best), `auc_SCORE` that of one. `auc_low` is the
-largest lower end of an interval: a small sample seldom lifts it above 1/2 by chance. `tpr_1` and
-`tpr_01` likewise.
+`RATE_low` and `RATE_high` are the ends of a rate's 95% interval. `auc` is the largest of all
+scores, including the baseline, since an attacker takes the best; `auc_SCORE` is that of one score.
+`auc_low` is the largest lower end of an interval, which rarely exceeds 1/2 by chance in a small
+sample. `tpr_1` and `tpr_01` follow the same rules.
 """
 
 _PATTERN = re.compile(
@@ -135,11 +124,11 @@ def parse_condition(text: str) -> Condition:
     """Reads a condition.
 
     Args:
-        text: `NAME OP NUMBER` with one of `> >= < <= == !=`, spaces at will; a percent sign after
-            the number makes a rate's share of it. A name alone means `NAME > 0`.
+        text: `NAME OP NUMBER` with one of `> >= < <= == !=` and optional spaces; with a percent
+            sign after the number, a rate is compared by its share. A name alone means `NAME > 0`.
 
     Raises:
-        MnemoscopeError: it is none, there is no such name, or the number does not fit it.
+        MnemoscopeError: the text is no condition, the name is unknown, or the number does not fit.
 
     Example:
         >>> str(parse_condition("stored>=5%"))
@@ -168,10 +157,10 @@ def parse_condition(text: str) -> Condition:
 
 
 def parse_conditions(texts: Iterable[str]) -> tuple[Condition, ...]:
-    """Reads conditions, each text one of them or several with commas between.
+    """Reads conditions; a text may hold several, separated by commas.
 
     Raises:
-        MnemoscopeError: one of them is none.
+        MnemoscopeError: a part is no condition.
 
     Example:
         >>> [str(condition) for condition in parse_conditions(["stored,spurious", "auc>0.6"])]
@@ -194,7 +183,7 @@ def _check_number(condition: Condition, text: str) -> None:
             todo="leave out the percent sign",
         )
     if kind == "count" and not condition.percent and not number.is_integer():
-        # stored>0.5 means half of them, and would be true of one.
+        # stored>0.5 is meant as half of them, but would hold for one.
         raise MnemoscopeError(
             f'the condition "{text}", with a fraction',
             expected=f"a whole number: {condition.name} is a count",
@@ -204,13 +193,13 @@ def _check_number(condition: Condition, text: str) -> None:
         )
     if (kind == "share" or condition.percent) and not 0 <= number <= 1:
         raise MnemoscopeError(
-            f'the condition "{text}", which nothing or everything satisfies',
+            f'the condition "{text}", which always or never holds',
             expected="a share between 0 and 1, or 0% and 100%",
             todo="choose one between",
         )
 
 
-def _look_up(condition: Condition, summary: Summary) -> _Measured:
+def _look_up(condition: Condition, summary: Summary) -> Found:
     name = condition.name
     base, end = _parts(name)
     if condition.needs_held_out:
@@ -219,9 +208,9 @@ def _look_up(condition: Condition, summary: Summary) -> _Measured:
         found = _rate(getattr(summary, base), end, in_percent=condition.percent)
     else:
         found = _number(getattr(summary, base), QUANTITIES[base])
-    if found is None or not math.isfinite(found.value):
+    if found is None or not math.isfinite(found[0]):
         raise MnemoscopeError(
-            f'the condition "{condition}" on what this audit did not measure',
+            f'the condition "{condition}" on a quantity that this audit did not measure',
             expected=f"an audit that measures {name}",
             todo=_how_to_measure(name, summary),
             field=name,
@@ -230,32 +219,32 @@ def _look_up(condition: Condition, summary: Summary) -> _Measured:
 
 
 def _parts(name: str) -> tuple[str, str | None]:
-    """A name without the end of an interval that it asks for, and that end."""
+    """Splits a name into the quantity and the end of its interval, if it names one."""
     base, _, last = name.rpartition("_")
     return (base, last) if last in ENDS else (name, None)
 
 
-def _rate(rate: Share | None, end: str | None, *, in_percent: bool) -> _Measured | None:
+def _rate(rate: Share | None, end: str | None, *, in_percent: bool) -> Found | None:
     if rate is None or not rate.total:
         return None
     if end is None and not in_percent:
-        return _Measured(rate.count, rate.fraction)
+        return rate.count, rate.fraction
     share = rate.rate if end is None else getattr(rate, end)
-    return _Measured(share, f"{100 * share:.1f}% ({rate.fraction})")
+    return share, f"{100 * share:.1f}% ({rate.fraction})"
 
 
-def _number(value: float | None, quantity: Quantity) -> _Measured | None:
+def _number(value: float | None, quantity: Quantity) -> Found | None:
     if value is None:
         return None
-    return _Measured(value, f"{value:,}" if quantity.kind == "count" else f"{value:.3g}")
+    return value, f"{value:,}" if quantity.kind == "count" else f"{value:.3g}"
 
 
-def _membership(base: str, end: str | None, summary: Summary) -> _Measured | None:
+def _membership(base: str, end: str | None, summary: Summary) -> Found | None:
     # `tpr_1` begins no other name: `tpr_01` differs in its fifth letter.
     measure = next(name for name in MEMBERSHIP if base.startswith(name))
     asked = base.removeprefix(measure).removeprefix("_")
     membership = summary.membership
-    # A rate of false positives that the held-out data are too few for was not measured.
+    # With too few held-out examples, a rate at few false positives was not measured.
     if membership is None or not getattr(membership.resolvable, measure, True):
         return None
     key = measure if end is None else f"{measure}_{end}"
@@ -267,13 +256,15 @@ def _membership(base: str, end: str | None, summary: Summary) -> _Measured | Non
     if not values:
         return None
     best = max(values, key=lambda score: values[score])
-    return _Measured(values[best], f"{values[best]:.3f} ({best.replace('_', ' ')})")
+    return values[best], f"{values[best]:.3f} ({best.replace('_', ' ')})"
 
 
 def _how_to_measure(name: str, summary: Summary) -> str:
     if name.startswith(MEMBERSHIP):
         if not summary.membership:
-            return "pass --held-out DATA (held_out= in Python): examples that were not trained on"
+            return (
+                "pass --held-out DATA (held_out= in Python): examples outside of the training set"
+            )
         return "pass more held-out examples, or choose another measure: these are too few for it"
     if name.startswith("recalled"):
         return "audit with the corruption gaussian at strength 0.1"

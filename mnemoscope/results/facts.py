@@ -1,4 +1,4 @@
-"""What findings are made from, read once from an audit's tables."""
+"""The facts that findings are made from, read once from an audit's tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from functools import cached_property
 
 import polars as pl
 
-from mnemoscope.base.stats import Rate
 from mnemoscope.base.text import joined, listed, plural
 from mnemoscope.results.audit import Audit
+from mnemoscope.results.quantities import quantities
 from mnemoscope.results.summary import Measured
 
 WITH_DATA = ("corrupted", "held_out")
-"""Distributions of starts that are made from data; all others need no more than its range."""
+"""Distributions of starts that need data; all others need only its range."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class Facts:
     def access(self) -> str:
         """Who can apply the network."""
         if self.audit.summary.black_box:
-            return "Anyone who may send the network inputs and sees its whole outputs"
-        return "Anyone who has the weights, or may send the network inputs and sees its outputs"
+            return "Anyone who can send inputs to the network and see its full outputs"
+        return "Anyone who has the weights, or can send inputs to the network and see its outputs"
 
     @property
     def within(self) -> str:
-        """The distance at which an orbit has arrived."""
+        """The distance at which an orbit counts as arrived."""
         return f"within {self.audit.summary.match_tol:g} units (RMS) of"
 
     @property
@@ -97,7 +97,7 @@ class Facts:
         return plural(int(self.noise["starts"].sum()), "start")
 
     def about(self, indices: Sequence[int], one: str, many: str) -> str:
-        """Says something of one, some or all training examples, and names them."""
+        """States a predicate of one, some or all training examples, and lists them."""
         if self.total == 1:
             return f"The training example {one}."
         if len(indices) == self.total:
@@ -106,23 +106,24 @@ class Facts:
             return f"Training example {indices[0]} {one} (1 of {self.total:,})."
         return f"{len(indices):,} of {self.total:,} training examples {many}: {listed(indices)}."
 
+    def damage(self, corruption: str, strength: float) -> str:
+        """Says what was done to a copy."""
+        return self.audit.summary.label(corruption).describe(strength)
+
     def controls_store(self) -> str:
         """How many states the controls store, for comparison; empty without controls."""
         controls = self.audit.summary.controls
-        untrained = self._stored_by(controls.untrained if controls else None)
-        held_out = self._stored_by(controls.held_out if controls else None)
-        parts = []
-        if untrained:
-            parts.append(
-                f"an untrained network of the same architecture stores {untrained.fraction}"
+        if controls is None:
+            return ""
+        parts = [
+            f"{words} {control.stored.fraction}"
+            for words, control in (
+                ("an untrained network of the same architecture stores", controls.untrained),
+                ("of examples not trained on, this network stores", controls.held_out),
             )
-        if held_out:
-            parts.append(f"of examples not trained on, this network stores {held_out.fraction}")
+            if control and control.stored
+        ]
         return f" For comparison: {'; '.join(parts)}." if parts else ""
-
-    @staticmethod
-    def _stored_by(control: Measured | None) -> Rate | None:
-        return control.stored if control else None
 
     def _reached_by(self, kinds: pl.Expr) -> list[int]:
         reached = set(self.audit.basins.filter(kinds)["attractor"])
@@ -131,9 +132,5 @@ class Facts:
 
 def measurements(names: Sequence[str]) -> str:
     """Lists what controls judge, by their labels."""
-    labels = {
-        name: next(each.text for each in field.metadata if hasattr(each, "text"))
-        for name, field in Measured.model_fields.items()
-        if field.metadata
-    }
+    labels = {quantity.name: quantity.label for quantity in quantities(Measured)}
     return joined([labels.get(name, name) for name in names])

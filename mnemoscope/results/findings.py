@@ -1,8 +1,8 @@
-"""Findings: what an audit found in plain words, for somebody who must decide.
+"""Findings: the results of an audit in plain words, for a reader who must decide.
 
-A finding says which examples it is about, what one needs to repeat it (weights or queries, data,
-how many applications of the network) and how sure it is. It has no number that the audit did not
-measure. Each is made by one rule of `RULES`.
+A finding names the examples concerned, what is needed to repeat it (weights or queries, data,
+number of applications of the network) and how certain it is. All its numbers were measured by the
+audit. Each is made by one rule of `RULES`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,6 @@ from mnemoscope.results.facts import Facts, measurements
 from mnemoscope.results.summary import Membership, Score
 from mnemoscope.results.tables import BASELINE
 from mnemoscope.results.verdict import nearest_spurious
-from mnemoscope.results.wording import damage
 
 Kind = Literal[
     "extracted",
@@ -36,8 +35,8 @@ Kind = Literal[
 """What a finding is about, ordered from most to least severe."""
 
 Severity = Literal["high", "medium", "low", "none"]
-"""`high`: an example comes out with no data at all. `medium`: with some data, or training on it
-can be detected. `low`: something that may lead there. `none`: no finding, or a caveat."""
+"""`high`: an example can be extracted without data. `medium`: with some data, or training on it
+can be detected. `low`: may lead to either. `none`: nothing found, or a caveat."""
 
 Certainty = Literal["proved", "observed", "not_specific", "not_found"]
 """`proved`: a certificate proves for every example named that it is stored. `observed`: by orbits
@@ -50,16 +49,16 @@ NEEDS_DERIVATIVES = ("spectral_radius", "operator_norm")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something an audit found, as it is reported to somebody who must decide.
+    """A result of an audit in plain words.
 
     Attributes:
-        kind: What it is about.
-        severity: How severe it is.
+        kind: The kind of finding.
+        severity: Its severity.
         headline: The finding in one sentence.
-        by_whom: What is needed to repeat it: weights or queries, data, how many applications.
-        how_sure: What it rests on, with intervals.
-        certainty: The same in one word.
-        examples: Indices of the training examples it names.
+        by_whom: What is needed to repeat it: weights or queries, data, number of applications.
+        how_sure: The evidence, with intervals.
+        certainty: The strength of the evidence in one word.
+        examples: Indices of the training examples that it names.
     """
 
     kind: Kind
@@ -73,12 +72,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Found:
-    """What a rule found.
+    """The result of a rule.
 
     Attributes:
-        examples: Indices of the training examples it names.
-        values: What fills the templates.
-        certainty: How sure it is.
+        examples: Indices of the training examples that it names.
+        values: Values of the fields of the templates.
+        certainty: The strength of the evidence.
     """
 
     examples: Sequence[int] = ()
@@ -88,20 +87,20 @@ class Found:
 
 @dataclass(frozen=True)
 class Rule:
-    """How one kind of finding is made.
+    """A rule that makes one kind of finding.
 
-    Templates are filled with the values found and with `access`, `within`, `at_most` and `starts`
-    of the facts.
+    Templates have the fields of `Found.values`, and `access`, `within`, `at_most` and `starts` of
+    `Facts`.
 
     Attributes:
-        kind: What it is about.
-        severity: How severe it is.
-        find: Finds it in the facts; None if it is not there.
-        headline: A template; or two, of what is said of one example and of several.
+        kind: The kind of finding.
+        severity: Its severity.
+        find: Applies the rule to the facts; returns None if there is no such finding.
+        headline: A template; or two predicates, for one example and for several.
         by_whom: A template.
         how_sure: A template.
-        rests_on: The measurements that it depends on: it is not specific where one of them is also
-            positive on a control.
+        rests_on: The measurements that it depends on: the finding is not specific if one of them
+            is also positive on a control.
     """
 
     kind: Kind
@@ -113,7 +112,7 @@ class Rule:
     rests_on: tuple[str, ...] = ()
 
     def apply(self, facts: Facts) -> Finding | None:
-        """Makes the finding, if it is there."""
+        """Makes the finding, if there is one."""
         found = self.find(facts)
         if found is None:
             return None
@@ -138,11 +137,11 @@ class Rule:
         )
 
     def _judged(self, facts: Facts, examples: Sequence[int]) -> tuple[str, Certainty]:
-        """What is proved of stored examples, and what the controls say."""
+        """States what is proved of stored examples, and the result of the controls."""
         positive = [name for name in self.rests_on if name in facts.not_specific]
         if positive:
             text = measurements(positive)
-            return f" Not specific: {text} is also found where nothing was learned.", "not_specific"
+            return f" Not specific: {text} is also observed on a control.", "not_specific"
         proved = sorted(facts.proved & set(examples))
         if not proved:
             return facts.controls_store(), "observed"
@@ -153,14 +152,14 @@ class Rule:
 
 
 def findings(audit: Audit) -> list[Finding]:
-    """Lists what the audit found, the most severe first; nothing found is a finding too.
+    """Lists the findings of an audit, the most severe first; nothing found is a finding too.
 
     Example:
         >>> import torch, mnemoscope as mn
         >>> X = torch.tensor([[0.2, 0.8]])
         >>> audit = mn.audit(lambda z: 0.5 * (z + X), X, starts=20, trials=2)
         >>> findings(audit)[0].headline
-        'The training example can be pulled out of the network with no training data.'
+        'The training example can be extracted from the network without training data.'
     """
     facts = Facts(audit)
     found = (rule.apply(facts) for rule in RULES)
@@ -177,10 +176,10 @@ def _extracted(facts: Facts) -> Found | None:
 
 
 def _effort(facts: Facts) -> str:
-    """What it took: starts, and applications of the network.
+    """States the effort: starts, and applications of the network.
 
-    An example that `h` of a kind's starts led to, which together took `c` applications, comes once
-    in `c / h` of them; the kind that is cheapest for it counts.
+    If `h` of a kind's starts, which together take `c` applications, end at an example, it costs
+    `c / h` applications; the cheapest kind counts.
     """
     own = pl.DataFrame(
         {
@@ -189,7 +188,7 @@ def _effort(facts: Facts) -> str:
         },
         schema={"example": pl.Int64, "attractor": pl.Int64},
     )
-    # Bred starts are made of attractors already found: what one of them costs depends on those.
+    # Bred starts are made of attractors found before, on which their cost depends.
     prices = (
         facts.audit.basins.filter(pl.col("kind") != "bred", pl.col("starts") > 0)
         .join(facts.noise.select("kind", "applications"), on="kind")
@@ -201,9 +200,9 @@ def _effort(facts: Facts) -> str:
     total = plural(int(facts.noise["applications"].sum()), "application")
     tried = f"This audit tried {facts.starts} from noise, {total} of the network in all"
     if not prices:
-        return f"{tried}; only starts made of other finds reached them."
+        return f"{tried}; only starts bred from attractors reached them."
     low, high = (f"about {round(price):,} applications" for price in (min(prices), max(prices)))
-    best = f"{tried}. From the kind of noise that suits it best,"
+    best = f"{tried}. With the cheapest kind of noise,"
     if low == high:
         return f"{best} an example takes {low}."
     return f"{best} the easiest example takes {low}, the hardest {high}."
@@ -223,18 +222,18 @@ def _recalled(facts: Facts) -> Found | None:
         return None
     half = facts.audit.curves.filter(pl.col("rate") >= 0.5).sort("strength")
     worst = half.group_by("corruption", maintain_order=True).last()
-    kinds = [damage(row["corruption"], row["strength"]) for row in worst.iter_rows(named=True)]
+    kinds = [
+        facts.damage(row["corruption"], row["strength"]) for row in worst.iter_rows(named=True)
+    ]
     text = (
-        f"At least half of the copies came back from damage as heavy as: {'; '.join(kinds)}."
+        f"At least half of the copies came back from corruptions up to: {'; '.join(kinds)}."
         if kinds
-        else "From no kind of damage that was tried did half of the copies come back."
+        else "Fewer than half of the copies came back from every corruption that was tried."
     )
     rate = facts.audit.summary.recalled
     if rate is not None and rate.total:
-        text = (
-            f"With {damage(rate.corruption, rate.strength)}, {rate.fraction} copies came back "
-            f"(95% interval {rate.interval}). {text}"
-        )
+        most = f"{rate.fraction} copies came back (95% interval {rate.interval})"
+        text = f"With {facts.damage(rate.corruption, rate.strength)}, {most}. {text}"
     return Found(facts.came_back, {"text": text, "per_copy": _per_copy(facts)})
 
 
@@ -252,7 +251,7 @@ def _member(facts: Facts) -> Found | None:
     above = {name: score for name, score in scores.items() if (score.auc_low or 0) > 0.5}
     if membership is None or not above:
         return None
-    # Where the loss is as good, nothing more than the loss is needed.
+    # Where the loss is as good, only the loss is needed.
     best = max(above, key=lambda name: (above[name].auc, name == BASELINE))
     score, needs = above[best], "one application of the network"
     if best in NEEDS_DERIVATIVES:
@@ -265,20 +264,20 @@ def _member(facts: Facts) -> Found | None:
     )
     if membership.resolvable.tpr_1 and score.tpr_1 is not None:
         text += (
-            f" Where 1% of those not trained on are mistaken, {percent(score.tpr_1)} of the "
-            f"training examples are found (95% interval {percent(score.tpr_1_low)} to "
+            f" At a false positive rate of 1%, {percent(score.tpr_1)} of the training "
+            f"examples are found (95% interval {percent(score.tpr_1_low)} to "
             f"{percent(score.tpr_1_high)})."
         )
     if best != BASELINE and BASELINE in scores:
         text += f" The loss alone: {_area(scores[BASELINE])})."
     apart = membership.two_sample
     if apart is None:
-        text += " Whether the two sets differ by themselves was not tested."
+        text += " Whether the two sets differ independently of the network was not tested."
     elif apart.differs:
         text += (
-            " Not specific: the two sets differ by themselves; a classifier that never saw the "
-            f"network tells them apart with accuracy {apart.accuracy:.2f} (p = "
-            f"{apart.p_value:.2g}), so this may not come from training."
+            " Not specific: the two sets differ independently of the network; a classifier that "
+            f"does not use it separates them with accuracy {apart.accuracy:.2f} (p = "
+            f"{apart.p_value:.2g}), so this may not be due to training."
         )
     certainty = "not_specific" if apart is not None and apart.differs else "observed"
     return Found((), {"score": best.replace("_", " "), "needs": needs, "text": text}, certainty)
@@ -312,7 +311,7 @@ def _people(membership: Membership) -> str:
 
 
 def _area(score: Score) -> str:
-    """An area with its interval; the bracket is left open."""
+    """Formats an area with its interval; the caller closes the bracket."""
     return f"{score.auc:.2f} (95% interval {score.auc_low:.2f} to {score.auc_high:.2f}"
 
 
@@ -367,13 +366,13 @@ def _not_specific(facts: Facts) -> Found | None:
 
 def _not_trained(facts: Facts) -> Found | None:
     summary = facts.audit.summary
-    # Where all are stored, more training could not store more.
+    # If all are stored, further training could not store more.
     if summary.interpolated or len(facts.stored) == facts.total:
         return None
     return Found((), {"loss": summary.training_loss})
 
 
-_PULLED = "can be pulled out of the network with no training data"
+_PULLED = "can be extracted from the network without training data"
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -383,7 +382,7 @@ RULES: tuple[Rule, ...] = (
         headline=(_PULLED, _PULLED),
         by_whom="{access}. No training data are needed, only the range of their values. {effort}",
         how_sure="Observed: orbits arrived {within} {it}. {right:,} of {starts} ended at a "
-        "training example (95% interval {interval}): that is how often what comes out is one.",
+        "training example (95% interval {interval}), which estimates how often an output is one.",
         rests_on=("stored", "reached"),
     ),
     Rule(
@@ -391,11 +390,11 @@ RULES: tuple[Rule, ...] = (
         "medium",
         _extracted_with_data,
         headline=(
-            "comes out when data that were not trained on are iterated",
-            "come out when data that were not trained on are iterated",
+            "is recovered by iterating held-out data",
+            "are recovered by iterating held-out data",
         ),
-        by_whom="{access}. Also needed: other data of the same kind. This audit used {used} that "
-        "were not trained on{at_most}.",
+        by_whom="{access}. Also needed: other data of the same kind. This audit used {used} from "
+        "held-out data{at_most}.",
         how_sure="Observed: {rate.fraction} orbits ended at a training example "
         "(95% interval {rate.interval}).",
         rests_on=("stored",),
@@ -427,11 +426,11 @@ RULES: tuple[Rule, ...] = (
         "medium",
         _stored,
         headline=(
-            "is stored as an attractor, but nothing that was tried pulled it out",
-            "are stored as attractors, but nothing that was tried pulled them out",
+            "is stored as an attractor, but nothing that was tried extracted it",
+            "are stored as attractors, but nothing that was tried extracted them",
         ),
-        by_whom="{access}. Also needed, as far as was tried: the example itself, so that this only "
-        "confirms it. {starts} from noise did not lead there; others may.",
+        by_whom="{access}. Also needed in every attack tried: the example itself, so that this "
+        "only confirms it. {starts} from noise did not reach it; others may.",
         how_sure="Observed: the example's own orbit ends {within} it, at a state that attracts.",
         rests_on=("stored",),
     ),
@@ -441,8 +440,8 @@ RULES: tuple[Rule, ...] = (
         _spurious,
         headline="{counts} {verb} no training example that this audit was given{nearest}.",
         by_whom="{access}.",
-        how_sure="Observed. They may be mixtures of examples; if the network was trained on more "
-        "than this audit was given, they may be others of its training examples.",
+        how_sure="Observed. They may be mixtures of examples, or training examples that this audit "
+        "was not given.",
     ),
     Rule(
         "reproduced",
@@ -452,7 +451,7 @@ RULES: tuple[Rule, ...] = (
             "is reproduced, but not stored",
             "are reproduced, but not stored as attractors",
         ),
-        by_whom="No one gets one by iterating, as far as was tried: there is no attractor at it.",
+        by_whom="No one, by iteration as far as tried: there is no attractor at it.",
         how_sure="Observed: the network's output is {within} its input. That alone does not "
         "distinguish a memorized example from a map close to the identity.",
     ),
@@ -469,7 +468,7 @@ RULES: tuple[Rule, ...] = (
         "nothing",
         "none",
         _nothing,
-        headline="No training example could be pulled out of the network by iterating it.",
+        headline="No training example could be extracted by iterating the network.",
         by_whom="No one, by what was tried: {tried}{at_most}.",
         how_sure="Not proof: other starts or other attacks may succeed. Stored: {stored.fraction} "
         "(95% interval {stored.interval}).",
@@ -478,8 +477,8 @@ RULES: tuple[Rule, ...] = (
         "not_specific",
         "none",
         _not_specific,
-        headline="Also found where nothing was learned: {names}.",
-        by_whom="By themselves these say nothing about memory, here or elsewhere.",
+        headline="Also observed where nothing was learned: {names}.",
+        by_whom="By themselves these measurements are no evidence of memorization.",
         how_sure="Observed on {looked_at}.",
     ),
     Rule(
@@ -488,7 +487,7 @@ RULES: tuple[Rule, ...] = (
         _not_trained,
         headline="The network does not fit its training examples, so this audit says nothing about "
         "what it could memorize if trained further.",
-        by_whom="This concerns anyone who trains it further: audit again then.",
+        by_whom="This matters if the network is trained further: audit it again then.",
         how_sure="Observed: training loss {loss:.1e}.",
     ),
 )

@@ -22,12 +22,12 @@ KINDS: dict[type, Kind] = {
 
 @dataclass(frozen=True)
 class Label:
-    """What people read for a field of a summary.
+    """The label of a field of a summary.
 
     Attributes:
         text: A noun phrase.
         unit: The unit, if it has one.
-        main: Whether it measures how much is memorized: a rise makes a model worse.
+        main: True if it measures how much is memorized: a rise makes a model worse.
     """
 
     text: str

@@ -1,8 +1,7 @@
 """The audit as one JSON object of a versioned format, and the JSON Schema of that format.
 
-Rows have the columns of `mnemoscope.results.tables`. Every key is always there, null where it was
-not measured. Within a version keys and kinds of findings may be added; none is removed or changes
-its meaning.
+Rows have the columns of `mnemoscope.results.tables`. Every key is present, null if not measured.
+Within a version, keys and kinds of findings may be added; none is removed or changes its meaning.
 """
 
 from dataclasses import asdict
@@ -111,7 +110,7 @@ def report_json(audit: Audit) -> dict[str, Any]:
 
 
 def _open(schema: Any) -> Any:
-    """A schema that allows further keys: within a version some may be added."""
+    """Allows further keys in a schema, since a version may add some."""
     if isinstance(schema, dict):
         return {
             key: _open(value)

@@ -1,31 +1,19 @@
-"""`Screen`: what was found in a large training set; saved and loaded whole."""
+"""`Screen`: what was found in a large training set."""
 
-import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.base.files import replacing
-from mnemoscope.base.publishing import finish, publishing
-from mnemoscope.base.small_files import read_json
+from mnemoscope.base.bundle import Bundle, BundleKind, load_bundle, save_bundle
+from mnemoscope.base.publishing import Publication
 from mnemoscope.base.stats import Rate
-from mnemoscope.base.text import plain
-from mnemoscope.results.audit import Audit, audit_files
+from mnemoscope.results.audit import KIND as AUDIT
+from mnemoscope.results.audit import Audit
 from mnemoscope.results.summary import Part
-
-FORMAT = "mnemoscope-screen/1"
-"""What `screen.json` says of itself."""
-
-INDEX = "screen.json"
-"""Written last."""
-
-TABLE = "screen.parquet"
 
 SAMPLE, SUSPICIOUS = "sample", "suspicious"
 """The folders of the two audits."""
@@ -56,7 +44,7 @@ class SampleRate(Rate):
 
 
 class Selected(Part):
-    """The most suspicious examples, and how many of them are what."""
+    """Counts among the most suspicious examples."""
 
     examples: int
     stored: int | None = None
@@ -65,7 +53,7 @@ class Selected(Part):
 
 
 class ScreenSummary(Part):
-    """What was done and found in a screening."""
+    """The plan and the counts of a screening."""
 
     examples: int
     sample: int = Field(description="Examples in the random sample.")
@@ -74,9 +62,29 @@ class ScreenSummary(Part):
     unit: float
     seed: int
     plan: dict[str, Any] = Field(description="Predicted cost of the pass.")
-    partial: tuple[str, ...] = Field((), description="Parts that Ctrl-C left out.")
+    partial: tuple[str, ...] = Field((), description="Parts that an interruption omitted.")
     pass_seconds: float
     seconds: float
+
+
+class Index(BaseModel):
+    """What `screen.json` holds."""
+
+    rates: dict[str, SampleRate]
+    summary: ScreenSummary
+
+
+KIND = BundleKind(
+    noun="screening",
+    format="mnemoscope-screen/2",
+    index="screen.json",
+    content=Index,
+    tables={"screen": SCREEN},
+    tensors=None,
+    written_by="Screen.save or `mnemoscope audit --screen`",
+    again="screen again",
+)
+"""The files of a screening, but for its two audits."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +100,14 @@ class Screen:
             that was not audited, but is the nearest one to an attractor that was found within
             `match_tol` of it.
         sample: The audit of a random sample; row `i` is the `i`-th sampled row of the table.
-        suspicious: The audit of the most suspicious examples, exact duplicates left out; row `i` is
-            the `i`-th of them by rank. They were selected, so their share says nothing about the
-            whole set.
-            Either is None, or partial itself, where Ctrl-C came before; see `summary.partial`.
+        suspicious: The audit of the most suspicious examples, without exact duplicates; row `i`
+            is the `i`-th of them by rank. They were selected, so their share does not estimate
+            that of the whole set. After an interruption either audit may be None or partial; see
+            `summary.partial`.
         rates: `stored`, `disclosed` and `contractive` in the sample, with the 95% interval of the
             rate in the whole set (rows, duplicates included; see
             `mnemoscope.measure.screening`). `contractive` counts what is decided.
-        summary: What was done and found.
+        summary: Its plan and counts.
     """
 
     table: pl.DataFrame = field(repr=False)
@@ -123,7 +131,7 @@ class Screen:
         return self.table.filter("suspicious").sort("rank")["index"].to_list()
 
     def lines(self) -> list[str]:
-        """Says in a few lines what was found."""
+        """Returns the results in a few lines."""
         n, selected, missing = len(self.table), self.summary.suspicious, self.summary.partial
         found = [f"partial, interrupted before: {', '.join(missing)}"] if missing else []
         for name, words in (
@@ -163,22 +171,15 @@ class Screen:
         Raises:
             MnemoscopeError: the folder cannot be written to.
         """
-        folder = Path(folder)
-        with publishing() as new:
-            stage = new.folder(folder)
-            with replacing(stage / TABLE) as table:
-                self.table.write_parquet(table)
-            for name, audit in ((SAMPLE, self.sample), (SUSPICIOUS, self.suspicious)):
+        audits = {SAMPLE: self.sample, SUSPICIOUS: self.suspicious}
+
+        def save_audits(new: Publication, stage: Path) -> None:
+            for name, audit in audits.items():
                 if audit is not None:
                     audit.save(stage / name)
-            content = {
-                "format": FORMAT,
-                "rates": {name: asdict(rate) for name, rate in self.rates.items()},
-                "summary": self.summary.model_dump(mode="json"),
-            }
-            with replacing(stage / INDEX) as index:
-                index.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
-        return folder
+
+        bundle = Bundle({"screen": self.table}, {}, Index(rates=self.rates, summary=self.summary))
+        return save_bundle(folder, KIND, bundle, more=save_audits)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Screen":
@@ -187,36 +188,20 @@ class Screen:
         Raises:
             MnemoscopeError: there is no screening in the folder, or it cannot be read.
         """
-        folder = Path(folder)
-        finish(folder)
-        expected = "a folder that Screen.save or `mnemoscope audit --screen` wrote"
-        try:
-            index = read_json(folder / INDEX)
-            if index["format"] != FORMAT:
-                raise ValueError(f"its format is {index['format']!r}")
-            table = pl.read_parquet(folder / TABLE)
-            if dict(table.schema) != SCREEN:
-                raise ValueError(f"{TABLE} has other columns")
-            rates = {name: SampleRate(**rate) for name, rate in index["rates"].items()}
-            summary = ScreenSummary.model_validate(index["summary"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, PolarsError) as error:
-            reason = " ".join(str(error).split())
-            raise MnemoscopeError(
-                f"no screening that can be read in {folder} ({reason})",
-                expected=expected,
-                todo="check the path, or screen again",
-            ) from error
+        bundle = load_bundle(folder, KIND)
+        rates, summary = bundle.content.rates, bundle.content.summary
+        places = (Path(folder) / name for name in (SAMPLE, SUSPICIOUS))
         sample, suspicious = (
-            None if summary.partial and not (folder / name).exists() else Audit.load(folder / name)
-            for name in (SAMPLE, SUSPICIOUS)
+            None if summary.partial and not place.exists() else Audit.load(place)
+            for place in places
         )
-        return cls(table, sample, suspicious, rates, summary)
+        return cls(bundle.tables["screen"], sample, suspicious, rates, summary)
 
 
 def screen_files() -> list[str]:
     """The names of all files of a screening."""
-    audits = [f"{name}/{file}" for name in (SAMPLE, SUSPICIOUS) for file in audit_files()]
-    return [TABLE, *audits, INDEX]
+    audits = [f"{name}/{file}" for name in (SAMPLE, SUSPICIOUS) for file in AUDIT.files()]
+    return [*audits, *KIND.files()]
 
 
 def _short(value: float | None) -> str:

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mnemoscope.base.labels import CorruptionLabel, corruption_label
 from mnemoscope.base.stats import Rate, Share
-from mnemoscope.results.quantities import Label
+from mnemoscope.results.quantities import Label, quantities
 
 
 class Part(BaseModel):
@@ -96,6 +97,10 @@ class Scores(Part):
         """Returns the scores that the map has."""
         return {name: score for name, score in self if score is not None}
 
+    def by_area(self) -> list[tuple[str, Score]]:
+        """Lists the scores that the map has, the largest area under the curve first."""
+        return sorted(self.known().items(), key=lambda item: -(item[1].auc or 0))
+
 
 class Resolvable(Part):
     """Whether the held-out data are enough for a true positive rate."""
@@ -105,7 +110,7 @@ class Resolvable(Part):
 
 
 class TwoSample(Part):
-    """Whether members and others differ by themselves, judged without the network."""
+    """Whether members and others differ, judged without the network."""
 
     accuracy: float
     low: float
@@ -127,7 +132,7 @@ class Membership(Part):
     two_sample: TwoSample | None
     baseline: str
     resolvable: Resolvable
-    overlap: int = Field(description="Held-out states that are examples, too.")
+    overlap: int = Field(description="Held-out states that are also examples.")
     caveats: tuple[str, ...]
 
 
@@ -135,11 +140,11 @@ class Measured(Part):
     """The measurements of one map at one set of states."""
 
     stored: Annotated[Rate | None, Label("being stored")] = None
-    contractive: Annotated[Rate | None, Label("contracting at an example")] = None
-    contractive_in_norm: Annotated[Rate | None, Label("contracting there in norm")] = None
+    contractive: Annotated[Rate | None, Label("contracting (spectral radius below 1)")] = None
+    contractive_in_norm: Annotated[Rate | None, Label("contracting in operator norm")] = None
     recalled: Annotated[Rate | None, Label("coming back from a corrupted copy")] = None
     reached: Annotated[Rate | None, Label("being reached from noise")] = None
-    settled: Annotated[Rate | None, Label("orbits that settle")] = Field(
+    settled: Annotated[Rate | None, Label("settling at an attractor")] = Field(
         None, description="Starts from noise that end at any attractor."
     )
     attractors: int
@@ -176,14 +181,14 @@ class Resolution(Part):
 
 
 class Derivatives(Part):
-    """How the derivatives that spectra and norms are made of were taken."""
+    """How the derivatives for spectra and norms were computed."""
 
     way: str = Field(
         description="written out (the chain rule over fully connected layers), reverse mode, "
         "reverse mode without oneDNN, recorded graph, forward mode, row by row, or differences "
         "(of values, without derivatives)."
     )
-    why: str = Field(description="Why no simpler way was taken; empty if there is none.")
+    why: str = Field(description="Why no simpler way was possible; empty if this is the simplest.")
 
 
 class Domain(Part):
@@ -203,7 +208,7 @@ class NearestSpurious(Part):
 
 
 class Planned(Part):
-    """What an audit that was planned for a time did of what was asked for."""
+    """The requested and the actual sizes of an audit that was planned for a time."""
 
     minutes: float
     predicted_seconds: float
@@ -270,6 +275,9 @@ class Summary(Part):
     loss: Annotated[float, Label("loss at the examples", "squared units")]
     training_loss: Annotated[float, Label("training loss", "squared units")]
     interpolated: Annotated[bool, Label("interpolates")]
+    corruptions: tuple[CorruptionLabel, ...] = Field(
+        (), description="The labels of all corruptions, tried or not."
+    )
     span_distance: SpanDistance | None = None
     effective_rank: EffectiveRank | None = None
     duplicates: tuple[tuple[int, int], ...] = ()
@@ -288,9 +296,21 @@ class Summary(Part):
     planned: Planned | None = Field(None, description="Of an audit that was planned for a time.")
     partial: tuple[str, ...] = Field((), description="Parts that an interrupted audit lacks.")
     left_out: tuple[str, ...] = Field(
-        (), description="Parts that the caller left out, such as to keep to a time."
+        (), description="Parts that the caller omitted, such as to stay within a time."
     )
     recall_frames: RecallFrames | None = None
     noise_frames: NoiseFrames | None = None
     plane: Plane | None = None
     seconds: float | None = None
+
+    def label(self, corruption: str) -> CorruptionLabel:
+        """Returns the label of a corruption."""
+        return corruption_label(corruption, self.corruptions)
+
+
+QUANTITIES = {
+    quantity.name: quantity
+    for quantity in quantities(Summary)
+    if quantity.label and "." not in quantity.name
+}
+"""The labelled quantities of a summary, by name."""

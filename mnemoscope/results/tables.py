@@ -6,10 +6,10 @@ NOISE = ("gaussian", 0.1)
 """The corruption of `recall_rate` and of the verdict."""
 
 SCORES = ("residual", "spectral_radius", "operator_norm", "distance_moved", "loss")
-"""Every score for membership. The lower it is, the more a state is taken for a member."""
+"""Scores for membership. A low score indicates a member."""
 
 BASELINE = "loss"
-"""What the others are held against."""
+"""The score that the others are compared with."""
 
 EXAMPLES: dict[str, pl.DataType] = {
     "index": pl.Int64(),
@@ -65,18 +65,6 @@ ATTRACTORS: dict[str, pl.DataType] = {
 }
 """A row for each attractor found; `kind` is `fixed_point` or `cycle`."""
 
-RECALL: dict[str, pl.DataType] = {
-    "example": pl.Int64(),
-    "corruption": pl.String(),
-    "strength": pl.Float64(),
-    "trials": pl.Int64(),
-    "recalled": pl.Int64(),
-    "rate": pl.Float64(),
-    "low": pl.Float64(),
-    "high": pl.Float64(),
-}
-"""A row for each example, corruption and strength."""
-
 CURVES: dict[str, pl.DataType] = {
     "corruption": pl.String(),
     "strength": pl.Float64(),
@@ -87,6 +75,9 @@ CURVES: dict[str, pl.DataType] = {
     "high": pl.Float64(),
 }
 """Recall over all examples: a row for each corruption and strength."""
+
+RECALL: dict[str, pl.DataType] = {"example": pl.Int64(), **CURVES}
+"""A row for each example, corruption and strength."""
 
 STARTS: dict[str, pl.DataType] = {
     "kind": pl.String(),
@@ -151,11 +142,7 @@ PLANE: dict[str, pl.DataType] = {
 MEMBERSHIP: dict[str, pl.DataType] = {
     "member": pl.Boolean(),
     "index": pl.Int64(),
-    "residual": pl.Float64(),
-    "spectral_radius": pl.Float64(),
-    "operator_norm": pl.Float64(),
-    "distance_moved": pl.Float64(),
-    "loss": pl.Float64(),
+    **dict.fromkeys(SCORES, pl.Float64()),
 }
 """A row for each example and each held-out state; `index` counts within its own kind."""
 

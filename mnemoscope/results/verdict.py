@@ -1,12 +1,12 @@
-"""The verdict: one sentence made from the numbers, with no number that was not measured."""
+"""The verdict of an audit: one sentence, made only from measured numbers."""
 
 from mnemoscope.base.stats import Rate
 from mnemoscope.base.text import joined, plural
 from mnemoscope.results.summary import Reached, Summary
 
 NEAR_MISS = 2
-"""An attractor within this multiple of `match_tol` is just above it: another choice of the
-tolerance, of the same order, would have made it a training example."""
+"""Multiple of `match_tol` within which an attractor is reported as just above it: a tolerance of
+the same order would match it to a training example."""
 
 
 def verdict(summary: Summary) -> str:
@@ -34,7 +34,7 @@ def verdict(summary: Summary) -> str:
 
 
 def nearest_spurious(summary: Summary) -> str:
-    """Says how near spurious attractors come to the data, to be put after their number.
+    """Returns the distance of the nearest spurious attractor, as an addition to their number.
 
     Example:
         ', the nearest at 0.5 units from training example 3'
@@ -50,14 +50,14 @@ def nearest_spurious(summary: Summary) -> str:
 
 
 def _limits(summary: Summary) -> str:
-    """What the numbers are limited to: a part of the examples, a time, a quantized map."""
+    """States the limits of the numbers: a part of the examples, a time, a quantized map."""
     text, n = "", summary.examples
     if summary.among is not None:
         be = "This is" if n == 1 else "These are"
         text += f" {be} {n:,} of {summary.among:,} training examples; the others were not audited."
     planned = summary.planned
     if planned and planned.left_out:
-        text += f" Left out, to keep to {planned.minutes:g} minutes: {joined(planned.left_out)}."
+        text += f" Omitted to stay within {planned.minutes:g} minutes: {joined(planned.left_out)}."
     if planned and planned.seconds > 60 * planned.minutes:
         text += f" It took {planned.seconds / 60:.2g} minutes, more than planned."
     steps = summary.resolution
@@ -81,7 +81,7 @@ def _stored(stored: int, n: int) -> str:
 
 
 def _near(summary: Summary) -> list[str]:
-    """Examples that are disclosed without being stored, and indistinguishable ones."""
+    """Counts examples that are disclosed without being stored, and indistinguishable ones."""
     parts = []
     count, alike = summary.disclosed.count, summary.indistinguishable
     if count > summary.stored.count:
@@ -98,7 +98,7 @@ def _share(rate: Rate) -> str:
     if rate.count in (0, rate.total):
         return "all" if rate.count else "none"
     share = f"{100 * rate.rate:.1f}%"
-    # Not "100.0%" of what is not all, nor "0.0%" of what is not none.
+    # Rounding must not turn some into none, or most into all.
     return f"{rate.count} of {rate.total}" if share in ("0.0%", "100.0%") else share
 
 

@@ -6,12 +6,12 @@ import mnemoscope as mn
 def test_what_was_left_out_is_printed_written_and_in_the_page(trained, run):
     done = run("audit", trained, "--minutes", "1e-9", "--starts", "90", "--trials", "2")
     assert (done.code, done.err) == (0, "")
-    words = "Left out, to keep to 1e-09 minutes: 40 of 90 starts of each distribution, 1 of 2"
+    words = "Omitted to stay within 1e-09 minutes: 40 of 90 starts of each distribution, 1 of 2"
     assert words in done.out
     audit = mn.Audit.load(trained / "audit")
     assert words in audit.verdict
     assert audit.provenance["settings"]["starts"] == 50
-    assert "Left out, to keep to 1e-09 minutes" in (trained / "report.html").read_text()
+    assert "Omitted to stay within 1e-09 minutes" in (trained / "report.html").read_text()
 
 
 def test_in_enough_time_nothing_is(trained, run):

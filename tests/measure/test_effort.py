@@ -165,7 +165,7 @@ def test_an_audit_without_time_says_what_it_left_out():
     assert planned.done == asdict(replace(FEWEST, certificates=0))
     assert planned.asked == {"examples": 200, "starts": 80, "trials": 3, "certificates": 0}
     assert (
-        "Left out, to keep to 1e-09 minutes: 190 of 200 examples, 30 of 80 starts of each "
+        "Omitted to stay within 1e-09 minutes: 190 of 200 examples, 30 of 80 starts of each "
         "distribution, 2 of 3 corrupted copies of each example and strength, basins on a plane, "
         "pictures of orbits and controls."
     ) in found.verdict

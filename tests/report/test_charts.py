@@ -6,9 +6,9 @@ import pytest
 
 from mnemoscope.plots.theme import COLOURS
 from mnemoscope.report.charts import audit_charts, plane_chart, recall_panels, training_chart
-from mnemoscope.report.charts.plane import basin_labels
+from mnemoscope.report.charts.lines import MAX_POINTS
 from mnemoscope.report.charts.spectrum import outside_view, view_reach
-from mnemoscope.report.charts.training import MOST_POINTS
+from mnemoscope.report.charts.starts import basin_labels
 from mnemoscope.results.summary import Plane
 
 from .example_audit import edge_audit, frame, full_audit
@@ -29,7 +29,9 @@ def test_charts_without_data_are_left_out():
 
 def test_each_corruption_has_its_panel_strengths_in_order():
     audit = full_audit()
-    panels = recall_panels(audit.curves.sort("strength", descending=True))
+    panels = recall_panels(
+        audit.curves.sort("strength", descending=True), audit.summary.corruptions
+    )
     assert list(panels) == audit.curves["corruption"].unique(maintain_order=True).to_list()
     (rows,) = panels["gaussian"].to_dict()["datasets"].values()
     assert [row["strength"] for row in rows] == [0.05, 0.1, 0.2, 0.4, 0.8]
@@ -37,7 +39,9 @@ def test_each_corruption_has_its_panel_strengths_in_order():
 
 
 def test_a_single_strength_is_a_point():
-    panel = recall_panels(full_audit().curves)["mask_lower_half"].to_dict()
+    audit = full_audit()
+    panels = recall_panels(audit.curves, audit.summary.corruptions)
+    panel = panels["mask_lower_half"].to_dict()
     assert [layer["mark"]["type"] for layer in panel["layer"]] == ["rule", "point"]
 
 
@@ -86,5 +90,5 @@ def test_long_histories_are_thinned_and_keep_their_end():
     )
     data = training_chart(history, tol=1e-8).to_dict()["datasets"]
     rows = max(data.values(), key=len)
-    assert len(rows) <= MOST_POINTS + 1
+    assert len(rows) <= MAX_POINTS + 1
     assert rows[-1]["step"] == 49_999

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from mnemoscope.base.stats import Rate
-from mnemoscope.report.charts.comparison import recall_change_panels
+from mnemoscope.report.charts import recall_change_panels
 from mnemoscope.report.comparison import measure_rows, write_comparison_page
 from mnemoscope.results.comparison import compare
 
@@ -123,5 +123,6 @@ def test_differences_have_their_sign():
 def test_only_what_both_tried_is_drawn():
     curves = full_audit().curves
     some = curves.filter(pl.col("corruption").is_in(["blur", "mix"]))
-    assert list(recall_change_panels(curves, some)) == ["blur", "mix"]
-    assert recall_change_panels(curves, curves.clear()) == {}
+    labels = full_audit().summary.corruptions
+    assert list(recall_change_panels(curves, some, labels)) == ["blur", "mix"]
+    assert recall_change_panels(curves, curves.clear(), labels) == {}

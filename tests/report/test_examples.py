@@ -1,7 +1,7 @@
-import polars as pl
+"""The rows of the page: examples, their rates, and the attractors they end at."""
 
-from mnemoscope.report.examples import example_rows, strongest_first
-from mnemoscope.report.pictures import drawing
+from mnemoscope.report.audit import basin, recall_rates, strongest_first
+from mnemoscope.report.pictures import drawing, frame_labels
 
 from .example_audit import edge_audit, frame, full_audit
 
@@ -34,32 +34,33 @@ def test_stored_come_first_then_recall_then_radius():
 
 def test_rates_come_with_count_total_and_interval():
     audit = full_audit()
-    how = drawing(audit.pictures["examples"], 100)
-    for row in example_rows(audit, how):
-        assert row.recall is not None
-        assert row.recall.total == 20
-        assert row.recall.rate == row.recall.count / 20
-        assert row.recall.low <= row.recall.rate <= row.recall.high
-        if row.stored:
-            assert row.basin.total == 7000
-            assert row.basin.low <= row.basin.rate <= row.basin.high
+    for rate in recall_rates(audit).values():
+        assert rate.total == 20
+        assert rate.rate == rate.count / 20
+        assert rate.low <= rate.rate <= rate.high
+    for row in audit.attractors.iter_rows(named=True):
+        rate = basin(row)
+        assert (rate.count, rate.total) == (row["starts"], 7000)
+        assert rate.low <= rate.rate <= rate.high
 
 
-def test_most_rows():
-    audit = full_audit()
-    assert len(example_rows(audit, drawing(audit.pictures["examples"], 10), most=7)) == 7
+def test_a_basin_that_no_start_reached_has_its_interval_alone():
+    row = {"starts": 0, "basin_fraction": 0.0, "basin_low": 0.0, "basin_high": 0.1}
+    assert (basin(row).fraction, basin(row).interval) == ("", "0% to 10%")
+    assert basin({**row, "basin_fraction": float("nan")}) is None
+
+
+def test_frames_are_labelled_by_steps():
+    assert frame_labels(3, (0, 4)) == {0: "start", 1: "4", 2: "end"}
+    assert frame_labels(4, ()) == {0: "start", 1: "", 2: "", 3: "end"}
+    assert list(frame_labels(50, range(50)).values())[-2:] == ["41", "end"]
 
 
 def test_nothing_known():
-    audit = edge_audit()
-    (row,) = example_rows(audit, drawing(audit.pictures["examples"], 1))
-    assert row.recall is row.basin is row.recalled is None
-    assert len(row.frames) == 3
+    assert recall_rates(edge_audit()) == {}
 
 
 def test_orbits_of_some_examples_only():
-    audit = full_audit()
-    audit.pictures["recall_frames"] = audit.pictures["recall_frames"][:3]
-    found = {row.index: len(row.frames) for row in example_rows(audit, drawing(None, 1))}
-    assert {index for index, frames in found.items() if frames} == {0, 1, 2}
-    assert audit.examples.filter(pl.col("index") > 2).height == 17
+    orbits, how = full_audit().pictures["recall_frames"][:3], drawing(None, 1)
+    assert [len(how.orbit(orbits, place, ())) for place in range(5)] == [7, 7, 7, 0, 0]
+    assert how.picture(orbits[:, 0], 3) is how.picture(None, 0) is None

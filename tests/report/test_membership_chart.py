@@ -3,8 +3,8 @@ import json
 import polars as pl
 import pytest
 
-from mnemoscope.report.charts.membership import SCORES as NAMES
-from mnemoscope.report.charts.membership import roc_chart
+from mnemoscope.report.charts import SCORES as NAMES
+from mnemoscope.report.charts import roc_chart
 from mnemoscope.results.tables import ROC, SCORES
 
 

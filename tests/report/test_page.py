@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 
+from mnemoscope.base.labels import CorruptionLabel
 from mnemoscope.base.stats import Rate
 from mnemoscope.report import write_report
 from mnemoscope.report.embedding import drawing_code, safe_json
@@ -274,3 +275,19 @@ def test_a_crash_leaves_the_old_page(tmp_path, monkeypatch):
         write_report(audit, path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_corruption_of_another_package_has_its_own_label(tmp_path):
+    label = CorruptionLabel("fog", "dense fog", "visibility", "fog of visibility {s:g}")
+    audit = full_audit()
+    audit = audit.with_summary(
+        corruptions=(*audit.summary.corruptions, label),
+        recalled=dataclasses.replace(audit.summary.recalled, corruption="fog", strength=0.5),
+    )
+    curves = audit.curves.head(2).with_columns(corruption=pl.lit("fog"))
+    path = write_report(dataclasses.replace(audit, curves=curves), tmp_path / "page.html")
+    words = " ".join(Page(path.read_text()).words)
+    assert "recalled from dense fog, visibility 0.5" in words
+    assert "With fog of visibility 0.5" in words
+    assert "Corruptions not tried: dense fog" in words
+    assert '"title":"visibility"' in path.read_text()

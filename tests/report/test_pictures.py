@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from mnemoscope.report.pictures import Drawing, drawing, picture, spread
-from mnemoscope.results.pictures import drawn_as_picture
+from mnemoscope.results.audit import drawn_as_picture
 
 HOW = Drawing(side=64, low=0.0, high=1.0)
 

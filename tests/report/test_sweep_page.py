@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from mnemoscope.report.sweep import Axis, write_sweep_page
-from mnemoscope.report.sweep.pictures import MAX_PICTURES, pictured_runs
-from mnemoscope.report.sweep.runs import read_runs
+from mnemoscope.report.sweep.runs import MAX_PICTURES, pictured_runs, read_runs
 from mnemoscope.report.sweep.tables import trouble_table
 
 from .example_sweep import FACTORS, QUANTITIES, axes, png, sweep_rows

@@ -8,6 +8,7 @@ import torch
 
 import mnemoscope as mn
 from mnemoscope.base.stats import Rate
+from mnemoscope.data import CORRUPTIONS
 from mnemoscope.results.comparison import compare
 from mnemoscope.results.comparison_measures import (
     AREA,
@@ -19,6 +20,7 @@ from mnemoscope.results.comparison_measures import (
 )
 from tests.summaries import made_membership, made_score
 
+LABELS = [corruption.label for corruption in CORRUPTIONS.values()]
 BRIEF = {
     "starts": 40, "trials": 4, "corruptions": {"gaussian": [0.1, 0.8]}, "start_kinds": ["uniform"],
     "max_steps": 200,
@@ -109,7 +111,7 @@ def test_measures_by_hand(comparison):
     assert stored["low"] < -0.4 < stored["high"]
     assert stored["clear"] is (stored["high"] < 0)
     assert stored["main"]
-    recalled = row(comparison, recalled_from("gaussian", 0.1))
+    recalled = row(comparison, recalled_from("gaussian", 0.1, LABELS))
     assert recalled["before_total"] == recalled["after_total"] == 20
     assert row(comparison, "training loss")["kind"] == "number"
     assert row(comparison, "spurious attractors")["low"] is None
@@ -172,7 +174,9 @@ def test_other_settings_are_told(before):
     assert "corruptions" in warning
     assert "match tol" not in warning
     # What only one of them tried is not compared.
-    assert recalled_from("gaussian", 0.8) not in set(compare(before, other).table["measure"])
+    assert recalled_from("gaussian", 0.8, LABELS) not in set(
+        compare(before, other).table["measure"]
+    )
 
 
 def test_what_was_asked_of_the_training_is_told(before):
@@ -215,7 +219,7 @@ def test_what_was_not_measured_is_left_out(before):
     )
     comparison = compare(before, empty)
     measures = set(comparison.table["measure"])
-    assert not measures & {STORED, CERTIFIED, FROM_NOISE, recalled_from("gaussian", 0.1)}
+    assert not measures & {STORED, CERTIFIED, FROM_NOISE, recalled_from("gaussian", 0.1, LABELS)}
     assert not comparison.same_data
     assert comparison.worse == ()
 

@@ -73,7 +73,7 @@ def found(audit):
     return told
 
 
-NOISE = "can be pulled out of the network with no training data"
+NOISE = "can be extracted from the network without training data"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_which_examples_come_out_of_noise(n, reached, headline):
     assert (
         "30 of 40 starts ended at a training example (95% interval 60% to 86%)" in finding.how_sure
     )
-    assert "has the weights, or may send the network inputs" in finding.by_whom
+    assert "has the weights, or can send inputs" in finding.by_whom
     # Of 40 starts, 10 applications each, 2 lead to one.
     assert "about 200 applications" in finding.by_whom
 
@@ -142,7 +142,7 @@ def test_applications_by_hand():
 
 def test_what_only_bred_starts_reached():
     audit = made(1, [0], noise=[starts("bred", 5, 5)], basins=[basin("bred", 10, 5)])
-    assert "only starts made of other finds reached them" in found(audit)["extracted"].by_whom
+    assert "only starts bred from attractors" in found(audit)["extracted"].by_whom
 
 
 def test_corrupted_copies():
@@ -224,7 +224,7 @@ def test_a_control_that_is_not_positive_is_told():
     assert told["recalled"].certainty == "observed"
     assert "stores 0 of 4" in told["recalled"].how_sure
     assert "stores 1 of 30" in told["recalled"].how_sure
-    assert "orbits that settle" in told["not_specific"].headline
+    assert "settling at an attractor" in told["not_specific"].headline
 
 
 def test_no_untrained_network_to_compare_with():
@@ -238,7 +238,7 @@ def test_queries_suffice_for_a_black_box():
     audit = made(stored=[0], basins=[basin("uniform", 10, 1)], black_box=True)
     finding = found(audit)["extracted"]
     assert "weights" not in finding.by_whom
-    assert "send the network inputs" in finding.by_whom
+    assert "can send inputs" in finding.by_whom
 
 
 def score(auc, low, high):
@@ -253,7 +253,7 @@ def test_membership_that_can_be_told():
     told = found(member(spectral_radius=score(0.9, 0.8, 0.97), loss=score(0.6, 0.45, 0.7)))
     finding = told["member"]
     assert finding.certainty == "observed"
-    assert "Whether the two sets differ by themselves was not tested." in finding.how_sure
+    assert "independently of the network was not tested." in finding.how_sure
     assert "area under the curve 0.90 (95% interval 0.80 to 0.97" in finding.how_sure
     assert "The loss alone: 0.60 (95% interval 0.45 to 0.70)" in finding.how_sure
     assert "50% of the training examples are found" in finding.how_sure
@@ -277,11 +277,11 @@ def test_membership_that_cannot_be_told():
 
 def test_rates_that_so_few_examples_do_not_resolve_are_left_out():
     few = made_score(0.9, 0.8, 0.97, **dict.fromkeys(("tpr_1", "tpr_1_low", "tpr_1_high")))
-    assert "mistaken" not in found(member(loss=few))["member"].how_sure
+    assert "false positive rate of 1%" not in found(member(loss=few))["member"].how_sure
     scores = {"loss": score(0.9, 0.8, 0.97)}
-    assert "mistaken" in found(member(**scores))["member"].how_sure
+    assert "false positive rate of 1%" in found(member(**scores))["member"].how_sure
     unresolved = made_membership(scores, resolvable=Resolvable(tpr_1=False, tpr_01=False))
-    assert "mistaken" not in found(made(membership=unresolved))["member"].how_sure
+    assert "false positive rate of 1%" not in found(made(membership=unresolved))["member"].how_sure
 
 
 def test_membership_where_the_sets_differ_by_themselves_is_not_specific():

@@ -3,6 +3,7 @@
 import pytest
 
 from mnemoscope.results.tables import SCHEMAS
+from tests.report.example_audit import edge_audit, full_audit
 
 PROMISED = {
     "examples": "index, residual, loss, spectral_radius, operator_norm, fixed_point_distance, "
@@ -18,3 +19,13 @@ PROMISED = {
 def test_columns(table):
     promised = PROMISED[table].split(", ")
     assert list(SCHEMAS[table])[: len(promised)] == promised
+
+
+def test_a_notebook_shows_counts_and_intervals_escaped():
+    audit = full_audit()
+    shown = audit.with_summary(partial=("<b>recall</b>",))._repr_html_()
+    assert "interrupted before: &lt;b&gt;recall&lt;/b&gt;." in shown
+    assert "<td>examples stored</td><td>18 of 20</td><td>70% to 97%</td>" in shown
+    assert "<td>limit cycles</td><td>1</td><td></td>" in shown
+    assert "rows" not in shown
+    assert edge_audit()._repr_html_()

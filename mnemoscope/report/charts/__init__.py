@@ -1,43 +1,58 @@
-"""Charts of an audit: functions from its tables to Altair charts, one idea a file."""
+"""Charts of an audit: functions from its tables to Altair charts."""
 
-import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.plots.rows import known
-from mnemoscope.report.charts.basins import basins_chart
-from mnemoscope.report.charts.membership import roc_chart
-from mnemoscope.report.charts.plane import plane_chart
-from mnemoscope.report.charts.recall import recall_chart, recall_panels
-from mnemoscope.report.charts.spectrum import spectrum_chart
-from mnemoscope.report.charts.training import loss_points, training_chart
-from mnemoscope.report.key_figures import interpolation_threshold
+from mnemoscope.base.text import finite
+from mnemoscope.plots.draw import known
+from mnemoscope.report.charts.lines import (
+    SCORES,
+    loss_points,
+    recall_change_panels,
+    recall_chart,
+    recall_panels,
+    roc_chart,
+    training_chart,
+)
+from mnemoscope.report.charts.spectrum import outside_view, spectrum_chart
+from mnemoscope.report.charts.starts import OUTCOMES, basins_chart, plane_chart
 from mnemoscope.results.audit import Audit
 
 __all__ = [
+    "OUTCOMES",
+    "SCORES",
     "audit_charts",
     "basins_chart",
+    "outside_view",
     "plane_chart",
+    "recall_change_panels",
     "recall_chart",
     "recall_panels",
     "roc_chart",
     "spectrum_chart",
+    "threshold",
     "training_chart",
 ]
 
 
 def audit_charts(audit: Audit) -> dict[str, ChartType]:
-    """The charts that the audit has data for: `spectrum, recall, basins, plane, …`."""
+    """Draws the charts that the audit has data for: `spectrum, recall, basins, plane, …`."""
+    summary = audit.summary
     charts: dict[str, ChartType] = {}
     if known(audit.spectra, "real", "imag").height:
         charts["spectrum"] = spectrum_chart(audit.spectra, audit.examples)
     if known(audit.curves, "strength", "rate").height:
-        charts["recall"] = recall_chart(audit.curves)
-    if audit.starts.filter(pl.col("starts") > 0).height:
+        charts["recall"] = recall_chart(audit.curves, summary.corruptions)
+    if audit.starts.filter(audit.starts["starts"] > 0).height:
         charts["basins"] = basins_chart(audit.starts)
-    if known(audit.plane, "u", "v").height and audit.summary.plane:
-        charts["plane"] = plane_chart(audit.plane, audit.attractors, audit.summary.plane)
+    if known(audit.plane, "u", "v").height and summary.plane:
+        charts["plane"] = plane_chart(audit.plane, audit.attractors, summary.plane)
     if audit.roc.height:
         charts["membership"] = roc_chart(audit.roc)
     if loss_points(audit.history).height:
-        charts["training"] = training_chart(audit.history, tol=interpolation_threshold(audit))
+        charts["training"] = training_chart(audit.history, tol=threshold(audit))
     return charts
+
+
+def threshold(audit: Audit) -> float | None:
+    """Returns the loss that counted as interpolation in training; None if it is not known."""
+    return finite((audit.provenance.get("training") or {}).get("tol"))

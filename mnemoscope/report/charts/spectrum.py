@@ -1,4 +1,4 @@
-"""The Jacobian's leading eigenvalues at each example, against the unit circle."""
+"""The leading eigenvalues of the Jacobian at each example, and the unit circle."""
 
 import math
 
@@ -6,19 +6,19 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from mnemoscope.plots.rows import chart_data, known
+from mnemoscope.plots.draw import chart_data, known, tooltips
 from mnemoscope.plots.theme import COLOURS, theme
 
 WIDEST = 3.0
-"""The farthest the view goes: one huge eigenvalue must not shrink the unit circle to a dot."""
+"""Maximum of the view: one huge eigenvalue must not shrink the unit circle to a dot."""
 
 MOST_POINTS = 4000
 CROWDED = 600
-"""More eigenvalues than this are drawn smaller."""
+"""Number of eigenvalues above which they are drawn smaller."""
 
 
 def spectrum_chart(spectra: pl.DataFrame, examples: pl.DataFrame, *, size: int = 460) -> ChartType:
-    """Eigenvalues in the complex plane: discs where the example is stored, triangles where not.
+    """Draws eigenvalues in the complex plane: discs at stored examples, triangles at others.
 
     Args:
         spectra: `Audit.spectra`.
@@ -46,15 +46,6 @@ def spectrum_chart(spectra: pl.DataFrame, examples: pl.DataFrame, *, size: int =
     scale = alt.Scale(domain=[-reach, reach], nice=False)
     x = alt.X("real:Q", scale=scale, title="real part", axis=alt.Axis(tickCount=5))
     y = alt.Y("imag:Q", scale=scale, title="imaginary part", axis=alt.Axis(tickCount=5))
-    turns = [2 * math.pi * k / 180 for k in range(181)]
-    circle_points = pl.DataFrame(
-        {"k": range(181), "real": map(math.cos, turns), "imag": map(math.sin, turns)}
-    )
-    circle = (
-        alt.Chart(chart_data(circle_points, 4))
-        .mark_line(style="reference", clip=True)
-        .encode(x=x, y=y, order="k:Q")
-    )
     states = {"stored example": COLOURS["stored"], "example not stored": COLOURS["not_stored"]}
     dots = (
         alt.Chart(chart_data(points, 4))
@@ -70,22 +61,31 @@ def spectrum_chart(spectra: pl.DataFrame, examples: pl.DataFrame, *, size: int =
             shape=alt.Shape(
                 "state:N", scale=alt.Scale(domain=list(states), range=["circle", "triangle-up"])
             ),
-            tooltip=[
-                alt.Tooltip("example:Q", title="example"),
-                alt.Tooltip("rank:Q", title="eigenvalue, largest first"),
-                alt.Tooltip("real:Q", title="real part", format=".4g"),
-                alt.Tooltip("imag:Q", title="imaginary part", format=".4g"),
-                alt.Tooltip("modulus:Q", title="modulus", format=".4g"),
-                alt.Tooltip("state:N", title="state"),
-            ],
+            tooltip=tooltips(
+                ("example:Q", "example"),
+                ("rank:Q", "eigenvalue, largest first"),
+                ("real:Q", "real part", ".4g"),
+                ("imag:Q", "imaginary part", ".4g"),
+                ("modulus:Q", "modulus", ".4g"),
+                ("state:N", "state"),
+            ),
         )
     )
-    layers = alt.layer(circle, dots).properties(width=size, height=size)
+    layers = alt.layer(_unit_circle(x, y), dots).properties(width=size, height=size)
     return layers.configure(**theme())
 
 
+def _unit_circle(x: alt.X, y: alt.Y) -> alt.Chart:
+    turns = [2 * math.pi * k / 180 for k in range(181)]
+    points = pl.DataFrame(
+        {"k": range(181), "real": map(math.cos, turns), "imag": map(math.sin, turns)}
+    )
+    line = alt.Chart(chart_data(points, 4)).mark_line(style="reference", clip=True)
+    return line.encode(x=x, y=y, order="k:Q")
+
+
 def view_reach(spectra: pl.DataFrame) -> float:
-    """How far from zero the view goes: all eigenvalues, the unit circle, at most `WIDEST`."""
+    """Returns the largest coordinate in view: the unit circle and eigenvalues up to `WIDEST`."""
     drawn = known(spectra, "real", "imag")
     farthest = max(
         (abs(value) for name in ("real", "imag") for value in drawn[name]),
@@ -95,7 +95,7 @@ def view_reach(spectra: pl.DataFrame) -> float:
 
 
 def outside_view(spectra: pl.DataFrame) -> int:
-    """How many eigenvalues lie beyond the view (the page says so)."""
+    """Counts the eigenvalues outside of the view."""
     reach = view_reach(spectra)
     beyond = (pl.col("real").abs() > reach) | (pl.col("imag").abs() > reach)
     return known(spectra, "real", "imag").filter(beyond).height

@@ -8,7 +8,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from mnemoscope.base.quantity import Quantity
-from mnemoscope.plots.rows import chart_data
+from mnemoscope.plots.draw import chart_data
 from mnemoscope.plots.theme import CATEGORIES, theme
 from mnemoscope.report.pictures import spread
 from mnemoscope.report.sweep.channels import (

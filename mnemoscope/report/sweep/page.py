@@ -1,4 +1,4 @@
-"""A sweep as one HTML file that opens with no network, and its charts as files."""
+"""The page of a sweep, and its charts as files."""
 
 import os
 import re
@@ -11,16 +11,14 @@ import polars as pl
 from altair.typing import ChartType
 from markupsafe import Markup
 
-from mnemoscope.base.files import replacing
 from mnemoscope.base.quantity import Quantity
-from mnemoscope.base.text import MISSING, joined, number, percent, plural, pretty
-from mnemoscope.report.embedding import environment, page_spec, safe_json, source
+from mnemoscope.base.text import MISSING, joined, plural
+from mnemoscope.report.embedding import write_page
 from mnemoscope.report.export import write_each
-from mnemoscope.report.sweep.charts import View, chart
+from mnemoscope.report.sweep.charts import chart
 from mnemoscope.report.sweep.factors import Axis, Factor
-from mnemoscope.report.sweep.pictures import pictured_runs
 from mnemoscope.report.sweep.quantities import HEADLINES, colour, estimated, words
-from mnemoscope.report.sweep.runs import Runs, read_runs, with_links
+from mnemoscope.report.sweep.runs import Runs, pictured_runs, read_runs, with_links
 from mnemoscope.report.sweep.sections import Section, chart_sections, gaps
 from mnemoscope.report.sweep.tables import (
     Table,
@@ -69,30 +67,24 @@ def write_sweep_page(
     runs = with_links(read_runs(rows, axes, quantities))
     provenance = about["provenance"]
     store = shlex.quote(str(provenance.get("store", STORE)))
-    env = environment()
-    filters = {"number": number, "percent": percent, "plural": plural, "pretty": pretty}
-    env.filters.update(filters, figure=lambda view: _figure(view, runs), status=status_words)
-    text = env.get_template("sweep.html.jinja").render(
-        style=Markup(source(env, "page.css")),
-        script=Markup(source(env, "charts.js")),
-        heading=_heading(runs, planned, sum(failure["runs"] for failure in failures)),
-        figures=_key_figures(runs),
-        sections=[
+    sections = {
+        "heading": _heading(runs, planned, sum(failure["runs"] for failure in failures)),
+        "figures": _key_figures(runs),
+        "draw": lambda view: chart(runs, view),
+        "status": status_words,
+        "sections": [
             _reading(runs),
             *chart_sections(runs),
             *_numbers(runs, store),
             *_pictures(runs),
             *_listed(runs, store),
             _failed(runs, failures),
-            Section("provenance", "Where this comes from", (("record", provenance),)),
+            Section("provenance", "Provenance", (("record", provenance),)),
         ],
-        store=store,
+        "store": store,
         **about,
-    )
-    with replacing(path) as temporary:
-        # The name of a file need not be UTF-8.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-    return Path(path)
+    }
+    return write_page("sweep.html.jinja", sections, path)
 
 
 def sweep_charts(
@@ -233,14 +225,6 @@ def _bond(factor: Factor) -> str:
             f"together{example}, and are not drawn against each other."
         )
     return " ".join(texts)
-
-
-def _figure(view: View, runs: Runs) -> dict[str, Any] | None:
-    drawn = chart(runs, view)
-    if drawn is None:
-        return None
-    spec = safe_json(page_spec(drawn))
-    return {"name": view.name, "words": view.words, "spec": spec, "keeps_shape": False}
 
 
 def _numbers(runs: Runs, store: str) -> list[Section]:

@@ -1,11 +1,16 @@
 """The runs of a sweep: a level of each factor and a value of each quantity, and their means."""
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import polars as pl
+from PIL import Image
 
 from mnemoscope.base.quantity import Quantity
+from mnemoscope.report.pictures import Picture, spread
 from mnemoscope.report.sweep.factors import Axis, Factor, leading_first, read_factors
 from mnemoscope.report.sweep.quantities import (
     DIVERGED,
@@ -26,6 +31,9 @@ ENOUGH = 0.8
 
 MAX_RUNS = 500
 """Settings that the page lists a run of."""
+
+MAX_PICTURES = 24
+"""Pictures on a page."""
 
 ANYWHERE = "#runs"
 """The link of a mark of which no run is listed."""
@@ -202,3 +210,39 @@ def labelled(counts: pl.DataFrame, placed: Mapping[str, Factor]) -> pl.DataFrame
             for name, factor in placed.items()
         ),
     )
+
+
+def pictured_runs(runs: Runs) -> tuple[list[dict[str, Any]], int]:
+    """Selects runs with a picture, at most `MAX_PICTURES`, from settings spread in their order.
+
+    Returns:
+        `key`, `seed`, `status`, the label of each column that varies under its name, and the
+        `picture`, None if it is not a PNG; and the number of settings that have one.
+    """
+    names = [factor.key for factor in runs.columns]
+    if "picture" not in runs.rows.collect_schema().names():
+        return [], 0
+    pictures = runs.rows.filter(pl.col("picture").is_not_null()).select("key", "picture")
+    pictured = (
+        runs.frame.join(pictures.select("key").collect(), on="key", how="semi")
+        .sort(*names, "seed", "key")
+        .unique(names or None, keep="first", maintain_order=True)
+    )
+    chosen = pictured[spread(pictured.height, MAX_PICTURES)]
+    found = pictures.filter(pl.col("key").is_in(chosen["key"].to_list())).collect()
+    images = {key: _picture(png) for key, png in found.iter_rows()}
+    named = labelled(chosen, {factor.name: factor for factor in runs.columns})
+    columns = ["key", "seed", "status", *(factor.name for factor in runs.columns)]
+    rows = named.select(columns).to_dicts()
+    return [{**row, "picture": images[row["key"]]} for row in rows], pictured.height
+
+
+def _picture(png: bytes) -> Picture | None:
+    """The PNG unchanged; None if it is not one."""
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            width, height = image.size
+    except OSError:
+        return None
+    encoded = base64.b64encode(png).decode("ascii")
+    return Picture(f"data:image/png;base64,{encoded}", width, height)

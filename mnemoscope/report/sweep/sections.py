@@ -181,7 +181,7 @@ def _side_by_side(runs: Runs) -> Section | None:
         for label in labels
     ]
     if hidden:
-        text += f" Left out: {', '.join(hidden)}."
+        text += f" Not shown: {', '.join(hidden)}."
     return Section("multiples", "Side by side", (("text", text), ("paneled", [view])))
 
 

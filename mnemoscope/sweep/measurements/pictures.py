@@ -10,7 +10,7 @@ from torch import Tensor
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.dynamics import Starts, iterate
 from mnemoscope.dynamics.starts import Range
-from mnemoscope.results.pictures import drawn_as_picture
+from mnemoscope.results.audit import drawn_as_picture
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 
 STARTS = 6
