@@ -26,6 +26,8 @@ from mnemoscope.cli.target import Target, TargetOptions, open_target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import Tensor
+
     from mnemoscope.measure import AuditOptions
     from mnemoscope.results import Audit, Screen
     from mnemoscope.results.conditions import Condition
@@ -157,15 +159,7 @@ def audit(
             screened, pages = screen_in(folder, f, X, options, **given, show_cost=show)
             return _print_screen(screened, pages, taken, conditions, json=run.json)
         result = audit_in(folder, f, X, options, **given, minutes=effort.minutes)
-    failed = [condition for condition in conditions if condition.holds(result.summary)]
-    if run.json:
-        print_json(_record(result, taken, folder))
-    else:
-        print_lines(f"Data: {taken}.", *duplicates_line(X))
-        print_audit(result)
-        print_lines(str(folder.report))
-        print_lines(*(condition.explain(result.summary) for condition in failed))
-    return FOUND if failed else 0
+    return _print_result(result, folder, taken, X, conditions, json=run.json)
 
 
 def _claimed(
@@ -228,16 +222,35 @@ def _held_out_before(run: RunFolder | None) -> str | None:
     return place if isinstance(place, str) else None
 
 
-def _record(result: "Audit", taken: str, folder: RunFolder) -> dict[str, Any]:
+def _print_result(
+    result: "Audit",
+    folder: RunFolder,
+    taken: str,
+    X: "Tensor",
+    conditions: "Sequence[Condition]",
+    *,
+    json: bool,
+) -> int:
+    """Prints the result of an audit; the exit status."""
     from mnemoscope.results.report_json import report_json
 
-    return {
-        **result.summary.model_dump(mode="json"),
-        **report_json(result),
-        "data": taken,
-        "report": str(folder.report),
-        "audit": str(folder.audit),
-    }
+    failed = [condition for condition in conditions if condition.holds(result.summary)]
+    if json:
+        print_json(
+            {
+                **result.summary.model_dump(mode="json"),
+                **report_json(result),
+                "data": taken,
+                "report": str(folder.report),
+                "audit": str(folder.audit),
+            }
+        )
+    else:
+        print_lines(f"Data: {taken}.", *duplicates_line(X))
+        print_audit(result)
+        print_lines(str(folder.report))
+        print_lines(*(condition.explain(result.summary) for condition in failed))
+    return FOUND if failed else 0
 
 
 def _print_screen(

@@ -18,7 +18,7 @@ from mnemoscope.cli.printing import duplicates_line, print_json, print_lines
 from mnemoscope.cli.progress import progress
 from mnemoscope.cli.reading import DATA_OPTIONS, DataOptions, read, refuse_without_data
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
-from mnemoscope.cli.target import TargetOptions, open_target
+from mnemoscope.cli.target import Target, TargetOptions, open_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,11 +130,7 @@ def extract(
     check_name(place)
     states = torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(run.seed))
     check_map(f, f.clipped(f.batch(states)))
-    X, rule = None, None
-    if data is not None:
-        examples = read(reading.record(data))[1]
-        X, rule = found.laid_out(examples.X)[0], examples.scale
-        _check_shape(X, f.shape, f"--data {data}", "choose others, or --size and --gray to fit")
+    X, rule = _known_data(found, f.shape, data, reading)
     extra = _starts_in(search.starts_from, f.shape, rule)
     settings = {"extracted": found.settings["audited"], **found.settings}
     with (
@@ -149,11 +145,27 @@ def extract(
     record = {**result.summary, "estimates": result.estimates.to_dicts(), "folder": str(place)}
     if scores is not None and X is not None:
         record["score"] = {**_score(scores, len(X)), "match_tol": tolerance}
-    if run.json:
+    _print(record, X, json=run.json)
+    return 0
+
+
+def _known_data(
+    found: Target, shape: tuple[int, ...], data: str | None, reading: DataOptions
+) -> "tuple[Tensor | None, Scale | None]":
+    """Reads the training examples to score against, and the rule of their scale."""
+    if data is None:
+        return None, None
+    examples = read(reading.record(data))[1]
+    X = found.laid_out(examples.X)[0]
+    _check_shape(X, shape, f"--data {data}", "choose others, or --size and --gray to fit")
+    return X, examples.scale
+
+
+def _print(record: dict[str, Any], X: "Tensor | None", *, json: bool) -> None:
+    if json:
         print_json(record)
     else:
         print_lines(*([] if X is None else duplicates_line(X)), *_words(record))
-    return 0
 
 
 def _starts_in(file: str | None, shape: tuple[int, ...], rule: "Scale | None") -> "Tensor | None":

@@ -12,7 +12,7 @@ from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import sweep_progress
 
 if TYPE_CHECKING:
-    from mnemoscope.sweep import Finished, SweepProgress
+    from mnemoscope.sweep import Design, Finished, SweepProgress
     from mnemoscope.sweep.executors import Workers
 
 
@@ -44,16 +44,28 @@ def run(
     """
     _check_one(workers, in_process, dask, mpi)
     import_libraries()
-    from mnemoscope.sweep import run as run_design
     from mnemoscope.sweep.designs import find_design
 
     known = find_design(design)
     place = out or f"runs/{known.name}"
-    with (
-        _workers(in_process, dask, mpi, workers) as executor,
-        sweep_progress(known.name) as (show, fail),
-    ):
-        now: SweepProgress | None = None
+    with _workers(in_process, dask, mpi, workers) as executor:
+        finished = _run(known, place, executor, workers)
+    if json:
+        failures = [vars(one) for one in finished.failures]
+        print_json({"name": known.name, "place": place, **vars(finished), "failures": failures})
+    else:
+        print_lines(*_lines(finished, known.name, place))
+    return FOUND if finished.failures else 0
+
+
+def _run(
+    known: "Design", place: str, executor: "Workers | None", workers: int | None
+) -> "Finished":
+    """Does the runs and shows their progress; Ctrl-C says how many are kept."""
+    from mnemoscope.sweep import run as run_design
+
+    now: SweepProgress | None = None
+    with sweep_progress(known.name) as (show, fail):
 
         def remember(progress: "SweepProgress") -> None:
             nonlocal now
@@ -61,7 +73,7 @@ def run(
             show(progress)
 
         try:
-            finished = run_design(
+            return run_design(
                 known,
                 place,
                 executor=executor,
@@ -76,12 +88,6 @@ def run(
                 f"interrupted; {now.done:,} of {now.planned:,} runs are done and kept in {place}; "
                 "to go on, run the same command again"
             ) from error
-    if json:
-        failures = [vars(one) for one in finished.failures]
-        print_json({"name": known.name, "place": place, **vars(finished), "failures": failures})
-    else:
-        print_lines(*_lines(finished, known.name, place))
-    return FOUND if finished.failures else 0
 
 
 def _check_one(workers: int | None, in_process: bool, dask: str | None, mpi: bool) -> None:
