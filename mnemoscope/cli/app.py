@@ -1,17 +1,19 @@
-"""Which commands there are, and the error of a command line that fits none."""
+"""The commands, and the error of a command line that fits none of them."""
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
+from mnemoscope.base.check import LARGEST, LARGEST_SEED
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.cli.audit import audit
 from mnemoscope.cli.claims import claims
 from mnemoscope.cli.compare import compare
 from mnemoscope.cli.demo import demo
 from mnemoscope.cli.extract import extract
-from mnemoscope.cli.options import refuse_fractions
 from mnemoscope.cli.printing import printing
 from mnemoscope.cli.report import report
 from mnemoscope.cli.sweep import sweep
@@ -25,7 +27,7 @@ EXPECTED = {
     "UnknownOptionError": "an option of that command",
     "UnusedCliTokensError": "nothing more",
 }
-"""What was expected, by the name of cyclopts' error."""
+"""The expected input, by the name of cyclopts' error."""
 
 TYPES = {"int": "a whole number", "float": "a number", "bool": "yes or no"}
 
@@ -38,6 +40,40 @@ class PipeConsole(Console):
         raise BrokenPipeError
 
 
+def refuse_fractions(app: Any, commands: Any, arguments: Iterable[Any]) -> None:
+    """Refuses fractions, and numbers that are too large, for options that take a whole number.
+
+    Cyclopts would round a fraction.
+    """
+    for argument in arguments:
+        if argument.hint in (int, int | None) and argument.tokens:
+            token = argument.tokens[0]
+            _check_whole(token, LARGEST_SEED if token.keyword == "--seed" else LARGEST)
+
+
+def _check_whole(token: Any, most: int) -> None:
+    given = f'{token.keyword or "a value"} "{token.value}"'
+    try:
+        number = int(token.value)
+    except ValueError:
+        # More digits than Python reads are a number that is too large.
+        if not token.value.strip().lstrip("+-").isdecimal():
+            raise MnemoscopeError(
+                given,
+                expected="a whole number",
+                todo="leave out the fraction or the letters",
+                field=token.keyword,
+            ) from None
+        number = most + 1
+    if abs(number) > most:
+        raise MnemoscopeError(
+            given,
+            expected=f"a whole number of at most {most:,}",
+            todo="choose a smaller one",
+            field=token.keyword,
+        )
+
+
 app = App(
     name="mnemoscope",
     help="Find out what an autoencoder has memorized.",
@@ -46,6 +82,7 @@ app = App(
     console=PipeConsole(),
     suppress_keyboard_interrupt=False,
     config=refuse_fractions,
+    default_parameter=Parameter(negative=()),
 )
 for command in COMMANDS:
     app.command(command)
@@ -53,11 +90,7 @@ app.command(sweep)
 
 
 def run(arguments: list[str]) -> int:
-    """Runs a command; its exit status.
-
-    Raises:
-        MnemoscopeError: there is no such command or option, or a value does not fit.
-    """
+    """Runs a command and returns its exit status."""
     status = None
     try:
         with printing():

@@ -1,8 +1,11 @@
 """`mnemoscope audit`: what a network has memorized."""
 
+import math
 import os
-from contextlib import ExitStack
-from dataclasses import replace
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,221 +14,171 @@ from cyclopts import Parameter
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.publishing import check_name
 from mnemoscope.base.small_files import read_json
-from mnemoscope.cli.audit_folder import HELD_OUT, anchored_place, audit_in
-from mnemoscope.cli.exit import FOUND
-from mnemoscope.cli.options import (
-    Count,
-    Device,
-    FailOn,
-    Force,
-    Gray,
-    Json,
-    MatchTol,
-    Offset,
-    Out,
-    Place,
-    Seed,
-    Size,
-    Starts,
-    Trials,
-    check_device,
-    match_tol_of,
-)
+from mnemoscope.cli.audit_folder import audit_in, screen_in
+from mnemoscope.cli.computing import check_device
+from mnemoscope.cli.invocation import FOUND
+from mnemoscope.cli.options import RUN_OPTIONS, Place, RunOptions, naming_options, parsed
 from mnemoscope.cli.printing import duplicates_line, print_audit, print_json, print_lines
-from mnemoscope.cli.reading import (
-    NO_DATA_OPTIONS,
-    TYPES,
-    DataOptions,
-    anchored,
-    is_record,
-    read,
-    refuse_without_data,
-)
+from mnemoscope.cli.reading import DATA_OPTIONS, DataOptions, data_for, read_held_out
 from mnemoscope.cli.run_folder import RunFolder, claimed, claimed_again, refuse_changed
-from mnemoscope.cli.screening import Printed, screen_in
-from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, Target, open_target
+from mnemoscope.cli.target import Target, TargetOptions, open_target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
-    from mnemoscope.data.reading import Examples
-    from mnemoscope.nets import Network
+    from mnemoscope.measure import AuditOptions
+    from mnemoscope.results import Audit, Screen
     from mnemoscope.results.conditions import Condition
+    from mnemoscope.results.summary import Summary
+
+HELD_OUT = "held_out"
+"""Key of the held-out data in an audit's provenance."""
+
+SELECTED = ("stored", "disclosed", "contractive")
+"""What a screening counts over its sample and the most suspicious examples together."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class EffortOptions:
+    """How much an audit tries, and how near counts as there.
+
+    Attributes:
+        starts: Starts of each distribution.
+        trials: Corrupted copies of each example, for each corruption and strength.
+        max_steps: Steps after which an orbit is unsettled.
+        max_products: Jacobian-vector products for the spectrum at an example.
+        match_tol: Largest distance (RMS, as a share of the data's range) at which an attractor is a
+            training example; default: 0.01.
+        unit: Scale of the data, a number or per-feature; default: the range of the examples.
+        screen: For large training sets: one pass over all examples (its cost is printed first),
+            audits of a random sample and of the most suspicious ones.
+        minutes: Plan the audit for this time (min): parts are timed, and what does not fit is left
+            out and named in the verdict; default: all that is asked for.
+    """
+
+    starts: int = 1000
+    trials: int = 10
+    max_steps: int = 10_000
+    max_products: int = 2_000
+    match_tol: float | None = None
+    unit: str | None = None
+    screen: bool = False
+    minutes: float | None = None
+
+    def audit_options(self) -> "AuditOptions":
+        """Returns the options of the audit, or of both audits of a screening."""
+        from mnemoscope.measure import AuditOptions, Effort
+
+        unit = None
+        if self.unit is not None:
+            expected = "a number above 0, or per-feature"
+            unit = parsed("--unit", self.unit, _unit, expected, "--unit 255")
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        screen, minutes = given.pop("screen"), given.pop("minutes", None)
+        with naming_options(given):
+            if minutes is not None:
+                Effort(minutes)
+            options = AuditOptions.of(**{**given, "unit": unit})
+        if minutes is not None and (screen or isinstance(unit, str)):
+            raise MnemoscopeError(
+                f"--minutes {minutes:g} with {'--screen' if screen else '--unit per-feature'}",
+                expected="an audit with one unit for all entries, of all examples or a sample",
+                todo="omit one of the two",
+            )
+        return options
+
+
+EFFORT_OPTIONS = EffortOptions()
+
+
+def _unit(text: str) -> float | Literal["per_feature"]:
+    if text.replace("_", "-") == "per-feature":
+        return "per_feature"
+    unit = float(text)
+    if not 0 < unit < math.inf:
+        raise ValueError
+    return unit
 
 
 def audit(
-    target: Annotated[str, Parameter(help=TARGET)],
+    target: TargetOptions,
     *,
-    data: Annotated[
-        Place, Parameter(help="The training examples; if left out, those the run tells of.")
-    ] = None,
-    n: Count = None,
-    offset: Offset = 0,
-    size: Size = None,
-    gray: Gray = False,
-    reading: DataOptions = NO_DATA_OPTIONS,
-    held_out: Annotated[
-        Place,
-        Parameter(
-            name=["--held-out", "--holdout"],
-            help="Data not trained on: starts, control, non-members for membership scores; "
-            "default: those of the audit before, or none.",
-        ),
-    ] = None,
-    starts: Starts = 1000,
-    trials: Trials = 10,
-    max_steps: Annotated[int, Parameter(help="Steps after which an orbit is unsettled.")] = 10_000,
-    max_products: Annotated[
-        int, Parameter(help="Jacobian-vector products for the spectrum at an example.")
-    ] = 2_000,
-    match_tol: MatchTol = None,
-    unit: Annotated[
-        str | None,
-        Parameter(
-            help="Scale of the data, a number or per-feature; default: the range of the examples."
-        ),
-    ] = None,
-    out: Annotated[
-        Out,
-        Parameter(help="Folder to write to; if left out the run's, for others runs/ and its name."),
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    fail_on: FailOn = None,
-    force: Force = False,
-    json: Json = False,
-    screen: Annotated[
-        bool,
-        Parameter(
-            negative=(),
-            help="For large training sets: one pass over all examples (its cost is printed first), "
-            "audits of a random sample and of the most suspicious ones.",
-        ),
-    ] = False,
-    minutes: Annotated[
-        float | None,
-        Parameter(
-            help="Plan the audit for this time (min): parts are timed, and what does not fit is "
-            "left out and named in the verdict; default: all that is asked for."
-        ),
-    ] = None,
-    model: ModelOptions = NO_OPTIONS,
+    data: Place = None,
+    reading: DataOptions = DATA_OPTIONS,
+    held_out: Annotated[Place, Parameter(name=["--held-out", "--holdout"])] = None,
+    effort: EffortOptions = EFFORT_OPTIONS,
+    out: Place = None,
+    fail_on: list[str] | None = None,
+    run: RunOptions = RUN_OPTIONS,
 ) -> int:
     """Find out which examples a network has memorized, and write the report.
 
     Writes audit/ and report.html into the folder; a screening writes screen/.
-    """
-    check_device(device)
-    from mnemoscope.measure import AuditOptions
-    from mnemoscope.results.report_json import report_json
 
-    conditions = _conditions(fail_on)
-    scale = _unit(unit)
-    _check_minutes(minutes, screen=screen, unit=scale)
-    options = AuditOptions.of(
-        starts=starts, trials=trials, max_steps=max_steps, max_products=max_products, unit=scale,
-        match_tol=match_tol_of(match_tol),
-    )  # fmt: skip
-    found = open_target(target, model, device=device)
-    run, network = found.run, found.network
-    version = () if run is None else run.version
-    if held_out is None and run is not None:
-        held_out = _held_out_before(run)
+    Args:
+        target: The target.
+        reading: How the data are read.
+        data: The training examples; default: the run's training data.
+        held_out: Data not trained on: starts, control, non-members for membership scores; default:
+            those of the audit before, or none.
+        out: Folder to write to; default: the run's, for others runs/ and its name.
+        fail_on: Exit with 1 if one of these holds: "stored>0", "certified>0", "auc>0.6" and others;
+            a name alone means above 0; default: none.
+        effort: How much is tried.
+        run: How it is carried out.
+    """
+    check_device(run.device)
+    from mnemoscope.results.conditions import parse_conditions
+
+    conditions = parse_conditions(fail_on or ())
+    options = effort.audit_options()
+    found = open_target(target, device=run.device)
+    version = () if found.run is None else found.run.version
+    held_out = held_out or _held_out_before(found.run)
     _check_measurable(conditions, held_out)
-    if run is not None and network is not None and "audited" not in run.settings:
-        _check_belongs(network, run)
-    given = {"n": n, "offset": offset, "size": size, "gray": gray, **reading.given()}
-    if data is None:
-        refuse_without_data(given)
-        source, examples = _known_data(network, run, target)
-    else:
-        source, examples = read(_fitted({"source": data, **given}, found))
-        source = anchored(source)
+    _check_belongs(found)
+    source, examples = data_for(found, target.target, data, reading)
     X, how = found.laid_out(examples.X)
-    shape = tuple(X.shape[1:])
+    examples, shape = replace(examples, X=X), tuple(X.shape[1:])
     f = found.self_map(shape)
-    examples = replace(examples, X=X)
-    taken = f"Data: {examples.description}{how}."
-    fresh = None if held_out is None else _held_out(held_out, shape, examples)
-    with ExitStack() as stack:
-        if run is None or (out is not None and not _same(out, run.path)):
-            settings = {**found.settings, "data": source}
-            place = out or Path("runs") / found.name
-            check_name(Path(place))
-            run = stack.enter_context(claimed(place, settings, force=force))
-        else:
-            stack.enter_context(claimed_again(run))
-            refuse_changed(run, version)
-        recorded = {**source, **({} if held_out is None else {HELD_OUT: anchored_place(held_out)})}
-        if screen:
-            return screen_in(
-                run, f, X, options, source=recorded, held_out=fresh, seed=seed,
-                printed=Printed(taken, json=json, conditions=conditions),
-            )  # fmt: skip
-        result = audit_in(
-            run, f, X, options, source=recorded, held_out=fresh, seed=seed, minutes=minutes
-        )
-    if json:
-        report = {**result.summary.model_dump(mode="json"), **report_json(result)}
-        print_json(
-            {
-                **report,
-                "data": examples.description + how,
-                "report": str(run.report),
-                "audit": str(run.audit),
-            }
-        )
-    else:
-        print_lines(taken, *duplicates_line(X))
-        print_audit(result)
-        print_lines(str(run.report))
-    failed = [condition for condition in conditions if condition.holds(result.summary)]
-    if not json:
-        print_lines(*(condition.explain(result.summary) for condition in failed))
-    return FOUND if failed else 0
+    taken = f"{examples.description}{how}"
+    recorded, fresh = dict(source), None
+    if held_out is not None:
+        fresh = read_held_out(held_out, shape, examples)
+        recorded[HELD_OUT] = os.path.abspath(held_out) if os.path.exists(held_out) else held_out
+    with _claimed(found, source, out, force=run.force) as folder:
+        if folder is found.run:
+            refuse_changed(folder, version)
+        given: dict[str, Any] = {"source": recorded, "held_out": fresh, "seed": run.seed}
+        if effort.screen:
+            # The cost is printed at once; with --json it is no part of the output.
+            show = partial(print, file=sys.stderr if run.json else sys.stdout, flush=True)
+            screened, pages = screen_in(folder, f, X, options, **given, show_cost=show)
+            return _print_screen(screened, pages, taken, conditions, json=run.json)
+        result = audit_in(folder, f, X, options, **given, minutes=effort.minutes)
+    return _print_result(result, folder, taken, X, conditions, json=run.json)
 
 
-def _unit(text: str | None) -> float | Literal["per_feature"] | None:
-    """Reads what --unit was given.
-
-    Raises:
-        MnemoscopeError: it is no number above 0, and not `per-feature`.
-    """
-    if text is None:
-        return None
-    if text.replace("_", "-") == "per-feature":
-        return "per_feature"
-    from mnemoscope.base.unit import checked_unit
-
-    try:
-        return checked_unit(float(text))
-    except ValueError as error:
-        raise MnemoscopeError(
-            f"--unit {text}",
-            expected="a number above 0, or per-feature",
-            todo="omit it for the range of the examples",
-        ) from error
+def _claimed(
+    found: Target, source: dict[str, Any], out: str | None, *, force: bool
+) -> AbstractContextManager[RunFolder]:
+    """Claims the folder of the run that was named, or another one for its audit."""
+    run = found.run
+    if run is not None and (out is None or os.path.realpath(out) == os.path.realpath(run.path)):
+        return claimed_again(run)
+    place = Path(out or Path("runs") / found.name)
+    check_name(place)
+    return claimed(place, {**found.settings, "data": source}, force=force)
 
 
-def _check_minutes(
-    minutes: float | None, *, screen: bool, unit: float | Literal["per_feature"] | None
-) -> None:
-    """Refuses, before any work, a time that cannot be planned for."""
-    if minutes is None:
-        return
-    from mnemoscope.measure import Effort
-
-    Effort(minutes)
-    if screen or isinstance(unit, str):
-        raise MnemoscopeError(
-            f"--minutes {minutes:g} with {'--screen' if screen else '--unit per-feature'}",
-            expected="an audit with one unit for all entries, of all examples or a sample",
-            todo="omit one of the two",
-        )
-
-
-def _check_belongs(network: "Network", run: RunFolder) -> None:
+def _check_belongs(found: Target) -> None:
     """Refuses a network that another run left: a run killed at its end, or two at the same time."""
+    run, network = found.run, found.network
+    if run is None or network is None or "audited" in run.settings:
+        return
     record, settings = network.training_record, run.settings
     trained = settings.get("training")
     if (
@@ -239,129 +192,13 @@ def _check_belongs(network: "Network", run: RunFolder) -> None:
         )
     ):
         raise MnemoscopeError(
-            f"{run.network}, which was not trained as run.json beside it tells",
+            f"{run.network}, which was not trained as run.json in its folder says",
             expected="the network of that run",
             todo=f"run its mnemoscope train command again, or audit {run.network} itself",
         )
 
 
-def _fitted(given: dict[str, Any], found: Target) -> dict[str, Any]:
-    """The data asked for, in the size and colours of a model of pictures where none are given."""
-    from mnemoscope.data.pictures import is_picture
-
-    shape = found.model.shape
-    if found.network is not None or shape is None or not is_picture(shape):
-        return given
-    square = shape[1] if shape[1] == shape[2] else None
-    size = given["size"] or (None if _is_array(given["source"]) else square)
-    return {**given, "size": size, "gray": given["gray"] or shape[0] == 1}
-
-
-def _known_data(
-    network: "Network | None", run: RunFolder | None, target: str
-) -> "tuple[dict[str, Any], Examples]":
-    """What the network was trained on, as the run or the network's own record tells."""
-    from mnemoscope.base.provenance import checksum
-    from mnemoscope.maps.layout import laid_out
-
-    record = None if network is None else network.training_record
-    known: Any = run.settings.get("data") if run is not None else None
-    known = known or (None if record is None else record.source)
-    if known is None:
-        raise MnemoscopeError(
-            f"{target}, which does not say what it was trained on",
-            expected="its training examples",
-            todo="pass --data",
-        )
-    if not is_record(known):
-        raise MnemoscopeError(
-            f"{target}, which says of its training examples {known}",
-            expected=f"{', '.join(TYPES)}, as mnemoscope train writes them",
-            todo="pass --data",
-        )
-    source, examples = read(known)
-    states = None if network is None else laid_out(examples.X, network.spec.shape).states
-    X = examples.X if states is None else states
-    if (
-        record is not None
-        and record.source == known
-        and (len(X) != record.examples or checksum(X) != record.data_checksum)
-    ):
-        raise MnemoscopeError(
-            f"{known['source']}, whose examples have changed since {target} was trained on them",
-            expected="the very examples",
-            todo="train again, or pass --data to audit with those there are now",
-        )
-    return source, examples
-
-
-def _is_array(source: str) -> bool:
-    """Whether a source is a file of an array, which may hold no pictures at all."""
-    from mnemoscope.data.pictures import is_picture_file
-
-    return Path(source).is_file() and not is_picture_file(Path(source))
-
-
-def _held_out(source: str, shape: tuple[int, ...], examples: "Examples") -> "Tensor":
-    """Data of the network's shape that are not among its examples, read by the same rule.
-
-    Pictures are brought to a square network's size, colours to a grey one's grey and grey to a
-    colour one's three channels.
-    """
-    import torch
-
-    from mnemoscope.data.load import read_examples
-    from mnemoscope.data.pictures import is_picture, shaped
-    from mnemoscope.data.reading import Reading
-    from mnemoscope.maps.layout import laid_out
-
-    pictures = is_picture(shape)
-    size = shape[1] if pictures and shape[1] == shape[2] else None
-    gray = pictures and shape[0] == 1
-    reading = Reading(**examples.record, strict=False)
-    try:
-        if pictures and not _is_array(source):
-            fresh = read_examples(source, size=size, gray=gray, reading=reading).X
-        else:
-            fresh = read_examples(source, reading=reading).X
-            if pictures and is_picture(tuple(fresh.shape[1:])):
-                fresh = shaped(fresh, size, gray, source)
-        if is_picture(tuple(fresh.shape[1:])) and fresh.shape[1] == 1 and pictures:
-            fresh = fresh.expand(-1, shape[0], -1, -1)
-    except MnemoscopeError as error:
-        raise MnemoscopeError(
-            f"--held-out {error.given}", expected=error.expected, todo=error.todo
-        ) from error
-    if (states := laid_out(fresh, shape).states) is not None:
-        fresh = states
-    if tuple(fresh.shape[1:]) != shape:
-        raise MnemoscopeError(
-            f"--held-out {source}, of shape {tuple(fresh.shape[1:])}",
-            expected=f"the network's {shape}, or pictures for a square network of pictures",
-            todo="bring them to that shape",
-        )
-    known = {example.numpy().tobytes() for example in examples.X}
-    new = torch.tensor([example.numpy().tobytes() not in known for example in fresh])
-    if not new.any():
-        raise MnemoscopeError(
-            f"--held-out {source}, all of which are training examples",
-            expected="data that were not trained on",
-            todo="choose other data",
-        )
-    return fresh[new].contiguous()
-
-
-def _same(out: str, path: Path) -> bool:
-    return os.path.realpath(out) == os.path.realpath(path)
-
-
-def _conditions(texts: list[str] | None) -> "tuple[Condition, ...]":
-    from mnemoscope.results.conditions import parse_conditions
-
-    return parse_conditions(texts or ())
-
-
-def _check_measurable(conditions: "tuple[Condition, ...]", held_out: str | None) -> None:
+def _check_measurable(conditions: "Sequence[Condition]", held_out: str | None) -> None:
     """Refuses, before any work, what cannot be measured."""
     for condition in conditions:
         if condition.needs_held_out and held_out is None:
@@ -372,12 +209,104 @@ def _check_measurable(conditions: "tuple[Condition, ...]", held_out: str | None)
             )
 
 
-def _held_out_before(run: RunFolder) -> str | None:
-    """What the audit that is there was held against: another one is not to forget it."""
+def _held_out_before(run: RunFolder | None) -> str | None:
+    """Returns the held-out data of the audit that is there, which a new audit uses too."""
     from mnemoscope.results.audit import KIND
 
+    if run is None:
+        return None
     try:
         place = read_json(run.audit / KIND.index)["provenance"]["data"][HELD_OUT]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return place if isinstance(place, str) else None
+
+
+def _print_result(
+    result: "Audit",
+    folder: RunFolder,
+    taken: str,
+    X: "Tensor",
+    conditions: "Sequence[Condition]",
+    *,
+    json: bool,
+) -> int:
+    """Prints the result of an audit; the exit status."""
+    from mnemoscope.results.report_json import report_json
+
+    failed = [condition for condition in conditions if condition.holds(result.summary)]
+    if json:
+        print_json(
+            {
+                **result.summary.model_dump(mode="json"),
+                **report_json(result),
+                "data": taken,
+                "report": str(folder.report),
+                "audit": str(folder.audit),
+            }
+        )
+    else:
+        print_lines(f"Data: {taken}.", *duplicates_line(X))
+        print_audit(result)
+        print_lines(str(folder.report))
+        print_lines(*(condition.explain(result.summary) for condition in failed))
+    return FOUND if failed else 0
+
+
+def _print_screen(
+    result: "Screen",
+    pages: "Sequence[Path]",
+    taken: str,
+    conditions: "Sequence[Condition]",
+    *,
+    json: bool,
+) -> int:
+    """Prints the result of a screening; the exit status."""
+    assert result.sample is not None
+    assert result.suspicious is not None
+    failed = [(one, asked) for one in conditions if one.holds(asked := _asked(one, result))]
+    if json:
+        audits = {"sample": result.sample, "suspicious": result.suspicious}
+        print_json(
+            {
+                **result.summary.model_dump(mode="json"),
+                "data": f"Data: {taken}.",
+                "rates": {name: asdict(rate) for name, rate in result.rates.items()},
+                "audits": {
+                    name: audit.summary.model_dump(mode="json") for name, audit in audits.items()
+                },
+                "screen": str(pages[0].parent),
+                "reports": [str(page) for page in pages],
+            }
+        )
+    else:
+        print_lines(*result.lines(), f"Data: {taken}.", *map(str, pages))
+        print_lines(*(condition.explain(asked) for condition, asked in failed))
+    return FOUND if failed else 0
+
+
+def _asked(condition: "Condition", result: "Screen") -> "Summary":
+    """Returns the summary that a condition is about.
+
+    Counts of examples are those of the sample and the most suspicious ones together; shares, their
+    intervals and everything else are those of the random sample alone.
+    """
+    from mnemoscope.base.stats import Rate
+
+    assert result.sample is not None
+    assert result.suspicious is not None
+    summary = result.sample.summary
+    if condition.percent or condition.name not in SELECTED:
+        return summary.model_copy(update={name: result.rates[name] for name in SELECTED})
+    audits = (
+        (result.sample, result.sample_rows),
+        (result.suspicious, result.suspicious_rows),
+    )
+    counted = {
+        row
+        for audit, rows in audits
+        for row, value in zip(rows, audit.examples[condition.name], strict=True)
+        if value is True or value == "yes"
+    }
+    audited = {row for _, rows in audits for row in rows}
+    return summary.model_copy(update={condition.name: Rate.of(len(counted), len(audited))})

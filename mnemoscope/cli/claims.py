@@ -1,57 +1,76 @@
 """`mnemoscope claims`: runs the claims of the literature and checks their predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import check_targets, publishing
-from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.invocation import command
-from mnemoscope.cli.options import Device, Force, Json, Out, Seed, check_device
-from mnemoscope.cli.printing import print_claims, print_json, print_lines
-from mnemoscope.cli.progress import claims_progress
+from mnemoscope.cli.computing import check_device, import_libraries, one_thread
+from mnemoscope.cli.invocation import FOUND, command
+from mnemoscope.cli.options import RUN_OPTIONS, Place, RunOptions
+from mnemoscope.cli.printing import plain_table, print_json, print_lines, printed_console
+from mnemoscope.cli.progress import progress
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
-from mnemoscope.cli.threads import one_thread
 
 if TYPE_CHECKING:
     from mnemoscope.claims import ClaimResult
 
 PAGE, RUNS, RESULTS = "claims.html", "runs.parquet", "claims.json"
-FAILED = 1
-"""Exit status with `--fail` when a claim fails."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ScaleOptions:
+    """How much of each claim is run.
+
+    Attributes:
+        quick: A few seconds each: smaller networks, fewer seeds.
+        long: Run for hours: more sizes and more seeds.
+        seeds: Number of seeds; default: each claim's own.
+    """
+
+    quick: bool = False
+    long: bool = False
+    seeds: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.quick and self.long:
+            raise MnemoscopeError(
+                "--quick and --long",
+                expected="one of them at most",
+                todo="remove one of them",
+                field="quick",
+            )
+
+
+SCALE_OPTIONS = ScaleOptions()
 
 
 def claims(
-    *names: Annotated[str, Parameter(help="Names of claims (default: all).")],
-    all: Annotated[bool, Parameter(negative=(), help="Run all claims, the default.")] = False,
-    quick: Annotated[
-        bool, Parameter(negative=(), help="A few seconds each: smaller networks, fewer seeds.")
-    ] = False,
-    long: Annotated[
-        bool, Parameter(negative=(), help="Run for hours: more sizes and more seeds.")
-    ] = False,
-    seeds: Annotated[
-        int | None, Parameter(help="Number of seeds (default: each claim's own).")
-    ] = None,
-    out: Annotated[
-        Out, Parameter(help="Folder for the page and the table of every run (default: none).")
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    fail: Annotated[
-        bool, Parameter(negative=(), help="Exit with 1 if a claim fails (default: always 0).")
-    ] = False,
-    force: Force = False,
-    json: Json = False,
+    *names: str,
+    all: bool = False,
+    scale: ScaleOptions = SCALE_OPTIONS,
+    out: Place = None,
+    fail: bool = False,
+    run: RunOptions = RUN_OPTIONS,
 ) -> int:
     """Run the claims of the literature: compare what theory predicts with what is measured.
 
     With --out, writes claims.html, runs.parquet and claims.json, updated after each claim.
+
+    Args:
+        names: Names of claims; default: all.
+        all: Run all claims, the default.
+        out: Folder for the page and the table of every run; default: none.
+        fail: Exit with 1 if a claim fails; default: always 0.
+        scale: How much of each is run.
+        run: How it is carried out.
     """
     if all and names:
         raise MnemoscopeError(
@@ -60,42 +79,65 @@ def claims(
             todo="remove one of them",
             field="all",
         )
-    if quick and long:
-        raise MnemoscopeError(
-            "--quick and --long",
-            expected="one of them at most",
-            todo="remove one of them",
-            field="quick",
-        )
     import_libraries()
     from mnemoscope.claims import Scale
     from mnemoscope.claims.run import find_claim, run_claims
 
     chosen = [find_claim(name).name for name in names]
-    check_device(device)
-    scale = Scale("quick" if quick else "long" if long else "default", seeds, seed, device)
+    check_device(run.device)
+    effort = "quick" if scale.quick else "long" if scale.long else "default"
+    chosen_scale = Scale(effort, scale.seeds, run.seed, run.device)
     results: list[ClaimResult] = []
     with ExitStack() as stack:
         folder = None
         if out is not None:
-            settings = {"claims": chosen or "all", **vars(scale)}
-            folder = stack.enter_context(claimed(out, settings, force=force))
+            settings = {"claims": chosen or "all", **vars(chosen_scale)}
+            folder = stack.enter_context(claimed(out, settings, force=run.force))
             check_targets(folder.path, [PAGE, RUNS, RESULTS, INDEX])
-        show = stack.enter_context(claims_progress())
-        if device == "cpu":
+        show = stack.enter_context(progress("claims"))
+        if run.device == "cpu":
             stack.enter_context(one_thread())
-        for result in run_claims(chosen, scale, on_begin=lambda claim: show(claim.name)):
+        for result in run_claims(chosen, chosen_scale, on_begin=lambda claim: show(claim.name)):
             results.append(result)
             if folder is not None:
                 _write(folder, results)
     rows = [result.row() for result in results]
-    if json:
+    if run.json:
         print_json(rows)
     else:
-        print_claims(rows)
+        _print(rows)
         if folder is not None:
             print_lines("", str(folder.path / PAGE))
-    return FAILED if fail and any(row["verdict"] == "fails" for row in rows) else 0
+    return FOUND if fail and any(row["verdict"] == "fails" for row in rows) else 0
+
+
+def _print(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints a table of claims, with prediction, measurement and verdict."""
+    columns = ("claim", "predicted", "measured", "difference", "tolerance", "verdict", "runs", "s")
+    table = plain_table(columns, words=("claim", "verdict"))
+    for row in rows:
+        numbers = [_short(row[name]) for name in columns[1:5]]
+        runs = f"{row['interpolated']} of {row['runs']}"
+        verdict = row["verdict"].replace("_", " ")
+        table.add_row(row["name"], *numbers, verdict, runs, f"{row['seconds']:.1f}")
+    with printed_console() as console:
+        console.print(table)
+        for row in rows:
+            console.print(f"\n{row['name']}: {row['statement']}", soft_wrap=True, style="bold")
+            for check in row["checks"]:
+                verdict = check["verdict"].replace("_", " ")
+                console.print(
+                    f"  {verdict}: {check['what']}: predicted {_short(check['predicted'])}, "
+                    f"measured {_short(check['measured'])} "
+                    f"(tolerance {_short(check['tolerance'])})",
+                    soft_wrap=True,
+                )
+            if row["note"]:
+                console.print(f"  {row['note']}", soft_wrap=True)
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def _write(folder: RunFolder, results: Sequence["ClaimResult"]) -> None:

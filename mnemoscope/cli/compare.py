@@ -1,62 +1,59 @@
 """`mnemoscope compare`: two audits side by side, before and after a mitigation."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import check_target
-from mnemoscope.base.publishing import finish, publishing
-from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.options import Json, Place
-from mnemoscope.cli.printing import WIDE, print_json, print_lines
-from mnemoscope.cli.run_folder import open_run
+from mnemoscope.base.publishing import publishing
+from mnemoscope.cli.computing import import_libraries
+from mnemoscope.cli.invocation import FOUND
+from mnemoscope.cli.options import Place
+from mnemoscope.cli.printing import plain_table, print_json, print_lines, printed_console
+from mnemoscope.cli.run_folder import find_audit, naming_damaged
 
 if TYPE_CHECKING:
-    from mnemoscope.results import Audit
     from mnemoscope.results.comparison import Comparison
 
 PAGES = (".html", ".htm")
 
-WORSE = 1
-"""Exit status where more is memorized after, and `--fail-on-worse` was asked for."""
-
 
 def compare(
-    before: Annotated[str, Parameter(help="A run's folder, or an audit's.")],
-    after: Annotated[str, Parameter(help="The same, of the network after the change.")],
+    before: str,
+    after: str,
     *,
-    out: Annotated[Place, Parameter(help="A page to write; none if left out.")] = None,
-    fail_on_worse: Annotated[
-        bool,
-        Parameter(
-            negative=(), help="Exit with 1 if more is memorized after; with 0 always if not."
-        ),
-    ] = False,
-    json: Json = False,
+    out: Place = None,
+    fail_on_worse: bool = False,
+    json: bool = False,
 ) -> int:
     """Set two audits side by side: before and after a mitigation.
 
     Every difference of rates has its 95% interval. With --out, writes a page.
+
+    Args:
+        before: A run's folder, or an audit's.
+        after: The same, of the network after the change.
+        out: A page to write; default: none.
+        fail_on_worse: Exit with 1 if more is memorized after; default: always 0.
+        json: Print the summary as JSON, for programs.
     """
     if out is not None and Path(out).suffix.lower() not in PAGES:
         raise MnemoscopeError(
-            f"--out {out}", expected=f"a page, {' or '.join(PAGES)}", todo="name it so"
+            f"--out {out}",
+            expected=f"the name of a page, with {' or '.join(PAGES)} at its end",
+            todo="change the name",
         )
     if out is not None:
         check_target(Path(out))
     import_libraries()
     from mnemoscope.report.comparison import write_comparison_page
+    from mnemoscope.results import Audit
     from mnemoscope.results.comparison import compare
 
-    audits = _audit_of(before), _audit_of(after)
-    with _whole_audits(before, after):
+    audits = [Audit.load(find_audit(path)[0]) for path in (before, after)]
+    with naming_damaged(f"the audits in {before} and {after}, which cannot be compared"):
         comparison = compare(*audits)
         record = _for_programs(comparison, out)
         if out is not None:
@@ -68,34 +65,7 @@ def compare(
         _print(comparison)
         if out is not None:
             print_lines("", out)
-    return WORSE if fail_on_worse and comparison.worse else 0
-
-
-def _audit_of(path: str) -> "Audit":
-    """The audit in a folder of its own or in a run's."""
-    from mnemoscope.results import Audit
-    from mnemoscope.results.audit import KIND
-
-    folder = Path(path)
-    finish(folder)
-    return Audit.load(folder if (folder / KIND.index).exists() else open_run(folder).audit)
-
-
-@contextmanager
-def _whole_audits(before: str, after: str) -> Iterator[None]:
-    """Tells that an audit lacks something; an index without a checksum may be damaged anyhow."""
-    try:
-        yield
-    except (MnemoscopeError, OSError):
-        raise
-    except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise MnemoscopeError(
-            f"the audits in {before} and {after}, which cannot be compared "
-            f"({type(error).__name__}: {reason})",
-            expected="two whole audits",
-            todo="audit again",
-        ) from error
+    return FOUND if fail_on_worse and comparison.worse else 0
 
 
 def _for_programs(comparison: "Comparison", page: str | None) -> dict[str, Any]:
@@ -124,13 +94,7 @@ def _print(comparison: "Comparison") -> None:
     from mnemoscope.results.comparison import CHANGES
     from mnemoscope.results.comparison_measures import RECALLED
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A pipe has no width: nothing in it need be cut short.
-        console = Console(highlight=False, width=WIDE)
-    table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-    for column in ("", "before", "after", "difference", "95%", ""):
-        table.add_column(column, justify="right" if column else "left", no_wrap=bool(column))
+    table = plain_table(("", "before", "after", "difference", "95%", ""), words=[""])
     # The other rates of recall would bury the rest; the page and --json have them.
     shown = comparison.table.filter(pl.col("main") | ~pl.col("measure").str.starts_with(RECALLED))
     for row in measure_rows(shown):
@@ -140,15 +104,15 @@ def _print(comparison: "Comparison") -> None:
             else Text(row.significance)
         )
         table.add_row(row.name, row.before, row.after, row.difference, row.interval, change)
-    with console.capture() as text:
-        console.print(Text(comparison.verdict, style="bold"), soft_wrap=not console.is_terminal)
+    with printed_console() as console:
+        soft_wrap = not console.is_terminal
+        console.print(Text(comparison.verdict, style="bold"), soft_wrap=soft_wrap)
         sides = (("before", comparison.before), ("after", comparison.after))
         verdicts = [f"{side}: {audit.verdict}" for side, audit in sides]
         for line in (*verdicts, *comparison.warnings):
-            console.print(Text(line), soft_wrap=not console.is_terminal)
+            console.print(Text(line), soft_wrap=soft_wrap)
         console.print(table)
         for change in (CHANGES[True, False], CHANGES[False, True]):
             rows = comparison.examples.filter(comparison.examples["change"] == change)
             if rows.height:
                 console.print(Text(f"{change}: {listed(rows['index'].to_list())}"), soft_wrap=True)
-    print_lines(*text.get().rstrip("\n").split("\n"))

@@ -1,15 +1,13 @@
 """`mnemoscope demo`: an autoencoder memorizes real pictures and gives them back."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import Any, Literal
 
 from mnemoscope.cli.audit_folder import audit_in
-from mnemoscope.cli.options import Device, Force, Json, Out, Seed, check_device
+from mnemoscope.cli.computing import check_device, one_thread
+from mnemoscope.cli.options import RUN_OPTIONS, Place, RunOptions
 from mnemoscope.cli.printing import print_audit, print_json, print_lines
 from mnemoscope.cli.run_folder import claimed
-from mnemoscope.cli.threads import one_thread
 from mnemoscope.cli.training_folder import fit_in
 from mnemoscope.training import TrainingOptions
 
@@ -20,8 +18,8 @@ class Recipe:
 
     Attributes:
         data: Arguments of `load_data`.
-        spec: The network's spec, but for its shape.
-        training: How it is trained, all but the seed.
+        spec: The network's spec without its shape.
+        training: The options of its training without the seed.
         starts: Starts of each distribution in the audit.
         trials: Corrupted copies of each example, for each corruption and strength.
     """
@@ -53,20 +51,20 @@ RECIPES = {
 
 def demo(
     *,
-    data: Annotated[Literal["photos", "digits"], Parameter(help="What to memorize.")] = "photos",
-    out: Annotated[
-        Out, Parameter(help="Folder to write to; runs/demo or runs/demo-digits if left out.")
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    force: Force = False,
-    json: Json = False,
+    data: Literal["photos", "digits"] = "photos",
+    out: Place = None,
+    run: RunOptions = RUN_OPTIONS,
 ) -> int:
     """Watch an autoencoder memorize real pictures, give them back, and explain itself.
 
     Trains, audits and writes a page, in a quarter of a minute.
+
+    Args:
+        data: What to memorize.
+        out: Folder to write to; default: runs/demo or runs/demo-digits.
+        run: How it is carried out.
     """
-    check_device(device)
+    check_device(run.device)
     from mnemoscope.data import load_data
     from mnemoscope.measure import AuditOptions
     from mnemoscope.nets import load, spec_from_json
@@ -74,31 +72,26 @@ def demo(
     recipe = RECIPES[data]
     X = load_data(**recipe.data)
     spec = spec_from_json({**recipe.spec, "shape": tuple(X.shape[1:])})
-    options = replace(recipe.training, seed=seed)
-    with (
-        one_thread(),
-        claimed(
-            out or ("runs/demo" if data == "photos" else f"runs/demo-{data}"),
-            {
-                "data": recipe.data,
-                "spec": spec.model_dump(mode="json"),
-                "training": asdict(options),
-            },
-            force=force,
-        ) as folder,
-    ):
-        if not json:
+    options = replace(recipe.training, seed=run.seed)
+    settings = {
+        "data": recipe.data,
+        "spec": spec.model_dump(mode="json"),
+        "training": asdict(options),
+    }
+    place = out or ("runs/demo" if data == "photos" else f"runs/demo-{data}")
+    with one_thread(), claimed(place, settings, force=run.force) as folder:
+        if not run.json:
             print_lines(
                 f"{len(X)} pictures of {' × '.join(map(str, X.shape[1:]))} numbers, "
                 f"a fully connected autoencoder of {recipe.spec['depth']} layers."
             )
-        fit = fit_in(folder, spec, X, options, device=device)
-        if not json:
+        fit = fit_in(folder, spec, X, options, device=run.device)
+        if not run.json:
             print_lines(f"Trained to a loss of {fit.loss:.1e} in {fit.steps:,} steps.", "")
-        network = load(folder.network, device=device)
-        options = AuditOptions(starts=recipe.starts, trials=recipe.trials)
-        result = audit_in(folder, network, X, options, source=recipe.data, seed=seed)
-    if json:
+        network = load(folder.network, device=run.device)
+        tried = AuditOptions(starts=recipe.starts, trials=recipe.trials)
+        result = audit_in(folder, network, X, tried, source=recipe.data, seed=run.seed)
+    if run.json:
         summary = result.summary.model_dump(mode="json")
         print_json({**summary, "report": str(folder.report), "audit": str(folder.audit)})
     else:

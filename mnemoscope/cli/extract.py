@@ -3,156 +3,181 @@
 import math
 import sys
 from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import check_name, check_targets, publishing
-from mnemoscope.cli.options import (
-    Count,
-    Device,
-    Force,
-    Gray,
-    Json,
-    MatchTol,
-    Offset,
-    Out,
-    Place,
-    Seed,
-    Size,
-    check_device,
-    match_tol_of,
-)
+from mnemoscope.cli.computing import check_device
+from mnemoscope.cli.options import RUN_OPTIONS, Place, RunOptions, naming_options
 from mnemoscope.cli.printing import duplicates_line, print_json, print_lines
-from mnemoscope.cli.progress import extraction_progress
-from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, read, refuse_without_data
+from mnemoscope.cli.progress import progress
+from mnemoscope.cli.reading import DATA_OPTIONS, DataOptions, read, refuse_without_data
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
-from mnemoscope.cli.target import NO_OPTIONS, TARGET, ModelOptions, open_target
+from mnemoscope.cli.target import Target, TargetOptions, open_target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
     from torch import Tensor
 
+    from mnemoscope.base.stats import Rate
     from mnemoscope.data.reading import Scale
     from mnemoscope.extraction import Extraction
+    from mnemoscope.maps import SelfMap
 
 SCORES = "scores.csv"
-"""Precision and recall at each rank, where the training examples are known."""
+"""Precision and recall at each rank, if the training examples are known."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SearchOptions:
+    """How much an extraction tries.
+
+    Attributes:
+        starts: Starts of each kind in each round.
+        starts_from: A file with an array of further starts; default: none.
+        limit: Maximum number of starts.
+        seconds: Time limit (s); default: none.
+        low: Least entry of the data, with --high; default: learned.
+        high: Largest entry of the data; default: learned.
+    """
+
+    starts: int = 200
+    starts_from: Place = None
+    limit: int = 100_000
+    seconds: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.low is None) != (self.high is None):
+            raise MnemoscopeError(
+                f"--low {self.low} with --high {self.high}",
+                expected="both or neither",
+                todo="pass both",
+            )
+
+    def run(
+        self, f: "SelfMap", extra: "Tensor | None", *, seed: int, show: "Callable[[str], object]"
+    ) -> "Extraction":
+        """Extracts from a map, with further starts, and shows what was found so far."""
+        from mnemoscope import extraction
+
+        options = extraction.SearchOptions(
+            max_seconds=math.inf if self.seconds is None else self.seconds,
+            on_progress=lambda used, found: show(f"{used:>7,} starts  {found:>5,} attractors"),
+        )
+        return extraction.extract(
+            f,
+            starts=self.starts,
+            extra=extra,
+            span=None if self.low is None or self.high is None else (self.low, self.high),
+            max_starts=self.limit,
+            seed=seed,
+            options=options,
+        )
+
+
+SEARCH_OPTIONS = SearchOptions()
 
 
 def extract(
-    target: Annotated[str, Parameter(help=TARGET)],
+    target: TargetOptions,
     *,
-    out: Annotated[
-        Out,
-        Parameter(help="Folder to write to; runs/NAME-extracted if left out, of TARGET's name."),
-    ] = None,
-    data: Annotated[
-        Place, Parameter(help="The training examples, to score against; none if left out.")
-    ] = None,
-    n: Count = None,
-    offset: Offset = 0,
-    size: Size = None,
-    gray: Gray = False,
-    reading: DataOptions = NO_DATA_OPTIONS,
-    match_tol: MatchTol = None,
-    starts: Annotated[int, Parameter(help="Starts of each kind in each round.")] = 200,
-    starts_from: Annotated[
-        Place,
-        Parameter(help="A file with an array of further starts of your own; none if left out."),
-    ] = None,
-    limit: Annotated[int, Parameter(help="Starts after which to stop anyway.")] = 100_000,
-    seconds: Annotated[
-        float | None, Parameter(help="Time after which to stop anyway; none if left out.")
-    ] = None,
-    low: Annotated[
-        float | None, Parameter(help="Least entry of the data; with --high. Learned if left out.")
-    ] = None,
-    high: Annotated[
-        float | None, Parameter(help="Largest entry of the data; learned if left out.")
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    force: Force = False,
-    json: Json = False,
-    model: ModelOptions = NO_OPTIONS,
+    out: Place = None,
+    data: Place = None,
+    reading: DataOptions = DATA_OPTIONS,
+    match_tol: float | None = None,
+    search: SearchOptions = SEARCH_OPTIONS,
+    run: RunOptions = RUN_OPTIONS,
 ) -> int:
     """Pull training examples out of the weights alone, likeliest first.
 
     Writes sheet.png, pictures/, table.csv and more into the folder. Uses no data: those
     that are passed only score what came out.
+
+    Args:
+        target: The target.
+        reading: How the data are read.
+        out: Folder to write to; default: runs/NAME-extracted, with the name of TARGET.
+        data: The training examples, to score against; default: none.
+        match_tol: Largest distance (RMS, as a share of the data's range) at which an attractor is a
+            training example; default: 0.01.
+        search: How much is tried.
+        run: How it is carried out.
     """
-    check_device(device)
-    if (low is None) != (high is None):
-        raise MnemoscopeError(
-            f"--low {low} with --high {high}", expected="both or neither", todo="pass both"
-        )
+    check_device(run.device)
     if data is None:
-        selection = {"n": n, "offset": offset, "size": size, "gray": gray}
-        refuse_without_data({**selection, **reading.given(), "match-tol": match_tol})
-    tolerance = match_tol_of(match_tol)
+        refuse_without_data(reading, match_tol=match_tol)
     import torch
 
-    from mnemoscope.extraction import SearchOptions
-    from mnemoscope.extraction import extract as extract_from
+    from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
     from mnemoscope.extraction.extraction import extraction_files
     from mnemoscope.maps import check_map
 
-    found = open_target(target, model, device=device)
+    with naming_options(["match_tol"]):
+        tolerance = MATCH_TOL if match_tol is None else checked_match_tol(match_tol)
+    found = open_target(target, device=run.device)
     f = found.self_map()
-    place = out or Path("runs") / f"{found.name}-extracted"
-    check_name(Path(place))
-    states = torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(seed))
+    place = Path(out or Path("runs") / f"{found.name}-extracted")
+    check_name(place)
+    states = torch.rand(2, *f.shape, generator=torch.Generator().manual_seed(run.seed))
     check_map(f, f.clipped(f.batch(states)))
-    X, rule = None, reading.given().get("scale")
-    if data is not None:
-        given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
-        examples = read({**given, **reading.given()})[1]
-        X, rule = found.laid_out(examples.X)[0], examples.scale
-        _check_shape(X, f.shape, "--data", data)
-    extra = None if starts_from is None else _starts_in(starts_from, f.shape, rule)
+    X, rule = _known_data(found, f.shape, data, reading)
+    extra = _starts_in(search.starts_from, f.shape, rule)
     settings = {"extracted": found.settings["audited"], **found.settings}
     with (
-        claimed(place, settings, force=force) as folder,
-        extraction_progress() as show,
+        claimed(place, settings, force=run.force) as folder,
+        progress("extracting") as show,
         redirect_stdout(sys.stderr),
     ):
         check_targets(folder.path, [*extraction_files(), SCORES, INDEX])
-        options = SearchOptions(
-            max_seconds=math.inf if seconds is None else seconds, on_progress=show
-        )
-        result = extract_from(
-            f,
-            starts=starts,
-            extra=extra,
-            span=None if low is None or high is None else (low, high),
-            max_starts=limit,
-            seed=seed,
-            options=options,
-        )
+        result = search.run(f, extra, seed=run.seed, show=show)
         scores = None if X is None else result.score(X, match_tol=tolerance)
         _write(folder, result, scores)
     record = {**result.summary, "estimates": result.estimates.to_dicts(), "folder": str(place)}
     if scores is not None and X is not None:
         record["score"] = {**_score(scores, len(X)), "match_tol": tolerance}
+    _print(record, X, json=run.json)
+    return 0
+
+
+def _known_data(
+    found: Target, shape: tuple[int, ...], data: str | None, reading: DataOptions
+) -> "tuple[Tensor | None, Scale | None]":
+    """Reads the training examples to score against, and the rule of their scale."""
+    if data is None:
+        return None, None
+    examples = read(reading.record(data))[1]
+    X = found.laid_out(examples.X)[0]
+    _check_shape(X, shape, f"--data {data}", "choose others, or --size and --gray to fit")
+    return X, examples.scale
+
+
+def _print(record: dict[str, Any], X: "Tensor | None", *, json: bool) -> None:
     if json:
         print_json(record)
     else:
         print_lines(*([] if X is None else duplicates_line(X)), *_words(record))
-    return 0
 
 
-def _starts_in(file: str, shape: tuple[int, ...], rule: "Scale | None") -> "Tensor":
-    """The array in a file, of any numbers: starts need not be in the data's range.
+def _starts_in(file: str | None, shape: tuple[int, ...], rule: "Scale | None") -> "Tensor | None":
+    """Reads an array of starts, of any numbers: starts need not be in the data's range.
 
-    Integers are read by the rule of the data, or by their own where there are none.
+    Integers are read by the rule of the data, or by their own without data.
     """
     from mnemoscope.data.load import read_examples
     from mnemoscope.data.reading import Reading
 
+    if file is None:
+        return None
     if not Path(file).is_file():
         raise MnemoscopeError(
             f"--starts-from {file}",
@@ -160,23 +185,21 @@ def _starts_in(file: str, shape: tuple[int, ...], rule: "Scale | None") -> "Tens
             todo="check the path, or save the starts with numpy.save",
         )
     starts = read_examples(Path(file), reading=Reading(scale=rule, strict=False)).X
-    _check_shape(starts, shape, "--starts-from", file)
+    _check_shape(starts, shape, f"--starts-from {file}", "bring them to that shape")
     return starts
 
 
-def _check_shape(Z: "Tensor", shape: tuple[int, ...], option: str, given: str) -> None:
+def _check_shape(Z: "Tensor", shape: tuple[int, ...], given: str, todo: str) -> None:
     if tuple(Z.shape[1:]) != shape:
         raise MnemoscopeError(
-            f"{option} {given}, of shape {tuple(Z.shape[1:])}",
+            f"{given}, of shape {tuple(Z.shape[1:])}",
             expected=f"the network's {shape}",
-            todo="choose others, or --size and --gray to fit"
-            if option == "--data"
-            else "bring them to that shape",
+            todo=todo,
         )
 
 
 def _write(folder: RunFolder, result: "Extraction", scores: "pl.DataFrame | None") -> None:
-    """Everything, written aside first: what an earlier one left stays whole until then."""
+    """Writes everything to a stage first: what an earlier extraction left stays until then."""
     from mnemoscope.extraction.extraction import PICTURES, SHEET
 
     with publishing(claimed=True) as new:
@@ -186,35 +209,29 @@ def _write(folder: RunFolder, result: "Extraction", scores: "pl.DataFrame | None
             with replacing(stage / SCORES) as file:
                 scores.write_csv(file)
         folder.write_settings(stage)
-        # What this one may not have.
+        # Files that this extraction may not have.
         new.remove(folder.path, *(folder.path / name for name in (SCORES, SHEET, PICTURES)))
 
 
 def _score(scores: "pl.DataFrame", examples: int) -> dict[str, Any]:
-    """The scores of all candidates together."""
-    from mnemoscope.base.stats import wilson
+    """Returns the scores of all candidates together."""
+    from mnemoscope.base.stats import Rate
     from mnemoscope.extraction.scoring import DUPLICATE, FOUND, NEAR, average_precision
 
-    if scores.is_empty():
-        hits = found = near = duplicates = 0
-    else:
-        words = scores["match"]
-        hits = int(words.is_in([FOUND, NEAR]).sum())
-        duplicates = int((words == DUPLICATE).sum())
-        found, near = int(scores["found"][-1]), int(scores["disclosed"][-1])
+    words, m = scores["match"], len(scores)
+    hits = int(words.is_in([FOUND, NEAR]).sum())
+    found, near = (int(scores[name][-1]) if m else 0 for name in ("found", "disclosed"))
     return {
-        "precision": _rate(hits, len(scores), wilson(hits, len(scores))),
-        "recall": _rate(found, examples, wilson(found, examples)),
-        "disclosed": _rate(near, examples, wilson(near, examples)),
-        "duplicates": duplicates,
+        "precision": _rate(Rate.of(hits, m)),
+        "recall": _rate(Rate.of(found, examples)),
+        "disclosed": _rate(Rate.of(near, examples)),
+        "duplicates": int((words == DUPLICATE).sum()),
         "average_precision": average_precision(scores),
     }
 
 
-def _rate(count: int, total: int, interval: tuple[Any, Any]) -> dict[str, Any]:
-    low, high = interval
-    rate = count / total if total else math.nan
-    return {"count": count, "total": total, "rate": rate, "low": float(low), "high": float(high)}
+def _rate(rate: "Rate") -> dict[str, Any]:
+    return {**asdict(rate), "rate": rate.rate}
 
 
 def _words(record: dict[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """The entry point: how errors, Ctrl-C and closed pipes reach the user.
 
-Nothing but the standard library is imported before the errors are watched for, so that Ctrl-C is
-quiet from the start.
+Only the standard library is imported before the errors are handled, so that Ctrl-C is quiet from
+the start.
 """
 
 import errno
@@ -15,20 +15,20 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TextIO
 
-from mnemoscope.base.errors import shortened
+from mnemoscope.base.errors import MnemoscopeError, first_line, shortened
 from mnemoscope.base.interruption import interrupt, raising_once
-from mnemoscope.cli.exit import INTERRUPTED, WRONG_INPUT
+from mnemoscope.cli.invocation import INTERRUPTED, WRONG_INPUT, remember
 
 LONGEST_LINE = 2000
-"""Characters of a line on standard error."""
+"""Maximum number of characters of a line on standard error."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs a command and exits: 0 done, 1 a finding the caller asked to fail on, 2 wrong input."""
+    """Runs a command and exits: 0 done, 1 a finding to fail on, 2 invalid input."""
     with raising_once():
         try:
             with _terminating_like_ctrl_c(), warnings.catch_warnings():
-                warnings.showwarning = _tell_warning
+                warnings.showwarning = _show_warning
                 status = _run(sys.argv[1:] if arguments is None else list(arguments))
         except KeyboardInterrupt as error:
             _end_interrupted(str(error) or INTERRUPTED)
@@ -51,13 +51,13 @@ def _end_interrupted(message: str) -> NoReturn:
             signal.signal(number, signal.SIG_IGN)
     _say(message)
     _forget_semaphores()
-    # Python ends itself by SIGINT, whatever is raised here, if some code that a library ran
-    # from C was what Ctrl-C met. All that had to be put right has been.
+    # If Ctrl-C came while a library ran Python code from C, Python ends itself by SIGINT, whatever
+    # is raised here. Everything that had to be undone has been.
     os._exit(WRONG_INPUT)
 
 
 def _say(message: str) -> None:
-    """Writes a line to standard error; where that cannot be written, the exit status has to do."""
+    """Writes a line to standard error; if that is impossible, the exit status has to do."""
     try:
         line = shortened(message, LONGEST_LINE, word=LONGEST_LINE // 2)
         print(f"mnemoscope: {line}", file=sys.stderr, flush=True)
@@ -68,9 +68,9 @@ def _say(message: str) -> None:
 
 
 def _forget_semaphores() -> None:
-    """Removes those of worker processes, as leaving the usual way would have done.
+    """Removes the semaphores of worker processes, as a usual exit would have done.
 
-    Otherwise a tracker of Python's complains of them in its own words.
+    Otherwise Python's resource tracker warns of them.
     """
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
@@ -79,9 +79,6 @@ def _forget_semaphores() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from mnemoscope.base.errors import MnemoscopeError
-    from mnemoscope.cli.invocation import remember
-
     remember(arguments)
     _let_streams_take_anything()
     try:
@@ -95,12 +92,12 @@ def _run(arguments: list[str]) -> int:
     except MnemoscopeError as error:
         _refuse(str(error))
     except RuntimeError as error:
-        # PyTorch has a class for a full GPU, and only words for a full memory.
+        # PyTorch has a class of errors for a full GPU, and only a message for full main memory.
         if type(error).__name__ == "OutOfMemoryError" or _is_full_memory(error):
-            _refuse(_too_large(str(error).splitlines()[0]))
+            _refuse(_too_large(first_line(error)))
         raise
     except (ImportError, SystemError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         if _is_full_memory(error) or "unreported exception" in reason:
             _refuse(
                 f"out of memory while libraries are loaded ({reason}); expected room for them, "
@@ -109,8 +106,8 @@ def _run(arguments: list[str]) -> int:
         if isinstance(error, SystemError):
             raise
         _refuse(
-            f"a library that cannot be imported ({reason}); expected an installation that is "
-            "whole; install mnemoscope again"
+            f"a library that cannot be imported ({reason}); expected a complete "
+            "installation; install mnemoscope again"
         )
 
 
@@ -122,7 +119,7 @@ def _is_full_memory(error: Exception) -> bool:
 
 def _too_large(what: str) -> str:
     return (
-        f"out of memory ({what}); expected what fits into the memory of this machine; "
+        f"out of memory ({what}); expected data and a network that fit into memory; "
         "use fewer or smaller examples, or a smaller network"
     )
 
@@ -132,7 +129,7 @@ def _refuse(message: str) -> NoReturn:
     sys.exit(WRONG_INPUT)
 
 
-def _tell_warning(
+def _show_warning(
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -140,17 +137,17 @@ def _tell_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Tells Mnemoscope's own warnings, in a line; those of other libraries are for developers."""
+    """Prints Mnemoscope's own warnings in a line; those of other libraries are for developers."""
     if category.__module__.startswith("mnemoscope"):
         _say(str(message))
 
 
 def _let_streams_take_anything() -> None:
-    """A character that a terminal or a pipe cannot show is replaced, and raises nothing."""
+    """Replaces characters that a terminal or a pipe cannot show instead of raising an error."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            # Closed by the caller.
+            # The caller closed it.
             setattr(sys, name, open("/dev/null", "w"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -158,7 +155,7 @@ def _let_streams_take_anything() -> None:
 
 @contextmanager
 def _terminating_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM does what Ctrl-C does: cluster managers send it before they kill."""
+    """Makes SIGTERM do what Ctrl-C does: cluster managers send it before they kill."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -168,7 +165,7 @@ def _terminating_like_ctrl_c() -> Iterator[None]:
         if callable(handler):
             handler(number, frame)
         else:
-            # Where Ctrl-C is ignored, a training is still to write its checkpoint.
+            # Ctrl-C is ignored, but a training must still write its checkpoint.
             interrupt()
 
     before = signal.signal(signal.SIGTERM, stop)

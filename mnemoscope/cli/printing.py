@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,21 @@ if TYPE_CHECKING:
     from mnemoscope.base.stats import Share
     from mnemoscope.results import Audit
 
-
 WIDE = 120
 """Columns of a table where no terminal sets them."""
+
+RECALLED = (
+    ("gaussian", 0.1, "recalled from noise of 0.1"),
+    ("mask_pixels", 0.25, "recalled with 25% of pixels masked"),
+    ("mask_block", 0.25, "recalled with a block of 25% masked"),
+    ("mask_lower_half", 0.5, "recalled from the upper half"),
+)
+"""Corruption, strength and words of the rates of recall that are printed."""
 
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Prints inside; whoever closes the pipe early has enough of it, and changes nothing else."""
+    """Prints inside; a reader that closes the pipe early ends the printing and nothing else."""
     try:
         yield
         sys.stdout.flush()
@@ -49,83 +56,56 @@ def print_lines(*lines: str) -> None:
             print(line)
 
 
+@contextmanager
+def printed_console() -> Iterator[Console]:
+    """Prints what is written to a console inside; in a pipe nothing is cut short."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDE)
+    with console.capture() as text:
+        yield console
+    print_lines(*text.get().rstrip("\n").split("\n"))
+
+
+def plain_table(columns: Sequence[str], *, words: Collection[str]) -> Table:
+    """Makes a table without lines; on a narrow terminal words are folded, numbers never."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        is_words = column in words
+        table.add_column(column, justify="left" if is_words else "right", no_wrap=not is_words)
+    return table
+
+
 def print_audit(audit: "Audit") -> None:
     """Prints the verdict and a small table of the numbers behind it."""
     from mnemoscope.base.stats import Rate
 
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-    for column, justify in (("", "left"), ("count", "right"), ("of", "right"), ("95%", "left")):
-        table.add_column(column, justify=justify)  # pyright: ignore[reportArgumentType]
+    table = plain_table(("", "count", "of", "95%"), words=("", "95%"))
     for name, rate in _rates(audit):
         interval = f"{rate.low:.3f} – {rate.high:.3f}" if isinstance(rate, Rate) else ""
         table.add_row(name, f"{rate.count:,}", f"{rate.total:,}", interval)
-    with console.capture() as text:
+    with printed_console() as console:
         console.print(Text(audit.verdict, style="bold"), soft_wrap=not console.is_terminal)
         console.print(table)
-    print_lines(*text.get().rstrip("\n").split("\n"))
-
-
-def print_claims(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Prints a table of claims: prediction beside measurement, and the verdict."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A pipe has no width: nothing in it need be cut short.
-        console = Console(highlight=False, width=WIDE)
-    table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-    columns = ("claim", "predicted", "measured", "difference", "tolerance", "verdict", "runs", "s")
-    for column in columns:
-        words = column in ("claim", "verdict")
-        # On a narrow terminal names are folded, numbers never.
-        table.add_column(column, justify="left" if words else "right", no_wrap=not words)
-    for row in rows:
-        numbers = [_short(row[name]) for name in columns[1:5]]
-        runs = f"{row['interpolated']} of {row['runs']}"
-        verdict = row["verdict"].replace("_", " ")
-        table.add_row(row["name"], *numbers, verdict, runs, f"{row['seconds']:.1f}")
-    with console.capture() as text:
-        console.print(table)
-        for row in rows:
-            console.print(f"\n{row['name']}: {row['statement']}", soft_wrap=True, style="bold")
-            for check in row["checks"]:
-                verdict = check["verdict"].replace("_", " ")
-                console.print(
-                    f"  {verdict}: {check['what']}: predicted {_short(check['predicted'])}, "
-                    f"measured {_short(check['measured'])} "
-                    f"(tolerance {_short(check['tolerance'])})",
-                    soft_wrap=True,
-                )
-            if row["note"]:
-                console.print(f"  {row['note']}", soft_wrap=True)
-    print_lines(*text.get().rstrip("\n").split("\n"))
-
-
-def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
 
 
 def _rates(audit: "Audit") -> list[tuple[str, "Share"]]:
     from mnemoscope.base.stats import Rate, Share
 
     summary = audit.summary
+    undecided = summary.undecided
     rows: list[tuple[str, Share | None]] = [
         ("examples stored", summary.stored),
         ("examples disclosed", summary.disclosed),
         ("contractive: spectral radius < 1", summary.contractive),
         (
             "undecided whether contractive",
-            Rate.of(summary.undecided, summary.examples) if summary.undecided else None,
+            Rate.of(undecided, summary.examples) if undecided else None,
         ),
         ("contractive: operator norm < 1", summary.contractive_in_norm),
         ("proved to be attractors", summary.certified),
     ]
-    shown = (
-        ("gaussian", 0.1, "recalled from noise of 0.1"),
-        ("mask_pixels", 0.25, "recalled with 25% of pixels masked"),
-        ("mask_block", 0.25, "recalled with a block of 25% masked"),
-        ("mask_lower_half", 0.5, "recalled from the upper half"),
-    )
-    for corruption, strength, words in shown:
+    for corruption, strength, words in RECALLED:
         for row in audit.curves.iter_rows(named=True):
             if row["corruption"] == corruption and row["strength"] == strength:
                 rows.append((words, Rate.of(row["recalled"], row["trials"])))
@@ -135,7 +115,7 @@ def _rates(audit: "Audit") -> list[tuple[str, "Share"]]:
 
 
 def duplicates_line(X: "Tensor") -> list[str]:
-    """Says which examples are the same, in a line if there are any."""
+    """Names the examples that are equal, in one line if there are any."""
     from mnemoscope.data import duplicates
 
     pairs = duplicates(X)

@@ -6,77 +6,59 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 
 from mnemoscope.base.text import duration
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from mnemoscope.sweep import Failure, SweepProgress
-    from mnemoscope.training import Progress
+    from mnemoscope.training import Progress as TrainingProgress
+
+FAILURES = 20
+"""Maximum number of failures of a sweep that are printed as they occur."""
 
 
 @contextmanager
-def training_progress(tol: float) -> Iterator["Callable[[Progress], None]"]:
-    """A bar from the first loss down to `tol`, on a logarithmic scale."""
+def progress(title: str) -> Iterator[Callable[[str], None]]:
+    """Shows a line that says what the command is at."""
+    with _bars() as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda stage: bars.update(task, description=f"{title}  {stage}")
+
+
+@contextmanager
+def training_progress(tol: float) -> Iterator["Callable[[TrainingProgress], None]"]:
+    """Shows a bar from the first loss down to `tol`, on a logarithmic scale."""
     with _bars() as bars:
         task = bars.add_task("training", total=1.0)
-        first: list[float] = []
+        first: float | None = None
 
-        def show(now: "Progress") -> None:
-            first.append(now.loss)
-            fall = math.log(first[0] / now.loss) if now.loss > 0 else math.inf
-            done = fall / max(math.log(max(first[0], tol) / tol), 1e-9)
+        def show(now: "TrainingProgress") -> None:
+            nonlocal first
+            first = now.loss if first is None else first
+            fall = math.log(first / now.loss) if now.loss > 0 else math.inf
+            done = fall / max(math.log(max(first, tol) / tol), 1e-9)
             bars.update(
                 task,
                 completed=min(1.0, max(0.0, done)),
                 description=f"training  step {now.step:>6,}  loss {now.loss:.1e}",
             )
-            del first[1:]
 
         yield show
-
-
-@contextmanager
-def audit_progress() -> Iterator[Callable[[str], None]]:
-    """A line that says what the audit is at."""
-    with _bars() as bars:
-        task = bars.add_task("auditing", total=None)
-        yield lambda stage: bars.update(task, description=f"auditing  {stage}")
-
-
-@contextmanager
-def claims_progress() -> Iterator[Callable[[str], None]]:
-    """A line that says which claim is being run."""
-    with _bars() as bars:
-        task = bars.add_task("claims", total=None)
-        yield lambda name: bars.update(task, description=f"claims  {name}")
-
-
-@contextmanager
-def extraction_progress() -> Iterator[Callable[[int, int], None]]:
-    """A line that says how many starts were tried and how many attractors found."""
-    with _bars() as bars:
-        task = bars.add_task("extracting", total=None)
-        yield lambda used, found: bars.update(
-            task, description=f"extracting  {used:>7,} starts  {found:>5,} attractors"
-        )
-
-
-FAILURES = 20
-"""Failures of a sweep that are printed as they come."""
 
 
 @contextmanager
 def sweep_progress(
     name: str,
 ) -> "Iterator[tuple[Callable[[SweepProgress], None], Callable[[Failure], None]]]":
-    """A line for a sweep, with the time that is left; failures above it, as they come.
+    """Shows a line for a sweep, with the time that is left, and failures above it as they occur.
 
     Failures are printed in a pipe too, on standard error.
     """
     with _bars() as bars:
         task = bars.add_task(name, total=1.0)
+        printed = 0
 
         def show(now: "SweepProgress") -> None:
             left = "" if now.seconds_left is None else f"  {duration(now.seconds_left)} left"
@@ -87,8 +69,6 @@ def sweep_progress(
                 description=f"{name}  {now.done:,} of {now.planned:,} runs{failed}  "
                 f"{now.rate:,.1f} a second{left}",
             )
-
-        printed = 0
 
         def fail(failure: "Failure") -> None:
             nonlocal printed
@@ -102,9 +82,12 @@ def sweep_progress(
         yield show, fail
 
 
-def _bars() -> Bars:
+def _bars() -> "Progress":
+    # Here, so that a page of help need not wait for it.
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     console = Console(stderr=True)
-    return Bars(
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         TimeElapsedColumn(),

@@ -1,12 +1,13 @@
-"""A run's folder: what is in it, and whom it belongs to.
+"""A run's folder: what is in it, and which run it belongs to.
 
-    run.json                 the settings of the run, written when there is something of it
+    run.json                 the settings of the run, written with its first result
     network.safetensors      the trained network
     unfinished-<settings>/   a training under way: its run.json and its checkpoint
     audit/, report.html      the audit
+    screen/                  the screening, its two audits and their pages
     auditing-<command>/      checkpoints of an audit under way
 
-So a training never touches what an earlier run has left until it has a network to put there. How
+A training changes nothing that an earlier run has left until it has a network to put there. How
 results take their places, and how a folder belongs to one command at a time, is described in
 `mnemoscope.base.publishing`.
 """
@@ -14,15 +15,14 @@ results take their places, and how a folder belongs to one command at a time, is
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnemoscope.base.errors import DivergenceError, MnemoscopeError
-from mnemoscope.base.files import made, remove_left_behind, replacing
+from mnemoscope.base.errors import MnemoscopeError, first_line
+from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import claim, finish, refuse_claimed
 from mnemoscope.base.small_files import read_json
 from mnemoscope.cli.invocation import command
@@ -32,7 +32,7 @@ FORMAT = "mnemoscope-run/1"
 INDEX = "run.json"
 
 AUDITING = "auditing-"
-"""How the names of folders of audits under way begin."""
+"""Beginning of the names of folders of audits under way."""
 
 UNIMPORTANT = ("--json", "--force")
 """Options that do not change what an audit finds."""
@@ -44,8 +44,8 @@ class RunFolder:
 
     Attributes:
         path: The folder.
-        settings: What the run was asked to do; a folder belongs to the run with these settings.
-        force: Whether it may take the place of another run.
+        settings: The settings of the run; a folder belongs to the run with these settings.
+        force: Whether the run may take the place of another one.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """The training under way."""
+        """The checkpoint of the training under way."""
         return self.unfinished / "checkpoint.safetensors"
 
     @property
@@ -80,39 +80,39 @@ class RunFolder:
         return self.path / "audit"
 
     @property
+    def screen(self) -> Path:
+        """The screening's folder."""
+        return self.path / "screen"
+
+    @property
     def report(self) -> Path:
         """The page."""
         return self.path / "report.html"
 
     @property
     def name(self) -> str:
-        """What to call the run in a report."""
-        name = Path(os.path.abspath(self.path)).name
-        return name.encode(errors="replace").decode()
+        """The name of the run in a report."""
+        return Path(os.path.abspath(self.path)).name.encode(errors="replace").decode()
 
     @property
     def version(self) -> tuple[object, ...]:
-        """What is other once another run or network is in the folder."""
+        """A value that changes when another run or network is put into the folder."""
         return tuple(_version(path) for path in (self.path / INDEX, self.network))
 
     def write_settings(self, stage: Path) -> None:
         """Makes the folder this run's, once what is in a stage is published."""
-        _write_index(stage, {"settings": self.settings})
+        write_index(stage, {"settings": self.settings})
 
     def left(self) -> list[Path]:
-        """What a training that has ended leaves: with `force` those of other runs too."""
+        """Lists the unfinished trainings to remove after one: with `force` all of them."""
         return _unfinished(self.path) if self.force else [self.unfinished]
 
 
 @contextmanager
 def claimed(path: str | Path, settings: dict[str, Any], *, force: bool) -> Iterator[RunFolder]:
-    """A folder for a run: a new one, the run's own, or with `force` any; no other command's.
+    """Claims a folder for a run: a new one, the run's own, or with `force` any.
 
     Nothing in it is changed; it is made if missing, and removed again if it is left empty.
-
-    Raises:
-        MnemoscopeError: the folder holds another run or other files, another command is writing to
-            it, or it cannot be made.
     """
     folder = RunFolder(Path(path), json.loads(json.dumps(settings)), force)
     finish(folder.path)
@@ -126,56 +126,24 @@ def claimed(path: str | Path, settings: dict[str, Any], *, force: bool) -> Itera
 
 
 @contextmanager
-def claimed_again(run: RunFolder) -> Iterator[None]:
-    """The folder of a run that was opened, for a command that adds to it.
-
-    Raises:
-        MnemoscopeError: another command is writing to it, or it cannot be written to.
-    """
+def claimed_again(run: RunFolder) -> Iterator[RunFolder]:
+    """Claims the folder of a run that was opened, for a command that adds to it."""
     with claim(run.path, command()):
-        yield
+        yield run
 
 
 def refuse_changed(run: RunFolder, version: tuple[object, ...]) -> None:
-    """Refuses a run that is another one by now than when it was opened.
-
-    Raises:
-        MnemoscopeError: it is.
-    """
+    """Refuses a run that was replaced since it was opened."""
     if run.version != version:
         raise MnemoscopeError(
             f"{run.path}, which has changed since this command began to read it",
-            expected="a run that stays as it is",
+            expected="a run that does not change meanwhile",
             todo="run the same command again",
         )
 
 
-@contextmanager
-def training_in(folder: RunFolder) -> Iterator[Path]:
-    """The checkpoint of a training under way; it stays if the training is interrupted.
-
-    Without a checkpoint to go on from, and after divergence, nothing stays.
-    """
-    with made(folder.unfinished):
-        remove_left_behind(folder.unfinished)
-        diverged = False
-        _write_index(folder.unfinished, {"settings": folder.settings, "command": command()})
-        try:
-            yield folder.checkpoint
-        except DivergenceError:
-            diverged = True
-            raise
-        finally:
-            if diverged or not folder.checkpoint.exists():
-                shutil.rmtree(folder.unfinished, ignore_errors=True)
-
-
 def open_run(path: str | Path) -> RunFolder:
-    """A folder that holds a run with something to show.
-
-    Raises:
-        MnemoscopeError: there is no run in it, or only a training that has not ended.
-    """
+    """Opens a folder that holds a run with a result."""
     path = Path(path)
     finish(path)
     index = path / INDEX
@@ -198,11 +166,7 @@ def open_run(path: str | Path) -> RunFolder:
 
 
 def refuse_unfinished(path: Path) -> None:
-    """Refuses a folder with a training under way.
-
-    Raises:
-        MnemoscopeError: it has one.
-    """
+    """Refuses a folder with a training under way."""
     for unfinished in _unfinished(path):
         known = (_read(unfinished / INDEX) or {}).get("command")
         again = f": {known}" if isinstance(known, str) else ""
@@ -212,6 +176,33 @@ def refuse_unfinished(path: Path) -> None:
             todo=f"run its command again, it goes on where it was{again} "
             f"(or remove {unfinished} to give it up)",
         )
+
+
+def find_audit(path: str) -> tuple[Path, Path]:
+    """Returns the folder and the page of an audit, whose own folder or run is named."""
+    from mnemoscope.results.audit import KIND
+
+    folder = Path(path)
+    finish(folder)
+    if (folder / KIND.index).exists():
+        return folder, folder / "report.html"
+    run = open_run(folder)
+    return run.audit, run.report
+
+
+@contextmanager
+def naming_damaged(what: str) -> Iterator[None]:
+    """Refuses audits that lack something: an index without a checksum may be damaged in any way."""
+    try:
+        yield
+    except (MnemoscopeError, OSError):
+        raise
+    except Exception as error:
+        raise MnemoscopeError(
+            f"{what} ({type(error).__name__}: {first_line(error)})",
+            expected="a complete audit",
+            todo="audit again",
+        ) from error
 
 
 def _refuse_taken(folder: RunFolder) -> None:
@@ -240,7 +231,8 @@ def _unfinished(path: Path) -> list[Path]:
     return sorted(found for found in path.glob("unfinished-*") if found.is_dir())
 
 
-def _write_index(path: Path, content: dict[str, Any]) -> None:
+def write_index(path: Path, content: dict[str, Any]) -> None:
+    """Writes the settings of a run into a folder, and which command is at work on it."""
     with replacing(path / INDEX) as temporary:
         temporary.write_text(json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
 
@@ -255,8 +247,7 @@ def _read(index: Path) -> dict[str, Any] | None:
 
 
 def _version(path: Path) -> tuple[int, ...]:
-    try:
+    with suppress(OSError):
         found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return ()

@@ -7,21 +7,17 @@ from cyclopts import Group, Parameter
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.small_files import read_text
+from mnemoscope.cli.computing import check_device
 from mnemoscope.cli.invocation import follow_up
 from mnemoscope.cli.options import (
-    Count,
-    Device,
-    Force,
-    Gray,
-    Json,
-    Offset,
-    Out,
+    OUTPUT_OPTIONS,
+    OutputOptions,
     Place,
-    Size,
-    check_device,
+    flag,
+    naming_options,
 )
 from mnemoscope.cli.printing import duplicates_line, print_json, print_lines
-from mnemoscope.cli.reading import NO_DATA_OPTIONS, DataOptions, anchored, read
+from mnemoscope.cli.reading import DATA_OPTIONS, DataOptions, anchored, read
 from mnemoscope.cli.run_folder import claimed
 from mnemoscope.cli.training_folder import fit_in
 from mnemoscope.training import TrainingOptions
@@ -29,11 +25,7 @@ from mnemoscope.training import TrainingOptions
 if TYPE_CHECKING:
     from mnemoscope.nets import Spec
 
-NETWORK = Group("Network", sort_key=1)
-
-TRAINING = Group("Training", sort_key=2)
-
-NO_TRAINING_OPTIONS = TrainingOptions()
+TRAINING_OPTIONS = TrainingOptions()
 
 KIND = "fully_connected"
 
@@ -41,6 +33,7 @@ PICTURES = ("convolutional", "unet")
 """Kinds of networks whose states have a channel axis."""
 
 
+@Parameter(name="*", group=Group("Network", sort_key=1))
 @dataclass(frozen=True)
 class NetworkOptions:
     """The fields of a network's spec.
@@ -69,45 +62,46 @@ class NetworkOptions:
     activation: str | None = None
     output_activation: str | None = None
     init: str | None = None
-    bias: bool | None = None
+    bias: Annotated[bool | None, Parameter(negative="--no-bias")] = None
 
     def given(self) -> dict[str, Any]:
-        """What was typed."""
+        """Returns what was typed."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-NO_NETWORK_OPTIONS = NetworkOptions()
+NETWORK_OPTIONS = NetworkOptions()
 
 
 def train(
-    data: Annotated[str, Parameter(help="Examples: digits, photos, a folder, a file, hf:NAME.")],
+    data: str,
     *,
-    out: Annotated[Out, Parameter(help="Folder to write to; default: runs/train.")] = None,
-    n: Count = None,
-    offset: Offset = 0,
-    size: Size = None,
-    gray: Gray = False,
-    reading: DataOptions = NO_DATA_OPTIONS,
-    spec: Annotated[
-        Place,
-        Parameter(help="JSON file with the network's spec; default: from the options below."),
-    ] = None,
-    network: Annotated[NetworkOptions, Parameter(name="*", group=NETWORK)] = NO_NETWORK_OPTIONS,
-    training: Annotated[TrainingOptions, Parameter(name="*", group=TRAINING)] = NO_TRAINING_OPTIONS,
-    device: Device = "cpu",
-    force: Force = False,
-    json: Json = False,
+    out: Place = None,
+    reading: DataOptions = DATA_OPTIONS,
+    spec: Place = None,
+    network: NetworkOptions = NETWORK_OPTIONS,
+    training: Annotated[
+        TrainingOptions, Parameter(name="*", group=Group("Training", sort_key=2))
+    ] = TRAINING_OPTIONS,
+    device: str = "cpu",
+    output: OutputOptions = OUTPUT_OPTIONS,
 ) -> int:
     """Fit a network to its examples until it interpolates them, and keep it.
 
     Writes network.safetensors into the folder. Interrupted with Ctrl-C or killed, the same command
-    goes on where it was.
+    continues from where it was.
+
+    Args:
+        data: Examples: digits, photos, a folder, a file, hf:NAME.
+        out: Folder to write to; default: runs/train.
+        spec: JSON file with the network's spec; default: from the options below.
+        device: Where to compute: cpu, cuda, cuda:1, mps.
+        reading: How the data are read.
+        network: The network without a spec.
+        training: How it is trained.
+        output: What may be overwritten, and what is printed.
     """
     check_device(device)
-    from mnemoscope.data import duplicates
-
-    given = {"source": data, "n": n, "offset": offset, "size": size, "gray": gray}
-    source, examples = read({**given, **reading.given()})
+    source, examples = read(reading.record(data))
     X = examples.X
     if network.net in PICTURES and X.ndim == 3:
         X = X[:, None]
@@ -117,23 +111,15 @@ def train(
         "spec": chosen.model_dump(mode="json"),
         "training": asdict(training),
     }
-    with claimed(out or "runs/train", settings, force=force) as folder:
+    with claimed(out or "runs/train", settings, force=output.force) as folder:
         fit = fit_in(folder, chosen, X, training, device=device)
-    if json:
-        result = {
-            "loss": fit.loss,
-            "steps": fit.steps,
-            "converged": fit.converged,
-            "reason": fit.reason,
-        }
-        print_json(
-            {
-                **result,
-                "seconds": fit.seconds,
-                "duplicates": [list(pair) for pair in duplicates(X)],
-                "network": str(folder.network),
-            }
-        )
+    if output.json:
+        from mnemoscope.data import duplicates
+
+        result = {name: getattr(fit, name) for name in ("loss", "steps", "converged", "reason")}
+        equal = [list(pair) for pair in duplicates(X)]
+        path = str(folder.network)
+        print_json({**result, "seconds": fit.seconds, "duplicates": equal, "network": path})
     else:
         missed = f"does not interpolate (tol {training.tol:g}: {fit.reason})"
         outcome = "interpolates" if fit.converged else missed
@@ -153,23 +139,11 @@ def _spec(path: str | None, given: dict[str, Any], shape: tuple[int, ...]) -> "S
 
     if path is None:
         fields = {name: value for name, value in given.items() if name != "net"}
-        try:
+        with naming_options(fields):
             return spec_from_json({"kind": given.get("net", KIND), "shape": shape, **fields})
-        except MnemoscopeError as error:
-            field = (error.field or "").partition(".")[0]
-            if field not in fields:
-                raise
-            option = _option(field)
-            raise MnemoscopeError(
-                f"{option}={fields[field]}",
-                expected=error.expected,
-                todo=error.todo.replace(f"`{field}`", option),
-                field=field,
-                choices=error.choices,
-            ) from error
     if given:
         raise MnemoscopeError(
-            f"--spec {path} together with {_option(next(iter(given)))}",
+            f"--spec {path} together with {flag(next(iter(given)))}",
             expected="either a spec or its fields",
             todo="write the fields into the file",
             field="spec",
@@ -183,9 +157,7 @@ def _spec(path: str | None, given: dict[str, Any], shape: tuple[int, ...]) -> "S
             todo="check the path",
         ) from error
     except MnemoscopeError as error:
-        raise MnemoscopeError(
-            f"--spec {path}: {error.given}", expected=error.expected, todo=error.todo
-        ) from error
+        raise error.replaced(given=f"--spec {path}: {error.given}") from error
     if spec.shape != shape:
         raise MnemoscopeError(
             f"--spec {path} for states {spec.shape}, and examples of shape {shape}",
@@ -193,7 +165,3 @@ def _spec(path: str | None, given: dict[str, Any], shape: tuple[int, ...]) -> "S
             todo="change the spec's shape, or bring the pictures to its --size",
         )
     return spec
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

@@ -1,14 +1,18 @@
 """Training in a run's folder."""
 
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import DivergenceError, MnemoscopeError
+from mnemoscope.base.files import made, remove_left_behind
 from mnemoscope.base.publishing import check_targets, publishing
+from mnemoscope.cli.audit_folder import screening_files
 from mnemoscope.cli.invocation import command
 from mnemoscope.cli.progress import training_progress
-from mnemoscope.cli.run_folder import INDEX, RunFolder, training_in
+from mnemoscope.cli.run_folder import INDEX, RunFolder, write_index
 from mnemoscope.training import TrainingOptions
 
 if TYPE_CHECKING:
@@ -19,18 +23,9 @@ if TYPE_CHECKING:
 
 
 def fit_in(
-    folder: RunFolder,
-    spec: "Spec",
-    X: "Tensor",
-    options: TrainingOptions,
-    *,
-    device: str,
+    folder: RunFolder, spec: "Spec", X: "Tensor", options: TrainingOptions, *, device: str
 ) -> "Fit":
-    """Trains in a run's folder: goes on from its checkpoint, and writes the network there.
-
-    Raises:
-        MnemoscopeError: Ctrl-C; the checkpoint is kept, and the message says how to go on.
-    """
+    """Trains in a run's folder: continues from its checkpoint, and writes the network there."""
     import torch
 
     from mnemoscope.nets import save
@@ -39,7 +34,7 @@ def fit_in(
     dtype = getattr(torch, options.dtype or "float32")
     network = spec.build(seed=options.seed, dtype=dtype, device=device)
     check_targets(folder.path, [folder.network.name, INDEX])
-    with training_in(folder) as checkpoint:
+    with _training_in(folder) as checkpoint:
         try:
             with training_progress(options.tol) as show:
                 fit = train(network, X, options, checkpoint=checkpoint, on_progress=show)
@@ -59,25 +54,43 @@ def fit_in(
             folder.write_settings(stage)
             old = _audits_of_another(folder, network.training_record)
             new.remove(folder.path, *folder.left(), *old)
-        if old:
-            # Files that are not ours keep a folder.
-            for emptied in sorted({path.parent for path in old}, reverse=True):
-                with suppress(OSError):
-                    emptied.rmdir()
+        # Files that are not ours keep a folder.
+        for emptied in sorted({path.parent for path in old}, reverse=True):
+            with suppress(OSError):
+                emptied.rmdir()
     return fit
 
 
+@contextmanager
+def _training_in(folder: RunFolder) -> Iterator[Path]:
+    """Yields the checkpoint of a training under way, which stays if the training is interrupted.
+
+    Without a checkpoint to continue from, and after divergence, nothing stays.
+    """
+    with made(folder.unfinished):
+        remove_left_behind(folder.unfinished)
+        diverged = False
+        write_index(folder.unfinished, {"settings": folder.settings, "command": command()})
+        try:
+            yield folder.checkpoint
+        except DivergenceError:
+            diverged = True
+            raise
+        finally:
+            if diverged or not folder.checkpoint.exists():
+                shutil.rmtree(folder.unfinished, ignore_errors=True)
+
+
 def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
-    """The files of audits of the network that was there before this one."""
-    from mnemoscope.cli.screening import FOLDER, screening_files
+    """Lists the files of audits of the network that was there before this one."""
     from mnemoscope.results.audit import KIND
     from mnemoscope.results.screen import SAMPLE
 
     old: list[Path] = []
     if _is_of_another(folder.audit, record):
         old += [*(folder.audit / name for name in KIND.files()), folder.report]
-    if _is_of_another(folder.path / FOLDER / SAMPLE, record):
-        old += screening_files(folder)
+    if _is_of_another(folder.screen / SAMPLE, record):
+        old += [folder.path / name for name in screening_files(folder)]
     return old
 
 

@@ -32,11 +32,7 @@ def write_checkpoint(path: str | Path, state: dict[str, Any], form: str = FORMAT
 def read_checkpoint(
     path: str | Path, form: str = FORMAT, writer: str = "a training"
 ) -> dict[str, Any]:
-    """Reads what `write_checkpoint` wrote in this form; `writer` names its author in messages.
-
-    Raises:
-        MnemoscopeError: the file is no checkpoint, or cut off.
-    """
+    """Reads what `write_checkpoint` wrote in this form; `writer` names its author in messages."""
     check_regular(path)
     try:
         with safe_open(path, framework="pt") as file:

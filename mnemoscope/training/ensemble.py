@@ -15,14 +15,19 @@ from mnemoscope.base.provenance import versions
 from mnemoscope.nets import HistoryRow, Spec
 from mnemoscope.nets.stack import drawn_parameters, network_from
 from mnemoscope.nets.stacking import make_stack
-from mnemoscope.training.descent import Descent
 from mnemoscope.training.examples import Examples, Order, checked_examples
 from mnemoscope.training.fit import Fit, History, ReplicaProgress, fit_of
-from mnemoscope.training.group import Group, shares
-from mnemoscope.training.judgement import LOOK, ROUND, largest_loss, promising, target_loss
+from mnemoscope.training.group import Descent, Group, shares
 from mnemoscope.training.options import FIRST_ORDER, PER_REPLICA, TrainingOptions, with_changes
 from mnemoscope.training.replicas import Replicas
-from mnemoscope.training.schedules import LearningRates
+from mnemoscope.training.schedules import (
+    LOOK,
+    ROUND,
+    LearningRates,
+    largest_loss,
+    promising,
+    target_loss,
+)
 from mnemoscope.training.single import train
 
 CLOSE_RANKS = 8

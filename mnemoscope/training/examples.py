@@ -77,18 +77,7 @@ class Examples:
 def checked_examples(
     X: Any, targets: Any, *, ndim: int | None, dtype: torch.dtype, device: torch.device | str
 ) -> Examples:
-    """Checks examples and targets and brings them to a network's dtype and device.
-
-    Args:
-        X: `(n, *shape)`, a dataset, or `(R, n, *shape)`.
-        targets: Of the shape of `X`, or None.
-        ndim: The number of axes of `X` where each network has its own; None: it never has.
-        dtype: The networks' dtype.
-        device: The networks' device.
-
-    Raises:
-        MnemoscopeError: they are no batch, not finite, or do not match each other.
-    """
+    """Checks examples and targets and brings them to a network's dtype and device."""
     X = given_examples(X)
     for name, values in (("examples", X), ("targets", targets)):
         if not isinstance(values, Tensor) and not (values is None and name == "targets"):

@@ -142,15 +142,7 @@ def fit_of(
     reason: str,
     frozen_at: int | None = None,
 ) -> Fit:
-    """Builds the result of a training from its history, whose last row is the outcome.
-
-    Args:
-        options: The options, with nothing left open.
-        provenance: The fields `examples`, `data_checksum`, `targets` and `versions` of the record.
-        history: Rows, oldest first.
-        reason: Why training ended if not by convergence.
-        frozen_at: See `Fit.frozen_at`.
-    """
+    """Builds the result of a training from its history, whose last row is the outcome."""
     last = history[-1]
     converged = last.loss <= options.tol
     record = TrainingRecord(

@@ -82,10 +82,6 @@ class GaussNewton:
 
         It is at least 1: a step that no damping makes lower the loss counts, leaves the network as
         it is and is the last.
-
-        Raises:
-            MnemoscopeError: the network cannot be differentiated in float64, or its derivative is
-                not finite.
         """
         taken = 0
         with eval_mode(self.net):

@@ -6,10 +6,12 @@ With residual `r` and Jacobian `J` in the parameters, the step `s` minimizes
     s = -J^T v,   (J J^T + lambda I) v = r
 
 so that the system has as many unknowns as there are outputs, not parameters; it leaves
-`r + J s = lambda v`.
+`r + J s = lambda v`. It is solved with the kernel `J J^T` where that can be formed, else by
+conjugate gradients for damped least squares, from products alone (CGLS).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,12 +19,68 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.training.conjugate_gradients import LeastSquares, damped_least_squares
 from mnemoscope.training.tangent_kernel import (
     ParameterLinearization,
     can_form_kernel,
     tangent_kernel,
 )
+
+Product = Callable[[Tensor], Tensor]
+"""A linear map's product with a vector."""
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """A solution `x`, its residual `b - J x`, and whether the gradient reached the tolerance."""
+
+    x: Float[Tensor, " p"]
+    rest: Float[Tensor, " n"]
+    converged: bool
+
+
+def damped_least_squares(
+    push: Product,
+    pull: Product,
+    b: Float[Tensor, " n"],
+    damping: float,
+    *,
+    tol: float,
+    max_products: int,
+) -> LeastSquares:
+    """Finds the `x` that makes `||J x - b||^2 + damping ||x||^2` small.
+
+    In exact arithmetic it ends at `x = J^T (J J^T + damping I)^-1 b` after as many steps as
+    `J J^T` has distinct eigenvalues. These are conjugate gradients on the normal equations
+    `(J^T J + damping I) x = J^T b` without their matrix (Hestenes and Stiefel 1952, section 10;
+    with damping: Paige and Saunders 1982). The sum falls with every step, so one that was stopped
+    early is a descent still, which those on `(J J^T + damping I) v = b` do not promise.
+
+    Memory besides `x`: two vectors of `p` and two of `n` entries.
+
+    Args:
+        push: `v (p) -> J v (n)`.
+        pull: `u (n) -> J^T u (p)`.
+        b: `(n,)`, the right-hand side.
+        damping: At least 0.
+        tol: Stops when the gradient of the sum is at most this share of what it was at `x = 0`.
+        max_products: Maximum number of steps, each with a product of each kind.
+    """
+    rest = b.clone()
+    gradient = pull(rest)
+    x, direction = gradient.new_zeros(gradient.shape), gradient
+    square = first = float(gradient @ gradient)
+    products = 0
+    while square > tol**2 * first and products < max_products:
+        products += 1
+        image = push(direction)
+        length = square / float(image @ image + damping * (direction @ direction))
+        x.add_(direction, alpha=length)
+        rest.sub_(image, alpha=length)
+        gradient = pull(rest).sub_(x, alpha=damping)
+        before, square = square, float(gradient @ gradient)
+        direction = gradient + (square / before) * direction
+    return LeastSquares(x, rest, square <= tol**2 * first)
+
 
 LOOSEST, FINEST = 0.1, 1e-3
 """The share of their gradient that conjugate gradients may leave, at first and at the end.
@@ -135,12 +193,7 @@ class ProductModel(LinearModel):
 
 
 def linear_model(net: nn.Module, X: Float[Tensor, "n *shape"]) -> LinearModel:
-    """Makes the model with a kernel where that keeps within its bounds, else that by products.
-
-    Raises:
-        MnemoscopeError: the network cannot be differentiated in float64, or the derivative is not
-            finite.
-    """
+    """Makes the model with a kernel where that keeps within its bounds, else that by products."""
     model = (KernelModel if can_form_kernel(net, X) else ProductModel)(net, X)
     if not torch.isfinite(torch.tensor(model.scale)):
         raise MnemoscopeError(

@@ -4,17 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.nets.modes import eval_mode
 from mnemoscope.nets.plain import plain_layers
 
 
 def trainable(net: nn.Module) -> list[nn.Parameter]:
-    """Returns the parameters that are to be trained.
-
-    Raises:
-        MnemoscopeError: there are none.
-    """
+    """Returns the parameters that are to be trained."""
     parameters = [p for p in net.parameters() if p.requires_grad]
     if not parameters:
         raise MnemoscopeError(
@@ -40,11 +36,7 @@ def is_plain(net: nn.Module) -> bool:
 
 
 def check_network(net: nn.Module, X: Tensor) -> None:
-    """Checks that a network, in eval mode, maps the first example to a tensor of its shape.
-
-    Raises:
-        MnemoscopeError: it does not, or fails.
-    """
+    """Checks that a network, in eval mode, maps the first example to a tensor of its shape."""
     shape = tuple(X[:1].shape)
     try:
         with torch.no_grad():
@@ -52,10 +44,9 @@ def check_network(net: nn.Module, X: Tensor) -> None:
     except MnemoscopeError:
         raise
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
         raise MnemoscopeError(
             f"a {type(net).__name__} that fails on a batch of shape {shape}: "
-            f"{type(error).__name__}: {reason}",
+            f"{type(error).__name__}: {first_line(error)}",
             expected="a network from batches (n, *shape) of the examples' shape to such batches",
             todo="reshape the examples, or build the network for their shape",
             field="net",

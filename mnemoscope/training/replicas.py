@@ -146,11 +146,6 @@ def stack_spectral_radius(
 
     From `FullyConnectedStack.cores`: batched products, and the eigenvalues of `r n` matrices of the
     narrowest layer's size. As many networks at once as fit into a quarter of the free memory.
-
-    Args:
-        spec: What each of them is built from.
-        parameters: `(r, *shape)` each.
-        Z: `(r, n, *shape)`, states for each of them.
     """
     sizes = [math.prod(spec.shape), *spec.widths]
     bytes_each = 3 * Z.shape[1] * min(sizes) * max(sizes) * Z.element_size()

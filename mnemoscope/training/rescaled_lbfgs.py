@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +32,44 @@ call, which changes a mean of up to a million float32 squares by about this much
 
 class _NoStepLength(Exception):
     """The line search has come to a step length that is not a number."""
+
+
+class _Trial:
+    """The loss of some iterations, divided by what it was at the last restart.
+
+    `first` is the loss at the first evaluation; NaN if it or its gradient is not finite.
+    """
+
+    def __init__(
+        self, closure: Callable[[], Tensor], group: dict[str, Any], buffers: Sequence[Tensor]
+    ) -> None:
+        self._closure, self._group, self._buffers = closure, group, buffers
+        self._begun = False
+        self.first = math.nan
+
+    def evaluate(self) -> Tensor:
+        """Computes the loss and its gradient; a point out of reach is high and flat."""
+        group = self._group
+        kept = [buffer.clone() for buffer in self._buffers]
+        loss = self._closure()
+        if begins := not self._begun:
+            self._begun, self.first = True, float(loss)
+            if group["divisor"] is None:
+                group["divisor"] = self.first or 1.0
+        value = loss / group["divisor"]
+        gradients = [p.grad.div_(group["divisor"]) for p in group["params"] if p.grad is not None]
+        # The norm's square is the slope along the gradient, which must not overflow either.
+        flat = not bool(torch.nn.utils.get_total_norm(gradients).isfinite())
+        if begins and flat:
+            self.first = math.nan
+        if (begins or value <= OUT_OF_REACH) and not flat:
+            return value
+        if value.isnan() and not _all_finite(group["params"]):
+            raise _NoStepLength
+        _restore(self._buffers, kept)
+        for gradient in gradients:
+            gradient.zero_()
+        return torch.full_like(value, OUT_OF_REACH)
 
 
 class RescaledLBFGS(LBFGS):
@@ -66,15 +105,10 @@ class RescaledLBFGS(LBFGS):
     ) -> tuple[int, float]:
         """Takes up to this number of iterations.
 
-        Args:
-            closure: Computes the loss and its gradient: a function of the parameters alone.
-            iterations: Maximum number of iterations.
-            buffers: Tensors that an evaluation changes (running statistics). They are restored
-                after an evaluation out of reach.
-
-        Returns:
-            The number of iterations, at least 1 (where no step lowers the loss), and the loss after
-            them; NaN if loss or gradient are not finite where no step was taken.
+        `closure` computes the loss and its gradient from the parameters alone. `buffers` are
+        tensors that an evaluation changes (running statistics); they are restored after one out of
+        reach. Returns the number of iterations, at least 1 (if no step lowers the loss), and the
+        loss after them; NaN if loss or gradient are not finite before any step.
         """
         group = self.param_groups[0]
         tensors = [*group["params"], *buffers]
@@ -103,51 +137,27 @@ class RescaledLBFGS(LBFGS):
     ) -> tuple[int, float, float]:
         """Iterates: the number of iterations, the loss before and after them."""
         group = self.param_groups[0]
-        parameters = group["params"]
-        state = self.state[parameters[0]]
-        if state.get("n_iter", 0) >= LBFGS_RESTART or group.get("divisor") is None:
+        first_parameter = group["params"][0]
+        if (
+            self.state[first_parameter].get("n_iter", 0) >= LBFGS_RESTART
+            or group.get("divisor") is None
+        ):
             self._restart()
-            state = self.state[parameters[0]]
+        state = self.state[first_parameter]
         group["max_iter"] = iterations
         group["max_eval"] = LBFGS_EVALUATIONS * iterations
-        first: float | None = None
-
-        def rescaled() -> Tensor:
-            nonlocal first
-            kept = [buffer.clone() for buffer in buffers]
-            loss = closure()
-            if begins := first is None:
-                first = float(loss)
-                if group["divisor"] is None:
-                    group["divisor"] = first or 1.0
-            value = loss / group["divisor"]
-            gradients = [p.grad.div_(group["divisor"]) for p in parameters if p.grad is not None]
-            # The norm's square is the slope along the gradient, which must not overflow either.
-            flat = not bool(torch.nn.utils.get_total_norm(gradients).isfinite())
-            if begins and flat:
-                first = math.nan
-            if (begins or value <= OUT_OF_REACH) and not flat:
-                return value
-            if value.isnan() and not _all_finite(parameters):
-                raise _NoStepLength
-            _restore(buffers, kept)
-            for gradient in gradients:
-                gradient.zero_()
-            return torch.full_like(value, OUT_OF_REACH)
-
+        trial = _Trial(closure, group, buffers)
         before = state.get("n_iter", 0)
         try:
-            self.step(rescaled)  # pyright: ignore[reportArgumentType]
+            self.step(trial.evaluate)  # pyright: ignore[reportArgumentType]
         except _NoStepLength:
-            assert first is not None
-            return 0, first, math.nan
-        assert first is not None
+            return 0, trial.first, math.nan
         taken = state["n_iter"] - before
         with torch.enable_grad():
-            last = first if taken == 0 else float(closure())
+            last = trial.first if taken == 0 else float(closure())
         if taken < iterations:
             self._restart()
-        return taken, first, last
+        return taken, trial.first, last
 
     def _restart(self) -> None:
         self.state.clear()

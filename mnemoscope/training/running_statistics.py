@@ -71,11 +71,7 @@ def called(net: nn.Module, layers: Sequence[nn.Module], X: Float[Tensor, "n *sha
 
 
 def check_statistics(net: nn.Module) -> None:
-    """Refuses batch norm without running statistics.
-
-    Raises:
-        MnemoscopeError: there is some, so that a state's image depends on its batch in eval mode.
-    """
+    """Refuses batch norm without running statistics."""
     for name, layer in net.named_modules():
         if isinstance(layer, _BatchNorm) and layer.running_mean is None:
             raise MnemoscopeError(
@@ -90,9 +86,6 @@ def check_batches(net: nn.Module, X: Float[Tensor, "n *shape"], smallest: int) -
     """Refuses batches in which batch norm has a single value of each channel.
 
     `smallest` is the number of examples in the smallest batch.
-
-    Raises:
-        MnemoscopeError: there is such a batch: the variance of a value is 0.
     """
     names = {layer: name for name, layer in net.named_modules() if isinstance(layer, _BatchNorm)}
     if smallest > 1 or not names:

@@ -3,7 +3,7 @@
 `mnemoscope.training.ensemble` has a loop of its own: it holds losses, rates and verdicts of many
 networks as tensors, which would cost one small network about a tenth of its time, and it knows
 neither checkpoints nor running statistics. Both loops share options, examples, rules
-(`mnemoscope.training.judgement`), rates, history and result.
+(`mnemoscope.training.schedules`), rates, history and result.
 """
 
 import logging
@@ -31,15 +31,6 @@ from mnemoscope.training.chance import seeded
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
 from mnemoscope.training.examples import Examples, Order, checked_examples
 from mnemoscope.training.fit import Fit, History, Progress, fit_of
-from mnemoscope.training.judgement import (
-    LOOK,
-    ROUND,
-    Stall,
-    divergence,
-    largest_loss,
-    promising,
-    target_loss,
-)
 from mnemoscope.training.networks import check_network, trainable, whole_loss
 from mnemoscope.training.options import TrainingOptions, with_changes
 from mnemoscope.training.running_statistics import (
@@ -48,7 +39,16 @@ from mnemoscope.training.running_statistics import (
     following,
     set_exact,
 )
-from mnemoscope.training.schedules import LearningRate
+from mnemoscope.training.schedules import (
+    LOOK,
+    ROUND,
+    LearningRate,
+    Stall,
+    divergence,
+    largest_loss,
+    promising,
+    target_loss,
+)
 from mnemoscope.training.solvers import Solver, Stepwise, make_solver
 
 CHECKPOINT_SECONDS = 20.0
@@ -317,11 +317,7 @@ class _Run:
         return None if ended else self.solver
 
     def _pass(self, solver: Solver, order: Order) -> tuple[float, bool]:
-        """A pass over the mini-batches, or a round of full-batch steps.
-
-        Returns:
-            The mean squared error on the way, and whether steps were full-batch.
-        """
+        """A pass over the mini-batches, or a round of full-batch steps."""
         X, Y, at = self.examples.X, self.examples.Y, self.at
         left = self.options.max_steps - at.step
         size = self.options.batch_size or len(X)

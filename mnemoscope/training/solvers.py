@@ -14,8 +14,8 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.nets.fully_connected_stack import FullyConnectedStack
 from mnemoscope.training.chance import rewinder
-from mnemoscope.training.descent import Descent
 from mnemoscope.training.gauss_newton import GaussNewton
+from mnemoscope.training.group import Descent
 from mnemoscope.training.networks import is_plain, trainable
 from mnemoscope.training.options import FIRST_ORDER, TrainingOptions
 from mnemoscope.training.rescaled_lbfgs import RescaledLBFGS

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.nets import Network
 from mnemoscope.nets.plain import plain_layers
 from mnemoscope.training.networks import is_plain, trainable
@@ -57,11 +57,7 @@ class ParameterLinearization:
     """
 
     def __init__(self, net: nn.Module, X: Float[Tensor, "n *shape"]) -> None:
-        """Evaluates the network and keeps what its derivative needs.
-
-        Raises:
-            MnemoscopeError: it cannot be evaluated in float64 or differentiated.
-        """
+        """Evaluates the network and keeps what its derivative needs."""
         self._net = net
         own = {name: p for name, p in net.named_parameters() if p.requires_grad}
         self.weights = torch.cat([_double(_reals(p)).flatten() for p in own.values()])
@@ -183,9 +179,9 @@ def _refusing(net: nn.Module) -> Iterator[None]:
     except MnemoscopeError:
         raise
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [""])[0]
         raise MnemoscopeError(
-            f"a {type(net).__name__} that gives no derivative in its parameters: {reason}",
+            f"a {type(net).__name__} that gives no derivative in its parameters: "
+            f"{first_line(error)}",
             expected="a network that torch.func can differentiate, in float64",
             todo="train it with another optimizer, such as adam, and with finish='none'",
             field="net",

@@ -1,11 +1,14 @@
 """The command line as a user has it: a folder, commands typed there, what they print and leave."""
 
+import dataclasses
 import hashlib
+import inspect
 import json
 import os
 import shutil
 import subprocess
 import sys
+import typing
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +42,16 @@ def tree(folder):
         else "folder"
         for path in folder.rglob("*")
     }
+
+
+def options_of(command):
+    """The command's parameters, and instead of a group of options those of the group."""
+    for name, parameter in inspect.signature(command).parameters.items():
+        group = typing.get_args(parameter.annotation)[:1] or (parameter.annotation,)
+        if dataclasses.is_dataclass(group[0]):
+            yield from inspect.signature(group[0]).parameters.items()
+        else:
+            yield name, parameter
 
 
 @pytest.fixture

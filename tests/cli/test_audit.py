@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 import mnemoscope as mn
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stats import Rate
-from mnemoscope.cli.audit import _unit
+from mnemoscope.cli.audit import EffortOptions
 
 from .conftest import BRIEF, SMALL, TRAIN, pictures, tree
 
@@ -262,8 +262,20 @@ def test_training_again_and_auditing_again(audited, run):
 @pytest.mark.parametrize("unit", ["0", "nan", "wide"])
 def test_what_is_no_unit_is_refused_in_one_line(unit):
     with pytest.raises(MnemoscopeError, match="expected a number above 0, or per-feature"):
-        _unit(unit)
+        EffortOptions(unit=unit).audit_options()
 
 
 def test_units_are_numbers_or_one_for_each_feature():
-    assert [_unit(text) for text in (None, "2.5", "per-feature")] == [None, 2.5, "per_feature"]
+    for text, unit in ((None, None), ("2.5", 2.5), ("per-feature", "per_feature")):
+        assert EffortOptions(unit=text).audit_options().tolerances.unit == unit
+
+
+def test_an_option_out_of_range_is_named_as_it_was_typed():
+    with pytest.raises(MnemoscopeError) as refused:
+        EffortOptions(max_steps=0).audit_options()
+    assert refused.value.field == "max_steps"
+    assert refused.value.given == "--max-steps=0"
+
+
+def test_the_defaults_of_the_command_are_those_of_the_library():
+    assert EffortOptions().audit_options() == mn.measure.AuditOptions()

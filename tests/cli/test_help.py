@@ -1,6 +1,5 @@
 """The help of each command shows every option, what it means and what it is if left out."""
 
-import dataclasses
 import inspect
 import re
 
@@ -9,12 +8,14 @@ import pytest
 from mnemoscope import __version__
 from mnemoscope.cli.app import COMMANDS
 
+from .conftest import options_of
+
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
 def test_every_option(run, wide, command):
     done = run(command.__name__, "--help")
     assert done.code == 0
-    for name, parameter in _options(command):
+    for name, parameter in options_of(command):
         several = parameter.kind is inspect.Parameter.VAR_POSITIONAL
         typed = name.upper() if several else f"--{name.replace('_', '-')}"
         (line,) = re.findall(rf".*{typed}\b .*", done.out)
@@ -25,18 +26,10 @@ def test_every_option(run, wide, command):
             assert f"[default: {parameter.default}]" in line
 
 
-def _options(command):
-    """The command's parameters, and in the place of a group of options these."""
-    for name, parameter in inspect.signature(command).parameters.items():
-        if dataclasses.is_dataclass(parameter.default):
-            yield from inspect.signature(type(parameter.default)).parameters.items()
-        else:
-            yield name, parameter
-
-
 def test_nothing_heavy_is_imported(start):
-    code = "import sys; from mnemoscope.cli import app; print('torch' in sys.modules)"
-    assert start(program=("-c", code)).communicate()[0] == "False\n"
+    heavy = {"torch", "polars", "scipy", "pydantic", "altair", "numpy"}
+    code = f"import sys; from mnemoscope.cli import app; print({heavy} & sys.modules.keys())"
+    assert start(program=("-c", code)).communicate()[0] == "set()\n"
 
 
 def test_without_a_command_the_commands_are_shown(run):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import mnemoscope as mn
-from mnemoscope.cli.audit import _held_out
+from mnemoscope.cli.reading import read_held_out
 from mnemoscope.data.load import read_examples
 from mnemoscope.maps.adapters.load import Opened
 from mnemoscope.maps.wrapped import Wrapped
@@ -65,7 +65,7 @@ def test_what_is_typed_goes_before_the_rule(here, run):
 )
 def test_held_out_arrays_are_read_by_the_rule_of_the_data(here, trained, fresh, scale):
     np.save("fresh.npy", fresh)
-    found = _held_out("fresh.npy", (1, 4, 4), read_examples(trained))
+    found = read_held_out("fresh.npy", (1, 4, 4), read_examples(trained))
     np.testing.assert_allclose(found.numpy(), fresh / scale, rtol=1e-6)
 
 
@@ -76,7 +76,7 @@ def test_held_out_pictures_are_read_by_the_rule_of_the_data(here, rule):
     Image.fromarray(DARK[1, 0]).save("fresh/b.tif", save_all=True)
     trained = read_examples(GRADES if rule == "keep" else BRIGHT)
     for place in ("fresh", "fresh/a.png"):
-        found = _held_out(place, (1, 4, 4), trained)
+        found = read_held_out(place, (1, 4, 4), trained)
         wanted = DARK[: len(found)] / (1 if rule == "keep" else 255)
         np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6)
 
@@ -86,15 +86,15 @@ def test_a_fresh_array_may_have_no_such_column(here):
     trained = read_examples("x.npz", reading=mn.data.reading.Reading(key="faces"))
     assert trained.record == {"key": "faces"}
     np.save("fresh.npy", np.float32(DARK / 255))
-    assert len(_held_out("fresh.npy", (1, 4, 4), trained)) == 4
+    assert len(read_held_out("fresh.npy", (1, 4, 4), trained)) == 4
     np.savez("fresh.npz", faces=np.float32(DARK / 255), X=np.zeros((2, 3)))
-    assert len(_held_out("fresh.npz", (1, 4, 4), trained)) == 4
+    assert len(read_held_out("fresh.npz", (1, 4, 4), trained)) == 4
 
 
 def test_integers_that_the_rule_of_the_data_cannot_read(here):
     np.save("fresh.npy", np.full((2, 1, 4, 4), 4095))
     with pytest.raises(mn.MnemoscopeError, match=r"--held-out fresh.npy.*0 to 255"):
-        _held_out("fresh.npy", (1, 4, 4), read_examples(BRIGHT))
+        read_held_out("fresh.npy", (1, 4, 4), read_examples(BRIGHT))
 
 
 def test_a_key_is_recorded(here, run):

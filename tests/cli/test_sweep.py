@@ -1,6 +1,5 @@
 """`sweep`: a design is planned, run, watched, shown; run again it goes on."""
 
-import inspect
 import re
 
 import polars as pl
@@ -10,6 +9,7 @@ import mnemoscope as mn
 from mnemoscope.cli.sweep import SWEEP_COMMANDS
 from mnemoscope.cli.sweep.report import stored_axes
 from mnemoscope.report.sweep import Axis, Sampled
+from tests.cli.conftest import options_of
 from tests.sweep.designs import text
 
 DESIGN = """
@@ -221,7 +221,7 @@ def assert_one_line(text, *words):
 def test_the_help_tells_every_option(run, wide, command):
     done = run("sweep", command.__name__, "--help")
     assert done.code == 0
-    for name, parameter in inspect.signature(command).parameters.items():
+    for name, parameter in options_of(command):
         (line,) = re.findall(rf".*--{name.replace('_', '-')}\b .*", done.out)
         if parameter.default is None:
             assert "default:" in line or "left out" in line

@@ -245,7 +245,7 @@ REFUSED = [
     (["mine:flat", *DIGITS], "mn.Wrapped(model, flatten=True), --flatten"),
     (["mine:Plain", "--scale=1,-1", *DIGITS], "lower one first"),
     (["mine:Plain", "--scale", "x", *DIGITS], "--scale=-1,1"),
-    (["mine:Plain", "--match-tol", "0", *DIGITS], "--match-tol 0"),
+    (["mine:Plain", "--match-tol", "0", *DIGITS], "--match-tol=0"),
     (["mine:Plain", "--match-tol", "nan", *DIGITS], "above 0"),
     (["mine:Plain", "--domain", "1,0", *DIGITS], "the lower one first"),
     (["mine:Plain", "--domain", "0", *DIGITS], "--domain=0,1"),

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mnemoscope.training.conjugate_gradients import damped_least_squares
+from mnemoscope.training.linear_model import damped_least_squares
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from mnemoscope.nets.layout import Layout
 from mnemoscope.training import TrainingOptions
-from mnemoscope.training.descent import Descent
+from mnemoscope.training.group import Descent
 from mnemoscope.training.options import FIRST_ORDER
 from mnemoscope.training.solvers import first_order_optimizer
 from tests.known_maps import DTYPES

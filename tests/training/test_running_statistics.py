@@ -9,8 +9,8 @@ from torch import nn
 import mnemoscope as mn
 from mnemoscope.base.unit import unit_of
 from mnemoscope.training import single
-from mnemoscope.training.judgement import STALL_LOOKS, STALL_STEPS, Stall
 from mnemoscope.training.running_statistics import CHUNK, called, following, set_exact
+from mnemoscope.training.schedules import STALL_LOOKS, STALL_STEPS, Stall
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 

@@ -1,34 +1,54 @@
-"""`mnemoscope sweep plan`: the size and the cost of a design, before anything is run."""
+"""`mnemoscope sweep plan`: the size and the cost of a design; `designs` lists the shipped ones."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from mnemoscope.base.check import real_number, whole_number
 from mnemoscope.base.text import duration, size
-from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.options import Json, Place
+from mnemoscope.cli.computing import import_libraries
+from mnemoscope.cli.options import NamedPlace, Place
 from mnemoscope.cli.printing import print_json, print_lines
-from mnemoscope.cli.sweep.arguments import DesignName, stored_at
 
 if TYPE_CHECKING:
     from mnemoscope.sweep.planning import Plan
 
 
+def designs(*, json: bool = False) -> int:
+    """List the designs that come with Mnemoscope.
+
+    Args:
+        json: Print the summary as JSON, for programs.
+    """
+    import_libraries()
+    from mnemoscope.sweep.designs import DESIGNS, find_design
+
+    known = [find_design(name) for name in DESIGNS]
+    if json:
+        print_json([{"name": one.name, "about": one.about, "runs": one.count} for one in known])
+    else:
+        wide = max(len(one.name) for one in known)
+        print_lines(*(f"{one.name:<{wide}}  {one.count:>6,} runs  {one.about}" for one in known))
+    return 0
+
+
 def plan(
-    design: DesignName,
+    design: NamedPlace,
     *,
-    out: Annotated[Place, Parameter(help="Folder or URL of the store; default: runs/NAME.")] = None,
-    workers: Annotated[
-        int | None, Parameter(help="Number of workers; default: one for each core.")
-    ] = None,
-    pilot: Annotated[
-        float, Parameter(help="Time limit of trying some of its runs (s); 0: try none.")
-    ] = 60.0,
-    json: Json = False,
+    out: Place = None,
+    workers: int | None = None,
+    pilot: float = 60.0,
+    json: bool = False,
 ) -> int:
-    """Check a design; estimate its runs, time and size from a timed pilot."""
+    """Check a design; estimate its runs, time and size from a timed pilot.
+
+    Args:
+        design: A TOML file, the name of a shipped design (see mnemoscope sweep designs), or
+            package.module:name of a Design in Python.
+        out: Folder or URL of the store; default: runs/NAME.
+        workers: Number of workers; default: one for each core.
+        pilot: Time limit of trying some of its runs (s); 0: try none.
+        json: Print the summary as JSON, for programs.
+    """
     import_libraries()
     from mnemoscope.sweep import plan as planned
     from mnemoscope.sweep.designs import find_design
@@ -38,7 +58,7 @@ def plan(
     if workers is not None:
         whole_number("--workers", workers, least=1)
     known = find_design(design)
-    found = planned(known, stored_at(out, known.name), pilot_seconds=pilot)
+    found = planned(known, out or f"runs/{known.name}", pilot_seconds=pilot)
     many = workers or available_cores()
     if json:
         print_json(_values(found, many))

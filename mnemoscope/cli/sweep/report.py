@@ -2,55 +2,43 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import publishing
-from mnemoscope.cli.importing import import_libraries
+from mnemoscope.cli.computing import import_libraries
 from mnemoscope.cli.invocation import command
-from mnemoscope.cli.options import Charts, Format, Json, Place, check_format
+from mnemoscope.cli.options import CHART_OPTIONS, ChartOptions, Place
 from mnemoscope.cli.printing import print_json, print_lines
-from mnemoscope.cli.sweep.arguments import SweepName
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 def report(
-    place: Annotated[
-        str,
-        Parameter(help="The folder or URL of the sweep, or one Parquet file of its rows."),
-    ],
+    place: str,
     *,
-    sweep: SweepName = None,
-    out: Annotated[
-        Place,
-        Parameter(
-            help="The page; if left out, report.html in the folder, or NAME.html here for a URL or "
-            "a file."
-        ),
-    ] = None,
-    charts: Charts = None,
-    format: Format = None,
-    table: Annotated[
-        Place,
-        Parameter(help="A Parquet file to write all rows to; not written if left out."),
-    ] = None,
-    settings: Annotated[
-        Place,
-        Parameter(
-            help="A file to write each share and mean to, with its 95% interval and its runs: of "
-            "each value of a factor and of each combination; CSV, or Parquet if it ends so. Not "
-            "written if left out."
-        ),
-    ] = None,
-    json: Json = False,
+    sweep: str | None = None,
+    out: Place = None,
+    drawn: ChartOptions = CHART_OPTIONS,
+    table: Place = None,
+    settings: Place = None,
+    json: bool = False,
 ) -> int:
-    """Write a page of phase diagrams: heat maps, curves, pictures, each point with its run."""
-    chosen = check_format(format, charts)
+    """Write a page of phase diagrams: heat maps, curves, pictures, each point with its run.
+
+    Args:
+        place: The folder or URL of the sweep, or one Parquet file of its rows.
+        sweep: The sweep of the folder; default: the latest one.
+        out: The page; default: report.html in the folder, or NAME.html here for a URL or a file.
+        table: A Parquet file to write all rows to; default: not written.
+        settings: A file to write each share and mean to, with its 95% interval and its runs: of
+            each value of a factor and of each combination; CSV, or Parquet if it ends so; default:
+            not written.
+        drawn: The charts.
+        json: Print the summary as JSON, for programs.
+    """
     import_libraries()
     from mnemoscope.sweep import load
     from mnemoscope.sweep.loading import naming_broken
@@ -62,7 +50,7 @@ def report(
         if out is None:
             inside = "://" not in place and Path(place).is_dir()
             out = str(Path(place) / "report.html") if inside else f"{name}.html"
-        written = _write(rows, known, (out, charts, table, settings), chosen)
+        written = _write(rows, known, out, drawn, table, settings)
     if json:
         print_json({"written": [str(path) for path in written]})
     else:
@@ -73,28 +61,30 @@ def report(
 def _write(
     rows: "pl.LazyFrame",
     known: Mapping[str, Any],
-    places: tuple[str, str | None, str | None, str | None],
-    format: str,
+    out: str,
+    drawn: ChartOptions,
+    table: str | None,
+    settings: str | None,
 ) -> list[Path]:
-    """Writes the page and, where a place is given, charts, rows and settings; the files written."""
+    """Writes the page and, if they have a place, charts, rows and settings; the files written."""
     from mnemoscope.report.sweep import write_sweep_charts, write_sweep_page, write_sweep_settings
     from mnemoscope.sweep.measurements import quantities_of
 
     quantities = quantities_of(rows.collect_schema().names(), known["quantities"])
     axes = known["axes"]
-    out, charts, table, settings = places
+    charts = drawn.charts
     written = [Path(out)]
     # Everything is written to temporary files before anything is replaced.
     with publishing() as new:
         # Each of these refuses a place that cannot be written to before all the work.
         page = new.file(out)
-        drawn = None if charts is None else new.folder(charts)
+        staged = None if charts is None else new.folder(charts)
         copied = None if table is None else new.file(table)
         numbers = None if settings is None else new.file(settings)
         shown = {name: known[name] for name in ("axes", "about", "planned", "failures")}
         write_sweep_page(rows, page, quantities=quantities, **shown)
-        if charts is not None and drawn is not None:
-            files = write_sweep_charts(rows, axes, quantities, drawn, format=format)
+        if charts is not None and staged is not None:
+            files = write_sweep_charts(rows, axes, quantities, staged, format=drawn.file_format)
             written += [Path(charts) / file.name for file in files]
         if table is not None and copied is not None:
             varied = (column for axis in axes for column in axis.columns)

@@ -1,73 +1,71 @@
 """`mnemoscope sweep run`: does all runs of a design that are not stored yet."""
 
-from contextlib import AbstractContextManager, ExitStack
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.text import duration
-from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.options import Json, Place
+from mnemoscope.cli.computing import import_libraries
+from mnemoscope.cli.invocation import FOUND
+from mnemoscope.cli.options import NamedPlace, Place
 from mnemoscope.cli.printing import print_json, print_lines
 from mnemoscope.cli.progress import sweep_progress
-from mnemoscope.cli.sweep.arguments import DesignName, stored_at
 
 if TYPE_CHECKING:
-    from mnemoscope.sweep import Finished, SweepProgress
+    from mnemoscope.sweep import Design, Finished, SweepProgress
     from mnemoscope.sweep.executors import Workers
-
-FAILED = 1
-"""Exit status where some runs could not be done."""
 
 
 def run(
-    design: DesignName,
+    design: NamedPlace,
     *,
-    out: Annotated[
-        Place,
-        Parameter(help="Folder or URL (s3://bucket/it) to store rows in; default: runs/NAME."),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        Parameter(help="Number of processes, of one thread each; default: one for each core."),
-    ] = None,
-    in_process: Annotated[
-        bool, Parameter(negative=(), help="No processes: one group after the other, here.")
-    ] = False,
-    dask: Annotated[
-        str | None,
-        Parameter(
-            help="Workers of a Dask cluster: the address of its scheduler, tcp://..., or local to "
-            "start one here; default: processes."
-        ),
-    ] = None,
-    mpi: Annotated[
-        bool,
-        Parameter(
-            negative=(),
-            help="Ranks of an MPI job, started with mpiexec -n N python -m mpi4py.futures -m "
-            "mnemoscope sweep run ... --mpi.",
-        ),
-    ] = False,
-    json: Json = False,
+    out: Place = None,
+    workers: int | None = None,
+    in_process: bool = False,
+    dask: str | None = None,
+    mpi: bool = False,
+    json: bool = False,
 ) -> int:
     """Do all runs of a design that are not stored yet; if it is stopped, run it again.
 
     Exits with 1 if some runs could not be done; each is named with its reason.
+
+    Args:
+        design: A TOML file, the name of a shipped design (see mnemoscope sweep designs), or
+            package.module:name of a Design in Python.
+        out: Folder or URL (s3://bucket/it) to store rows in; default: runs/NAME.
+        workers: Number of processes, of one thread each; default: one for each core.
+        in_process: No processes: one group after the other, here.
+        dask: Workers of a Dask cluster: the address of its scheduler, tcp://..., or local to start
+            one here; default: processes.
+        mpi: Ranks of an MPI job, started with mpiexec -n N python -m mpi4py.futures -m mnemoscope
+            sweep run ... --mpi.
+        json: Print the summary as JSON, for programs.
     """
     _check_one(workers, in_process, dask, mpi)
     import_libraries()
-    from mnemoscope.sweep import run as run_design
     from mnemoscope.sweep.designs import find_design
 
     known = find_design(design)
-    place = stored_at(out, known.name)
-    with ExitStack() as stack:
-        chosen = _workers(in_process, dask, mpi, workers)
-        executor = None if chosen is None else stack.enter_context(chosen)
-        show, fail = stack.enter_context(sweep_progress(known.name))
-        now: SweepProgress | None = None
+    place = out or f"runs/{known.name}"
+    with _workers(in_process, dask, mpi, workers) as executor:
+        finished = _run(known, place, executor, workers)
+    if json:
+        failures = [vars(one) for one in finished.failures]
+        print_json({"name": known.name, "place": place, **vars(finished), "failures": failures})
+    else:
+        print_lines(*_lines(finished, known.name, place))
+    return FOUND if finished.failures else 0
+
+
+def _run(
+    known: "Design", place: str, executor: "Workers | None", workers: int | None
+) -> "Finished":
+    """Does the runs and shows their progress; Ctrl-C says how many are kept."""
+    from mnemoscope.sweep import run as run_design
+
+    now: SweepProgress | None = None
+    with sweep_progress(known.name) as (show, fail):
 
         def remember(progress: "SweepProgress") -> None:
             nonlocal now
@@ -75,7 +73,7 @@ def run(
             show(progress)
 
         try:
-            finished = run_design(
+            return run_design(
                 known,
                 place,
                 executor=executor,
@@ -90,12 +88,6 @@ def run(
                 f"interrupted; {now.done:,} of {now.planned:,} runs are done and kept in {place}; "
                 "to go on, run the same command again"
             ) from error
-    if json:
-        failures = [vars(one) for one in finished.failures]
-        print_json({"name": known.name, "place": place, **vars(finished), "failures": failures})
-    else:
-        print_lines(*_lines(finished, known.name, place))
-    return FAILED if finished.failures else 0
 
 
 def _check_one(workers: int | None, in_process: bool, dask: str | None, mpi: bool) -> None:
@@ -117,16 +109,14 @@ def _check_one(workers: int | None, in_process: bool, dask: str | None, mpi: boo
 
 def _workers(
     in_process: bool, dask: str | None, mpi: bool, workers: int | None
-) -> "AbstractContextManager[Workers] | None":
-    from contextlib import nullcontext
-
+) -> "AbstractContextManager[Workers | None]":
     from mnemoscope.sweep import executors
 
     if in_process:
         return nullcontext(executors.in_process())
     if dask is not None:
         return executors.dask_workers(dask, workers=workers)
-    return executors.mpi_workers() if mpi else None
+    return executors.mpi_workers() if mpi else nullcontext()
 
 
 def _lines(finished: "Finished", name: str, place: str) -> list[str]:

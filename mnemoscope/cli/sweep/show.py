@@ -2,19 +2,14 @@
 
 from math import isclose
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import polars as pl
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import check_target
 from mnemoscope.base.publishing import publishing
-from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.options import Json, Place
+from mnemoscope.cli.computing import import_libraries, one_thread
+from mnemoscope.cli.options import NamedPlace, Place
 from mnemoscope.cli.printing import print_json, print_lines
-from mnemoscope.cli.sweep.arguments import StorePlace
-from mnemoscope.cli.threads import one_thread
 
 if TYPE_CHECKING:
     from mnemoscope.nets import Network
@@ -28,20 +23,16 @@ OTHER_LOSS = (
 )
 
 
-def show(
-    place: StorePlace,
-    key: Annotated[str, Parameter(help="The run's key, or its beginning.")],
-    *,
-    out: Annotated[
-        Place,
-        Parameter(
-            help="Train the run again, with all of its group, and write its network to this file "
-            "(then: mnemoscope audit FILE); default: it is not trained."
-        ),
-    ] = None,
-    json: Json = False,
-) -> int:
-    """Show the row of one run; with --out, train it again."""
+def show(place: NamedPlace, key: str, *, out: Place = None, json: bool = False) -> int:
+    """Show the row of one run; with --out, train it again.
+
+    Args:
+        place: The folder or URL of the sweep, such as s3://bucket/it.
+        key: The run's key, or its beginning.
+        out: Train the run again, with all of its group, and write its network to this file (then:
+            mnemoscope audit FILE); default: it is not trained.
+        json: Print the summary as JSON, for programs.
+    """
     if not key.strip():
         raise MnemoscopeError(
             "an empty key", expected="the key of a run, or its beginning", todo="see the report"
@@ -49,6 +40,8 @@ def show(
     if out is not None:
         check_target(Path(out))
     import_libraries()
+    import polars as pl
+
     from mnemoscope.nets import save as save_network
     from mnemoscope.sweep import load
     from mnemoscope.sweep.loading import check_rows, naming_broken

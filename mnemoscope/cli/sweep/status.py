@@ -3,11 +3,10 @@
 import sys
 from typing import TYPE_CHECKING
 
-from mnemoscope.cli.exit import WRONG_INPUT
-from mnemoscope.cli.importing import import_libraries
-from mnemoscope.cli.options import Json
+from mnemoscope.cli.computing import import_libraries
+from mnemoscope.cli.invocation import WRONG_INPUT
+from mnemoscope.cli.options import NamedPlace
 from mnemoscope.cli.printing import print_json, print_lines
-from mnemoscope.cli.sweep.arguments import StorePlace
 
 if TYPE_CHECKING:
     from mnemoscope.sweep import SweepStatus
@@ -26,10 +25,14 @@ SHOWN = 20
 """Maximum number of failures that are shown."""
 
 
-def status(place: StorePlace, *, json: Json = False) -> int:
+def status(place: NamedPlace, *, json: bool = False) -> int:
     """Report which runs are done, running, failed and missing, and the rate.
 
     Exits with 2 if the plan of a sweep cannot be read; the others are reported all the same.
+
+    Args:
+        place: The folder or URL of the sweep, such as s3://bucket/it.
+        json: Print the summary as JSON, for programs.
     """
     import_libraries()
     from mnemoscope.sweep import status as statuses
