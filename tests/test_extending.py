@@ -66,7 +66,7 @@ assert all(abs(a - b) < 1e-5 * b for a, b in zip(norms, by_hand, strict=True))
 COLUMN = """
 import torch
 import mnemoscope as mn
-from mnemoscope.results.report_json import report_json
+from mnemoscope.results.report_format import report_json
 
 X = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]])
 audit = mn.audit(lambda z: 0.5 * (z + X[0]), X, starts=20, trials=2)

@@ -73,9 +73,19 @@ TRIALS = 10
 COLUMNS: dict[str, pl.DataType] = {
     **dict.fromkeys(
         (
-            "contractive", "stored", "well_below", "well_below_stored", "well_above",
-            "well_above_stored", "corrupted", "corrupted_to_own", "corrupted_to_examples", "noise",
-            "noise_to_examples", "noise_to_spurious", "noise_not_settled",
+            "contractive",
+            "stored",
+            "well_below",
+            "well_below_stored",
+            "well_above",
+            "well_above_stored",
+            "corrupted",
+            "corrupted_to_own",
+            "corrupted_to_examples",
+            "noise",
+            "noise_to_examples",
+            "noise_to_spurious",
+            "noise_not_settled",
             "examples_reached_from_noise",
         ),
         pl.Int64(),
@@ -83,7 +93,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "width": pl.Int64(),
     "median_radius": pl.Float64(),
     "largest_radius": pl.Float64(),
-}  # fmt: skip
+}
 """Measurements of networks that interpolate; orbits only of those that are followed."""
 
 

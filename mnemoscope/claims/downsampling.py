@@ -92,10 +92,8 @@ def design(scale: Scale) -> Iterator[Setting]:
             {"tol": LINEAR_LOSS, "finish": "gauss_newton", "dtype": "float64"},
             spectrum,
         ),
-        "leaky_relu": (
-            scale.choose((2,), (2, 5), (1, 2, 5, 10)), {"tol": NONLINEAR_LOSS}, follow
-        ),
-    }  # fmt: skip
+        "leaky_relu": (scale.choose((2,), (2, 5), (1, 2, 5, 10)), {"tol": NONLINEAR_LOSS}, follow),
+    }
     for depth, strides in pairs:
         for downsample in (strides, 0):
             for activation, (counts, training, measure) in kinds.items():
@@ -257,12 +255,17 @@ def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
                 "examples_reached": "images reached",
             },
             tooltip=(
-                "seed", "at_examples", "starts", "share_low", "share_high", "examples_reached"
+                "seed",
+                "at_examples",
+                "starts",
+                "share_low",
+                "share_high",
+                "examples_reached",
             ),
             width=300,
             height=130,
         ),
-    )  # fmt: skip
+    )
 
 
 CLAIM = Claim(

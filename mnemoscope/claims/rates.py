@@ -143,9 +143,13 @@ def rates_figure(
     by = [*dict.fromkeys([x.column, *panels.values()])]
     fields: dict[str, Any] = {"by": "what", "colours": colours, **panels, **options}
     return Figure(
-        shares(frame, by, kinds), x, Axis("share", title, "share"), line="values", interval=True,
+        shares(frame, by, kinds),
+        x,
+        Axis("share", title, "share"),
+        line="values",
+        interval=True,
         **fields,
-    )  # fmt: skip
+    )
 
 
 def _rated(frame: pl.DataFrame, rate: pl.Expr, trials: pl.Expr, name: str) -> pl.DataFrame:

@@ -232,7 +232,7 @@ def _print_result(
     json: bool,
 ) -> int:
     """Prints the result of an audit; the exit status."""
-    from mnemoscope.results.report_json import report_json
+    from mnemoscope.results.report_format import report_json
 
     failed = [condition for condition in conditions if condition.holds(result.summary)]
     if json:

@@ -10,7 +10,7 @@ from mnemoscope.maps.check import (
     check_values,
     compare_growth,
 )
-from mnemoscope.maps.image_space import ImageSpace, image_space
+from mnemoscope.maps.image_spaces import ImageSpace, image_space
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.wrapped import MapOptions, Wrapped

@@ -3,8 +3,8 @@
 from mnemoscope.measure.auditing import audit
 from mnemoscope.measure.columns import Column
 from mnemoscope.measure.conditional import audit_conditional
-from mnemoscope.measure.controls import Controls, controls
-from mnemoscope.measure.membership import DistributionWarning, Membership, membership
+from mnemoscope.measure.membership_scores import DistributionWarning, Membership, membership
+from mnemoscope.measure.negative_controls import Controls, controls
 from mnemoscope.measure.options import AuditOptions, AuditRun, Tolerances
 from mnemoscope.measure.parts import Interrupted
 from mnemoscope.measure.replicas import audit_replicas, stored_by_replica

@@ -18,13 +18,13 @@ from mnemoscope.maps.self_map import Stage
 from mnemoscope.measure.attractors import from_noise
 from mnemoscope.measure.certificates import Certified, certify_examples
 from mnemoscope.measure.columns import COLUMNS, added_columns
-from mnemoscope.measure.controls import EACH, TRIALS, measure_controls
 from mnemoscope.measure.examples import (
     Looked,
     assess,
     look,
 )
-from mnemoscope.measure.membership import measure_membership
+from mnemoscope.measure.membership_scores import measure_membership
+from mnemoscope.measure.negative_controls import EACH, TRIALS, measure_controls
 from mnemoscope.measure.options import AuditOptions, AuditRun
 from mnemoscope.measure.parts import Interrupted, Parts
 from mnemoscope.measure.pictures import map_plane, noise_strips, recall_strips, three_examples

@@ -28,8 +28,8 @@ from mnemoscope.dynamics.stored import disclosed
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import as_self_map
 from mnemoscope.measure.auditing import audit
-from mnemoscope.measure.controls import judged
-from mnemoscope.measure.membership import Membership, judge
+from mnemoscope.measure.membership_scores import Membership, judge
+from mnemoscope.measure.negative_controls import judged
 from mnemoscope.measure.options import AuditOptions, AuditRun
 from mnemoscope.measure.parts import Interrupted
 from mnemoscope.measure.recall import recall_curves
@@ -55,9 +55,18 @@ COUNTS = ("indistinguishable", "undecided")
 """Numbers of a summary that are added up."""
 
 SUMMED = (
-    "starts", "at_examples", "at_spurious", "at_cycles", "unsettled", "diverged", "left_domain",
-    "not_attracting", "examples_reached", "attractors_reached", "applications",
-)  # fmt: skip
+    "starts",
+    "at_examples",
+    "at_spurious",
+    "at_cycles",
+    "unsettled",
+    "diverged",
+    "left_domain",
+    "not_attracting",
+    "examples_reached",
+    "attractors_reached",
+    "applications",
+)
 """Columns of the table of starts that are added up."""
 
 STRIPS = {"recall_frames": ("recalled",), "noise_frames": ("kinds",)}

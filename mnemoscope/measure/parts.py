@@ -32,7 +32,7 @@ from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap
 from mnemoscope.measure.certificates import Certified
 from mnemoscope.measure.examples import Linearized, Looked
-from mnemoscope.measure.membership import Membership
+from mnemoscope.measure.membership_scores import Membership
 from mnemoscope.measure.pictures import BasinPlane, Strips
 from mnemoscope.measure.recall import Recalled
 from mnemoscope.measure.roc import Separation
@@ -111,9 +111,12 @@ class Parts:
         if path is None:
             return cls(None, {}, f.batch(X[:0]), **options)
         same = {
-            "data": checksum(X), "weights": weights_checksum(f.modules), "unit": f.unit,
-            "dtype": str(f.dtype), "version": versions()["mnemoscope"],
-        }  # fmt: skip
+            "data": checksum(X),
+            "weights": weights_checksum(f.modules),
+            "unit": f.unit,
+            "dtype": str(f.dtype),
+            "version": versions()["mnemoscope"],
+        }
         return cls(path, {**same, **identity}, f(f.batch(X[:PROBED])) / f.unit, **options)
 
     def part(
@@ -211,10 +214,18 @@ def _brief(value: Any) -> str:
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        Atlas, BasinPlane, Certified, Outcomes, Linearized, Looked, Membership, Recalled,
-        Separation, Strips,
+        Atlas,
+        BasinPlane,
+        Certified,
+        Outcomes,
+        Linearized,
+        Looked,
+        Membership,
+        Recalled,
+        Separation,
+        Strips,
     )
-}  # fmt: skip
+}
 """The results that parts of an audit have."""
 
 _MODELS = {

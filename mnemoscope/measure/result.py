@@ -24,7 +24,7 @@ from mnemoscope.measure.attractors import attractors_table, basins_table, starts
 from mnemoscope.measure.certificates import Certified
 from mnemoscope.measure.columns import column_records, with_columns
 from mnemoscope.measure.examples import Disclosure, Examined, disclose, examples_table
-from mnemoscope.measure.membership import Membership
+from mnemoscope.measure.membership_scores import Membership
 from mnemoscope.measure.options import AuditRun
 from mnemoscope.measure.parts import Parts
 from mnemoscope.measure.pictures import BasinPlane, Strips

@@ -136,13 +136,15 @@ def separations(
             auc=(auc, *_area_interval(auc, area[name], min(n, h))),
             rates={
                 alpha: _rate(
-                    float(curve.true_rate(alpha)[0]), np.concatenate(rates[name, alpha]), n,
+                    float(curve.true_rate(alpha)[0]),
+                    np.concatenate(rates[name, alpha]),
+                    n,
                     resolved=resolvable(alpha, h),
                 )
                 for alpha in alphas
             },
             gain=(gain, *_percentiles(area[name] - area[baseline])),
-        )  # fmt: skip
+        )
     return found
 
 

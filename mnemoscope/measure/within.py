@@ -28,7 +28,7 @@ from mnemoscope.data.given import given_examples
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import Stage, as_self_map
 from mnemoscope.measure.auditing import audit
-from mnemoscope.measure.controls import EACH, EXAMPLES, TRIALS
+from mnemoscope.measure.negative_controls import EACH, EXAMPLES, TRIALS
 from mnemoscope.measure.options import AuditOptions, AuditRun
 from mnemoscope.measure.parts import Interrupted, Parts
 from mnemoscope.measure.pictures import NOISE_STRIPS, RECALL_STRIPS, SIDE
@@ -209,9 +209,12 @@ SECOND = 1 / 8
 """Share of the time that the first pilot may have taken for the second one to be done."""
 
 OPTIONAL = (
-    "orbits from held-out data", "basins on a plane", "pictures of orbits", "membership",
+    "orbits from held-out data",
+    "basins on a plane",
+    "pictures of orbits",
+    "membership",
     "controls",
-)  # fmt: skip
+)
 """Parts that pilots leave out, and the audit where they do not fit."""
 
 MOST = 0.5

@@ -20,9 +20,19 @@ COLOURS: dict[str, str] = {
 lightness for white and for near black."""
 
 CATEGORIES = (
-    "#3a83d0", "#dd5f1e", "#b26bb8", "#e0ac2b", "#53a8a3", "#86604a", "#7a8088", "#1f4e86",
-    "#9acbf0", "#9c3d0c", "#2a6f73", "#f3ab80",
-)  # fmt: skip
+    "#3a83d0",
+    "#dd5f1e",
+    "#b26bb8",
+    "#e0ac2b",
+    "#53a8a3",
+    "#86604a",
+    "#7a8088",
+    "#1f4e86",
+    "#9acbf0",
+    "#9c3d0c",
+    "#2a6f73",
+    "#f3ab80",
+)
 """Colours of things without a colour of their own: activations, widths, data."""
 
 EXAMPLE_SHADES = ("#3a83d0", "#9acbf0", "#1f4e86", "#53a8a3", "#b4dcd6", "#2a6f73")

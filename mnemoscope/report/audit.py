@@ -22,7 +22,7 @@ from mnemoscope.report.embedding import write_page
 from mnemoscope.report.limits import meanings, untried
 from mnemoscope.report.pictures import MAX_FRAMES, Drawing, drawing, frame_labels
 from mnemoscope.results.audit import Audit, drawn_as_picture
-from mnemoscope.results.findings import findings
+from mnemoscope.results.finding import findings
 from mnemoscope.results.quantities import quantities
 from mnemoscope.results.summary import Measured
 from mnemoscope.results.tables import SCHEMAS

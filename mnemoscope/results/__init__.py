@@ -3,8 +3,8 @@
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.comparison import Comparison, compare
 from mnemoscope.results.conditions import Condition, parse_condition, parse_conditions
-from mnemoscope.results.findings import Finding, findings
-from mnemoscope.results.report_json import report_json, report_schema
+from mnemoscope.results.finding import Finding, findings
+from mnemoscope.results.report_format import report_json, report_schema
 from mnemoscope.results.screen import Screen
 
 __all__ = [

@@ -135,9 +135,10 @@ class Screen:
         n, selected, missing = len(self.table), self.summary.suspicious, self.summary.partial
         found = [f"partial, interrupted before: {', '.join(missing)}"] if missing else []
         for name, words in (
-            ("stored", "stored"), ("disclosed", "disclosed"),
+            ("stored", "stored"),
+            ("disclosed", "disclosed"),
             ("contractive", "contractive (spectral radius < 1)"),
-        ):  # fmt: skip
+        ):
             if name not in self.rates:
                 continue
             rate = self.rates[name]

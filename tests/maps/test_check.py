@@ -8,8 +8,8 @@ import mnemoscope as mn
 from mnemoscope.dynamics.contraction import contraction
 from mnemoscope.maps import SelfMap, check_growth, check_map
 from mnemoscope.maps.check import AT_ONCE
-from mnemoscope.measure.controls import controls
-from mnemoscope.measure.membership import membership
+from mnemoscope.measure.membership_scores import membership
+from mnemoscope.measure.negative_controls import controls
 from mnemoscope.theory import certify
 
 Z = torch.linspace(0, 1, 12).reshape(3, 4)

@@ -9,7 +9,7 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.maps import SelfMap
-from mnemoscope.results.report_json import report_json
+from mnemoscope.results.report_format import report_json
 
 X6 = torch.rand(3, 6, generator=torch.Generator().manual_seed(1))
 

@@ -6,11 +6,11 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.base.stats import Rate
-from mnemoscope.measure.controls import _positive, controls, judged, not_specific_to
+from mnemoscope.measure.negative_controls import _positive, controls, judged, not_specific_to
 from mnemoscope.results.summary import Controls, Measured
 from tests.summaries import made_measured
 
-controls_module = importlib.import_module("mnemoscope.measure.controls")
+controls_module = importlib.import_module("mnemoscope.measure.negative_controls")
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.measure.controls import controls
-from mnemoscope.results.report_json import report_json
+from mnemoscope.measure.negative_controls import controls
+from mnemoscope.results.report_format import report_json
 from mnemoscope.theory import certify
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 import mnemoscope as mn
-from mnemoscope.results.findings import findings
-from mnemoscope.results.report_json import report_json
+from mnemoscope.results.finding import findings
+from mnemoscope.results.report_format import report_json
 
 X = mn.load_data("digits", n=1)
 

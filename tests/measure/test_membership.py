@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 import mnemoscope as mn
 from mnemoscope.dynamics import Atlas
 from mnemoscope.measure.examples import examine
-from mnemoscope.measure.membership import (
+from mnemoscope.measure.membership_scores import (
     MOST_POINTS,
     RATES,
     DistributionWarning,

@@ -10,7 +10,7 @@ import torch
 import mnemoscope as mn
 from mnemoscope.base.text import listed, percent
 from mnemoscope.results.audit import Audit
-from mnemoscope.results.findings import findings
+from mnemoscope.results.finding import findings
 from mnemoscope.results.summary import Resolvable, TwoSample
 from mnemoscope.results.tables import SCHEMAS
 from tests.summaries import (

@@ -7,7 +7,7 @@ import jsonschema
 import polars as pl
 import pytest
 
-from mnemoscope.results.report_json import SCHEMA, report_json, report_schema
+from mnemoscope.results.report_format import SCHEMA, report_json, report_schema
 from mnemoscope.results.summary import Summary
 from mnemoscope.results.tables import ATTRACTORS, EXAMPLES
 

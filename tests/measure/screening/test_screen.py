@@ -20,7 +20,7 @@ from mnemoscope.measure.screening_pass import (
     plan,
     ranks,
 )
-from mnemoscope.results.report_json import report_json
+from mnemoscope.results.report_format import report_json
 from mnemoscope.results.screen import SCREEN
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")

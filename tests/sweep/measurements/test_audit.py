@@ -26,7 +26,7 @@ def replicas():
 
 
 @pytest.mark.parametrize("held_out", [0, 12])
-@pytest.mark.filterwarnings("ignore::mnemoscope.measure.membership.DistributionWarning")
+@pytest.mark.filterwarnings("ignore::mnemoscope.measure.membership_scores.DistributionWarning")
 def test_a_row_holds_every_number_of_the_summary(replicas, held_out):
     X = mn.load_data("digits", n=12)
     fresh = mn.load_data("digits", n=held_out, offset=12) if held_out else None

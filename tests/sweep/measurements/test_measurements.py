@@ -47,7 +47,7 @@ def trained(request):
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
-@pytest.mark.filterwarnings("ignore::mnemoscope.measure.membership.DistributionWarning")
+@pytest.mark.filterwarnings("ignore::mnemoscope.measure.membership_scores.DistributionWarning")
 @pytest.mark.filterwarnings("ignore::mnemoscope.linalg.ConvergenceWarning")
 def test_it_fills_its_columns_with_a_value_for_each_network(trained, name):
     measurement = find_measurement(name)

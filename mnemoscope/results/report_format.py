@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, create_model
 
 from mnemoscope.base.text import plain
 from mnemoscope.results.audit import Audit
-from mnemoscope.results.findings import Finding, findings
+from mnemoscope.results.finding import Finding, findings
 from mnemoscope.results.summary import Part, Summary
 from mnemoscope.results.tables import ATTRACTORS, EXAMPLES
 
