@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -16,27 +16,36 @@ def flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yields the values below a name, those of dictionaries, lists, tables and tensors each."""
     if name.rsplit("/", 1)[-1] in MOMENTS:
         return
+    parts = _parts(value)
+    if parts is None:
+        yield name, _leaf(value)
+        return
+    for key, each in parts:
+        yield from flat(f"{name}/{key}", each)
+
+
+def _parts(value: Any) -> Iterable[tuple[object, Any]] | None:
+    """Returns what a value consists of, by name or place; None if it is one value."""
     if isinstance(value, pl.DataFrame):
-        for column in value.columns:
-            yield from flat(f"{name}/{column}", value[column].to_list())
-    elif isinstance(value, Tensor):
-        if value.numel() > 64:
-            yield name, _digest(value)
-        else:
-            yield from flat(name, value.tolist())
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from flat(f"{name}/{key}", each)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for place, each in enumerate(value):
-            yield from flat(f"{name}/{place}", each)
-    elif isinstance(value, float):
+        return value.to_dict(as_series=False).items()
+    if isinstance(value, Mapping):
+        return value.items()
+    if isinstance(value, Tensor):
+        return None if value.numel() > 64 or value.ndim == 0 else enumerate(value.tolist())
+    if isinstance(value, complex):
+        return enumerate([value.real, value.imag])
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
+    return enumerate(value) if is_sequence else None
+
+
+def _leaf(value: Any) -> Any:
+    """Returns one value as JSON holds it."""
+    if isinstance(value, Tensor):
+        return _digest(value) if value.numel() > 64 else _leaf(value.item())
+    if isinstance(value, float):
         # JSON knows neither NaN nor infinity; hexadecimal digits are the number itself.
-        yield name, value.hex() if math.isfinite(value) else str(value)
-    elif isinstance(value, complex):
-        yield from flat(name, [value.real, value.imag])
-    else:
-        yield name, value
+        return value.hex() if math.isfinite(value) else str(value)
+    return value
 
 
 def _digest(value: Tensor) -> str:
