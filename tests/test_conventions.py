@@ -1,6 +1,7 @@
 """Rules of the code that no linter has: the length of functions, the one home of a fact."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,30 @@ def test_no_function_is_longer_than_a_screen(path):
 def test_the_length_of_a_function_is_that_without_its_docstring():
     (function,) = ast.parse('def f():\n    """One.\n\n    Two.\n    """\n    return 1\n').body
     assert lines_of(function) == 2
+
+
+NO_VERBS = {"Always", "As", "Bytes", "Examples", "Its", "Less", "Parts", "Seconds", "This"}
+"""Words that end like a verb in the third person."""
+
+
+def lacks_verb(function):
+    """Whether a docstring does not begin with a verb; attributes and commands need none in -s."""
+    decorators = [ast.unparse(decorator) for decorator in function.decorator_list]
+    docstring = ast.get_docstring(function)
+    if not docstring or any(part in name for name in decorators for part in ("property", "setter")):
+        return False
+    first = re.match(r"\W*(\w*)", docstring)[1]
+    return not first.endswith("s") or first in NO_VERBS
+
+
+@pytest.mark.parametrize("path", [path for path in TREES if not path.startswith("cli/")])
+def test_the_docstring_of_a_function_begins_with_a_verb(path):
+    assert [f.name for f in functions(TREES[path]) if lacks_verb(f)] == []
+
+
+def test_a_docstring_without_a_verb_is_found():
+    tree = ast.parse('def f():\n    """The number."""\n\ndef g():\n    """Counts."""\n')
+    assert [lacks_verb(f) for f in tree.body] == [True, False]
 
 
 @pytest.mark.parametrize("path", TREES)

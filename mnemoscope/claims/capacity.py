@@ -70,7 +70,7 @@ COLUMNS: dict[str, pl.DataType] = {
 
 
 def run(scale: Scale) -> pl.DataFrame:
-    """Stored and spurious share against n; with `long` the 500 as well."""
+    """Measures stored and spurious shares against n; with `long` the 500 as well."""
     runs = rows_of(design(scale), COLUMNS, device=scale.device)
     if scale.effort != "long":
         return runs

@@ -174,7 +174,7 @@ class ClaimResult:
         return int(self.runs["interpolated"].sum())
 
     def figures(self) -> Sequence[Figure]:
-        """The charts of the runs; none without runs."""
+        """Returns the charts of the runs; none without runs."""
         return self.claim.figures(self.runs) if self.runs.height else ()
 
     def row(self) -> dict[str, object]:

@@ -98,7 +98,7 @@ COLUMNS: dict[str, pl.DataType] = {
 
 
 def design(scale: Scale) -> Iterator[Setting]:
-    """Activation x depth x width, many seeds each, on digits."""
+    """Yields activations × depths × widths, many seeds each, on digits."""
     X = 0.1 + 0.8 * load_data("digits", n=scale.choose(5, 10, 10))
     activations = scale.choose(("leaky_relu", "sigmoid"), SIX, ALL)
     depths = scale.choose((1, 4), (1, 2, 4, 8), tuple(range(1, 13)))

@@ -80,7 +80,7 @@ COLUMNS: dict[str, pl.DataType] = {
 
 
 def design(scale: Scale) -> Iterator[Setting]:
-    """Linear and nonlinear networks on digits, with strides and without at the same depth.
+    """Yields linear and nonlinear networks on digits, with strides and without.
 
     `strides` names the pair of networks, `downsample` is that of each: as many, or 0.
     """

@@ -59,7 +59,7 @@ LONG = [*DEFAULT, ("digits", 40, True), ("photos", 20, True)]
 
 
 def design(scale: Scale) -> Iterator[Setting]:
-    """Gradient descent from random first weights and from zero, on digits and photographs."""
+    """Yields gradient descent from random and from zero weights, on digits and photographs."""
     seeds = scale.range(2, 3, 50)
     for data, n, polish in scale.choose(QUICK, DEFAULT, LONG):
         X = examples(data, n)

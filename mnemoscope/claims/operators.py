@@ -11,7 +11,7 @@ from mnemoscope.maps import SelfMap
 
 
 def operator(net: nn.Module, shape: tuple[int, ...]) -> Float[Tensor, "d d"]:
-    """The matrix `A` with `f(z) = A z`, in float64 on the CPU, from the images of all pixels.
+    """Computes the matrix `A` with `f(z) = A z`, in float64, from the images of all pixels.
 
     An entry that only products with zero add up to is exactly 0, which a fast convolution in
     float32 would not promise.
@@ -29,7 +29,7 @@ def operator(net: nn.Module, shape: tuple[int, ...]) -> Float[Tensor, "d d"]:
 
 
 def moduli(A: Float[Tensor, "d d"]) -> Float[Tensor, " d"]:
-    """The moduli of the eigenvalues, largest first; NaN for a matrix that is not finite.
+    """Returns the moduli of the eigenvalues, largest first; NaN for a matrix that is not finite.
 
     Example:
         >>> moduli(torch.tensor([[0.0, -2.0], [2.0, 0.0]])).round(decimals=3).tolist()
@@ -41,7 +41,7 @@ def moduli(A: Float[Tensor, "d d"]) -> Float[Tensor, " d"]:
 
 
 def angle_to_span(A: Float[Tensor, "d d"], X: Float[Tensor, "n *shape"]) -> float:
-    """The largest angle, in radians, between the leading eigenspace and the span of the examples.
+    """Computes the largest angle (radians) between leading eigenspace and span of the examples.
 
     The eigenspace is that of as many eigenvalues as the span has dimensions, largest moduli first.
     With an orthonormal basis `V` of it and `P` the projection on the span, the sine of the angle is

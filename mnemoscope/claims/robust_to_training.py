@@ -51,7 +51,7 @@ UPDATES = (1_000, 4_000, 16_000)
 
 
 def design(scale: Scale) -> Iterator[Setting]:
-    """The three studies, on digits."""
+    """Yields the three studies, on digits."""
     X = load_data("digits", n=scale.choose(5, 10, 20))
     spec = FullyConnected(
         shape=X.shape[1:],

@@ -56,7 +56,7 @@ NOTE = (
 
 
 def run(scale: Scale) -> pl.DataFrame:
-    """Each activation from equal and from unequal units, at three steps, on one digit a seed."""
+    """Trains each activation from equal and from unequal units, at three steps."""
     rows = []
     for seed in scale.range(1, 3, 20):
         x = load_data("digits", n=1, offset=seed)[0].double()

@@ -210,7 +210,7 @@ class Monitor:
         self._left_out = 0
 
     def _map(self, net: nn.Module) -> SelfMap:
-        """The self-map that is measured; an error where the network is none."""
+        """Returns the self-map that is measured; an error where the network is none."""
         net = net if self._network is None else self._network(net)
         with eval_mode(net), torch.autocast(self._X.device.type, enabled=False):
             try:

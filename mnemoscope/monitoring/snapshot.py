@@ -66,7 +66,7 @@ def snapshot(
 def _stored(
     f: SelfMap, Z: Float[Tensor, "m *shape"], radii: MatchRadii, max_steps: int
 ) -> tuple[Bool[Tensor, " m"], int]:
-    """A mask of stored states, and the number of orbits that stayed near and did not settle."""
+    """Marks the stored states, and counts the orbits that stayed near and did not settle."""
     stored = torch.zeros(len(Z), dtype=torch.bool, device=Z.device)
     z, screened = Z, min(SCREEN, max_steps - 1)
     nearest = Z.new_full((len(Z),), torch.inf)

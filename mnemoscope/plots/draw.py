@@ -141,7 +141,7 @@ def _colour(figure: Figure) -> dict[str, Any]:
 
 
 def _tooltip(figure: Figure) -> list[alt.Tooltip]:
-    """The tooltip: what decides the point, its place, and its interval."""
+    """Returns the tooltip: what decides the point, its place, and its interval."""
     return [
         alt.Tooltip(
             f"{column}:{'Q' if figure.data[column].dtype.is_numeric() else 'N'}",

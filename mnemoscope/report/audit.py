@@ -146,7 +146,7 @@ def _scaled_down(audit: Audit, how: Drawing) -> str:
 
 
 def _csv(table: pl.DataFrame) -> tuple[int, str]:
-    """The size of a table as CSV in kilobytes, and its data URI; empty if it is too large."""
+    """Returns a table's size as CSV in kilobytes, and its data URI; empty if it is too large."""
     text = table.write_csv().encode()
     encoded = base64.b64encode(text).decode("ascii")
     uri = f"data:text/csv;charset=utf-8;base64,{encoded}" if len(text) <= MAX_CSV else ""

@@ -111,7 +111,7 @@ class Facts:
         return self.audit.summary.label(corruption).describe(strength)
 
     def controls_store(self) -> str:
-        """How many states the controls store, for comparison; empty without controls."""
+        """Returns how many states the controls store, for comparison; empty without controls."""
         controls = self.audit.summary.controls
         if controls is None:
             return ""

@@ -62,7 +62,7 @@ def value_in(summary: BaseModel, name: str) -> Any:
 
 
 def _type_of(field: FieldInfo) -> type:
-    """The type of a field, without None; `object` for containers and unions."""
+    """Returns the type of a field, without None; `object` for containers and unions."""
     annotation = field.annotation
     parts = [part for part in get_args(annotation) if part is not type(None)]
     if len(parts) == 1 and type(None) in get_args(annotation):

@@ -200,7 +200,7 @@ class Screen:
 
 
 def screen_files() -> list[str]:
-    """The names of all files of a screening."""
+    """Returns the names of all files of a screening."""
     audits = [f"{name}/{file}" for name in (SAMPLE, SUSPICIOUS) for file in AUDIT.files()]
     return [*audits, *KIND.files()]
 

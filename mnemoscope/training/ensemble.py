@@ -181,7 +181,7 @@ class _Ensemble:
                 values[r] = parameter.detach()
 
     def fit(self, r: int, known_versions: dict[str, str]) -> Fit:
-        """The result of replica `r`."""
+        """Returns the result of replica `r`."""
         options = self.options[r]
         steps, loss, seconds = int(self.steps[r]), float(self.loss[r]), float(self.seconds[r])
         column, history = self.histories[r]
@@ -293,7 +293,7 @@ class _GroupRun:
         return self._spread(losses)
 
     def _losses(self) -> Tensor:
-        """The loss of each member as it is now; NaN for those that are no longer computed."""
+        """Computes the loss of each member as it is now; NaN if it is no longer computed."""
         return self._spread(self.group.losses())
 
     def _spread(self, losses: Tensor) -> Tensor:
@@ -334,7 +334,7 @@ def _begin(
     options: Sequence[TrainingOptions],
     rates: Sequence[float],
 ) -> Group:
-    """A group before its first step."""
+    """Returns a group before its first step."""
     parameters = drawn_parameters(
         spec,
         [one.seed for one in options],
@@ -357,7 +357,7 @@ def _options_of_each(
     seeds: int | Iterable[int] | None,
     batch_size: int | None,
 ) -> list[TrainingOptions]:
-    """The options of each replica, which differ only where they may."""
+    """Returns the options of each replica, which differ only where they may."""
     several = isinstance(options, Sequence)
     each = list(options) if isinstance(options, Sequence) else [options or TrainingOptions()]
     if seeds is not None:

@@ -40,11 +40,11 @@ class Examples:
         return self.X.shape[int(self.own)]
 
     def unit(self, network: int) -> float:
-        """The unit of one network's examples."""
+        """Returns the unit of one network's examples."""
         return self._units[network if self.own else 0]
 
     def provenance(self, network: int) -> dict[str, Any]:
-        """The fields of a training record that describe one network's examples."""
+        """Returns the fields of a training record that describe one network's examples."""
         return {
             "examples": self.count,
             "data_checksum": self._checksums[network if self.own else 0],
@@ -52,7 +52,7 @@ class Examples:
         }
 
     def of(self, members: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """`(r, n, *shape)` each: a copy for each of some networks, for contiguous products."""
+        """Copies them for each of some networks, `(r, n, *shape)`, for contiguous products."""
         X = self._rows(self.X, members)
         return X, X if self.Y is self.X else self._rows(self.Y, members)
 
@@ -116,7 +116,7 @@ def checked_examples(
 
 
 def orders(n: int, *, seed: int, block: int) -> Int[Tensor, "epochs n"]:
-    """The orders of `n` examples in `EPOCHS` passes, drawn from the seed and the block alone.
+    """Draws the orders of `n` examples in `EPOCHS` passes, from seed and block alone.
 
     Pass `e` is row `e % EPOCHS` of block `e // EPOCHS`. So a training that is resumed at a pass
     sees the same examples in the same order, and so does one of many that are trained at once.
@@ -134,7 +134,7 @@ class Order:
         self._block, self._drawn = -1, torch.empty(0)
 
     def epoch(self, number: int) -> Int[Tensor, "r n"]:
-        """The order of pass `number`, a row for each seed."""
+        """Returns the order of pass `number`, a row for each seed."""
         block, row = divmod(number, EPOCHS)
         if block != self._block:
             drawn = [orders(self._n, seed=seed, block=block) for seed in self._seeds]

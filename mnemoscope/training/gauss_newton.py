@@ -135,7 +135,7 @@ class _Iterate:
         self._share = min(1.0, self.loss / (_mean_square(Y.double()) or 1.0))
 
     def search(self, mu: float) -> _Trial:
-        """The step with this `mu`, raised until it lowers the loss or lowered while that helps."""
+        """Finds the step with this `mu`, raised until the loss falls, or lowered if it helps."""
         trial, factor = self._try(mu), FACTOR
         if trial.loss < self.loss:
             while trial.step.short:
@@ -158,7 +158,7 @@ class _Iterate:
         return _Trial(rounded, loss, damping / unit if unit else mu, step)
 
     def _residual_with(self, parameters: Mapping[str, Tensor]) -> Float[Tensor, " N"]:
-        """`f(X) - Y` in float64, flat, with these parameters."""
+        """Computes `f(X) - Y` in float64, flat, with these parameters."""
         differences = [
             functional_call(self._net, dict(parameters), (x,)).double() - y.double()
             for x, y in zip(self._X.split(CHUNK), self._Y.split(CHUNK), strict=True)

@@ -117,7 +117,7 @@ class Descent:
         values.addcmul_(self._displacement, self._rates)
 
     def only(self, rows: Sequence[int], stack: Stack) -> "Descent":
-        """The optimizer of some of the networks, which `stack` holds, with their state."""
+        """Returns the optimizer of some of the networks, which `stack` holds, with their state."""
         decay = [self.weight_decay[row] for row in rows]
         new = Descent(self.name, stack, momentum=self.momentum, weight_decay=decay)
         for key, flat in self.state.items():
@@ -180,7 +180,7 @@ class Group:
         return len(self.stack)
 
     def only(self, rows: Sequence[int]) -> "Group":
-        """Some of its replicas, as they are."""
+        """Returns some of its replicas, as they are."""
         stack = make_stack(self.stack.spec, [values[rows] for values in self.stack.parameters])
         descent = self._descent.only(rows, stack)
         X = self._X[rows]
@@ -197,7 +197,7 @@ class Group:
     def epoch(
         self, order: Int[Tensor, "r n"], size: int, most: int
     ) -> tuple[int, Float[Tensor, " r"]]:
-        """A pass over mini-batches, each replica in its own order: steps, losses on the way."""
+        """Makes a pass over mini-batches, each replica in its own order: steps, losses."""
         rows = torch.arange(len(self), device=order.device)[:, None]
         total = self._X.new_zeros(len(self))
         steps = count = 0
@@ -210,7 +210,7 @@ class Group:
         return steps, (total / count).to("cpu", torch.float64)
 
     def losses(self) -> Float[Tensor, " r"]:
-        """Each replica's training loss as it is now; the squares are summed in float64."""
+        """Returns each replica's training loss as it is now; the squares are summed in float64."""
         chunks = zip(self._X.split(1024, dim=1), self._Y.split(1024, dim=1), strict=True)
         with torch.no_grad():
             squares = sum(
@@ -228,7 +228,7 @@ class Group:
 def shares(
     spec: Spec, X: Float[Tensor, "n *shape"], replicas: int, like: Tensor
 ) -> list[list[int]]:
-    """The replicas in shares of nearly equal size, each as many as one group holds.
+    """Returns the replicas in shares of nearly equal size, each as many as one group holds.
 
     `X` are the examples of one; `like` has the dtype and device that they are trained in.
     """

@@ -140,7 +140,7 @@ class LinearModel(ABC):
 
     @abstractmethod
     def _solve(self, residual: Float[Tensor, " N"], damping: float, share: float) -> LeastSquares:
-        """The `x` with `(J^T J + damping I) x = J^T r`."""
+        """Returns the `x` with `(J^T J + damping I) x = J^T r`."""
 
 
 class KernelModel(LinearModel):

@@ -142,7 +142,7 @@ def stack_spectral_radius(
     parameters: Sequence[Float[Tensor, "r *shape"]],
     Z: Float[Tensor, "r n *shape"],
 ) -> Float[Tensor, "r n"]:
-    """The spectral radius of every network at each of its states.
+    """Returns the spectral radius of every network at each of its states.
 
     From `FullyConnectedStack.cores`: batched products, and the eigenvalues of `r n` matrices of the
     narrowest layer's size. As many networks at once as fit into a quarter of the free memory.

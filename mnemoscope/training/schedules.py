@@ -84,7 +84,7 @@ class LearningRate:
         return self.first * self.share
 
     def after(self, loss: float, steps: int) -> "LearningRate":
-        """The rate after `steps` more steps with this mean loss."""
+        """Returns the rate after `steps` more steps with this mean loss."""
         step = self.step + steps
         if self.schedule == "constant":
             return replace(self, step=step)
@@ -100,7 +100,7 @@ class LearningRate:
         )
 
     def afresh(self) -> "LearningRate":
-        """The rate for another function from here on: `plateau` discards the losses it has seen."""
+        """Returns the rate for another function: `plateau` discards the losses it has seen."""
         if self.schedule != "plateau":
             return self
         return LearningRate(self.schedule, self.first, self.max_steps, step=self.step)
@@ -152,14 +152,14 @@ class LearningRates:
 
 
 def target_loss(options: TrainingOptions, *, finishing: bool) -> float:
-    """The loss at which the optimizer, or the finish, has done its part."""
+    """Returns the loss at which the optimizer, or the finish, has done its part."""
     if options.finish == "none":
         return options.tol
     return min(options.tol, FINISHED) if finishing else max(options.tol, FINISH_FROM)
 
 
 def promising(tol: float, *, full_batch: bool) -> float:
-    """The loss of a round from which on the whole loss may be at most `tol`.
+    """Returns the loss of a round from which on the whole loss may be at most `tol`.
 
     A pass over mini-batches sees the loss before each of its steps; it falls on the way.
     """
@@ -167,7 +167,7 @@ def promising(tol: float, *, full_batch: bool) -> float:
 
 
 def largest_loss(first: float) -> float:
-    """The loss beyond which a training whose first loss was `first` has diverged."""
+    """Returns the loss beyond which a training whose first loss was `first` has diverged."""
     return GROWTH * max(first, 1e-3)
 
 

@@ -158,7 +158,7 @@ class _State:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "_State":
-        """The state whose `asdict` these values are."""
+        """Returns the state whose `asdict` these values are."""
         nested = {
             "rate": LearningRate(**values["rate"]),
             "stall": Stall(**values["stall"]),
@@ -252,7 +252,7 @@ class _Run:
         at.seconds = time.perf_counter() - begun
 
     def fit(self) -> Fit:
-        """The result, at the end."""
+        """Returns the result, at the end."""
         at, options = self.at, self.options
         rows = at.history.rows
         if rows and rows[-1][0] == at.step:
@@ -302,7 +302,7 @@ class _Run:
         self.at.loss = self.at.first_loss = loss
 
     def _next_solver(self) -> Solver | None:
-        """The solver of the next round, the finish when it is its turn; None at the end."""
+        """Returns the solver of the next round, the finish when it is its turn; None at the end."""
         at = self.at
         if at.loss <= self.target and self.options.finish != "none" and not at.finishing:
             at.finishing = True
@@ -317,7 +317,7 @@ class _Run:
         return None if ended else self.solver
 
     def _pass(self, solver: Solver, order: Order) -> tuple[float, bool]:
-        """A pass over the mini-batches, or a round of full-batch steps."""
+        """Makes a pass over the mini-batches, or a round of full-batch steps."""
         X, Y, at = self.examples.X, self.examples.Y, self.at
         left = self.options.max_steps - at.step
         size = self.options.batch_size or len(X)
@@ -338,7 +338,7 @@ class _Run:
         return whole_loss(self.net, self.examples.X, self.examples.Y) / self.square
 
     def _loss(self) -> float:
-        """The training loss as it is now, with exact running statistics where it is not small."""
+        """Computes the training loss as it is now, with exact running statistics if not small."""
         loss = self._mean_square()
         if loss <= self.target or not self._follows:
             return loss

@@ -46,7 +46,7 @@ class Solver(ABC):
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on besides the weights: values and tensors."""
+        """Returns all that the next step depends on besides the weights: values and tensors."""
         return self._method.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ class Stepwise(Solver):
 
     @abstractmethod
     def loss(self) -> Tensor:
-        """The loss on the examples of the last step, before it."""
+        """Returns the loss on the examples of the last step, before it."""
 
     def descend(self, X: Tensor, Y: Tensor, steps: int, lr: float) -> tuple[int, float]:
         """Takes `steps` full-batch steps: their number, and the loss before the last of them."""
@@ -109,7 +109,7 @@ class StackSolver(Stepwise):
         self._descent.step(self._rates)
 
     def loss(self) -> Tensor:
-        """The loss on the examples of the last step, before it."""
+        """Returns the loss on the examples of the last step, before it."""
         return self._error.square().mean()
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class AutogradSolver(Stepwise):
         self._optimizer.step()
 
     def loss(self) -> Tensor:
-        """The loss on the examples of the last step, before it."""
+        """Returns the loss on the examples of the last step, before it."""
         return self._loss
 
 

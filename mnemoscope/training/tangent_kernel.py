@@ -79,17 +79,17 @@ class ParameterLinearization:
         return self._zeros.numel()
 
     def pull(self, u: Float[Tensor, " N"]) -> Float[Tensor, " P"]:
-        """`J^T u`."""
+        """Computes `J^T u`."""
         with _refusing(self._net), torch.no_grad():
             return self._pull(u)[0]
 
     def push(self, v: Float[Tensor, " P"]) -> Float[Tensor, " N"]:
-        """`J v`."""
+        """Computes `J v`."""
         with _refusing(self._net), torch.no_grad():
             return self._push(v)[0]
 
     def rows(self) -> Float[Tensor, "N P"]:
-        """`J` itself, in bounded chunks of rows."""
+        """Computes `J` itself, in bounded chunks of rows."""
         J = self.weights.new_empty(self.size, len(self.weights))
         units = torch.eye(self.size, dtype=J.dtype, device=J.device)
         with _refusing(self._net), torch.no_grad():
@@ -168,7 +168,7 @@ def _double(tensor: Tensor) -> Tensor:
 
 
 def _reals(tensor: Tensor) -> Tensor:
-    """The same numbers as real ones: a complex one is two of them."""
+    """Returns the same numbers as real ones: a complex one is two of them."""
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 

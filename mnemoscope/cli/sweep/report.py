@@ -98,7 +98,7 @@ def _write(
 
 
 def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
-    """What the page shows besides the rows, from the notes of the sweep."""
+    """Returns what the page shows besides the rows, from the notes of the sweep."""
     from mnemoscope.sweep import status
     from mnemoscope.sweep.ledger import read_note
     from mnemoscope.sweep.store import open_store
@@ -125,7 +125,7 @@ def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
 
 
 def stored_axes(design: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
-    """The axes of a stored design; each column alone if the design cannot be read."""
+    """Returns the axes of a stored design; each column alone if the design cannot be read."""
     from mnemoscope.report.sweep import Axis, Sampled
     from mnemoscope.sweep import Design
 
@@ -154,7 +154,7 @@ def stored_axes(design: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
 
 
 def _of_file(place: str) -> dict[str, Any]:
-    """The same for a file of rows: each column that varies is an axis."""
+    """Returns the same for a file of rows: each column that varies is an axis."""
     import polars as pl
 
     from mnemoscope.report.sweep import Axis

@@ -178,7 +178,7 @@ def _lines(runs: Runs, view: View) -> ChartType | None:
 
 
 def _line_layers(marks: pl.DataFrame, view: View, up: Vertical) -> list[alt.Chart]:
-    """The layers, from below; a point of few of its runs is hollow."""
+    """Returns the layers, from below; a point of few of its runs is hollow."""
     several, x, by = len(view.quantities) > 1, view.x, view.by
     heading = None if view.panels else "share" if several else title(view.quantities[0])
     axes: dict[str, Any] = {"scale": up.scale, "axis": up.axis, "title": heading}
@@ -219,7 +219,7 @@ def _line_layers(marks: pl.DataFrame, view: View, up: Vertical) -> list[alt.Char
 
 
 def _largest(runs: Runs, view: View) -> pl.DataFrame:
-    """Each cell with all shares, the largest as `rate`, and its name as `what`."""
+    """Returns each cell with all shares, the largest as `rate`, and its name as `what`."""
     names = [one.name for one in view.quantities]
     pool = runs.by(*view.placed.values())
     for one in view.quantities:
@@ -253,14 +253,14 @@ def _largest(runs: Runs, view: View) -> pl.DataFrame:
 
 
 def _in_panels(marks: pl.DataFrame, view: View) -> pl.DataFrame:
-    """The marks of levels that have a panel."""
+    """Returns the marks of levels that have a panel."""
     return marks.filter(
         *(~pl.col(channel).is_in(labels) for channel, labels in view.unshown.items())
     )
 
 
 def _all_panels(marks: pl.DataFrame, known: pl.DataFrame, channels: list[str]) -> pl.DataFrame:
-    """The known marks, with an empty one in each panel that has none.
+    """Returns the known marks, with an empty one in each panel that has none.
 
     Vega lays panels out one after the other: without these, all panels after a missing one would
     have the headings of others.
@@ -272,7 +272,7 @@ def _all_panels(marks: pl.DataFrame, known: pl.DataFrame, channels: list[str]) -
 
 
 def _finished(layered: Any, view: View, heading: dict[str, Any]) -> ChartType:
-    """The chart in its panels, with its heading and the theme."""
+    """Returns the chart in its panels, with its heading and the theme."""
     if not view.panels:
         return layered.properties(**heading).configure(**theme())
     facets = {}
@@ -296,7 +296,7 @@ def _finished(layered: Any, view: View, heading: dict[str, Any]) -> ChartType:
 
 
 def _heading(marks: pl.DataFrame, heading: str | None, sign: str) -> dict[str, Any]:
-    """The chart's title, with the meaning of a sign below it if any mark bears the sign."""
+    """Returns the chart's title, with the meaning of a sign below it if any mark bears the sign."""
     if not _has_few(marks.filter(pl.col("rate").is_not_null())):
         return {} if heading is None else {"title": heading}
     meaning = f"{sign} {FEW}"
@@ -306,7 +306,7 @@ def _heading(marks: pl.DataFrame, heading: str | None, sign: str) -> dict[str, A
 
 
 def _tooltip(view: View) -> list[alt.Tooltip]:
-    """The levels, each rate with its interval, and the runs behind it."""
+    """Returns the levels, each rate with its interval, and the runs behind it."""
     (quantity, *more), in_cells = view.quantities, view.y is not None
     found = {f"{name}:N": one.title for name, one in view.placed.items()}
     format = ".1%" if is_share(quantity) else ".4~g"
@@ -338,7 +338,7 @@ def _rate_titles(prefix: str, heading: str, named: str) -> dict[str, str]:
 
 
 def _links(marks: pl.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The channel that leads to a run and the pointer's look, if the marks have links."""
+    """Returns the channel that leads to a run and the pointer's look, if the marks have links."""
     linked = "href" in marks.columns
     return ({"href": alt.Href("href:N")}, {"cursor": "pointer"}) if linked else ({}, {})
 
@@ -348,12 +348,12 @@ def _has_few(marks: pl.DataFrame) -> bool:
 
 
 def _inline(marks: pl.DataFrame, digits: int = 4) -> alt.InlineData:
-    """The marks as inline data, without columns that are empty."""
+    """Returns the marks as inline data, without columns that are empty."""
     empty = [name for name in marks.columns if marks[name].null_count() == marks.height]
     return chart_data(marks.drop(empty), digits)
 
 
 def _unshown(factor: Factor, most: int) -> list[str]:
-    """The levels of a factor that have no panel, in order."""
+    """Returns the levels of a factor that have no panel, in order."""
     kept = set(spread(len(factor.labels), most))
     return [label for place, label in enumerate(factor.labels) if place not in kept]

@@ -118,7 +118,7 @@ class Factor:
         return len(places) > 2 and places[0] > 0 and places[-1] / places[0] >= 16
 
     def crosses(self, other: "Factor") -> bool:
-        """Whether neither implies the other, so that they are drawn against each other."""
+        """Returns whether neither implies the other, so that they are drawn against each other."""
         return self.name not in other.within and other.name not in self.within
 
     def label(self, levels: pl.Series) -> pl.Series:
@@ -171,7 +171,7 @@ def leading_first(factors: Iterable[Factor], most: int) -> tuple[list[Factor], l
 
 
 def _values(name: str, dtype: pl.DataType) -> pl.Expr:
-    """The column as numbers that are finite, or as text."""
+    """Returns the column as numbers that are finite, or as text."""
     column = pl.col(name)
     if dtype.is_integer():
         return column
@@ -184,7 +184,7 @@ def _values(name: str, dtype: pl.DataType) -> pl.Expr:
 def _sampled(
     name: str, column: pl.Expr, counts: pl.DataFrame, sampled: Sampled, several: bool
 ) -> Factor:
-    """The factor by ranges: so few, of several numbers, that most cells of a map hold a point."""
+    """Cuts the factor into so few ranges that most cells of a map hold a point."""
     few = several and sampled.count < MAX_RANGES**2
     count = MAX_RANGES // 2 if few else MAX_RANGES
     edges = _edges(sampled.low, sampled.high, count, log=sampled.log, whole=sampled.whole)
@@ -193,7 +193,7 @@ def _sampled(
 
 
 def _factor(name: str, dtype: pl.DataType, column: pl.Expr, counts: pl.DataFrame) -> Factor:
-    """The factor by its values if they are few, by ranges if numeric, or by its common texts."""
+    """Returns the factor by its values if few, by ranges if numeric, or by common texts."""
     known = counts.drop_nulls("value")
     nulls = known.height < counts.height
     values = known["value"].to_list()
@@ -213,7 +213,7 @@ def _factor(name: str, dtype: pl.DataType, column: pl.Expr, counts: pl.DataFrame
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """The sort key of a text with numbers in it: `1×4×4` comes before `1×12×12`."""
+    """Returns the sort key of a text with numbers in it: `1×4×4` comes before `1×12×12`."""
     parts = re.split(r"([0-9]+)", text)
     numbers = [part.lstrip("0") if place % 2 else part for place, part in enumerate(parts)]
     return [(len(part) if place % 2 else -1, part) for place, part in enumerate(numbers)]
@@ -257,7 +257,7 @@ def _in_ranges(name: str, column: pl.Expr, edges: list[float], whole: bool, null
 
 
 def _edges(low: float, high: float, count: int, *, log: bool, whole: bool) -> list[float]:
-    """The ends of ranges of equal width, or of equal ratio; fewer of a few whole numbers."""
+    """Returns the ends of ranges of equal width or ratio; fewer of a few whole numbers."""
     parts = [part / count for part in range(count + 1)]
     edges = [low * (high / low) ** part if log else low + (high - low) * part for part in parts]
     edges[-1] = high
@@ -265,7 +265,7 @@ def _edges(low: float, high: float, count: int, *, log: bool, whole: bool) -> li
 
 
 def _middles(edges: Sequence[float]) -> list[float]:
-    """The position of each range: half-way, in ratios if the ranges are of equal ratio."""
+    """Returns the position of each range: half-way, in ratios if the ranges are of equal ratio."""
     pairs = list(pairwise(edges))
     widths = [b - a for a, b in pairs]
     log = edges[0] > 0 and edges[-1] / edges[0] > 2 and widths[-1] > 2 * widths[0]
@@ -273,7 +273,7 @@ def _middles(edges: Sequence[float]) -> list[float]:
 
 
 def _range_labels(edges: list[float], whole: bool) -> list[str]:
-    """Each range as text: whole numbers inclusive, others with as few digits as distinguish."""
+    """Formats each range: whole numbers inclusive, others with as few digits as distinguish."""
     if whole:
         ends = [edge - 1 for edge in edges[1:-1]] + [edges[-1]]
         return [
@@ -296,13 +296,13 @@ def written(value: float) -> str:
 
 
 def _short(value: float, digits: int) -> str:
-    """As `1.6e-5`: two powers of ten with a word between them fit no axis."""
+    """Formats it as `1.6e-5`: two powers of ten with a word between them fit no axis."""
     mantissa, *exponent = f"{value:.{digits}g}".split("e")
     return f"{mantissa}e{int(exponent[0])}" if exponent else mantissa
 
 
 def _distinct(labels: Iterable[str]) -> tuple[str, ...]:
-    """The labels, with a number after one that was there before."""
+    """Returns the labels, with a number after one that was there before."""
     seen: Counter[str] = Counter()
     found = []
     for label in labels:
@@ -312,7 +312,7 @@ def _distinct(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def _together(rows: pl.LazyFrame, members: list[Factor]) -> list[Factor]:
-    """The factors of columns that vary together, by which levels occur with which.
+    """Returns the factors of columns that vary together, by which levels occur with which.
 
     Each level of one may occur with one level of another: `adam, 0.001`. It then names that level.
     If each implies the other, they share an axis.
@@ -343,13 +343,13 @@ def _together(rows: pl.LazyFrame, members: list[Factor]) -> list[Factor]:
 
 
 def _is_number(factor: Factor) -> bool:
-    """Whether its levels are numbers, or texts that differ in their numbers alone: `1×8×8`."""
+    """Returns whether levels are numbers, or texts that differ only in numbers: `1×8×8`."""
     texts = {re.sub(r"\d+", "0", label) for label in factor.labels if label != MISSING}
     return factor.numeric or (len(texts) == 1 and "0" in texts.pop())
 
 
 def _joined(same: list[Factor], coarser: list[list[Factor]], points: pl.DataFrame) -> Factor:
-    """The first factor, with labels that name the levels of all it implies."""
+    """Returns the first factor, with labels that name the levels of all it implies."""
     factor = same[0]
     above = sorted((c for c in coarser if not _is_number(c[0])), key=lambda c: len(c[0].labels))
     below = [c for c in coarser if _is_number(c[0])]

@@ -151,7 +151,7 @@ def _heading(runs: Runs, planned: int, failed: int) -> str:
 
 
 def _key_figures(runs: Runs) -> list[dict[str, Any]]:
-    """Each headline share over all runs that count for it."""
+    """Returns each headline share over all runs that count for it."""
     found = [
         {
             **estimated(runs.by(), one).row(0, named=True),

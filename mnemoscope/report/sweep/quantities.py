@@ -54,7 +54,7 @@ def measured(quantities: Sequence[Quantity], columns: Collection[str]) -> list[Q
 
 
 def is_share(quantity: Quantity) -> bool:
-    """Whether each run has a number in [0, 1]."""
+    """Returns whether each run has a number in [0, 1]."""
     return quantity.share is not None or quantity.kind == "truth"
 
 

@@ -101,7 +101,7 @@ class Runs:
         return self._grouped[keys]
 
     def _linked(self, grouped: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-        """Each group with a link to the listed run that is nearest to its stored share."""
+        """Returns each group with a link to the listed run that is nearest to its stored share."""
         assert self.chosen is not None
         if not keys:
             return grouped
@@ -197,7 +197,7 @@ def marks_of(runs: Runs, quantity: Quantity, placed: Mapping[str, Factor]) -> pl
 
 
 def few_of(runs: pl.Expr, all_runs: pl.Expr) -> pl.Expr:
-    """True where less than `ENOUGH` of the runs count, null otherwise."""
+    """Returns true where less than `ENOUGH` of the runs count, null otherwise."""
     return pl.when(runs < ENOUGH * all_runs).then(True)
 
 
@@ -238,7 +238,7 @@ def pictured_runs(runs: Runs) -> tuple[list[dict[str, Any]], int]:
 
 
 def _picture(png: bytes) -> Picture | None:
-    """The PNG unchanged; None if it is not one."""
+    """Returns the PNG unchanged; None if it is not one."""
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             width, height = image.size

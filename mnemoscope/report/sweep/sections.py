@@ -157,7 +157,7 @@ def _curves(runs: Runs) -> Section | None:
 
 
 def _side_by_side(runs: Runs) -> Section | None:
-    """The leading share against the first numeric factor, in panels by the next one or two."""
+    """Draws the leading share against the first numeric factor, in panels by the next ones."""
     x, *panels = runs.leading
     if not panels or not x.has_axis:
         return None
@@ -186,7 +186,7 @@ def _side_by_side(runs: Runs) -> Section | None:
 
 
 def _measured(runs: Runs) -> Section | None:
-    """Every other quantity against each factor, and over pairs, until there are `MAX_CHARTS`."""
+    """Draws every other quantity against each factor and over pairs, up to `MAX_CHARTS`."""
     empty, same, varied = [], [], []
     for one in runs.quantities:
         if one.name not in DRAWN_ELSEWHERE:
@@ -237,7 +237,7 @@ def _is_same(row: dict[str, Any], quantity: Quantity) -> bool:
 
 
 def _over_factors(runs: Runs) -> Iterator[tuple[Factor, Factor | None]]:
-    """Each factor with those that color it; with none where no other can."""
+    """Yields each factor with those that color it; with none where no other can."""
     for x in runs.factors:
         numeric = len(x.places) > 1
         found = [
@@ -252,7 +252,7 @@ def _over_factors(runs: Runs) -> Iterator[tuple[Factor, Factor | None]]:
 
 
 def _comparable(x: Factor, by: Factor) -> bool:
-    """Whether each line goes through numbers that differ only in what is on the axis."""
+    """Returns whether each line goes through numbers that differ only in what is on the axis."""
     if by.name in x.names:
         return len(x.places) > 1 and len(x.labels) > len(by.labels)
     return x is not by and x.has_axis and x.crosses(by)

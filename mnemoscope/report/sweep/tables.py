@@ -181,7 +181,7 @@ def status_words(status: str | None) -> str:
 
 
 def _listed(runs: Runs) -> list[Quantity]:
-    """The headline shares, then the first numbers."""
+    """Returns the headline shares, then the first numbers."""
     numbers = [one for one in runs.quantities if not is_share(one)]
     shares = runs.named(*HEADLINES)
     return [*shares, *numbers[: max(0, MAX_LISTED - len(shares))]]
@@ -207,7 +207,7 @@ def _number_rows(runs: Runs, factors: Sequence[Factor]) -> list[tuple[Any, ...]]
 
 
 def _estimate(row: Mapping[str, Any], quantity: Quantity) -> tuple[str, str]:
-    """The mean, with a star if few runs count; its interval, and how many count if not all."""
+    """Formats the mean, starred if few runs count, its interval, and how many count."""
     if row["rate"] is None:
         return MISSING, ""
     text = percent if is_share(quantity) else number
@@ -218,7 +218,7 @@ def _estimate(row: Mapping[str, Any], quantity: Quantity) -> tuple[str, str]:
 
 
 def _named(counts: pl.DataFrame, factors: Sequence[Factor]) -> list[dict[str, Any]]:
-    """The rows with the label of each factor by its name."""
+    """Returns the rows with the label of each factor by its name."""
     return counts.with_columns(
         factor.label(counts[factor.key]).alias(factor.name) for factor in factors
     ).to_dicts()
