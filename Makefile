@@ -47,6 +47,7 @@ check: lint types layers lowest test  ## Everything that must be green
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell -D - -D .ci/words.txt $(shell git ls-files 2>/dev/null)
 
 types: $(VENV)/.dev
 	$(BIN)/basedpyright

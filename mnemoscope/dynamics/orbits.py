@@ -44,8 +44,8 @@ SPARE = 4
 
 LOOK = 8
 """Steps between two checks of what changes slowly: the level of a state, landmarks nearby. On an
-accelerator also of which orbits are done: finished ones are frozen until then, which avoids a
-device sync every step."""
+accelerator finished orbits are frozen until the next check, which avoids a device sync every
+step."""
 
 PILOT = 64
 """Orbits worked on at first where landmarks may be learned, until `SETTLED_IN` are done."""

@@ -29,7 +29,7 @@ class Tolerances:
         max_steps: Applications of the map after which an orbit counts as unsettled.
         max_products: Maximum number of Jacobian-vector products at each example; the table has the
             residuals.
-        unit: The scale of the data, of which tolerances, distances and noise are shares (default:
+        unit: The scale of the data: tolerances, distances and noise are shares of it (default:
             the map's, else that of `X`; see `mnemoscope.base.unit`). `per_feature`: each entry of a
             state has a unit of its own, its range over `X` (`mnemoscope.maps.feature_units`).
 

@@ -21,7 +21,7 @@ def test_every_network_with_strides_stands_beside_one_without(result):
         assert own["depth"].n_unique() == own["n"].n_unique() == 1
 
 
-def test_spectra_are_told_of_linear_networks_and_ends_of_the_others(result):
+def test_spectra_are_reported_of_linear_networks_and_ends_of_the_others(result):
     linear, orbits = (
         result.runs.filter(keep)
         for keep in (pl.col("activation") == "identity", pl.col("activation") != "identity")

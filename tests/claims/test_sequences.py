@@ -23,7 +23,7 @@ def stepping(X, after):
     return mn.SelfMap(lambda Z: X[after[torch.cdist(Z, X).argmin(1)]], X.shape[1:])
 
 
-def test_an_orbit_is_told_to_run_through_its_sequence():
+def test_an_orbit_is_reported_to_run_through_its_sequence():
     X = torch.eye(6)
     after = successors(6, 2)
     f = stepping(X, after)

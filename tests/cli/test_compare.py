@@ -45,14 +45,14 @@ def test_a_page(two, run, here):
 
 
 def test_for_programs(two, run):
-    told = run("compare", "runs/train", "runs/other", "--json").json
-    assert told["same_data"] is True
-    assert told["warnings"] == []
-    assert told["worse"] == []
-    assert told["page"] is None
-    stored = next(row for row in told["measures"] if row["measure"] == "examples stored")
+    message = run("compare", "runs/train", "runs/other", "--json").json
+    assert message["same_data"] is True
+    assert message["warnings"] == []
+    assert message["worse"] == []
+    assert message["page"] is None
+    stored = next(row for row in message["measures"] if row["measure"] == "examples stored")
     assert (stored["before"], stored["after"], stored["difference"]) == (1.0, 0.5, -0.5)
-    assert [row["change"] for row in told["examples"]][:2] == ["no longer stored"] * 2
+    assert [row["change"] for row in message["examples"]][:2] == ["no longer stored"] * 2
 
 
 def test_it_fails_on_worse_only_if_it_is_and_is_asked_to(two, run):
@@ -63,7 +63,7 @@ def test_it_fails_on_worse_only_if_it_is_and_is_asked_to(two, run):
     assert run("compare", "runs/train", "runs/other", "--fail-on-worse").code == 0
 
 
-def test_other_settings_are_told(audited, run):
+def test_other_settings_are_reported(audited, run):
     audit = mn.Audit.load(audited / "audit")
     settings = {**audit.provenance["settings"], "starts": 25}
     other = dataclasses.replace(audit, provenance={**audit.provenance, "settings": settings})

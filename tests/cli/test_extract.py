@@ -32,13 +32,13 @@ def test_a_summary_for_programs_and_scores_with_data(trained, run, here):
         "--data", "digits", "-n", "4", "--out", "out", "--json",
     )  # fmt: skip
     assert done.err == ""
-    told = done.json
-    assert {"candidates", "attractors", "starts", "stopped", "estimates", "score"} <= set(told)
-    recall, precision = told["score"]["recall"], told["score"]["precision"]
-    assert (recall["total"], precision["total"]) == (4, told["candidates"])
+    message = done.json
+    assert {"candidates", "attractors", "starts", "stopped", "estimates", "score"} <= set(message)
+    recall, precision = message["score"]["recall"], message["score"]["precision"]
+    assert (recall["total"], precision["total"]) == (4, message["candidates"])
     assert recall["low"] <= recall["rate"] <= recall["high"]
     scores = pl.read_csv(here / "out" / "scores.csv")
-    assert scores.height == told["candidates"]
+    assert scores.height == message["candidates"]
     assert scores["found"][-1] == recall["count"]
 
 
@@ -84,7 +84,7 @@ def test_starts_of_ones_own(trained, run, here):
     assert (noise["starts"], every["starts"]) == (0, 30)
 
 
-def test_nothing_to_pull_out_is_told(trained, run):
+def test_nothing_to_pull_out_is_reported(trained, run):
     """A time that is over at once."""
     done = run("extract", "runs/train", "--seconds", "1e-9", "--starts", "1", "--out", "out")
     assert done.code == 0

@@ -1,4 +1,4 @@
-"""The help of each command shows every option, what it means and what it is if left out."""
+"""The help of each command shows every option, its meaning and its default."""
 
 import inspect
 import re

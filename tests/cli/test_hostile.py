@@ -70,9 +70,9 @@ def swept(here, run):
 
 def change(file, **values):
     """Other values in the settings of a run."""
-    told = json.loads(file.read_text())
-    told["settings"] |= values
-    file.write_text(json.dumps(told))
+    message = json.loads(file.read_text())
+    message["settings"] |= values
+    file.write_text(json.dumps(message))
 
 
 def unreadable(path, kind):
@@ -344,7 +344,7 @@ def test_too_little_memory_for_the_libraries(start, limit):
     assert done.returncode != 0
 
 
-def test_a_full_disk_is_told_with_the_name_of_the_file(trained, here, start):
+def test_a_full_disk_is_reported_with_the_name_of_the_file(trained, here, start):
     before = tree(here)
     program = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"

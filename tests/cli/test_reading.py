@@ -153,8 +153,8 @@ def test_a_denoiser_on_the_command_line(here, run):
     assert done.code == 2
     assert "--predicts noise" in done.err
     for schedule in ("0.8", "schedule.npy"):
-        told = ["--predicts", "noise", "--alpha-bar", schedule]
-        done = run(*base, *told, "--out", f"b{schedule}")
+        message = ["--predicts", "noise", "--alpha-bar", schedule]
+        done = run(*base, *message, "--out", f"b{schedule}")
         assert done.code == 0, done.err
         # The estimate of the state from a z is x = a c + (a z - a c) / 10: a slope of a / 10.
         radius = mn.Audit.load(f"b{schedule}/audit").examples["spectral_radius"].to_list()

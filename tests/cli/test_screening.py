@@ -64,11 +64,19 @@ def test_beside_an_audit_and_as_json(audited, run):
     before = tree(audited)
     done = screen(run, audited, "--json", "--fail-on", "stored_low>0.9", "--fail-on", "attractors")
     assert done.code == 1
-    told = done.json
-    assert told["examples"] == 4
-    assert told["rates"]["stored"] == {"count": 4, "total": 4, "low": 1.0, "high": 1.0, "whole": 4}
-    assert told["audits"]["sample"]["stored"]["total"] == 4
-    assert told["reports"] == [f"{audited}/screen/{name}.html" for name in ("sample", "suspicious")]
+    message = done.json
+    assert message["examples"] == 4
+    assert message["rates"]["stored"] == {
+        "count": 4,
+        "total": 4,
+        "low": 1.0,
+        "high": 1.0,
+        "whole": 4,
+    }
+    assert message["audits"]["sample"]["stored"]["total"] == 4
+    assert message["reports"] == [
+        f"{audited}/screen/{name}.html" for name in ("sample", "suspicious")
+    ]
     assert done.err.startswith("screening 4 examples: 36 evaluations")
     assert done.err.count("\n") == 1
     # The audit that is there stays.

@@ -50,10 +50,10 @@ def test_from_a_design_to_a_page(run, here, design):
     again = run("sweep", "run", design, "--in-process", "--json").json
     assert (again["done"], again["present"], again["failures"]) == (0, 4, [])
 
-    stands = run("sweep", "status", "runs/small")
-    assert re.search(r"done +4 of 4", stands.out)
-    (told,) = run("sweep", "status", "runs/small", "--json").json
-    assert (told["state"], told["missing"], told["failed"]) == ("done", 0, 0)
+    state = run("sweep", "status", "runs/small")
+    assert re.search(r"done +4 of 4", state.out)
+    (message,) = run("sweep", "status", "runs/small", "--json").json
+    assert (message["state"], message["missing"], message["failed"]) == ("done", 0, 0)
 
     page = run(
         "sweep", "report", "runs/small", "--charts", "charts", "--table", "rows.parquet",
@@ -89,9 +89,9 @@ def test_one_run_and_its_network_again(run, here, design):
 
 
 def test_the_designs_that_come_with_it(run):
-    told = run("sweep", "designs", "--json").json
-    assert [one["name"] for one in told] == list(mn.sweep.designs.DESIGNS)
-    for one in told:
+    message = run("sweep", "designs", "--json").json
+    assert [one["name"] for one in message] == list(mn.sweep.designs.DESIGNS)
+    for one in message:
         assert one["about"].endswith(".")
         planned = run("sweep", "plan", one["name"], "--pilot", "0", "--json")
         assert planned.json["runs"] == one["runs"]
@@ -155,28 +155,28 @@ def two_sweeps(run, here):
 @pytest.mark.parametrize("file", ["other.json", "other.parquet"])
 def test_a_broken_plan_hides_no_other_sweep(run, two_sweeps, file):
     (two_sweeps / "plans" / file).write_text("")
-    stands = run("sweep", "status", "both")
-    assert stands.code == 2
-    assert re.search(r"^tiny: ended\n +done +6 of 6", stands.out, re.MULTILINE)
-    assert stands.out.startswith("other: its plan cannot be read: run it again to go on\ntiny")
-    assert_one_line(stands.err, f"both/plans/{file}", "run the sweep again")
+    state = run("sweep", "status", "both")
+    assert state.code == 2
+    assert re.search(r"^tiny: ended\n +done +6 of 6", state.out, re.MULTILINE)
+    assert state.out.startswith("other: its plan cannot be read: run it again to go on\ntiny")
+    assert_one_line(state.err, f"both/plans/{file}", "run the sweep again")
 
-    stands = run("sweep", "status", "both", "--json")
-    assert stands.code == 2
-    assert_one_line(stands.err, f"both/plans/{file}", "run the sweep again")
-    assert [(one["name"], one["state"], one["done"]) for one in stands.json] == [
+    state = run("sweep", "status", "both", "--json")
+    assert state.code == 2
+    assert_one_line(state.err, f"both/plans/{file}", "run the sweep again")
+    assert [(one["name"], one["state"], one["done"]) for one in state.json] == [
         ("other", "broken", 0), ("tiny", "done", 6),
     ]  # fmt: skip
-    assert file in stands.json[0]["failures"][0]["reason"]
+    assert file in state.json[0]["failures"][0]["reason"]
 
 
-def test_a_broken_note_of_a_failure_is_told_beside_all_else(run, two_sweeps):
+def test_a_broken_note_of_a_failure_is_reported_beside_all_else(run, two_sweeps):
     (two_sweeps / "failures").mkdir(exist_ok=True)
     (two_sweeps / "failures/a.json").write_text("{")
-    stands = run("sweep", "status", "both")
-    assert (stands.code, stands.err) == (0, "")
-    assert len(re.findall(r"done +6 of 6", stands.out)) == 2
-    (line,) = [line for line in stands.out.splitlines(keepends=True) if "a.json" in line]
+    state = run("sweep", "status", "both")
+    assert (state.code, state.err) == (0, "")
+    assert len(re.findall(r"done +6 of 6", state.out)) == 2
+    (line,) = [line for line in state.out.splitlines(keepends=True) if "a.json" in line]
     assert_one_line(line, "both/failures/a.json, which is broken", "run the sweep again")
 
     for one in run("sweep", "status", "both", "--json").json:
@@ -192,9 +192,9 @@ def test_rows_that_are_damaged_inside_are_named(run, two_sweeps):
     rows = sorted(two_sweeps.glob("rows/*/*.parquet"))[2]
     content = rows.read_bytes()
     rows.write_bytes(content[:4] + b"\xff" * 2000 + content[2004:])
-    stands = run("sweep", "status", "both")
-    assert (stands.code, stands.out) == (2, "")
-    assert_one_line(stands.err, rows.name, "remove it")
+    state = run("sweep", "status", "both")
+    assert (state.code, state.out) == (2, "")
+    assert_one_line(state.err, rows.name, "remove it")
 
 
 @pytest.mark.parametrize("line", ["report both --sweep tiny", "show both KEY"])

@@ -1,4 +1,4 @@
-"""`sweep plan`: the memory that a design needs, beside what this machine has."""
+"""`sweep plan`: the memory that a design needs, and what this machine has."""
 
 from importlib import import_module
 
@@ -31,7 +31,7 @@ def plan(run, here, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("width", "group_size", "told"),
+    ("width", "group_size", "message"),
     [
         (100, 1, "memory: at least 472 kB for the largest group (spec.width 100)\n"),
         (6_000, 1, "for the largest group (spec.width 6000), 1.5 GB for 2 workers; this machine "
@@ -42,17 +42,19 @@ def plan(run, here, monkeypatch):
     ],
     ids=["fits", "one at a time", "a run alone", "not at all"],
 )  # fmt: skip
-def test_the_largest_group_is_told_and_what_to_do(plan, width, group_size, told):
+def test_the_largest_group_is_reported_and_what_to_do(plan, width, group_size, message):
     done = plan(width, group_size)
     assert done.code == 0
-    assert told in done.out
+    assert message in done.out
 
 
 def test_as_json(plan):
     # 3.6e7 float32 weights, their gradients, two running means, and in the end the weights again.
-    told = plan(6_000, 2, "--json").json
-    assert told["group_setting"] == {"spec.width": 6_000}
-    assert 5 * 4 * 36e6 < told["run_memory"] < told["machine_memory"] < told["group_memory"]
+    message = plan(6_000, 2, "--json").json
+    assert message["group_setting"] == {"spec.width": 6_000}
+    assert (
+        5 * 4 * 36e6 < message["run_memory"] < message["machine_memory"] < message["group_memory"]
+    )
 
 
 def test_a_design_that_no_machine_holds_is_named_by_its_key(plan):

@@ -45,7 +45,7 @@ def one_at_a_time():
         return inner(z)
     return f
 
-def beside():
+def nearby():
     import mnemoscope as mn
     c = mn.load_data("digits", n=1) + 0.0115
     return lambda z: c + (z - c) / 2
@@ -178,13 +178,13 @@ def test_extraction_of_any_model(mine, run):
 
 def test_the_tolerance_of_a_match(mine, run, refused):
     one = ["--data", "digits", "-n", "1"]
-    done = run("audit", "mine:beside", *one, *BRIEF, "--json")
+    done = run("audit", "mine:nearby", *one, *BRIEF, "--json")
     assert done.json["stored"]["count"] == 0
     assert done.json["nearest_spurious"]["distance"] == pytest.approx(0.0115 / 0.9375, rel=1e-3)
-    done = run("audit", "mine:beside", *one, *BRIEF, "--match-tol", "0.02", "--json")
+    done = run("audit", "mine:nearby", *one, *BRIEF, "--match-tol", "0.02", "--json")
     assert done.json["stored"]["count"] == 1
     assert done.json["provenance"]["settings"]["match_tol"] == 0.02
-    extract = ["extract", "mine:beside", "--shape", "1,8,8", "--limit", "2000"]
+    extract = ["extract", "mine:nearby", "--shape", "1,8,8", "--limit", "2000"]
     counts = [
         run(*extract, *one, *more, "--force", "--json").json["score"]
         for more in ([], ["--match-tol", "0.02"])

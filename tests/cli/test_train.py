@@ -60,7 +60,7 @@ def test_the_same_run_keeps_its_audit(audited, run):
     assert run("report", "runs/train").code == 0
 
 
-def test_duplicates_are_told(here, run):
+def test_duplicates_are_reported(here, run):
     X = mn.load_data("digits", n=3)
     np.save(here / "X.npy", torch.cat([X, X[:1]]).numpy())
     done = run("train", "X.npy", *SMALL)
@@ -70,7 +70,7 @@ def test_duplicates_are_told(here, run):
     assert run("train", "X.npy", *SMALL, "--json").json["duplicates"] == [[0, 3]]
 
 
-def test_not_converged_is_told(run):
+def test_not_converged_is_reported(run):
     done = run(*TRAIN, "--max-steps", "20")
     assert done.code == 0
     assert "does not interpolate" in done.out

@@ -1,4 +1,4 @@
-"""A command line that fits no command is told in one line, with the way out."""
+"""A command line that fits no command is refused in one line, with the way out."""
 
 import pytest
 

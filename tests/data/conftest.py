@@ -34,7 +34,7 @@ def trap(tmp_path: Path):
 def refusal() -> Callable[..., str]:
     """What `load_data` says as it refuses: always one line."""
 
-    def told(source: Any, **options: Any) -> str:
+    def text(source: Any, **options: Any) -> str:
         with pytest.raises(MnemoscopeError) as error:
             load_data(source, **options)
         message = str(error.value)
@@ -42,7 +42,7 @@ def refusal() -> Callable[..., str]:
         assert all((error.value.given, error.value.expected, error.value.todo))
         return message
 
-    return told
+    return text
 
 
 @pytest.fixture

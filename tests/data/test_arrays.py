@@ -81,11 +81,11 @@ class TestSeveralArrays:
         WRITERS[ending]({"faces": X, "labels": Y, "masks": X + 1}, tmp_path / f"x{ending}")
         assert torch.equal(load_data(tmp_path / f"x{ending}"), X)
 
-    def test_others_are_told_by_name(self, ending: str, tmp_path: Path, refusal):
+    def test_others_are_reported_by_name(self, ending: str, tmp_path: Path, refusal):
         WRITERS[ending]({"faces": X + 1, "places": X, "labels": Y}, tmp_path / f"x{ending}")
-        told = refusal(tmp_path / f"x{ending}")
-        assert "faces, places, labels" in told or "faces, labels, places" in told
-        assert "--key NAME" in told
+        message = refusal(tmp_path / f"x{ending}")
+        assert "faces, places, labels" in message or "faces, labels, places" in message
+        assert "--key NAME" in message
         assert torch.equal(load_data(tmp_path / f"x{ending}", key="places"), X)
         assert "faces" in refusal(tmp_path / f"x{ending}", key="face")
 
@@ -110,10 +110,10 @@ class TestDamaged:
         WRITERS[ending]({"X": X}, path)
         content = path.read_bytes()
         path.write_bytes(content[: int(len(content) * kept) if kept == 0.5 else int(kept)])
-        told = refusal(path)
-        assert str(path) in told
-        assert "cannot be read" in told
-        assert "pickle" not in told
+        message = refusal(path)
+        assert str(path) in message
+        assert "cannot be read" in message
+        assert "pickle" not in message
 
     @pytest.mark.parametrize("other", WRITERS)
     def test_the_content_of_an_array_file_goes_before_its_ending(
@@ -131,9 +131,9 @@ class TestDamaged:
             path.write_text("label,pixel\n" * 50)
         else:
             Image.new("RGB", (8, 8)).save(path, kind)
-        told = refusal(path)
-        assert "cannot be read" in told
-        assert "pickle" not in told
+        message = refusal(path)
+        assert "cannot be read" in message
+        assert "pickle" not in message
 
     @settings(
         max_examples=25,
@@ -162,16 +162,16 @@ class TestDamaged:
         assert str(path) in refusal(unreadable(path))
 
     @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-    def test_nan_and_infinity_are_told_by_place(
+    def test_nan_and_infinity_are_reported_by_place(
         self, ending: str, bad: float, tmp_path: Path, refusal
     ):
         spoilt = X.clone()
         spoilt[2, 1, 3, 4] = spoilt[3, 0, 0, 0] = bad
         path = tmp_path / f"x{ending}"
         WRITERS[ending]({"X": spoilt}, path)
-        told = refusal(path)
-        assert "example 2 at (1, 3, 4)" in told
-        assert "2 such numbers" in told
+        message = refusal(path)
+        assert "example 2 at (1, 3, 4)" in message
+        assert "2 such numbers" in message
         assert "example 2 at (1, 3, 4)" in refusal(path, offset=2)
         assert torch.equal(load_data(path, n=2), X[:2])
 
@@ -195,7 +195,7 @@ PICKLES: dict[str, Callable[..., object]] = {
     "objects.npy": lambda trap, path: path.write_bytes(_object_npy(trap)),
     "objects.npz": lambda trap, path: _archive(path, _object_npy(trap)),
     "objects.pt": lambda trap, path: torch.save(trap, path),
-    "beside.pt": lambda trap, path: torch.save({"X": X, "y": trap}, path),
+    "next.pt": lambda trap, path: torch.save({"X": X, "y": trap}, path),
     "old.pt": lambda trap, path: torch.save(trap, path, _use_new_zipfile_serialization=False),
     "pickle.pt": lambda trap, path: path.write_bytes(pickle.dumps(trap)),
     "protocol2.pth": lambda trap, path: path.write_bytes(pickle.dumps(trap, protocol=2)),
@@ -212,9 +212,9 @@ def test_pickled_objects_are_refused_and_nothing_runs(name: str, trap, tmp_path:
     PICKLES[name](trap, path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        told = refusal(path)
-    assert "holds pickled objects" in told
-    assert "never unpickled" in told
+        message = refusal(path)
+    assert "holds pickled objects" in message
+    assert "never unpickled" in message
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.safetensors", "x.pkl", "x.joblib", "x"])
@@ -223,9 +223,9 @@ def test_a_bare_pickle_of_any_name_is_refused(
     name: str, protocol: int, trap, tmp_path: Path, refusal
 ):
     (tmp_path / name).write_bytes(pickle.dumps(trap, protocol=protocol))
-    told = refusal(tmp_path / name)
-    assert str(tmp_path / name) in told
-    assert name not in ("x.pkl", "x.joblib") or "a pickle is never read" in told
+    message = refusal(tmp_path / name)
+    assert str(tmp_path / name) in message
+    assert name not in ("x.pkl", "x.joblib") or "a pickle is never read" in message
 
 
 def test_objects_beside_the_array_stay_unread(trap, tmp_path: Path):
@@ -302,7 +302,7 @@ def test_the_caller_may_say_where_the_channels_are(refusal):
 
 
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "message"),
     [
         (np.array([["a"]]), "<U1"),
         (np.zeros((2, 2), complex), "complex128"),
@@ -318,8 +318,8 @@ def test_the_caller_may_say_where_the_channels_are(refusal):
         (np.array([[0, 1e300]]), "finite numbers"),
     ],
 )
-def test_what_is_no_examples_is_told(array: np.ndarray | torch.Tensor, told: str, refusal):
-    assert told in refusal(array)
+def test_what_is_no_examples_is_reported(array: np.ndarray | torch.Tensor, message: str, refusal):
+    assert message in refusal(array)
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 255.0), (-1e-3, 2e-3), (0.0, 1.001)])

@@ -124,8 +124,8 @@ def test_the_training_split_is_taken_unless_another_is_asked_for(tmp_path, refus
     assert _greys(data.load_data(tmp_path)) == [0, 1]
     assert _greys(data.load_data(tmp_path, reading=Reading(split="test"))) == [2]
     assert _greys(data.load_data(tmp_path, reading=Reading(split="validation"))) == [3]
-    told = refusal(tmp_path, reading=Reading(split="extra"))
-    assert "test, train, validation" in told
+    message = refusal(tmp_path, reading=Reading(split="extra"))
+    assert "test, train, validation" in message
 
 
 def test_masks_beside_pictures_are_left_out(tmp_path):
@@ -174,9 +174,9 @@ def test_a_decompression_bomb(folder, monkeypatch):
 
 def test_a_text_file_under_a_pictures_name(folder, refusal):
     (folder / "z.png").write_text("no picture")
-    told = refusal(folder)
-    assert f"{folder / 'z.png'}, which cannot be read as a picture" in told
-    assert "replace or remove it" in told
+    message = refusal(folder)
+    assert f"{folder / 'z.png'}, which cannot be read as a picture" in message
+    assert "replace or remove it" in message
 
 
 def test_an_unreadable_picture(folder, refusal, unreadable):

@@ -273,10 +273,10 @@ def test_offline_the_hub_is_not_waited_for(monkeypatch, refusal):
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     start = time.monotonic()
-    told = refusal("hf:nobody/nothing")
+    message = refusal("hf:nobody/nothing")
     assert time.monotonic() - start < 5
-    assert "hf:nobody/nothing, which cannot be loaded" in told
-    assert "network" in told
+    assert "hf:nobody/nothing, which cannot be loaded" in message
+    assert "network" in message
 
 
 def test_a_pickle_in_the_folder_is_never_loaded(trap, tmp_path, refusal):
@@ -285,7 +285,7 @@ def test_a_pickle_in_the_folder_is_never_loaded(trap, tmp_path, refusal):
     assert "which cannot be loaded" in refusal(f"hf:{tmp_path / 'set'}")
 
 
-def test_without_the_package_the_way_to_install_it_is_told(monkeypatch):
+def test_without_the_package_the_way_to_install_it_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MnemoscopeError, match=r"pip install 'mnemoscope\[hf\]'"):
         data.load_data("hf:mnist")

@@ -65,11 +65,11 @@ def test_pages_of_different_sizes_are_named(tmp_path, refusal):
     assert load_data(tmp_path, size=2).shape == (2, 1, 2, 2)
 
 
-def test_a_page_that_is_cut_off_is_told_not_passed_over(tmp_path, refusal):
+def test_a_page_that_is_cut_off_is_reported_not_passed_over(tmp_path, refusal):
     path = save(tmp_path / "s.gif")
     path.write_bytes(path.read_bytes()[:-60])
-    told = refusal(tmp_path)
-    assert str(path) in told
+    message = refusal(tmp_path)
+    assert str(path) in message
 
 
 def test_pages_of_12_bits_keep_their_numbers_if_asked(tmp_path):

@@ -59,10 +59,10 @@ def test_any_size(size: int):
     assert load_data("photos", n=3, size=size).shape == (3, 3, size, size)
 
 
-def test_too_many_are_told_how_many_there_are(refusal):
+def test_too_many_are_reported_how_many_there_are(refusal):
     # At this size there are few, which are soon counted.
-    told = refusal("photos", n=1000, size=200)
-    available = int(told.split("which has ")[1].split()[0])
+    message = refusal("photos", n=1000, size=200)
+    available = int(message.split("which has ")[1].split()[0])
     last = load_data("photos", offset=available - 2, size=200)
     assert last.shape == (2, 3, 200, 200)
     assert torch.equal(last, load_data("photos", n=available, size=200)[-2:])

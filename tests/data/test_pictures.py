@@ -52,7 +52,7 @@ def test_one_colour_picture_makes_all_colour():
     assert torch.equal(both[1], colour)
 
 
-def test_different_sizes_are_told_with_both_names_and_sizes():
+def test_different_sizes_are_reported_with_both_names_and_sizes():
     with pytest.raises(MnemoscopeError, match="a is 2 × 3, c is 2 × 4"):
         of_one_kind([torch.zeros(1, 2, 3), torch.zeros(1, 2, 3), torch.zeros(1, 2, 4)], list("abc"))
 

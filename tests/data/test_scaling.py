@@ -75,7 +75,7 @@ def test_truth_values_and_floats_have_no_rule():
     assert read_examples(np.array([[0.5, 0]])).record == {}
 
 
-def test_numbers_beyond_float32_are_told(caplog):
+def test_numbers_beyond_float32_are_reported(caplog):
     load_data(np.array([[2**24 + 1, 0]]))
     assert "rounded to float32" in caplog.text
 

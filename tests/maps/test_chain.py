@@ -1,4 +1,4 @@
-"""Fully connected networks linearized by the chain rule, held against autograd."""
+"""Fully connected networks linearized by the chain rule, compared with autograd."""
 
 import pytest
 import torch

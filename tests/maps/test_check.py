@@ -29,7 +29,7 @@ def changing():
 
 
 class Recurrent(nn.Module):
-    """A recurrent autoencoder whose batch, unless told otherwise, is taken for time."""
+    """A recurrent autoencoder whose batch, unless configured otherwise, is taken for time."""
 
     def __init__(self, kind=nn.GRU, **options):
         super().__init__()
@@ -290,7 +290,7 @@ def test_what_needs_derivatives_refuses_those_that_are_cut_off(name):
 
 
 class Shaky(nn.Module):
-    """Right until it is told otherwise."""
+    """Right until it is set otherwise."""
 
     def __init__(self):
         super().__init__()
@@ -452,7 +452,7 @@ def test_dynamically_quantized_layers():
 
 def test_other_maps_are_not_advised_to_be_evaluated_one_at_a_time():
     for f, shape in DEPENDENT:
-        with pytest.raises(mn.MnemoscopeError) as told:
+        with pytest.raises(mn.MnemoscopeError) as message:
             check_map(SelfMap(f, shape), drawn(3, *shape))
-        assert "fixed_batch" not in str(told.value)
-        assert "batch_first" in str(told.value)
+        assert "fixed_batch" not in str(message.value)
+        assert "batch_first" in str(message.value)

@@ -179,9 +179,9 @@ def test_a_model_that_is_loaded(factory, X, kind):
     Z = (X + 1) / 2
     check_map(f, Z)
     torch.testing.assert_close(f(Z), Z, rtol=0, atol=1e-3)
-    untold = mn.load_map(factory, options, shape=X.shape[1:])
+    unspecified = mn.load_map(factory, options, shape=X.shape[1:])
     if kind == "state":
-        check_map(untold, Z)
+        check_map(unspecified, Z)
     else:
         with pytest.raises(mn.MnemoscopeError, match="what it predicts"):
-            check_map(untold, Z)
+            check_map(unspecified, Z)

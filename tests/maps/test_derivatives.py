@@ -214,10 +214,10 @@ RECORDED = [
 @pytest.mark.parametrize(("f", "way", "why"), RECORDED)
 def test_an_audit_records_how_derivatives_were_taken(f, way, why, tmp_path):
     audit = mn.audit(SelfMap(f, (6,)), X6, OPTIONS)
-    told = audit.summary.derivatives
-    assert told.way == way
-    assert (why in told.why) if why else told.why == ""
-    assert report_json(audit)["summary"]["derivatives"] == told.model_dump()
+    message = audit.summary.derivatives
+    assert message.way == way
+    assert (why in message.why) if why else message.why == ""
+    assert report_json(audit)["summary"]["derivatives"] == message.model_dump()
     page = mn.write_report(audit, tmp_path / "report.html").read_text()
     assert f"<dt>way</dt><dd><code>{way}</code>" in page
 

@@ -21,7 +21,7 @@ def test_what_lives_at_the_peak_is_counted():
     one = 4 * WIDE  # Bytes of the hidden layer.
     # tanh's input and output live together, and nothing else of that size.
     assert 2 * one <= f.footprint.evaluate < 2.2 * one
-    # Reverse mode keeps the output; a product needs a covector or two beside it.
+    # Reverse mode keeps the output; a product needs a covector or two in addition.
     assert 2 * one <= f.footprint.reverse < 8 * one
     assert f.footprint.linearize == f.footprint.reverse
 

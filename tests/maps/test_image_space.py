@@ -1,4 +1,4 @@
-"""A map in coordinates of the space it maps into, held against the map itself."""
+"""A map in coordinates of the space it maps into, compared with the map itself."""
 
 import pytest
 import torch

@@ -34,8 +34,8 @@ CERTAIN = [
 @pytest.mark.parametrize(("given", "shape", "how"), CERTAIN)
 def test_what_is_certain(given, shape, how, n):
     X = numbered(*given, n=n)
-    states, told = laid_out(X, shape)
-    assert told == how
+    states, message = laid_out(X, shape)
+    assert message == how
     assert tuple(states.shape) == (n, *shape)
     # Rows stay rows but for channels, which are each a whole plane.
     moved = how == "the channels were moved first"

@@ -13,7 +13,7 @@ def states(n, *shape, seed=0):
     return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_a_network_brings_its_shape_and_others_are_told_theirs():
+def test_a_network_brings_its_shape_and_others_are_reported_theirs():
     net = mn.nets.FullyConnected(shape=(1, 4, 4), width=8, depth=2).build(seed=0)
     assert mn.SelfMap(net).shape == (1, 4, 4)
     assert mn.SelfMap(nn.Linear(3, 3), shape=[3]).shape == (3,)
@@ -49,7 +49,7 @@ def test_maps_of_different_states_do_not_compose():
 
 
 @pytest.mark.parametrize(
-    ("f", "told"),
+    ("f", "message"),
     [
         (lambda z: z[:, :1], r"to \(1, 1\)"),
         (lambda z: z.double(), "float64"),
@@ -58,8 +58,8 @@ def test_maps_of_different_states_do_not_compose():
     ],
     ids=["shape", "dtype", "tuple", "raises"],
 )
-def test_a_map_that_is_no_self_map_is_refused_when_it_is_made(f, told):
-    with pytest.raises(mn.MnemoscopeError, match=told):
+def test_a_map_that_is_no_self_map_is_refused_when_it_is_made(f, message):
+    with pytest.raises(mn.MnemoscopeError, match=message):
         mn.SelfMap(f, shape=(3,))
 
 
@@ -220,10 +220,10 @@ OTHER_LAYOUTS = [
 
 
 @pytest.mark.parametrize(("f", "shape", "says"), OTHER_LAYOUTS)
-def test_states_in_another_layout_are_told_with_the_way_to_it(f, shape, says):
-    with pytest.raises(mn.MnemoscopeError, match=says) as told:
+def test_states_in_another_layout_are_reported_with_the_way_to_it(f, shape, says):
+    with pytest.raises(mn.MnemoscopeError, match=says) as message:
         mn.SelfMap(f, shape)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(message.value)
     # The way does work.
     if "--flatten" in says:
         assert mn.SelfMap(mn.Wrapped(f, flatten=True), shape).shape == shape
@@ -245,7 +245,7 @@ def positive(z):
 
 def test_states_outside_a_maps_domain_are_not_taken_for_another_layout():
     f = mn.SelfMap(positive, (2, 3))
-    with pytest.raises(mn.MnemoscopeError, match="only counts") as told:
+    with pytest.raises(mn.MnemoscopeError, match="only counts") as message:
         mn.spectral_radius(f, torch.full((2, 2, 3), -1.0))
-    assert "reshape" not in str(told.value)
-    assert "flatten" not in str(told.value)
+    assert "reshape" not in str(message.value)
+    assert "flatten" not in str(message.value)

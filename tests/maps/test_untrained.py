@@ -121,7 +121,7 @@ def test_a_composition_keeps_its_order_and_shares_what_it_shared():
 
 
 @pytest.mark.parametrize(
-    ("f", "told"),
+    ("f", "message"),
     [
         (lambda z: z / 2, "which is no module"),
         (nn.Tanh(), "without parameters"),
@@ -139,8 +139,8 @@ def test_a_composition_keeps_its_order_and_shares_what_it_shared():
         "parametrized",
     ],
 )
-def test_what_cannot_be_drawn_again_is_told(f, told):
-    with pytest.raises(UntrainedError, match=told):
+def test_what_cannot_be_drawn_again_is_reported(f, message):
+    with pytest.raises(UntrainedError, match=message):
         untrained(mn.SelfMap(f, shape=(3,)))
 
 

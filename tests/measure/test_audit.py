@@ -102,13 +102,13 @@ def test_a_damaged_audit_is_refused(name, damage, saved):
             pytest.skip("the two agree")
     with pytest.raises(mn.MnemoscopeError) as error:
         mn.Audit.load(folder)
-    told = str(error.value)
-    assert str(folder) in told
-    assert "\n" not in told
+    message = str(error.value)
+    assert str(folder) in message
+    assert "\n" not in message
     if damage == "missing":
-        assert f"no audit in {folder} ({name} is missing)" in told
+        assert f"no audit in {folder} ({name} is missing)" in message
     elif name != "audit.json":
-        assert f"{name} is damaged" in told
+        assert f"{name} is damaged" in message
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def both(tmp_path_factory, audited):
 
 @pytest.fixture
 def saved(both, tmp_path):
-    """Two audits in two folders, the first of which may be damaged."""
+    """Two audits in two folders; the first may be damaged."""
     shutil.copytree(both[0], tmp_path / "one")
     return tmp_path / "one", both[1]
 

@@ -209,7 +209,7 @@ def test_a_map_that_is_finite_at_no_fresh_input_is_audited():
     assert audit.summary.span_distance == SpanDistance(median=None, inputs=0)
 
 
-def test_starts_that_never_settle_are_told():
+def test_starts_that_never_settle_are_reported():
     # A rotation by an irrational angle, and too few steps for a return to show.
     c, s = math.cos(1.0), math.sin(1.0)
     A = torch.tensor([[c, -s], [s, c]])
@@ -270,14 +270,14 @@ def test_pictures_are_those_of_the_tables(audited, trained, digits):
     for row in audited.attractors.iter_rows(named=True):
         away = pictures["attractors"][row["id"]] - digits[row["nearest_example"]]
         assert float(away.square().mean().sqrt()) == pytest.approx(row["distance"], rel=1e-4)
-    frames, told = pictures["recall_frames"], audited.summary.recall_frames
-    assert (told.corruption, told.strength) == ("mask_pixels", 0.25)
-    assert frames.shape == (5, len(told.steps) + 1, 1, 8, 8)
+    frames, message = pictures["recall_frames"], audited.summary.recall_frames
+    assert (message.corruption, message.strength) == ("mask_pixels", 0.25)
+    assert frames.shape == (5, len(message.steps) + 1, 1, 8, 8)
     z = frames[:, 0]
     with torch.no_grad():
-        for step in range(max(told.steps) + 1):
-            if step in told.steps:
-                assert torch.allclose(z, frames[:, told.steps.index(step)], atol=1e-5)
+        for step in range(max(message.steps) + 1):
+            if step in message.steps:
+                assert torch.allclose(z, frames[:, message.steps.index(step)], atol=1e-5)
             z = trained(z)
     pulled = audited.summary.noise_frames.examples
     ends = pictures["noise_frames"][:, -1]
@@ -328,7 +328,7 @@ def test_a_network_fitted_to_a_sequence_has_been_trained_to_interpolation(digits
     assert "Not trained" not in audit.verdict
 
 
-def test_weights_changed_after_the_training_are_told_by_their_own_loss(trained, digits):
+def test_weights_changed_after_the_training_are_reported_by_their_own_loss(trained, digits):
     net = copy.deepcopy(trained)
     with torch.no_grad():
         net.body.linear_4.bias += 0.1
@@ -337,7 +337,7 @@ def test_weights_changed_after_the_training_are_told_by_their_own_loss(trained, 
     assert audit.summary.training_loss == pytest.approx(0.01, rel=0.01)
 
 
-def test_duplicates_are_told_and_reached_together():
+def test_duplicates_are_reported_and_reached_together():
     corner = torch.tensor([0.957504] * 2)
     X = torch.stack([corner, -corner, corner])
     audit = brief(doubled, X)

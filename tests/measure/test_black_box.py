@@ -48,7 +48,7 @@ def test_contraction_from_orbits_is_the_spectral_radius_to_a_hundredth(both):
     assert white["spectral_radius_low"].null_count() == white.height
 
 
-def test_what_needs_derivatives_is_told_to_be_missing(both):
+def test_what_needs_derivatives_is_reported_to_be_missing(both):
     _, black = both
     assert black.examples["operator_norm"].null_count() == black.examples.height
     assert black.examples["certified_radius"].null_count() == black.examples.height

@@ -1,4 +1,4 @@
-"""Certificates in an audit: whose attractors are proved, and what is told where none is."""
+"""Certificates in an audit: whose attractors are proved, and what is reported where none is."""
 
 import pytest
 import torch

@@ -37,12 +37,12 @@ def test_every_example_is_an_attractor_at_its_own_label():
     assert audit.summary.stored.count == 9
     assert audit.summary.attractors == 9
     assert audit.summary.spurious == 0
-    told = audit.summary.conditions
-    assert told.values == (0, 1, 2)
-    assert told.examples == tuple(LABELS.tolist())
+    message = audit.summary.conditions
+    assert message.values == (0, 1, 2)
+    assert message.examples == tuple(LABELS.tolist())
     # Each example's attractor is at its condition, and at the example itself.
     for row in audit.examples.iter_rows(named=True):
-        assert told.attractors[row["attractor"]] == told.examples[row["index"]]
+        assert message.attractors[row["attractor"]] == message.examples[row["index"]]
         state = audit.pictures["attractors"][row["attractor"]]
         assert torch.allclose(state, X[row["index"]], atol=1e-5)
     assert torch.equal(audit.pictures["examples"], X)
@@ -86,7 +86,7 @@ def test_a_label_decides_where_the_same_state_leads():
 
 
 def test_near_examples_of_two_labels_do_not_compete():
-    # A thousandth of the unit apart: too near for attractors of one map to be told apart.
+    # A thousandth of the unit apart: too near for attractors of one map to be distinguished.
     near = torch.tensor([[0.0, 1.0], [1e-6, 1.0]])
     audit = mn.audit_conditional(
         lambda z, c: near[c].to(z) + 0 * z, near, torch.arange(2), mn.AuditOptions.of(**SOME)
@@ -120,8 +120,8 @@ def test_held_out_data_bring_their_own_conditions(tmp_path):
     assert table["index"].to_list() == [*range(9), *range(6)]
     net = Attention()
     loss = (net(HELD_OUT, HELD_OUT_LABELS) - HELD_OUT).square().mean(1).sqrt()
-    told = table.filter(~table["member"])["residual"].to_list()
-    assert told == pytest.approx((loss / audit.summary.unit).tolist(), rel=1e-4)
+    message = table.filter(~table["member"])["residual"].to_list()
+    assert message == pytest.approx((loss / audit.summary.unit).tolist(), rel=1e-4)
     assert audit.summary.membership.scores.loss.auc == 1.0
     assert audit.summary.controls.held_out.stored.total == 6
     assert mn.results.Audit.load(audit.save(tmp_path / "a")).verdict == audit.verdict
@@ -176,7 +176,7 @@ def test_a_screening_takes_conditions():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"conditions": LABELS[:5]}, r"conditions of shape \(5,\) for 9 states"),
         ({"conditions": torch.tensor(1)}, r"conditions of shape \(\) for 9 states"),
@@ -187,9 +187,9 @@ def test_a_screening_takes_conditions():
         ({"run": mn.AuditRun(among=X)}, "among"),
     ],
 )
-def test_what_does_not_fit_is_refused(given, told):
+def test_what_does_not_fit_is_refused(given, message):
     given = {"conditions": LABELS, "options": mn.AuditOptions.of(**SOME), **given}
-    with pytest.raises(mn.MnemoscopeError, match=told):
+    with pytest.raises(mn.MnemoscopeError, match=message):
         mn.audit_conditional(Attention(), X, **given)
 
 

@@ -131,17 +131,17 @@ def test_parts_that_do_not_fit_are_left_out_and_named():
         f, X, Effort(minutes=1e-3, starts=20, trials=1, certificates=0),
         held_out=uniform(5, 4),
     )  # fmt: skip
-    told = (
+    text = (
         "orbits from held-out data", "basins on a plane", "pictures of orbits", "membership",
         "controls",
     )  # fmt: skip
-    assert found.summary.left_out == told
-    assert found.summary.planned.left_out[-5:] == told
+    assert found.summary.left_out == text
+    assert found.summary.planned.left_out[-5:] == text
     assert "membership and controls." in found.verdict
     assert found.summary.controls is None
     assert found.plane.is_empty()
     assert found.membership.is_empty()
-    assert report_json(found)["summary"]["left_out"] == list(told)
+    assert report_json(found)["summary"]["left_out"] == list(text)
 
 
 def test_an_audit_with_time_enough_is_the_audit():

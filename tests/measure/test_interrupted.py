@@ -42,10 +42,10 @@ class Attention:
     def stop_at(self, part):
         """A receiver of progress that presses Ctrl-C as a part begins."""
 
-        def told(begun):
+        def message(begun):
             self.armed = self.armed or begun == part
 
-        return told
+        return message
 
 
 def network():
@@ -78,14 +78,14 @@ def whole():
 @pytest.mark.parametrize("part", PARTS[1:])
 def test_the_same_audit_goes_on_to_the_same_result(part, tmp_path, whole):
     checkpoint = tmp_path / "audit.safetensors"
-    f, told = stopping(part)
+    f, message = stopping(part)
     with pytest.raises(Interrupted) as caught:
         mn.audit(
             f,
             X,
             mn.AuditOptions.of(**SOME),
             held_out=HELD_OUT,
-            run=mn.AuditRun(checkpoint=checkpoint, on_progress=told),
+            run=mn.AuditRun(checkpoint=checkpoint, on_progress=message),
         )
     partial = caught.value.result
     missing = partial.summary.partial
@@ -112,13 +112,13 @@ def test_the_same_audit_goes_on_to_the_same_result(part, tmp_path, whole):
 
 def test_finished_parts_are_not_measured_again(tmp_path):
     checkpoint = tmp_path / "audit.safetensors"
-    f, told = stopping("controls")
+    f, message = stopping("controls")
     with pytest.raises(Interrupted):
         mn.audit(
             f,
             X,
             mn.AuditOptions.of(**SOME),
-            run=mn.AuditRun(checkpoint=checkpoint, on_progress=told),
+            run=mn.AuditRun(checkpoint=checkpoint, on_progress=message),
         )
     evaluated = {}
     for name, kept in (("again", checkpoint), ("anew", None)):
@@ -130,13 +130,13 @@ def test_finished_parts_are_not_measured_again(tmp_path):
 
 
 def test_before_anything_is_finished_there_is_no_result(tmp_path):
-    f, told = stopping("the examples")
+    f, message = stopping("the examples")
     with pytest.raises(KeyboardInterrupt) as caught:
         mn.audit(
             f,
             X,
             mn.AuditOptions.of(**SOME),
-            run=mn.AuditRun(checkpoint=tmp_path / "a.safetensors", on_progress=told),
+            run=mn.AuditRun(checkpoint=tmp_path / "a.safetensors", on_progress=message),
         )
     assert not isinstance(caught.value, Interrupted)
     assert not list(tmp_path.iterdir())
@@ -164,9 +164,9 @@ def test_between_two_parts_what_is_finished_is_kept(tmp_path, monkeypatch):
 
 
 def test_without_a_checkpoint_the_partial_result_is_there_too():
-    f, told = stopping("orbits from noise")
+    f, message = stopping("orbits from noise")
     with pytest.raises(Interrupted) as caught:
-        mn.audit(f, X, mn.AuditOptions.of(**SOME), run=mn.AuditRun(on_progress=told))
+        mn.audit(f, X, mn.AuditOptions.of(**SOME), run=mn.AuditRun(on_progress=message))
     assert caught.value.result.summary.unsettled.total == 0
 
 
@@ -174,12 +174,12 @@ def test_of_many_examples_those_measured_are_reported(tmp_path, monkeypatch, who
     monkeypatch.setattr(auditing, "BLOCK", 5)
     blocks = []
 
-    f, told = stopping("third")
+    f, message = stopping("third")
 
     def at_third(part):
         blocks.append(part)
         if blocks.count("the examples") == 3:
-            told("third")
+            message("third")
 
     checkpoint = tmp_path / "audit.safetensors"
     with pytest.raises(Interrupted) as caught:
@@ -209,7 +209,7 @@ def test_of_many_examples_those_measured_are_reported(tmp_path, monkeypatch, who
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"starts": 21}, "starts 20, not 21"),
         ({"seed": 1}, "seed 0, not 1"),
@@ -217,7 +217,7 @@ def test_of_many_examples_those_measured_are_reported(tmp_path, monkeypatch, who
         ({"f": lambda z: Attention()(z) + 1e-3}, "a map with other values"),
     ],
 )
-def test_a_checkpoint_of_another_audit_is_refused(changed, told, tmp_path):
+def test_a_checkpoint_of_another_audit_is_refused(changed, message, tmp_path):
     checkpoint = tmp_path / "audit.safetensors"
     f, stop = stopping("controls")
     with pytest.raises(Interrupted):
@@ -228,7 +228,7 @@ def test_a_checkpoint_of_another_audit_is_refused(changed, told, tmp_path):
             run=mn.AuditRun(checkpoint=checkpoint, on_progress=stop),
         )
     given = {"f": network(), "X": X, "options": mn.AuditOptions.of(**SOME), **changed}
-    with pytest.raises(OtherCheckpointError, match=told):
+    with pytest.raises(OtherCheckpointError, match=message):
         mn.audit(**given, run=mn.AuditRun(checkpoint=checkpoint))
     assert checkpoint.exists()
 
@@ -285,13 +285,13 @@ def test_results_come_back_as_they_were(tmp_path):
 def test_an_audit_planned_for_a_time_goes_on_with_its_plan(tmp_path):
     checkpoint = tmp_path / "audit.safetensors"
     effort = mn.measure.Effort(minutes=5, starts=20, trials=1)
-    f, told = stopping("controls")
+    f, message = stopping("controls")
     pilots = []
 
     def last(part):
         pilots.append(part)
         # The audit itself, not the pilots, which do not announce their parts.
-        told(part)
+        message(part)
 
     with pytest.raises(Interrupted) as caught:
         mn.measure.audit_within(
@@ -316,14 +316,14 @@ def test_an_audit_planned_for_a_time_goes_on_with_its_plan(tmp_path):
 def test_a_screening_goes_on(audit, part, tmp_path):
     some = mn.ScreenOptions(sample=6, suspicious=4, audit=mn.AuditOptions.of(**SOME))
     whole = mn.screen(network(), X, some)
-    f, told = stopping("now")
+    f, message = stopping("now")
     here = []
 
     def at(stage):
         if stage.startswith("audit: "):
             here.append(stage)
         if here and audit in here[-1] and stage == part:
-            told("now")
+            message("now")
 
     with pytest.raises(Interrupted) as caught:
         mn.screen(f, X, some, run=mn.AuditRun(checkpoint=tmp_path / "c", on_progress=at))

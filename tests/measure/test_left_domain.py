@@ -60,8 +60,8 @@ WITH_DATA = ("corrupted", "held_out")
 
 
 def test_the_report_says_so(audit, tmp_path):
-    told = report_json(audit)["summary"]
-    assert told["domain"] == {
+    message = report_json(audit)["summary"]
+    assert message["domain"] == {
         "low": None,
         "high": None,
         "refused": "ValueError: counts are not negative",

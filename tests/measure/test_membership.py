@@ -81,13 +81,13 @@ def test_the_summary_is_json_with_every_figure(found):
     assert summary.resolvable == Resolvable(tpr_1=False, tpr_01=False)
 
 
-def test_what_few_states_cannot_tell_is_told(found):
+def test_what_few_states_cannot_tell_is_reported(found):
     assert found.two_sample is None
-    told = " ".join(found.caveats)
-    assert "fewer than 10" in told
-    assert "40 held-out states cannot resolve a false positive rate of 1% or 0.1%" in told
+    message = " ".join(found.caveats)
+    assert "fewer than 10" in message
+    assert "40 held-out states cannot resolve a false positive rate of 1% or 0.1%" in message
     # None of 40: Wilson's upper end.
-    assert "at most 8.8% (95%)" in told
+    assert "at most 8.8% (95%)" in message
 
 
 def test_a_constant_map_tells_nobody_from_anybody():
@@ -120,7 +120,7 @@ def test_a_map_without_derivatives_has_no_scores_of_them():
     assert dict(found.table.schema) == MEMBERSHIP
 
 
-def test_held_out_data_of_another_distribution_are_told(trained, digits):
+def test_held_out_data_of_another_distribution_are_reported(trained, digits):
     dark = unseen(40) / 2
     with pytest.warns(DistributionWarning, match="differ in distribution"):
         found = membership(trained, unseen(40), dark, resamples=20)
@@ -154,7 +154,7 @@ def test_the_same_seed_gives_the_same_numbers(trained, digits, found):
 
 
 @pytest.mark.parametrize(
-    ("held_out", "told"),
+    ("held_out", "message"),
     [
         (torch.zeros(0, 2), "at least one"),
         (torch.zeros(3, 5), "a batch"),
@@ -162,8 +162,8 @@ def test_the_same_seed_gives_the_same_numbers(trained, digits, found):
     ],
     ids=["none", "another shape", "NaN"],
 )
-def test_wrong_held_out_data_are_refused(held_out, told):
-    with pytest.raises(mn.MnemoscopeError, match=told):
+def test_wrong_held_out_data_are_refused(held_out, message):
+    with pytest.raises(mn.MnemoscopeError, match=message):
         membership(lambda z: z / 2, torch.zeros(3, 2), held_out)
 
 

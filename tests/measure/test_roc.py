@@ -109,7 +109,7 @@ def test_a_rate_beyond_resolution_is_at_no_false_positive_with_wilsons_interval(
     assert not resolvable(0.001, 999)
 
 
-def test_gain_is_told_on_the_same_resamples():
+def test_gain_is_reported_on_the_same_resamples():
     scores = {"loss": ranked([1, 2], [2, 3]), "same": ranked([10, 20], [20, 30])}
     found = separations(scores, "loss", [0.01], resamples=50, seed=0)
     assert found["same"].gain == (0.0, 0.0, 0.0)

@@ -29,7 +29,7 @@ def test_splits_of_one_data_set_are_rejected_no_more_often_than_the_level_says(n
     assert rejected <= draws * LEVEL + 3 * math.sqrt(draws * LEVEL * (1 - LEVEL))
 
 
-def test_digits_and_photos_are_told_apart():
+def test_digits_and_photos_are_distinguished():
     digits = mn.load_data("digits", n=20)
     photos = mn.load_data("photos", n=20, size=8).mean(1, keepdim=True)
     test = two_sample(digits, photos)
@@ -50,7 +50,7 @@ def test_each_classifier_sees_what_the_other_does_not(law, classifier):
     assert test.classifier == classifier
 
 
-def test_samples_of_unlike_sizes_are_not_told_apart_by_their_sizes():
+def test_samples_of_unlike_sizes_are_not_distinguished_by_their_sizes():
     test = two_sample(drawn(200, seed=1), drawn(20, seed=2))
     assert test is not None
     assert not test.differs
@@ -88,7 +88,7 @@ def test_too_few_states_are_not_tested():
 
 
 def test_more_states_than_are_used_are_chosen_from_at_random():
-    # Told apart only by what comes after the first thousand.
+    # Distinguished only by what comes after the first thousand.
     X = torch.cat([drawn(1000, seed=1), drawn(3000, seed=2, mean=4.0)])
     test = two_sample(X, drawn(300, seed=3), permutations=19)
     assert test is not None

@@ -12,7 +12,7 @@ from mnemoscope.monitoring.monitor import MONITOR
 
 
 class Clock:
-    """Stands still unless it is set: snapshots cost nothing, so all of them are taken."""
+    """A clock that moves only when it is set: snapshots cost nothing, so all of them are taken."""
 
     def __init__(self):
         self.now = 0.0

@@ -71,7 +71,7 @@ def test_examples_that_changed_are_shown_with_where_they_ended(page):
     assert sum(attrs["alt"].startswith("Where the orbit") for attrs in page.all("img")) == 3
 
 
-def test_what_was_changed_is_told(page):
+def test_what_was_changed_is_reported(page):
     assert "training: weight decay" in page.words
 
 
@@ -101,7 +101,7 @@ def test_the_edge_of_everything(tmp_path):
     assert not re.search(r"\b(nan|None|NaN)\b", words)
 
 
-def test_many_changes_are_capped_and_told(tmp_path):
+def test_many_changes_are_capped_and_reported(tmp_path):
     before = full_audit(100)
     comparison = compare(before, mitigated(before, lost=range(80)))
     text = write_comparison_page(comparison, tmp_path / "page.html").read_text()
@@ -112,12 +112,12 @@ def test_many_changes_are_capped_and_told(tmp_path):
 def test_differences_have_their_sign():
     before = full_audit()
     table = compare(before, mitigated(before, spurious=5)).table
-    told = {row.name: row for row in measure_rows(table)}
-    assert told["examples stored"].difference == "−15.0"
-    assert told["spurious attractors"].difference == "+3"
-    assert told["spurious attractors"].interval == ""
-    assert told["limit cycles"].difference == "0"
-    assert told["recalled: noise of standard deviation 0.1"].difference == "0"
+    message = {row.name: row for row in measure_rows(table)}
+    assert message["examples stored"].difference == "−15.0"
+    assert message["spurious attractors"].difference == "+3"
+    assert message["spurious attractors"].interval == ""
+    assert message["limit cycles"].difference == "0"
+    assert message["recalled: noise of standard deviation 0.1"].difference == "0"
 
 
 def test_only_what_both_tried_is_drawn():

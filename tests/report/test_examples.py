@@ -6,13 +6,13 @@ from mnemoscope.report.pictures import drawing, frame_labels
 from .example_audit import edge_audit, frame, full_audit
 
 
-def rows(*told):
+def rows(*message):
     empty = dict.fromkeys(frame("examples", []).columns)
     return frame(
         "examples",
         [
             {**empty, "index": i, "stored": stored, "recall_rate": rate, "spectral_radius": radius}
-            for i, (stored, rate, radius) in enumerate(told)
+            for i, (stored, rate, radius) in enumerate(message)
         ],
     )
 

@@ -109,7 +109,7 @@ def test_membership_controls_and_proofs_are_shown(tmp_path):
         ),
     )  # fmt: skip
     words = " ".join(Page(write_report(audit, tmp_path / "page.html").read_text()).words)
-    for told in (
+    for message in (
         "distance moved largest area 0.875 (0.800 – 0.950)",
         "They differ.",
         "no such weights",
@@ -118,11 +118,11 @@ def test_membership_controls_and_proofs_are_shown(tmp_path):
         "not specific",
         "proved, 0.0625",
     ):
-        assert told in words, told
+        assert message in words, message
     assert words.count("proved, 0.0625") == 1
 
 
-def test_what_was_not_measured_is_told(tmp_path):
+def test_what_was_not_measured_is_reported(tmp_path):
     audit = full_audit()
     audit = audit.with_summary(black_box=True, certified_missing="it is a U-Net", membership=None)
     words = " ".join(Page(write_report(audit, tmp_path / "page.html").read_text()).words)

@@ -179,7 +179,7 @@ def test_every_panel_stands_under_its_own_heading():
 
 
 @pytest.mark.parametrize(("lines", "bands"), [(4, True), (5, False)])
-def test_bands_that_cannot_be_told_apart_are_not_drawn(lines, bands):
+def test_bands_that_cannot_be_distinguished_are_not_drawn(lines, bands):
     table = runs((1, "interpolated", 1), (2, "interpolated", 2))
     table = table.join(pl.LazyFrame({"width": range(lines)}), how="cross")
     chart = drawn(table, "depth", "width")["curve-depth-by-width"]

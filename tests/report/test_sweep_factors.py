@@ -47,9 +47,9 @@ def test_levels_are_sorted_by_value_and_what_is_missing_comes_last():
     assert (numeric.name, numeric.labels) == ("lr", ("1e-5", "0.1", "10", "–"))
     assert bias.labels == ("false", "true", "–")
     assert kind.labels == ('""', "a", "b", "–", "– (2)")
-    told = levels(frame, "lr", "kind")
-    assert told["lr"] == ["0.1", "–", "1e-5", "–", "10"]
-    assert told["kind"] == ["b", '""', "– (2)", "a", "–"]
+    message = levels(frame, "lr", "kind")
+    assert message["lr"] == ["0.1", "–", "1e-5", "–", "10"]
+    assert message["kind"] == ["b", '""', "– (2)", "a", "–"]
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_what_differs_by_rounding_alone_does_not_fill_the_axis():
 
 
 @pytest.mark.parametrize(("good", "few"), [(4, None), (3, True)])
-def test_a_mark_of_fewer_than_80_percent_of_the_runs_is_told_apart(good, few):
+def test_a_mark_of_fewer_than_80_percent_of_the_runs_is_distinguished(good, few):
     statuses = [GOOD] * good + [BAD] * (5 - good)
     table = grid(statuses, n=pl.lit(4), stored=pl.lit(2))
     charts = drawn(table, "depth", "width")
@@ -220,15 +220,15 @@ def test_a_mark_of_fewer_than_80_percent_of_the_runs_is_told_apart(good, few):
     assert len(hollow) == bool(few)
 
 
-def test_the_settings_are_told_for_all_runs_for_each_value_and_for_each_combination(tmp_path):
+def test_the_settings_are_reported_for_all_runs_for_each_value_and_for_each_combination(tmp_path):
     table = grid([GOOD, GOOD, BAD], n=pl.lit(4), stored=pl.lit(2))
-    told = settings_frame(read(table, "depth", "width")).filter(of="stored")
-    assert told.height == 1 + 3 + 2 + 6
-    (row,) = told.filter(depth="2", width="16").to_dicts()
+    message = settings_frame(read(table, "depth", "width")).filter(of="stored")
+    assert message.height == 1 + 3 + 2 + 6
+    (row,) = message.filter(depth="2", width="16").to_dicts()
     low, high = (float(end) for end in wilson(1, 2))
     assert (row["runs"], row["count"], row["not_interpolated"], row["diverged"]) == (3, 2, 1, 0)
     assert (row["value"], row["low"], row["high"]) == pytest.approx((0.5, low, high))
-    assert told.filter(depth="all", width="all")["runs"].to_list() == [18]
+    assert message.filter(depth="all", width="all")["runs"].to_list() == [18]
     csv = write_sweep_settings(table, axes("depth", "width"), QUANTITIES, tmp_path / "a.csv")
     path = tmp_path / "a.parquet"
     parquet = write_sweep_settings(table, axes("depth", "width"), QUANTITIES, path)

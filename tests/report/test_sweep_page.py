@@ -100,20 +100,20 @@ def test_what_was_not_measured_is_not_drawn(tmp_path, lacking):
     assert 'data-chart="map-generalized"' in text
 
 
-def test_a_factor_with_one_value_is_told_and_not_drawn(tmp_path):
+def test_a_factor_with_one_value_is_reported_and_not_drawn(tmp_path):
     text = text_of(tmp_path, sweep_rows(depths=(3,), seeds=2))
     assert "The factor depth has one value so far, 3." in text
     assert "-depth-" not in "".join(re.findall('data-chart="[^"]*"', text))
 
 
-def test_what_did_not_occur_is_not_told(tmp_path):
+def test_what_did_not_occur_is_not_reported(tmp_path):
     rows = sweep_rows(activations=("tanh",), seeds=1).filter(pl.col("status") == "interpolated")
     text = text_of(tmp_path, rows, planned=rows.height)
     heading = f"All {rows.height} runs are done: {rows.height} interpolated."
     assert f'<h1 class="long">{heading}</h1>' in text
 
 
-def test_factors_that_go_together_are_told_and_listed_each_by_itself(tmp_path):
+def test_factors_that_go_together_are_reported_and_listed_each_by_itself(tmp_path):
     rows = sweep_rows(seeds=2).with_columns(
         batch_size="n",
         optimizer=pl.when(pl.col("lr").is_null()).then(pl.lit("lbfgs")).otherwise(pl.lit("adam")),
@@ -133,7 +133,7 @@ def test_factors_that_go_together_are_told_and_listed_each_by_itself(tmp_path):
     assert columns[:5] == ["depth", "n", "batch size", "lr", "optimizer"]
 
 
-def test_finely_sampled_and_rare_values_are_told_to_be_pooled(tmp_path):
+def test_finely_sampled_and_rare_values_are_reported_to_be_pooled(tmp_path):
     rows = sweep_rows(seeds=1).with_row_index("width")
     rows = rows.with_columns(source="file " + pl.col("width").cast(pl.String))
     text = text_of(tmp_path, rows, ("width", "source"))
@@ -141,7 +141,7 @@ def test_finely_sampled_and_rare_values_are_told_to_be_pooled(tmp_path):
     assert "rare values of source are counted together as “other”" in text
 
 
-def test_settings_are_told_where_runs_went_wrong_the_worst_first():
+def test_settings_are_reported_where_runs_went_wrong_the_worst_first():
     table, total = trouble_table(read_runs(sweep_rows().lazy(), axes(*FACTORS), QUANTITIES))
     counts = [tuple(map(int, row[-3:])) for row in table.rows]
     parts = [(lost + diverged) / runs for runs, lost, diverged in counts]
@@ -165,7 +165,7 @@ def test_pictures_are_spread_over_the_settings_and_shown_as_they_are():
     assert (shown[0]["picture"].width, shown[0]["picture"].height) == (48, 24)
 
 
-def test_a_picture_that_is_none_is_told(tmp_path):
+def test_a_picture_that_is_none_is_reported(tmp_path):
     rows = sweep_rows(depths=(2, 4), examples=(4,), activations=("tanh",), rates=(1e-3,), seeds=1)
     rows = rows.with_columns(picture=pl.Series([b"<svg onload=alert(1)>", png()]))
     text = text_of(tmp_path, rows, ("depth",))

@@ -162,11 +162,13 @@ def test_a_duplicate_is_matched_once(before):
 
 def test_the_same_data_without_a_checksum(before):
     """An audit that tells none, or has them in another precision."""
-    untold = dataclasses.replace(before, provenance={**before.provenance, "data_checksum": None})
-    assert compare(before, untold).same_data
+    unspecified = dataclasses.replace(
+        before, provenance={**before.provenance, "data_checksum": None}
+    )
+    assert compare(before, unspecified).same_data
 
 
-def test_other_settings_are_told(before):
+def test_other_settings_are_reported(before):
     other = audit_of(0, 1, 2, 3, starts=20, seed=5, corruptions={"gaussian": [0.1]})
     (warning,) = compare(before, other).warnings
     assert "starts (40 before, 20 after)" in warning
@@ -179,7 +181,7 @@ def test_other_settings_are_told(before):
     )
 
 
-def test_what_was_asked_of_the_training_is_told(before):
+def test_what_was_asked_of_the_training_is_reported(before):
     def of(batch_size, seconds):
         return dataclasses.replace(
             before,

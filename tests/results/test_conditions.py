@@ -29,7 +29,7 @@ SUMMARY = made_summary(
 
 
 @pytest.mark.parametrize(
-    ("text", "holds", "told"),
+    ("text", "holds", "message"),
     [
         ("stored>0", True, "stored > 0: 6 of 24"),
         ("stored>6", False, "stored > 6: 6 of 24"),
@@ -57,10 +57,10 @@ SUMMARY = made_summary(
         ("tpr_1>5%", True, "tpr_1 > 5%: 0.090 (loss)"),
     ],
 )
-def test_what_holds_and_how_it_is_told(text, holds, told):
+def test_what_holds_and_how_it_is_reported(text, holds, message):
     condition = parse_condition(text)
     assert condition.holds(SUMMARY) is holds
-    assert condition.explain(SUMMARY) == told
+    assert condition.explain(SUMMARY) == message
 
 
 @pytest.mark.parametrize("name", ["stored", "spurious", "cycles", "unsettled"])

@@ -64,13 +64,13 @@ def made(
 
 
 def found(audit):
-    told = {finding.kind: finding for finding in findings(audit)}
-    for finding in told.values():
+    message = {finding.kind: finding for finding in findings(audit)}
+    for finding in message.values():
         for text in (finding.headline, finding.by_whom, finding.how_sure):
             assert text[0].isupper() or text[0].isdigit(), text
             assert text.endswith("."), text
             assert not re.search(r"nan|None|\.\.|  |\b1 (starts|scores|copies)\b", text), text
-    return told
+    return message
 
 
 NOISE = "can be extracted from the network without training data"
@@ -116,13 +116,13 @@ def test_what_came_only_from_data_did_not_come_from_noise():
             basin("held_out", 10, 1), basin("held_out", 12, 1),
         ],
     )  # fmt: skip
-    told = found(audit)
-    assert {kind: told[kind].examples for kind in told} == {
+    message = found(audit)
+    assert {kind: message[kind].examples for kind in message} == {
         "extracted": (0,),
         "extracted_with_data": (2,),
         "recalled": (0, 1, 3),
     }
-    assert "10 starts from noise" in told["extracted"].by_whom
+    assert "10 starts from noise" in message["extracted"].by_whom
 
 
 def test_applications_by_hand():
@@ -166,21 +166,21 @@ def test_corrupted_copies():
     assert found(audit)["stored"].examples == (2,)
 
 
-def test_nothing_found_is_told_and_is_no_proof():
-    told = found(made(stored=[]))
-    assert list(told) == ["nothing"]
-    assert told["nothing"].certainty == "not_found"
-    assert told["nothing"].severity == "none"
-    assert "40 starts of 1 kind from noise and 8 corrupted copies" in told["nothing"].by_whom
-    assert "0 of 4" in told["nothing"].how_sure
+def test_nothing_found_is_reported_and_is_no_proof():
+    message = found(made(stored=[]))
+    assert list(message) == ["nothing"]
+    assert message["nothing"].certainty == "not_found"
+    assert message["nothing"].severity == "none"
+    assert "40 starts of 1 kind from noise and 8 corrupted copies" in message["nothing"].by_whom
+    assert "0 of 4" in message["nothing"].how_sure
 
 
 def test_reproduced_is_not_stored():
     """The identity gives everything back and remembers nothing."""
     X = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
-    told = found(mn.audit(lambda z: z, X, starts=20, trials=2))
-    assert list(told) == ["reproduced", "nothing"]
-    assert told["reproduced"].examples == (0, 1, 2)
+    message = found(mn.audit(lambda z: z, X, starts=20, trials=2))
+    assert list(message) == ["reproduced", "nothing"]
+    assert message["reproduced"].examples == (0, 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -205,33 +205,33 @@ def test_what_is_proved(certified, certainty, says):
 def test_what_is_positive_on_a_control_is_not_specific():
     controls = made_controls(untrained=made_measured(stored=(3, 4)), not_specific=("stored",))
     audit = made(stored=[0], basins=[basin("uniform", 10, 1)], controls=controls)
-    told = found(audit)
-    assert told["extracted"].certainty == "not_specific"
-    assert "being stored" in told["extracted"].how_sure
-    assert "stores 3 of 4" not in told["extracted"].how_sure
-    assert "being stored" in told["not_specific"].headline
-    assert "untrained" in told["not_specific"].how_sure
-    assert "not trained on" not in told["not_specific"].how_sure
+    message = found(audit)
+    assert message["extracted"].certainty == "not_specific"
+    assert "being stored" in message["extracted"].how_sure
+    assert "stores 3 of 4" not in message["extracted"].how_sure
+    assert "being stored" in message["not_specific"].headline
+    assert "untrained" in message["not_specific"].how_sure
+    assert "not trained on" not in message["not_specific"].how_sure
 
 
-def test_a_control_that_is_not_positive_is_told():
+def test_a_control_that_is_not_positive_is_reported():
     controls = made_controls(
         untrained=made_measured(stored=(0, 4)),
         held_out=made_measured(stored=(1, 30)),
         not_specific=("settled",),
     )
-    told = found(made(stored=[0], back=[0], controls=controls))
-    assert told["recalled"].certainty == "observed"
-    assert "stores 0 of 4" in told["recalled"].how_sure
-    assert "stores 1 of 30" in told["recalled"].how_sure
-    assert "settling at an attractor" in told["not_specific"].headline
+    message = found(made(stored=[0], back=[0], controls=controls))
+    assert message["recalled"].certainty == "observed"
+    assert "stores 0 of 4" in message["recalled"].how_sure
+    assert "stores 1 of 30" in message["recalled"].how_sure
+    assert "settling at an attractor" in message["not_specific"].headline
 
 
 def test_no_untrained_network_to_compare_with():
     controls = made_controls(untrained_missing="no parameters")
-    told = found(made(stored=[0], back=[0], controls=controls))
-    assert "For comparison" not in told["recalled"].how_sure
-    assert "not_specific" not in told
+    message = found(made(stored=[0], back=[0], controls=controls))
+    assert "For comparison" not in message["recalled"].how_sure
+    assert "not_specific" not in message
 
 
 def test_queries_suffice_for_a_black_box():
@@ -249,9 +249,9 @@ def member(two_sample=None, **scores):
     return made(membership=made_membership(scores, two_sample=two_sample))
 
 
-def test_membership_that_can_be_told():
-    told = found(member(spectral_radius=score(0.9, 0.8, 0.97), loss=score(0.6, 0.45, 0.7)))
-    finding = told["member"]
+def test_membership_that_can_be_reported():
+    message = found(member(spectral_radius=score(0.9, 0.8, 0.97), loss=score(0.6, 0.45, 0.7)))
+    finding = message["member"]
     assert finding.certainty == "observed"
     assert "independently of the network was not tested." in finding.how_sure
     assert "area under the curve 0.90 (95% interval 0.80 to 0.97" in finding.how_sure
@@ -262,17 +262,17 @@ def test_membership_that_can_be_told():
 
 
 def test_the_loss_is_named_where_nothing_is_better():
-    told = found(member(residual=score(0.9, 0.8, 0.97), loss=score(0.9, 0.8, 0.97)))
-    assert "The score is its loss; it takes one application" in told["member"].by_whom
-    assert "The loss alone" not in told["member"].how_sure
+    message = found(member(residual=score(0.9, 0.8, 0.97), loss=score(0.9, 0.8, 0.97)))
+    assert "The score is its loss; it takes one application" in message["member"].by_whom
+    assert "The loss alone" not in message["member"].how_sure
 
 
-def test_membership_that_cannot_be_told():
+def test_membership_that_cannot_be_reported():
     """Only an interval above one half tells; the largest area alone may be chance."""
-    told = found(member(residual=score(0.7, 0.49, 0.8), loss=score(0.4, 0.2, 0.6)))
-    assert "member" not in told
-    assert told["no_member"].certainty == "not_found"
-    assert told["no_member"].severity == "none"
+    message = found(member(residual=score(0.7, 0.49, 0.8), loss=score(0.4, 0.2, 0.6)))
+    assert "member" not in message
+    assert message["no_member"].certainty == "not_found"
+    assert message["no_member"].severity == "none"
 
 
 def test_rates_that_so_few_examples_do_not_resolve_are_left_out():
@@ -315,20 +315,20 @@ def test_attractors_that_are_no_examples(spurious, cycles, headline):
 
 
 def test_a_network_that_was_not_trained_to_fit():
-    told = found(made(interpolated=False, training_loss=0.0021))
-    assert list(told) == ["nothing", "not_trained"]
-    assert "2.1e-03" in told["not_trained"].how_sure
+    message = found(made(interpolated=False, training_loss=0.0021))
+    assert list(message) == ["nothing", "not_trained"]
+    assert "2.1e-03" in message["not_trained"].how_sure
     assert "not_trained" not in found(made(1, [0], interpolated=False, training_loss=0.0021))
 
 
 def test_a_real_audit_agrees_with_its_summary(audited):
-    told = found(audited)
-    reached = told["extracted"].examples if "extracted" in told else ()
+    message = found(audited)
+    reached = message["extracted"].examples if "extracted" in message else ()
     assert len(reached) == audited.summary.reached.count
     assert len(reached) > 0
     stored = set(audited.examples.filter("stored")["index"])
     assert set(reached) <= stored
-    assert set(told["recalled"].examples) <= stored
+    assert set(message["recalled"].examples) <= stored
 
 
 def test_the_gravest_come_first(corners):
@@ -343,8 +343,8 @@ def test_many_indices_are_cut_short():
 
 
 @pytest.mark.parametrize(
-    ("share", "told"),
+    ("share", "message"),
     [(0, "0%"), (1, "100%"), (0.25, "25%"), (0.999, "99.9%"), (0.9999, ">99.9%"), (0.0123, "1.2%")],
 )
-def test_a_share_is_all_or_none_only_if_it_is(share, told):
-    assert percent(share) == told
+def test_a_share_is_all_or_none_only_if_it_is(share, message):
+    assert percent(share) == message

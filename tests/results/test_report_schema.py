@@ -66,7 +66,7 @@ def test_what_is_no_number_is_null(audited, validator):
         {"tables": {"examples": [{"index": "first"}], "attractors": []}},
     ],
 )
-def test_what_is_not_of_the_form_is_told(audited, validator, change):
+def test_what_is_not_of_the_form_is_reported(audited, validator, change):
     with pytest.raises(jsonschema.ValidationError):
         validator.validate(report_json(audited) | change)
 

@@ -25,7 +25,7 @@ def near(distance):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (summary(), ["None of the 5 training examples is stored"]),
         (summary(1), ["The training example is not stored"]),
@@ -76,9 +76,9 @@ def near(distance):
         ),
     ],
 )
-def test_what_is_told(given, told):
+def test_what_is_reported(given, message):
     sentence = verdict(given)
-    places = [sentence.find(part) for part in told]
+    places = [sentence.find(part) for part in message]
     assert -1 not in places, sentence
     assert places == sorted(places), sentence
     assert sentence.endswith(".")
@@ -97,5 +97,5 @@ def test_what_is_told(given, told):
         (summary(stored=5, interpolated=False, training_loss=1e-6), "Not trained"),
     ],
 )
-def test_what_is_not_told(given, left_out):
+def test_what_is_not_reported(given, left_out):
     assert left_out not in verdict(given)

@@ -1,4 +1,4 @@
-"""First-order steps on flat tensors, held against PyTorch's optimizers, one for each network."""
+"""First-order steps on flat tensors, compared with PyTorch's optimizers, one for each network."""
 
 from types import SimpleNamespace
 from typing import Any

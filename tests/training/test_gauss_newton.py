@@ -120,8 +120,8 @@ def test_in_float32_it_ends_below_1e_14_a_few_steps_after_1e_4(activation):
 @pytest.mark.parametrize("activation", ["relu", "cosid", "elu"])
 def test_the_loss_never_rises(activation):
     X, net = digits(8), network(activation, width=32, depth=5)
-    told = [loss_of(net, X, X), *losses(net, X, X, 40)]
-    assert all(after <= before for before, after in itertools.pairwise(told))
+    message = [loss_of(net, X, X), *losses(net, X, X, 40)]
+    assert all(after <= before for before, after in itertools.pairwise(message))
 
 
 def test_a_sequence_is_fitted_too():

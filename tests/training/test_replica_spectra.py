@@ -1,4 +1,4 @@
-"""Spectral radii of many networks at once, held against those of each alone."""
+"""Spectral radii of many networks at once, compared with those of each alone."""
 
 import pytest
 import torch

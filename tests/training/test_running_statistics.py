@@ -259,9 +259,9 @@ def test_a_batch_without_a_variance_is_refused_in_one_line(n, size):
     net, X = normalized(), examples(n)
     with pytest.raises(
         mn.MnemoscopeError, match="a batch of 1 example for BatchNorm1d `1`"
-    ) as told:
+    ) as message:
         mn.train(net, X, mn.TrainingOptions(unit=1.0, batch_size=size))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(message.value)
     # Gauss-Newton works in eval mode, where one is enough; pictures have many values of a channel.
     assert mn.train(
         normalized(), X, mn.TrainingOptions(unit=1.0, optimizer="gauss_newton")

@@ -1,4 +1,4 @@
-"""The gradient written out, held against autograd's."""
+"""The gradient written out, compared with autograd's."""
 
 import pytest
 import torch

@@ -221,19 +221,19 @@ def test_a_zero_gradient_is_no_error_and_ends():
         ("adam", 1e6, 1),
     ],
 )
-def test_divergence_is_told_in_one_line(optimizer, lr, max_steps):
+def test_divergence_is_reported_in_one_line(optimizer, lr, max_steps):
     net = network("leaky_relu")
     net.train(False)
     with pytest.raises(mn.DivergenceError) as error:
         mn.train(net, digits(), mn.TrainingOptions(optimizer=optimizer, lr=lr, max_steps=max_steps))
-    told = str(error.value)
-    assert "at step " in told
-    assert f"learning rate {lr:.3g}" in told
+    message = str(error.value)
+    assert "at step " in message
+    assert f"learning rate {lr:.3g}" in message
     # A third of the rate is no advice where the rate was far above the usual one.
     usual = OPTIMIZERS[optimizer].lr
     assert usual is not None
-    assert f"try lr={min(lr / 3, usual):.1g}" in told
-    assert "\n" not in told
+    assert f"try lr={min(lr / 3, usual):.1g}" in message
+    assert "\n" not in message
     assert not any(m.training for m in net.modules())
 
 
@@ -557,7 +557,7 @@ def checkpointed(tmp_path, every_round):
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"lr": 0.02}, "lr 0.001, not 0.02"),
         ({"seed": 1}, "seed 0, not 1"),
@@ -573,13 +573,13 @@ def checkpointed(tmp_path, every_round):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_checkpoint_of_another_training_is_refused(changed, told, checkpointed):
+def test_a_checkpoint_of_another_training_is_refused(changed, message, checkpointed):
     path, options = checkpointed
     changed = dict(changed)
     net, X = changed.pop("net", network("leaky_relu")), changed.pop("X", digits())
     targets = changed.pop("targets", None)
     before, content = weights(net), path.read_bytes()
-    with pytest.raises(mn.MnemoscopeError, match=told) as error:
+    with pytest.raises(mn.MnemoscopeError, match=message) as error:
         mn.train(net, X, replace(options, **changed), targets=targets, checkpoint=path)
     assert error.value.field == "checkpoint"
     assert "is a checkpoint of another training" in str(error.value)

@@ -1,4 +1,4 @@
-"""Many networks at once, held against each of them trained alone."""
+"""Many networks at once, compared with each of them trained alone."""
 
 import math
 from dataclasses import replace
@@ -203,7 +203,7 @@ def test_no_more_than_ten_steps_are_taken_beyond_tol():
 def test_the_numbers_do_not_depend_on_the_groups(options, monkeypatch):
     X = digits(4)
     whole = mn.train_replicas(SPEC, X, options, seeds=7)
-    # Two at a time: whoever is left is put together anew, again and again.
+    # Two at a time: those that are left are put together anew, again and again.
     monkeypatch.setattr(group_module, "WORKING_SET", 1)
     small = mn.train_replicas(SPEC, X, options, seeds=7)
     assert bool(whole.converged.all())
@@ -272,7 +272,7 @@ def test_a_network_goes_through_a_file(tmp_path):
     assert loaded.training_record == replicas[1].training_record
 
 
-def test_progress_is_told():
+def test_progress_is_reported():
     seen = []
     replicas = mn.train_replicas(SPEC, digits(), seeds=SEEDS, on_progress=seen.append)
     assert [p.step for p in seen[:3]] == [10, 20, 30]

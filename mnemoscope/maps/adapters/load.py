@@ -228,7 +228,7 @@ def load_map(
         target: An Mnemoscope `.safetensors`; `package.module:factory`; a `.pt2` of `torch.export`;
             an `.onnx`; a folder of `diffusers` or `transformers`; a fitted model of a library that
             an adapter knows (scikit-learn, PyOD, SAELens, Keras, Flax, Equinox, scVI), a class of
-            Lightning, a module or a callable, of which a copy is taken; or what another adapter
+            Lightning, a module or a callable, which is copied; or what another adapter
             takes.
         options: How it is opened and used; default: `LoadOptions()`. What an adapter knows of the
             model's scale, batch size, domain and prediction is the default of these.

@@ -69,7 +69,7 @@ class Factor:
         pooled: Whether rare texts share a level.
         heading: Its title, where its labels name the levels of other columns too.
         same: Columns that have a level for each level of this one, and share its axis.
-        within: Columns of which each level of this one implies one.
+        within: Columns whose level each level of this one implies.
         names: Those of `within` that are names: numbers are comparable for one name only.
     """
 

@@ -36,7 +36,7 @@ MAX_PICTURES = 24
 """Pictures on a page."""
 
 ANYWHERE = "#runs"
-"""The link of a mark of which no run is listed."""
+"""The link of a mark whose runs are not listed."""
 
 
 @dataclass(frozen=True)

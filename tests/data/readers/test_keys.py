@@ -91,9 +91,9 @@ def test_tensors_of_a_list_that_differ_in_shape(tmp_path, refusal):
 
 def test_a_torchscript_program_is_no_data(tmp_path, refusal):
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "x.pt")
-    told = refusal(tmp_path / "x.pt")
-    assert "TorchScript" in told
-    assert "weights_only" not in told
+    message = refusal(tmp_path / "x.pt")
+    assert "TorchScript" in message
+    assert "weights_only" not in message
 
 
 def test_examples_on_the_last_axis_of_a_matlab_file(tmp_path):

@@ -61,17 +61,17 @@ def test_integers_before_fractions(tmp_path):
 
 
 def test_a_number_that_is_missing(tmp_path, refusal):
-    told = refusal(written(tmp_path, "a,b\n1,2\n3,\n"), offset=1)
-    assert "without a number in row 1, column b" in told
+    message = refusal(written(tmp_path, "a,b\n1,2\n3,\n"), offset=1)
+    assert "without a number in row 1, column b" in message
 
 
 @pytest.mark.parametrize(
-    ("column", "told"),
+    ("column", "message"),
     [("species", "holds no numbers"), ("nothing", "one of sepal, species"), ("sepal,no", "'no'")],
 )
-def test_a_column_that_cannot_be_taken(column: str, told: str, tmp_path, refusal):
+def test_a_column_that_cannot_be_taken(column: str, message: str, tmp_path, refusal):
     path = written(tmp_path, "sepal,species\n1,a\n2,b\n")
-    assert told in refusal(path, reading=Reading(column=column))
+    assert message in refusal(path, reading=Reading(column=column))
 
 
 def test_a_table_of_text_or_labels(tmp_path, refusal):

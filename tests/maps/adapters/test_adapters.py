@@ -1,4 +1,4 @@
-"""Models of every kind as self-maps; each stands beside the module that it was made from."""
+"""Models of every kind as self-maps; each is compared with the module that it was made from."""
 
 import json
 import sys
@@ -102,9 +102,9 @@ def test_sides_keep_within_the_bounds_of_an_exported_program(tmp_path):
     for wrong in ((1, 10, 12), (1, 36, 12), (1, 8, 3), (8, 12), (3, 8, 12)):
         with pytest.raises(
             mn.MnemoscopeError, match="exported for: 1, 8 to 32 in steps of 4, 4 to 64"
-        ) as told:
+        ) as message:
             load_map(tmp_path / "m.pt2", shape=wrong)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(message.value)
 
 
 class ChannelsLast(nn.Module):
@@ -146,8 +146,8 @@ def channels_last_file(kind, path):
 def test_a_file_says_its_shape_with_the_channels_last(tmp_path, kind):
     path = tmp_path / f"last.{kind}"
     A = channels_last_file(kind, path)
-    for told in ({}, {"shape": (3, 8, 6)}):
-        f = load_map(path, mn.LoadOptions(channels_last=True), **told)
+    for message in ({}, {"shape": (3, 8, 6)}):
+        f = load_map(path, mn.LoadOptions(channels_last=True), **message)
         assert f.shape == (3, 8, 6)
         Z = states(3, (3, 8, 6))
         assert torch.allclose(f(Z), torch.einsum("dc,nchw->ndhw", A, Z), atol=1e-5)
@@ -310,9 +310,9 @@ def test_the_size_that_a_vae_was_made_for_does_not_bind(tmp_path):
 def test_a_size_binds_where_positions_are_learned(tmp_path):
     masked_autoencoder(tmp_path)
     assert not open_model(tmp_path).binds
-    with pytest.raises(mn.MnemoscopeError, match=r"its own shape is \(3, 8, 8\)") as told:
+    with pytest.raises(mn.MnemoscopeError, match=r"its own shape is \(3, 8, 8\)") as message:
         load_map(tmp_path, shape=(3, 12, 12))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(message.value)
 
 
 def test_a_convolutional_denoiser_takes_other_sizes(tmp_path):

@@ -98,7 +98,7 @@ def _this_module():
     return module
 
 
-def test_classes_are_told_from_instances():
+def test_classes_are_reported_from_instances():
     assert is_subclass(nn.Linear, "torch.nn", "Module")
     assert not is_subclass(nn.Linear(2, 2), "torch.nn", "Module")
     assert not is_instance(nn.Linear, "torch.nn", "Module")

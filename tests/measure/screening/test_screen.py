@@ -1,4 +1,4 @@
-"""Screening: on maps of which it is known what they store."""
+"""Screening, on maps that are known to store certain examples."""
 
 import math
 
@@ -44,17 +44,17 @@ def wells(points, rate=0.5):
 
 @pytest.fixture(scope="module")
 def found():
-    """Five hundred examples, of which the map stores every fiftieth."""
+    """Five hundred examples; the map stores every fiftieth."""
     X = uniform(500, 6)
-    told = []
+    outcome = []
     result = mn.screen(
         wells(X[::50]),
         X,
         mn.ScreenOptions(sample=40, suspicious=15, audit=mn.AuditOptions.of(**BRIEF)),
         seed=3,
-        run=mn.AuditRun(on_progress=told.append),
+        run=mn.AuditRun(on_progress=outcome.append),
     )
-    return X, result, told
+    return X, result, outcome
 
 
 def test_the_table_has_a_row_for_each_example(found):
@@ -197,14 +197,14 @@ def test_the_same_seed_gives_the_same(found):
     assert drawn(500, 40, 4).tolist() != drawn(500, 40, 3).tolist()
 
 
-def test_the_cost_is_told_before_the_pass(found, caplog):
+def test_the_cost_is_reported_before_the_pass(found, caplog):
     caplog.set_level("INFO", logger="mnemoscope")
-    _, result, told = found
-    assert told[0].startswith("screening 500 examples: 4,500 evaluations in batches of ")
-    assert "about" in told[0]
-    assert "MiB" in told[0]
-    assert told[1] == "audit: a random sample of 40 of 500 examples"
-    assert "audit: the most suspicious, selected: 15 of 500 examples" in told
+    _, result, outcome = found
+    assert outcome[0].startswith("screening 500 examples: 4,500 evaluations in batches of ")
+    assert "about" in outcome[0]
+    assert "MiB" in outcome[0]
+    assert outcome[1] == "audit: a random sample of 40 of 500 examples"
+    assert "audit: the most suspicious, selected: 15 of 500 examples" in outcome
     assert result.summary.plan["evaluations"] == 500 * EVALUATIONS
     X = uniform(20, 3)
     mn.screen(
@@ -359,9 +359,9 @@ def test_bad_options_are_refused_in_one_line(change, message):
     def screen(audit=None, **options):
         mn.screen(wells(X), X, mn.ScreenOptions(**options, audit=mn.AuditOptions.of(**audit or {})))
 
-    with pytest.raises(mn.MnemoscopeError, match=message) as told:
+    with pytest.raises(mn.MnemoscopeError, match=message) as outcome:
         screen(**change)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(outcome.value)
 
 
 def test_bad_examples_and_maps_are_refused_in_one_line(monkeypatch):
