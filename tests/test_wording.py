@@ -1,7 +1,7 @@
 """The wording of messages, help pages, verdicts and findings, in one file: `tests/wording.txt`.
 
-Other tests assert on the fields of errors and the kinds of findings. After a change of wording, read
-what `UPDATE_WORDING=1 python -m pytest tests/test_wording.py` makes of that file, and commit it.
+Other tests assert on fields of errors and kinds of findings. After a change of wording, read what
+`UPDATE_WORDING=1 python -m pytest tests/test_wording.py` makes of that file, and commit it.
 """
 
 import os
