@@ -9,7 +9,6 @@ import polars as pl
 from jaxtyping import Num
 from torch import Tensor
 
-from mnemoscope.base.provenance import checksum
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.outcomes import outcomes_of_blocks
 from mnemoscope.dynamics.starts import block_size
@@ -96,9 +95,8 @@ def audit(
 def _parts(subject: Subject, run: AuditRun) -> Parts:
     identity: dict[str, Any] = {**subject.options.record(), "seed": subject.seed}
     identity["corruptions"] = {kind: list(s) for kind, s in subject.corruptions.items()}
-    for name, states in (("held_out", subject.held_out), ("among", subject.among)):
-        if states is not None and run.checkpoint is not None:
-            identity[name] = checksum(states)
+    data = {"held_out": subject.held_out, "among": subject.among}
+    identity |= {name: states for name, states in data.items() if states is not None}
     # How many states are evaluated at once changes no number.
     del identity["batch_size"]
     hooks = {"leaves_out": run.leaves_out, "on_part": run.on_progress}

@@ -107,7 +107,7 @@ class Parts:
         identity: dict[str, Any],
         **options: Any,
     ) -> "Parts":
-        """Returns the parts of a measurement of a map at examples."""
+        """Returns the parts of a measurement of a map; data in `identity` are hashed."""
         if path is None:
             return cls(None, {}, f.batch(X[:0]), **options)
         same = {
@@ -116,8 +116,9 @@ class Parts:
             "unit": f.unit,
             "dtype": str(f.dtype),
             "version": versions()["mnemoscope"],
+            **{k: checksum(v) if isinstance(v, Tensor) else v for k, v in identity.items()},
         }
-        return cls(path, {**same, **identity}, f(f.batch(X[:PROBED])) / f.unit, **options)
+        return cls(path, same, f(f.batch(X[:PROBED])) / f.unit, **options)
 
     def part(
         self,
