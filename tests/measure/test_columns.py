@@ -69,3 +69,18 @@ def test_a_column_that_was_not_reached_before_ctrl_c_is_null(added):
     result = error.value.result
     assert result.examples["mine"].null_count() == 2
     assert "columns of mine" in result.summary.partial
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "shown"),
+    [
+        ("number", [0.125, None], "0.125"),
+        ("truth", [True, False], "yes"),
+        ("text", ["<b>one</b>", "two"], "&lt;b&gt;one&lt;/b&gt;"),
+    ],
+)
+def test_the_page_shows_a_column_with_its_label(added, tmp_path, kind, values, shown):
+    added(lambda subject: values, kind=kind)
+    page = mn.write_report(mn.audit(f, X, **FEW), tmp_path / "report.html").read_text("utf-8")
+    assert "<dt>my own</dt>" in page
+    assert f'<span class="value">{shown}</span>' in page.replace("\n", "")
