@@ -134,7 +134,7 @@ def audit() -> list[Row]:
         ("audit of 20 digits, width 256, depth 8", lambda: mn.audit(net, X, seed=0)),
         (
             "the same without certificates",
-            lambda: mn.audit(net, X, mn.AuditOptions.of(certificates=0), seed=0),
+            lambda: fitting.audit(net, X, certificates=0),
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""Training by keywords: with this checkout, and with an earlier one that it is compared with."""
+"""Trainings and audits by keywords: of this checkout, and of an earlier one to compare with."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,6 +22,13 @@ def train_replicas(
     if hasattr(mn, "TrainingOptions"):
         return mn.train_replicas(spec, X, mn.TrainingOptions(**options), seeds=seeds)
     return mn.train_replicas(spec, X, seeds=seeds, **_earlier(options))
+
+
+def audit(net: nn.Module, X: Tensor, **options: Any) -> object:
+    """Calls `mn.audit` with these options, seed 0."""
+    if hasattr(mn, "AuditOptions"):
+        return mn.audit(net, X, mn.AuditOptions.of(**options), seed=0)
+    return mn.audit(net, X, seed=0, **options)
 
 
 def _earlier(options: dict[str, Any]) -> dict[str, Any]:
