@@ -33,6 +33,9 @@ DESIGN = {
 }
 """A sweep of 200 runs."""
 
+VARIED = [*(path.rpartition(".")[2] for path in DESIGN["grid"]), "seed"]
+"""The columns that distinguish its runs; the order of rows in a store is that of their keys."""
+
 
 def network(kind: str, **options: Any) -> tuple[Any, Tensor]:
     """A network that is trained to interpolation, and its examples."""
@@ -146,12 +149,7 @@ def sweep() -> dict[str, Any]:
         mn.sweep.run(mn.sweep.Design(**DESIGN), place)
         rows = mn.sweep.load(place).collect()
     kept = [name for name in rows.columns if not _is_moment(name)]
-    return {"rows": rows.select(kept).sort(pl_key(kept))}
-
-
-def pl_key(columns: list[str]) -> list[str]:
-    """What rows are sorted by: all that was set."""
-    return [name for name in columns if name.startswith(("spec.", "training.", "seed"))]
+    return {"rows": rows.select(kept).sort(VARIED)}
 
 
 def _is_moment(name: str) -> bool:
