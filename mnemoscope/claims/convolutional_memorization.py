@@ -187,10 +187,10 @@ CLAIM = Claim(
     ),
     source="arXiv 1810.10333, nonlinear convolutional autoencoders",
     tolerance=(
-        "0.05 below all of the fresh inputs at the greatest depth: the source gives no rate, but "
-        "what more than one input in twenty escapes is no rule. An output counts within 0.1 (RMS) "
-        "of a training image, a tenth of the pixels' range; the end of an orbit within 1e-2, as in "
-        "an audit."
+        "0.05 below 1 for the share of fresh inputs at the greatest depth: the source states no "
+        "rate, and a claim does not hold as a rule if it fails in more than one of twenty cases. "
+        "An output counts as a training image if it lies within 0.1 of it (RMS), a tenth of the "
+        "range of the pixels; the end of an orbit within 1e-2, as in an audit."
     ),
     design=design,
     columns=COUNTS,

@@ -273,11 +273,11 @@ CLAIM = Claim(
     ),
     source="arXiv 2006.16540; the limit: mnemoscope.theory.NTK",
     tolerance=(
-        "Theory gives how the difference falls, about as width^(-1/2), not how large it is: the "
-        "slope in the logarithms must lie below 0 by more than 1.96 standard errors, and at the "
-        "largest width the difference must be smaller than at the smallest. A limit within 0.1 of "
-        "1, which is what networks of these widths stray by, predicts nothing; of the others 19 in "
-        "20 must be stored, or not, as predicted."
+        "Theory states how the difference decreases, about as width^(-1/2), not how large it is: "
+        "the slope in the logarithms must be below 0 by more than 1.96 standard errors, and the "
+        "difference at the largest width must be smaller than at the smallest. A limit within 0.1"
+        " of 1 predicts nothing, since networks of these widths differ from it by as much; of the"
+        " other examples 19 in 20 must be stored, or not, as predicted."
     ),
     design=design,
     rates={"agreeing_share": ("agreeing", "decided")},

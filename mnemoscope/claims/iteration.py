@@ -127,10 +127,10 @@ CLAIM = Claim(
     ),
     source="arXiv 1810.10333, deep fully connected autoencoders",
     tolerance=(
-        "0.05 below all of the starts: the source gives no rate, but what more than one start in "
-        "twenty escapes is no rule. The sampling error is smaller: at 2,500 starts a share of 0.95 "
-        "is known to 0.01 of these very networks; for others see the interval in the figure, "
-        "which counts networks."
+        "0.05 below 1 for the share of starts: the source states no rate, and a claim does not "
+        "hold as a rule if it fails in more than one of twenty cases. The sampling error is "
+        "smaller: from 2,500 starts a share of 0.95 is known to 0.01 for these networks; for "
+        "other networks see the interval in the figure, which counts networks."
     ),
     design=design,
     columns=COUNTS,

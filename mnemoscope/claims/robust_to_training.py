@@ -198,11 +198,11 @@ CLAIM = Claim(
     ),
     source="arXiv 1810.10333 and 1909.12362, experiments",
     tolerance=(
-        "Of the networks that interpolate 0.05 may store none of their examples, under each "
-        "optimizer, batch size, rate and law of the first weights: the sources claim that "
-        "attractors appear, not how many, and what more than one network in twenty escapes is no "
-        "rule. The number of examples stored, and of updates, is reported as well; "
-        "nothing predicts it."
+        "Of the networks that interpolate, a share of 0.05 may store none of their examples, "
+        "under each optimizer, batch size, learning rate and initialization: the sources claim "
+        "that attractors appear, not how many, and a claim does not hold as a rule if it fails in"
+        " more than one of twenty cases. The numbers of stored examples and of updates are "
+        "reported as well; nothing predicts them."
     ),
     design=design,
     rates={"share": ("stored", "n")},

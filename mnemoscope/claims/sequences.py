@@ -320,10 +320,11 @@ CLAIM = Claim(
     ),
     source="arXiv 1909.12362, sequence encoding",
     tolerance=(
-        "Storing, recalling and reaching mean nearly always: 9 in 10, over all activations, since "
-        "the source gives no rate and a single failed run is no contradiction. That sequences "
-        "contract more must be true of the mean over pairs of runs, from the same first weights, "
-        "by more than 1.96 standard errors of it, for each activation; by the step, see the module."
+        "Storing, recalling and reaching must succeed in 9 of 10 cases, over all activations, "
+        "since the source states no rate and one failed run is no contradiction. Sequences must "
+        "contract more in the mean over pairs of runs with the same initial weights, by more than"
+        " 1.96 standard errors, for each activation; the rate is that of one step, see the "
+        "module."
     ),
     design=design,
     rates={"recalled_share": ("recalled", "trials"), "reached_share": ("reached", "starts")},

@@ -192,10 +192,11 @@ CLAIM = Claim(
     ),
     source="arXiv 1810.10333, two layers; the end of the flow: mnemoscope.theory.two_layer_end",
     tolerance=(
-        "1e-3 for the eigenvalue: gradient descent is Euler's method on the flow, off by a "
-        "multiple of its step, 1e-2 at most, and all the way to the end takes a time of about "
-        "1/10. Of first order, it leaves half the difference at half the step: 0.6 with what is of "
-        "second order, or less than 1e-8, where float64 and the end of training decide."
+        "1e-3 for the eigenvalue: gradient descent is Euler's method applied to the flow. Its "
+        "error is proportional to the step, which is at most 1e-2, over a time of about 1/10. A "
+        "first-order method halves the difference when the step is halved: the ratio may be 0.6, "
+        "which leaves room for second-order terms, or the difference below 1e-8, where float64 "
+        "and the end of training decide."
     ),
     run=run,
     checks=checks,
