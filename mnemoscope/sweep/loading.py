@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.base.publishing import check_name
 from mnemoscope.base.small_files import check_regular
 from mnemoscope.sweep.columns import ALWAYS
@@ -218,7 +218,7 @@ def _one_file(path: str) -> pl.LazyFrame:
     except BaseException as error:
         if not isinstance(error, OSError) and not is_of_polars(error):
             raise
-        raise _unreadable(path, (str(error).splitlines() or [""])[0]) from error
+        raise _unreadable(path, first_line(error)) from error
     return rows
 
 

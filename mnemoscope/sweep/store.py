@@ -23,7 +23,7 @@ from typing import Any
 
 import fsspec
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.base.files import FULL, replacing
 from mnemoscope.base.publishing import check_name
 from mnemoscope.base.small_files import check_regular
@@ -175,7 +175,7 @@ def open_store(place: str | os.PathLike[str]) -> Store:
 
 def unusable(verb: str, place: str, error: BaseException) -> StoreError:
     """Builds the error of a file that cannot be written or read."""
-    reason = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0]
+    reason = getattr(error, "strerror", None) or first_line(error)
     kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
     full = getattr(error, "errno", None) in FULL
     return StoreError(

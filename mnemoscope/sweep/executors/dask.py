@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.base.importing import needed_for
 from mnemoscope.sweep.executors.workers import Workers
 
@@ -55,7 +55,7 @@ def dask_workers(address: str, *, workers: int | None = None) -> Iterator[Worker
             client = Client(address, timeout=10)
         except (OSError, ValueError, TypeError) as error:
             raise MnemoscopeError(
-                f"--dask {address} ({(str(error).splitlines() or [type(error).__name__])[0]})",
+                f"--dask {address} ({first_line(error)})",
                 expected="the address of a Dask scheduler that runs, or local",
                 todo="start one with `dask scheduler`, and workers with `dask worker ADDRESS`",
             ) from error
