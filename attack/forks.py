@@ -60,6 +60,7 @@ def warm() -> None:
     import mnemoscope.sweep.designs
     import mnemoscope.training.single
     from mnemoscope.report import embedding
+    from mnemoscope.report.drawing_code import drawing_code
 
     # What they import late.
     mnemoscope.load_data("digits", n=2)
@@ -68,7 +69,7 @@ def warm() -> None:
     with tempfile.TemporaryDirectory() as place:
         # The engine that gives it begins threads, too.
         folder = Path(place)
-        work = start(lambda: print(embedding.drawing_code()), folder, folder)
+        work = start(lambda: print(drawing_code()), folder, folder)
         code = work.wait().out.removesuffix("\n")
     embedding.drawing_code = lambda: code  # pyright: ignore[reportAttributeAccessIssue]
 

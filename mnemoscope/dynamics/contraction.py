@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from mnemoscope.data.given import given_examples
@@ -254,7 +254,7 @@ def _interval(
 ) -> Contraction:
     logs = halves.mean(0)
     mean, spread = logs.mean(0), logs.std(0)
-    reach = float(stats.t.ppf(0.975, PROBES - 1)) / math.sqrt(PROBES) * spread
+    reach = float(special.stdtrit(PROBES - 1, 0.975)) / math.sqrt(PROBES) * spread
     drift = (halves[1] - halves[0]).mean(0).abs()
     reach = reach + drift + (logs[others].mean(0) - logs[~others].mean(0)).abs()
     rate = mean.exp()

@@ -148,9 +148,8 @@ class Spec(StrictModel, ABC, frozen=True, extra="forbid"):
         if dtype not in _DTYPES:
             raise check.invalid("dtype", dtype, f"one of {', '.join(map(str, _DTYPES))}")
         check_device(device)
-        outline = self.outline()
         try:
-            network = outline.to_empty(device="cpu")
+            network = self.allocate()
         except RuntimeError as error:
             raise MnemoscopeError(
                 f"{self!r} does not fit into memory ({short(str(error))})",
@@ -159,6 +158,14 @@ class Spec(StrictModel, ABC, frozen=True, extra="forbid"):
             ) from error
         initialize(network, init=self.init, activation=self.activation, seed=seed)
         return network.to(dtype=dtype, device=device)
+
+    def allocate(self, device: torch.device | str = "cpu") -> Network:
+        """Makes the network without setting its weights; a `RuntimeError` if memory is short."""
+        network = self.outline()
+        # `to_empty` would import PyTorch's symbolic shapes and SymPy: half a second.
+        weights = {k: torch.empty(w.shape, device=device) for k, w in network.state_dict().items()}
+        network.load_state_dict(weights, assign=True)
+        return network
 
     def parameters_count(self) -> int:
         """Counts the weights and biases."""

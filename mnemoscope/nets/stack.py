@@ -57,7 +57,7 @@ class Stack(ABC):
 def network_from(spec: Spec, parameters: Sequence[Float[Tensor, "*shape"]]) -> Network:
     """Builds the network of a spec with a copy of these parameters, dtype and device included."""
     like = parameters[0]
-    network = spec.outline().to_empty(device=like.device).to(like.dtype)
+    network = spec.allocate(like.device).to(like.dtype)
     with torch.no_grad():
         for own, given in zip(network.parameters(), parameters, strict=True):
             own.copy_(given)

@@ -5,12 +5,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import altair as alt
-import vl_convert
 from altair.typing import ChartType
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -19,9 +16,7 @@ from mnemoscope.base import text
 from mnemoscope.base.files import replacing
 from mnemoscope.base.labels import start_label
 from mnemoscope.plots.theme import COLOURS, FONT, theme
-
-VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-"""The Vega-Lite version that Altair writes for."""
+from mnemoscope.report.drawing_code import drawing_code
 
 
 def write_page(template: str, sections: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
@@ -65,12 +60,6 @@ def render(template: str, sections: Mapping[str, Any]) -> str:
         content_policy=_content_policy(drawing_code(), script),
     )
     return env.get_template(template).render(sections)
-
-
-@lru_cache(maxsize=1)
-def drawing_code() -> str:
-    """Returns Vega, Vega-Lite and Vega-Embed as one script."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
 
 
 def safe_json(value: Any) -> Markup:

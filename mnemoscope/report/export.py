@@ -12,7 +12,8 @@ from altair.typing import ChartType
 from mnemoscope.base import check
 from mnemoscope.base.files import make_folder, replacing
 from mnemoscope.report.charts import audit_charts
-from mnemoscope.report.embedding import VEGA_LITE, render
+from mnemoscope.report.drawing_code import VEGA_LITE
+from mnemoscope.report.embedding import render
 from mnemoscope.results.audit import Audit
 
 PIXELS_PER_POINT = 2.0

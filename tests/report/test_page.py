@@ -11,7 +11,8 @@ import torch
 from mnemoscope.base.labels import CorruptionLabel
 from mnemoscope.base.stats import Rate
 from mnemoscope.report import write_report
-from mnemoscope.report.embedding import drawing_code, safe_json
+from mnemoscope.report.drawing_code import drawing_code
+from mnemoscope.report.embedding import safe_json
 from mnemoscope.results.summary import Resolvable
 from tests.summaries import (
     made_controls,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 import torch
-from scipy import stats
+from scipy import special
 
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import wilson
@@ -114,7 +114,7 @@ def estimated(counts: pl.DataFrame, quantity: Quantity) -> pl.DataFrame:
         least = 1
     else:
         several = runs.cast(pl.Float64).clip(lower_bound=2)
-        t = pl.Series(stats.t.ppf(0.975, several.to_numpy() - 1), dtype=pl.Float64)
+        t = pl.Series(special.stdtrit(several.to_numpy() - 1, 0.975), dtype=pl.Float64)
         half = t * counts[f"deviation:{quantity.name}"] / several.sqrt()
         low, high, least = mean - half, mean + half, 2
     ends = {"low": low, "high": high}
