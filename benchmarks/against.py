@@ -153,7 +153,7 @@ def demo() -> list[Row]:
 SECTIONS: dict[str, Callable[[], list[Row]]] = {
     **{
         name: lambda name=name: compared(name)
-        for name in ("replicas", "one_network", "spectra", "census", "fixed_points")
+        for name in ("replicas", "one_network", "spectra", "census", "grouping", "fixed_points")
     },
     "training_step": training_steps,
     "starts": starts,

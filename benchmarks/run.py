@@ -14,6 +14,7 @@ import census
 import curves
 import fixed_points
 import gauss_newton
+import grouping
 import million_starts
 import one_network
 import reading
@@ -39,6 +40,7 @@ SECTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
     ),
     "spectra": ("Spectra", lambda n: compared(spectra.comparisons(n))),
     "census": ("Census", lambda n: compared(census.comparisons(n))),
+    "grouping": ("Groups of states", lambda n: compared(grouping.comparisons(n))),
     "million_starts": (
         "A million starts",
         lambda n: table(million_starts.HEADER, million_starts.rows()),

@@ -10,6 +10,12 @@ FEW = 64
 LINES = 8
 """Random lines on which states are separated before they are compared."""
 
+FEW_PIECES = 4
+"""Number of pieces up to which a cut is not worth its sorts: the states are one cloud."""
+
+BLOCK = 64
+"""States of a cloud among which leaders are found at once."""
+
 
 def rms(Z: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
     """Returns the root mean square of each state."""
@@ -50,8 +56,12 @@ def group_within(
 
     States that near are as near, or nearer, on any line. So they are sorted by where they fall on
     some random ones and cut where a gap is wider; each piece is compared with its first state, and
-    what is too far from it is cut again: a few sorts and passes instead of all pairs. Returns the
-    group of each state, and the index of each group's leader, rising.
+    what is too far from it is cut again: a few sorts and passes instead of all pairs. A cloud
+    without gaps is compared with the leaders among its first states. Returns the group of each
+    state, and the index of each group's leader, rising.
+
+    The result is that of Hartigan's leader algorithm (Clustering Algorithms, 1975, chapter 3): in
+    their order, each state joins the first leader that is near, or becomes one.
     """
     n, flat = len(Z), Z.flatten(1)
     leader = torch.arange(n, device=Z.device)
@@ -77,8 +87,33 @@ def group_within(
         near |= own == open_
         leader[open_[near]] = own[near]
         open_ = open_[~near]
+        if count <= FEW_PIECES and len(open_):
+            first = _first_leader(flat[open_], radius)
+            found = first >= 0
+            leader[open_[found]] = open_[first[found]]
+            open_ = open_[~found]
     leaders, group = leader[original].unique(return_inverse=True)
     return group, leaders
+
+
+def _first_leader(flat: Float[Tensor, "n d"], radius: float) -> Int[Tensor, " n"]:
+    """Returns the first near leader of each state, among those of the first block, or -1."""
+    block = flat[:BLOCK]
+    among = _distances(block, block) <= radius
+    leads = torch.zeros(len(block), dtype=torch.bool, device=flat.device)
+    for row in range(len(block)):
+        leads[row] = ~(among[row] & leads).any()
+    leaders = leads.nonzero()[:, 0]
+    near = _distances(flat, block[leaders]) <= radius
+    first = torch.where(near.any(1), leaders[near.byte().argmax(1)], -1)
+    first[leaders] = leaders
+    return first
+
+
+def _distances(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    """Returns the distances (RMS), from differences: matrix products lose half the digits."""
+    apart = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    return apart / a.shape[1] ** 0.5
 
 
 def _originals(flat: Float[Tensor, "n d"], places: Float[Tensor, "n l"]) -> Int[Tensor, " n"]:

@@ -138,6 +138,30 @@ def test_groups_of_what_has_no_gaps_still_lie_around_their_leaders(d):
     assert float((between + torch.eye(len(leaders))).min()) > 0.05
 
 
+def led_one_by_one(Z, radius):
+    """Hartigan's leader algorithm, state after state."""
+    leaders, group = [], []
+    for z in Z:
+        near = [(z - Z[one]).square().mean().sqrt() <= radius for one in leaders]
+        group.append(near.index(True) if any(near) else len(leaders))
+        if not any(near):
+            leaders.append(len(group) - 1)
+    return group, leaders
+
+
+@pytest.mark.parametrize("radius", [0.02, 0.1, 0.3])
+@pytest.mark.parametrize("d", [1, 3, 20])
+@pytest.mark.parametrize("kind", ["cloud", "clusters", "equal ones"])
+def test_groups_are_those_of_one_state_after_the_other(kind, d, radius):
+    Z = torch.rand(300, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    if kind == "clusters":
+        Z = Z[torch.arange(300) % 7] + 0.1 * Z
+    elif kind == "equal ones":
+        Z = Z.mul(4).round() / 4
+    group, leaders = group_within(Z, radius)
+    assert (group.tolist(), leaders.tolist()) == led_one_by_one(Z, radius)
+
+
 def test_a_slow_attractor_counts_once():
     # At entries of 30 a step rounds by 2e-6, and along one direction the map contracts by 0.995:
     # refined points lie up to 2e-6 / 0.005 apart, further than two attractors may be (1e-4).
