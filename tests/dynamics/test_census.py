@@ -15,7 +15,7 @@ def starts(known, dtype, n=300):
 
 
 def test_the_attractors_found_are_the_known_ones(known, dtype):
-    census = mn.find_attractors(known.self_map(dtype), starts(known, dtype), max_steps=3000)
+    census = mn.find_attractors(known.self_map(dtype), starts(known, dtype), max_steps=1000)
     assert len(census.period) == len(known.attractors)
     for states in known.attractors:
         distance = (census.attractors[:, None].double() - states).flatten(2).square().mean(2).sqrt()

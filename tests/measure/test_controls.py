@@ -153,12 +153,12 @@ class Wide(nn.Module):
         return torch.tanh(self.gain * self.layer(z))
 
 
-@pytest.mark.parametrize(("gain", "contracts"), [(4.0, 0), (0.5, 2)])
+@pytest.mark.parametrize(("gain", "contracts"), [(4.0, 0), (0.5, 1)])
 def test_a_large_untrained_map_is_judged_as_it_is_in_full(gain, contracts, monkeypatch):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         f = Wide(gain)
-    X = torch.rand(2, 1100, generator=torch.Generator().manual_seed(0)) - 0.5
+    X = torch.rand(1, 1100, generator=torch.Generator().manual_seed(0)) - 0.5
     # Its orbits never settle with the larger gain.
     some = {"starts": 2, "trials": 1, "max_steps": 100}
     quick = controls(f, X, options=mn.AuditOptions.of(**some)).untrained

@@ -50,7 +50,7 @@ def forks():
 @pytest.mark.slow
 def test_kills_of_a_whole_sweep_lose_nothing(tmp_path, forks):
     draw = random.Random(0)
-    design = tiny(grid={"spec.depth": [1, 2]}, seeds=20, group_size=1, keep_weights="all")
+    design = tiny(grid={"spec.depth": [1, 2]}, seeds=10, group_size=1, keep_weights="all")
     untouched = tmp_path / "untouched"
     assert forks.wait(forks.start(design, tmp_path / "warm")) == f"{design.count} done"
     begun = time.monotonic()
