@@ -14,6 +14,7 @@ from mnemoscope.cli.claims import claims
 from mnemoscope.cli.compare import compare
 from mnemoscope.cli.demo import demo
 from mnemoscope.cli.extract import extract
+from mnemoscope.cli.help_text import Paragraphs
 from mnemoscope.cli.printing import printing
 from mnemoscope.cli.report import report
 from mnemoscope.cli.sweep import sweep
@@ -79,6 +80,8 @@ app = App(
     help="Find out what an autoencoder has memorized.",
     version_flags=["--version"],
     help_flags=["--help", "-h"],
+    help_format="plaintext",
+    help_formatter=Paragraphs(),
     console=PipeConsole(),
     suppress_keyboard_interrupt=False,
     config=refuse_fractions,

@@ -7,6 +7,7 @@ import pytest
 
 from mnemoscope import __version__
 from mnemoscope.cli.app import COMMANDS
+from mnemoscope.cli.train import train
 
 from .conftest import options_of
 
@@ -30,6 +31,25 @@ def test_nothing_heavy_is_imported(start):
     heavy = {"torch", "polars", "scipy", "pydantic", "altair", "numpy"}
     code = f"import sys; from mnemoscope.cli import app; print({heavy} & sys.modules.keys())"
     assert start(program=("-c", code)).communicate()[0] == "set()\n"
+
+
+def test_help_does_without_markdown(start):
+    code = (
+        "import sys\nfrom mnemoscope.cli.app import app\napp(['audit', '--help'], "
+        "result_action='return_value')\nassert 'markdown_it' not in sys.modules"
+    )
+    help = start(program=("-c", code))
+    out, err = help.communicate()
+    assert (help.returncode, err) == (0, "")
+    assert "`" not in out
+
+
+def test_lines_of_a_docstring_are_joined(run, wide):
+    paragraphs = inspect.getdoc(train).split("Args:")[0].strip().split("\n\n")
+    assert any("\n" in paragraph for paragraph in paragraphs)
+    help = run("train", "--help").out
+    for paragraph in paragraphs:
+        assert " ".join(paragraph.replace("`", "").split()) in help
 
 
 def test_without_a_command_the_commands_are_shown(run):
