@@ -18,9 +18,10 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.provenance import versions
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.small_files import parse_json
+from mnemoscope.sweep.configuration import Run
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.measurements import find_measurement
-from mnemoscope.sweep.runs import Run, measure_of
+from mnemoscope.sweep.runs import measure_of
 from mnemoscope.sweep.store import Store
 
 FORMAT = "mnemoscope-sweep/2"

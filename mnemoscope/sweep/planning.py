@@ -2,32 +2,29 @@
 
 import io
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from pathlib import Path
 
 import polars as pl
 
 from mnemoscope.base.memory import free_memory
-from mnemoscope.nets import save
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.configuration import Configuration
+from mnemoscope.sweep.columns import STATUS
+from mnemoscope.sweep.configuration import Run
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import Processes, WorkerLost
 from mnemoscope.sweep.fitting import fit
-from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.loading import stored_keys
 from mnemoscope.sweep.needed_memory import machine_memory
-from mnemoscope.sweep.rows import table
 from mnemoscope.sweep.running import check_design, group_cost, layout
-from mnemoscope.sweep.runs import code_of_design, planned_runs
+from mnemoscope.sweep.runs import Group, code_of_design, groups, planned_runs
 from mnemoscope.sweep.store import open_store
+from mnemoscope.sweep.work import saved
 
 PILOTS = 6
 """Number of groups that are tried: each represents a sixth of the cost of the sweep."""
@@ -190,8 +187,7 @@ def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[
                 try:
                     took, interpolated, row_bytes, weight_bytes = executor.submit(
                         try_runs,
-                        tuple(run.configuration for run in tried),
-                        tuple(run.first for run in tried),
+                        tried,
                         design.device,
                         len(middle.runs),
                     ).result(left)
@@ -211,9 +207,7 @@ def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[
     return found, begin
 
 
-def try_runs(
-    runs: tuple[Configuration, ...], first: tuple[bool, ...], device: str, whole: int
-) -> tuple[float, int, float, int]:
+def try_runs(runs: tuple[Run, ...], device: str, whole: int) -> tuple[float, int, float, int]:
     """Trains and measures some runs of a group; `whole` runs of their group share one file.
 
     Returns the time, the number that interpolated, the bytes of a row and of a network.
@@ -225,18 +219,13 @@ def try_runs(
     begun = time.perf_counter()
     # Measured functions may print.
     with redirect_stdout(io.StringIO()):
-        fitted = fit(runs, first, device=device, say=lambda line: None)
+        fitted = fit(runs, device=device, say=lambda line: None)
     took = time.perf_counter() - begun
-    frame = table(runs, [f"{row:032x}" for row in range(len(runs))], "", "", fitted)
     content = io.BytesIO()
-    pl.concat([frame] * -(-whole // len(runs))).head(whole).write_parquet(content)
-    weights = 0
-    if fitted.replicas is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "network.safetensors"
-            save(fitted.replicas[0], path)
-            weights = path.stat().st_size
-    return took, sum(fitted.interpolated), len(content.getvalue()) / whole, weights
+    pl.concat([fitted.table] * -(-whole // len(runs))).head(whole).write_parquet(content)
+    weights = 0 if fitted.replicas is None else len(saved(fitted.replicas[0]))
+    interpolated = int((fitted.table["status"] == STATUS[0]).sum())
+    return took, interpolated, len(content.getvalue()) / whole, weights
 
 
 def _parts(ordered: Sequence[Group]) -> list[list[Group]]:

@@ -18,6 +18,7 @@ from mnemoscope.base.publishing import check_targets
 from mnemoscope.base.text import short
 from mnemoscope.nets.spec import check_device
 from mnemoscope.sweep.columns import ALWAYS
+from mnemoscope.sweep.configuration import Run
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.executors import (
@@ -28,12 +29,11 @@ from mnemoscope.sweep.executors import (
     processes,
     workers_of,
 )
-from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.ledger import Failure, Ledger, read_failure
 from mnemoscope.sweep.loading import FUNCTIONS, stored_keys
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.needed_memory import machine_memory, memory_of_group
-from mnemoscope.sweep.runs import Run, code_of_design, measure_of, planned_runs
+from mnemoscope.sweep.runs import Group, code_of_design, groups, measure_of, planned_runs
 from mnemoscope.sweep.store import FOLDERS, Store, StoreError, open_store
 from mnemoscope.sweep.work import TIMED_OUT, Done, OtherCode, RunError, Task, WorkTimeout, work
 
@@ -143,7 +143,7 @@ def run(
         check_device(design.device)
         _check_memory(todo)
     if store.folder is not None:
-        check_targets(store.folder, [_rows(layout(design), one) for one in todo])
+        check_targets(store.folder, [one.rows(layout(design)) for one in todo])
     ledger = Ledger(store, design, code, len(planned))
     ledger.begin(planned)
     with ExitStack() as stack:
@@ -174,10 +174,6 @@ def layout(design: Design) -> str:
     columns += [f"{name}:{list(find_measurement(name).columns)}" for name in take]
     ending = FUNCTIONS if any(map(is_name, take)) else ""
     return hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:8] + ending
-
-
-def _rows(layout: str, group: Group) -> str:
-    return f"rows/{layout}/{group.name}.parquet"
 
 
 @dataclass(frozen=True)
@@ -271,15 +267,11 @@ class _Driver:
             self.running[future] = this
 
     def _task(self, this: _Try, workers: Workers) -> Task:
-        runs = this.group.runs
         return Task(
             # A worker may have been started in another folder.
             store=self.ledger.store.absolute,
-            group=this.group.name,
+            group=this.group,
             layout=self.layout,
-            keys=tuple(one.key for one in runs),
-            runs=tuple(one.configuration for one in runs),
-            first=tuple(one.first for one in runs),
             code=self.ledger.code,
             keep_weights=self.design.keep_weights,
             device=self.design.device,
@@ -296,7 +288,7 @@ class _Driver:
         except Exception as error:
             self._requeue(this, error)
         else:
-            self.stored.add(_rows(self.layout, this.group))
+            self.stored.add(this.group.rows(self.layout))
             self.cost_done += group_cost(this.group)
 
     def _requeue(self, this: _Try, error: Exception) -> None:
