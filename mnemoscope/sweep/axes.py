@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -30,21 +29,6 @@ _WHOLE = {
 }
 
 _RANGE_FIELDS = {*Range.model_fields, *Choices.model_fields}
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Fields that go together through a list of points.
-
-    Attributes:
-        kind: The table of the design that declares it.
-        fields: Their paths, such as `spec.depth`.
-        points: A value of each field, for each point.
-    """
-
-    kind: Literal["grid", "zip", "sample"]
-    fields: tuple[str, ...]
-    points: Sequence[tuple[Any, ...]] | SobolPoints
 
 
 def plain(value: Any) -> Any:
@@ -223,17 +207,10 @@ class Sample(StrictModel, frozen=True, extra="allow"):
         """The range or the choices of each field."""
         return self.model_extra or {}
 
-
-def axes_of(
-    grid: Mapping[str, list[Any]], zips: Sequence[Mapping[str, list[Any]]], sample: Sample | None
-) -> tuple[Axis, ...]:
-    """Returns the axes that a design declares, those of its grid first."""
-    axes = [Axis("grid", (field,), tuple((v,) for v in values)) for field, values in grid.items()]
-    axes += [Axis("zip", tuple(one), tuple(zip(*one.values(), strict=True))) for one in zips]
-    if sample is not None:
-        points = SobolPoints(tuple(sample.ranges.values()), sample.count, sample.seed)
-        axes.append(Axis("sample", tuple(sample.ranges), points))
-    return tuple(axes)
+    @property
+    def points(self) -> SobolPoints:
+        """A value of each field, for each point."""
+        return SobolPoints(tuple(self.ranges.values()), self.count, self.seed)
 
 
 def _listed(value: Any) -> Any:

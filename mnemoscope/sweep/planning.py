@@ -17,10 +17,10 @@ from mnemoscope.sweep.columns import STATUS
 from mnemoscope.sweep.configuration import Run
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
-from mnemoscope.sweep.executors import Processes, WorkerLost
 from mnemoscope.sweep.fitting import fit
 from mnemoscope.sweep.loading import stored_keys
 from mnemoscope.sweep.needed_memory import machine_memory
+from mnemoscope.sweep.process_pool import Processes, WorkerLost
 from mnemoscope.sweep.running import check_design, group_cost, layout
 from mnemoscope.sweep.runs import Group, code_of_design, groups, planned_runs
 from mnemoscope.sweep.store import open_store

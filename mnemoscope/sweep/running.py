@@ -21,18 +21,12 @@ from mnemoscope.sweep.columns import ALWAYS
 from mnemoscope.sweep.configuration import Run
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
-from mnemoscope.sweep.executors import (
-    NoWorkers,
-    WorkerLost,
-    Workers,
-    available_cores,
-    processes,
-    workers_of,
-)
+from mnemoscope.sweep.executors import Workers, available_cores, processes, workers_of
 from mnemoscope.sweep.ledger import Failure, Ledger, read_failure
 from mnemoscope.sweep.loading import FUNCTIONS, stored_keys
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.needed_memory import machine_memory, memory_of_group
+from mnemoscope.sweep.process_pool import NoWorkers, WorkerLost
 from mnemoscope.sweep.runs import Group, code_of_design, groups, measure_of, planned_runs
 from mnemoscope.sweep.store import FOLDERS, Store, StoreError, open_store
 from mnemoscope.sweep.work import TIMED_OUT, Done, OtherCode, RunError, Task, WorkTimeout, work

@@ -7,8 +7,7 @@ import pytest
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import load, run
-from mnemoscope.sweep.executors import dask_workers
-from mnemoscope.sweep.executors.dask import ASKED_EVERY, _slots, _workers
+from mnemoscope.sweep.executors import ASKED_EVERY, _slots, _workers, dask_workers
 from mnemoscope.sweep.work import Done
 from tests.sweep.designs import diverging, measuring, tiny
 

@@ -13,9 +13,8 @@ from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.quantity import Quantity
-from mnemoscope.sweep.measurements.images import images
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
-from mnemoscope.sweep.measurements.span import distance_to_spans
+from mnemoscope.sweep.measurements.span import distance_to_spans, images
 
 FLOOR = 0.01
 """The share of the held-out states' variance that an error may always have: 99% of it is explained.
