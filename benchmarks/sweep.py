@@ -30,7 +30,7 @@ from mnemoscope.sweep.ledger import Ledger
 from mnemoscope.sweep.measurements import quantities_of
 from mnemoscope.sweep.running import layout
 from mnemoscope.sweep.runs import Group, code_of_design, groups, planned_runs
-from mnemoscope.sweep.store import open_store
+from mnemoscope.sweep.store import Store
 from mnemoscope.sweep.work import Task
 
 CORES = available_cores()
@@ -135,7 +135,7 @@ def dask() -> str:
 def million() -> str:
     """A million rows: written as a sweep of groups would, read, drawn."""
     with tempfile.TemporaryDirectory() as folder:
-        store = open_store(folder)
+        store = Store(folder)
         design, frame = _made_up(1_000_000)
         name = layout(design)
         for at in range(0, frame.height, 500):
@@ -300,7 +300,7 @@ def storage() -> str:
     frame = fit(group.runs, "0", "0", say=_silent).table
     times = []
     with tempfile.TemporaryDirectory() as folder:
-        store, path = open_store(folder), Path(folder) / "one.parquet"
+        store, path = Store(folder), Path(folder) / "one.parquet"
         for at in range(20):
             begun = time.perf_counter()
             frame.write_parquet(path)

@@ -90,9 +90,6 @@ def save_bundle(
 
     Returns:
         The folder.
-
-    Raises:
-        MnemoscopeError: the folder cannot be written to.
     """
     folder = Path(folder)
     with publishing() as new:
@@ -114,11 +111,7 @@ def save_bundle(
 
 
 def load_bundle(folder: str | os.PathLike[str], kind: BundleKind[Content]) -> Bundle[Content]:
-    """Reads what `save_bundle` wrote.
-
-    Raises:
-        MnemoscopeError: the folder holds no such result, or one that is damaged or half-written.
-    """
+    """Reads what `save_bundle` wrote."""
     folder = Path(folder)
     expected = f"a folder that {kind.written_by} wrote"
     try:

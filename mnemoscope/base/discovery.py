@@ -91,11 +91,7 @@ def modules_in(package: str, file: str) -> Iterator[ModuleType]:
 
 
 def entries(group: str) -> Iterator[object]:
-    """Loads what installed packages register under an entry-point group.
-
-    Raises:
-        MnemoscopeError: an entry point cannot be imported.
-    """
+    """Loads what installed packages register under an entry-point group."""
     for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
         try:
             yield entry.load()

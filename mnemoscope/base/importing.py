@@ -70,9 +70,6 @@ def needed_for(user: str, name: str, *, extra: str) -> ModuleType:
         user: What needs it, as the message names it.
         name: Its module.
         extra: The extra of Mnemoscope that installs it.
-
-    Raises:
-        MnemoscopeError: it is not installed.
     """
     try:
         return importlib.import_module(name)

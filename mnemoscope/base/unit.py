@@ -98,11 +98,7 @@ def unit_of_starts(Z: Float[Tensor, "n *shape"]) -> float:
 
 
 def checked_unit(unit: float) -> float:
-    """Returns a unit that a caller passed, as a float.
-
-    Raises:
-        MnemoscopeError: it is not a finite number above 0.
-    """
+    """Returns a unit that a caller passed, as a float."""
     try:
         value = float(unit)
     except (TypeError, ValueError, RuntimeError) as error:

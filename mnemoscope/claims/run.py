@@ -12,11 +12,7 @@ CLAIMS = Registry(Claim, __name__, __file__, order=lambda claim: claim.number)
 
 
 def find_claim(name: str) -> Claim:
-    """Returns the claim of this name.
-
-    Raises:
-        MnemoscopeError: there is none; `choices` are all names.
-    """
+    """Returns the claim of this name."""
     return CLAIMS[one_of("claim", name, CLAIMS)]
 
 
@@ -26,9 +22,6 @@ def run_claim(claim: str | Claim, scale: Scale | None = None) -> ClaimResult:
     Args:
         claim: Its name, or itself.
         scale: The effort.
-
-    Raises:
-        MnemoscopeError: there is no such claim, or it cannot be run at this scale.
 
     Example:
         >>> result = run_claim("projection", Scale("quick"))
@@ -53,9 +46,6 @@ def run_claims(
         names: Names of claims (default: all). They are looked up before the first is run.
         scale: The effort for each.
         on_begin: Called before each.
-
-    Raises:
-        MnemoscopeError: as `run_claim`.
     """
     chosen = [find_claim(name) for name in names] or list(CLAIMS.values())
     for claim in chosen:

@@ -23,7 +23,7 @@ from mnemoscope.sweep.needed_memory import machine_memory
 from mnemoscope.sweep.process_pool import Processes, WorkerLost
 from mnemoscope.sweep.running import check_design, group_cost, layout
 from mnemoscope.sweep.runs import Group, code_of_design, groups, planned_runs
-from mnemoscope.sweep.store import open_store
+from mnemoscope.sweep.store import Store
 from mnemoscope.sweep.work import saved
 
 PILOTS = 6
@@ -128,7 +128,7 @@ def plan(
     code = code_of_design(design)
     planned = planned_runs(design, code)
     check_design(design)
-    there = frozenset() if place is None else stored_keys(open_store(place), layout(design))
+    there = frozenset() if place is None else stored_keys(Store(place), layout(design))
     missing = [run for run in planned if run.key not in there]
     cut = groups(missing, design.group_size)
     pilots, begin = [], 0.0

@@ -50,10 +50,6 @@ class Processes(Executor):
     Args:
         workers: How many.
         timeout: Seconds after which a call's process is killed; never if None.
-
-    Raises:
-        MnemoscopeError: this process is itself just being started by another one, which imports the
-            script that it was started from.
     """
 
     def __init__(self, workers: int, timeout: float | None = None) -> None:

@@ -28,7 +28,7 @@ from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.needed_memory import machine_memory, memory_of_group
 from mnemoscope.sweep.process_pool import NoWorkers, WorkerLost
 from mnemoscope.sweep.runs import Group, code_of_design, groups, measure_of, planned_runs
-from mnemoscope.sweep.store import FOLDERS, Store, StoreError, open_store
+from mnemoscope.sweep.store import FOLDERS, Store, StoreError
 from mnemoscope.sweep.work import TIMED_OUT, Done, OtherCode, RunError, Task, WorkTimeout, work
 
 LOOK = 0.5
@@ -127,7 +127,7 @@ def run(
     code = code_of_design(design)
     planned = planned_runs(design, code)
     check_design(design)
-    store = open_store(place)
+    store = Store(place)
     _check_place(store, design)
     store.tidy()
     there = stored_keys(store, layout(design))

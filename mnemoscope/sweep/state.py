@@ -20,7 +20,7 @@ from mnemoscope.sweep.ledger import (
     read_note,
 )
 from mnemoscope.sweep.loading import stored
-from mnemoscope.sweep.store import Store, open_store
+from mnemoscope.sweep.store import Store
 
 SILENT = 6 * EVERY
 """Time without a note after which a sweep that has not ended is considered dead (s)."""
@@ -81,7 +81,7 @@ def status(place: str | os.PathLike[str], sweep: str | None = None) -> tuple[Swe
             file of rows.
         StoreError: the store cannot be read.
     """
-    store = open_store(place)
+    store = Store(place)
     failed = failures(store)
     found = []
     for name in chosen_sweeps(store, sweep):

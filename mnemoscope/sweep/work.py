@@ -26,7 +26,7 @@ from mnemoscope.sweep.columns import STATUS
 from mnemoscope.sweep.fitting import Fitted, fit, network_of
 from mnemoscope.sweep.measurements import code_of
 from mnemoscope.sweep.runs import Group
-from mnemoscope.sweep.store import OF_A_DISK, Store, open_store, unusable
+from mnemoscope.sweep.store import OF_A_DISK, Store, unusable
 
 Watch = Literal["exit", "alarm", "none"]
 """The end of a worker that takes too long: its process exits, which even a computation that hangs
@@ -102,7 +102,7 @@ def work(task: Task) -> Done:
     Rows are written last: a group whose rows are there is done. Threads of one process work one
     after the other.
     """
-    store = open_store(task.store)
+    store = Store(task.store)
     try:
         with (
             ALONE,

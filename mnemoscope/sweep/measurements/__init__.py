@@ -37,9 +37,6 @@ def find_measurement(name: str) -> Measurement:
 
     Args:
         name: In `MEASUREMENTS`, or `package.module:function`.
-
-    Raises:
-        MnemoscopeError: there is none of this name, or the function cannot be used.
     """
     if name in MEASUREMENTS:
         return MEASUREMENTS[name]
@@ -83,11 +80,6 @@ def check_measure(measure: Measure, data: Data) -> None:
     Args:
         measure: What is to be measured.
         data: The examples of a run, with their number.
-
-    Raises:
-        MnemoscopeError: a name is unknown or repeated, a function cannot be used, a distribution of
-            starts or an option of the audit is unknown, or there are no held-out examples to
-            measure generalization at.
     """
     for name in measure.take:
         find_measurement(name)
@@ -112,9 +104,6 @@ def code_of(measure: Measure) -> str:
 
     Returns:
         The digest; empty if all measurements are Mnemoscope's own.
-
-    Raises:
-        MnemoscopeError: a function cannot be imported.
     """
     digests = []
     for name in sorted(measure.take):
