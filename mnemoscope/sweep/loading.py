@@ -18,21 +18,9 @@ from mnemoscope.sweep.ledger import (
     chosen_sweeps,
     is_of_polars,
     planned_keys,
-    read_note,
     unless_broken,
 )
 from mnemoscope.sweep.store import Store, unusable
-
-__all__ = [
-    "all_rows",
-    "check_rows",
-    "group_rows",
-    "load",
-    "naming_broken",
-    "read_note",
-    "stored",
-    "stored_keys",
-]
 
 FUNCTIONS = "-functions"
 """End of the name of a layout whose columns may differ, since functions of a user fill them."""

@@ -8,6 +8,7 @@ from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import Any
 
 import polars as pl
 
@@ -161,9 +162,9 @@ def plan(
 def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[Pilot], float]:
     """Returns the pilots, and the time that a process takes to begin (s)."""
     parts = _parts(sorted(cut, key=group_cost))
-    found: list[Pilot] = []
+    pilots: list[Pilot] = []
     if not parts:
-        return found, 0.0
+        return pilots, 0.0
     executor = Processes(1, seconds)
     at = time.monotonic()
     try:
@@ -185,32 +186,21 @@ def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[
             elif left > 0:
                 tried = middle.runs[: pilot.runs]
                 try:
-                    took, interpolated, row_bytes, weight_bytes = executor.submit(
-                        try_runs,
-                        tried,
-                        design.device,
-                        len(middle.runs),
-                    ).result(left)
-                    pilot = replace(
-                        pilot,
-                        seconds=took,
-                        interpolated=interpolated,
-                        row_bytes=row_bytes,
-                        weight_bytes=weight_bytes,
-                    )
+                    found = executor.submit(try_runs, tried, design.device, len(middle.runs))
+                    pilot = replace(pilot, **found.result(left))
                 except (TookTooLong, WorkerLost):
                     executor.shutdown(wait=False, cancel_futures=True)
                     executor = Processes(1, seconds)
-            found.append(pilot)
+            pilots.append(pilot)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-    return found, begin
+    return pilots, begin
 
 
-def try_runs(runs: tuple[Run, ...], device: str, whole: int) -> tuple[float, int, float, int]:
-    """Trains and measures some runs of a group; `whole` runs of their group share one file.
+def try_runs(runs: tuple[Run, ...], device: str, whole: int) -> dict[str, Any]:
+    """Trains and measures some runs of a group, whose `whole` runs share one file.
 
-    Returns the time, the number that interpolated, the bytes of a row and of a network.
+    Returns the fields of a `Pilot` that this finds.
     """
     import torch
 
@@ -223,9 +213,12 @@ def try_runs(runs: tuple[Run, ...], device: str, whole: int) -> tuple[float, int
     took = time.perf_counter() - begun
     content = io.BytesIO()
     pl.concat([fitted.table] * -(-whole // len(runs))).head(whole).write_parquet(content)
-    weights = 0 if fitted.replicas is None else len(saved(fitted.replicas[0]))
-    interpolated = int((fitted.table["status"] == STATUS[0]).sum())
-    return took, interpolated, len(content.getvalue()) / whole, weights
+    return {
+        "seconds": took,
+        "interpolated": int((fitted.table["status"] == STATUS[0]).sum()),
+        "row_bytes": len(content.getvalue()) / whole,
+        "weight_bytes": 0 if fitted.replicas is None else len(saved(fitted.replicas[0])),
+    }
 
 
 def _parts(ordered: Sequence[Group]) -> list[list[Group]]:

@@ -27,7 +27,6 @@ from mnemoscope.base.interruption import Interruption, deferred_interrupt
 from mnemoscope.base.provenance import checksum, versions
 from mnemoscope.nets import HistoryRow, Network
 from mnemoscope.nets.dtypes import state_dtype
-from mnemoscope.training.chance import seeded
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
 from mnemoscope.training.examples import Examples, Order, checked_examples
 from mnemoscope.training.fit import Fit, History, Progress, fit_of
@@ -49,7 +48,7 @@ from mnemoscope.training.schedules import (
     promising,
     target_loss,
 )
-from mnemoscope.training.solvers import Solver, Stepwise, make_solver
+from mnemoscope.training.solvers import Solver, Stepwise, make_solver, seeded
 
 CHECKPOINT_SECONDS = 20.0
 """Time between two checkpoints."""

@@ -56,12 +56,11 @@ def test_a_wrong_design_is_refused_before_anything_is_tried():
 def test_a_pilot_is_timed_here():
     design = tiny(keep_weights="all", seeds=4)
     runs = tuple(planned_runs(design, "code"))
-    took, interpolated, row_bytes, weight_bytes = try_runs(runs, "cpu", 100)
-    assert took > 0
-    assert interpolated == 0
-    few = try_runs(runs, "cpu", 4)[2]
-    assert row_bytes < few
-    assert weight_bytes > 4 * runs[0].configuration.spec.parameters_count()
+    found = try_runs(runs, "cpu", 100)
+    assert found["seconds"] > 0
+    assert found["interpolated"] == 0
+    assert found["row_bytes"] < try_runs(runs, "cpu", 4)["row_bytes"]
+    assert found["weight_bytes"] > 4 * runs[0].configuration.spec.parameters_count()
 
 
 @pytest.mark.slow

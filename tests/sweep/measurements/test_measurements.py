@@ -8,7 +8,7 @@ from mnemoscope.sweep import load, run
 from mnemoscope.sweep.columns import ALWAYS
 from mnemoscope.sweep.configuration import Data, Measure
 from mnemoscope.sweep.executors import in_process
-from mnemoscope.sweep.loading import read_note
+from mnemoscope.sweep.ledger import read_note
 from mnemoscope.sweep.measurements import (
     MEASUREMENTS,
     check_measure,
