@@ -58,8 +58,8 @@ def fit(
     begun = time.perf_counter()
     known = [run.configuration for run in runs]
     X = _examples(known)
-    together = known[0].training.optimizer in FIRST_ORDER
-    outcomes, networks = (_together if together else _one_by_one)(known, X, device, say)
+    trained = _together if known[0].training.optimizer in FIRST_ORDER else _one_by_one
+    outcomes, networks = trained(known, X, device, say)
     between = time.perf_counter()
     rows = [row for row, one in enumerate(outcomes) if one["status"] != STATUS[2]]
     measured = None if networks is None else _to_measure(networks, runs, X, rows)
@@ -91,8 +91,8 @@ def network_of(fitted: Fitted, runs: Sequence[Run], row: int) -> Network:
     assert fitted.replicas is not None
     network = fitted.replicas[int((fitted.table["status"] != STATUS[2])[:row].sum())]
     assert network.training_record is not None
-    source = runs[row].configuration.data.record()
-    network.training_record = network.training_record.model_copy(update={"source": source})
+    source = {"source": runs[row].configuration.data.record()}
+    network.training_record = network.training_record.model_copy(update=source)
     return network
 
 
@@ -250,9 +250,11 @@ def _described(run: Configuration) -> dict[str, Any]:
         values |= {"width": None, "widths": "×".join(map(str, width))}
     if isinstance(scale := values["scale"], tuple):
         values["scale"] = "{:g},{:g}".format(*scale)
-    settings = {name: values.get(name) for name in SETTINGS}
-    parameters = run.spec.parameters_count()
-    return {**settings, "parameters": parameters, "configuration": run.to_json()}
+    return {
+        **{name: values.get(name) for name in SETTINGS},
+        "parameters": run.spec.parameters_count(),
+        "configuration": run.to_json(),
+    }
 
 
 def _to_measure(replicas: Replicas, runs: Sequence[Run], X: Tensor, rows: list[int]) -> Trained:

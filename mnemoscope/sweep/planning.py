@@ -126,8 +126,7 @@ def plan(
         MnemoscopeError: the design is wrong.
     """
     forget_examples()
-    code = code_of_design(design)
-    planned = planned_runs(design, code)
+    planned = planned_runs(design, code_of_design(design))
     check_design(design)
     there = frozenset() if place is None else stored_keys(Store(place), layout(design))
     missing = [run for run in planned if run.key not in there]
@@ -184,9 +183,10 @@ def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[
             if pilot.memory > free_memory():
                 pilot = replace(pilot, too_large=True)
             elif left > 0:
-                tried = middle.runs[: pilot.runs]
                 try:
-                    found = executor.submit(try_runs, tried, design.device, len(middle.runs))
+                    found = executor.submit(
+                        try_runs, middle.runs[: pilot.runs], design.device, len(middle.runs)
+                    )
                     pilot = replace(pilot, **found.result(left))
                 except (TookTooLong, WorkerLost):
                     executor.shutdown(wait=False, cancel_futures=True)

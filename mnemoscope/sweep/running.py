@@ -299,8 +299,8 @@ class _Driver:
                 for half in group.halves()
             )
         else:
-            keys = tuple(one.key for one in group.runs)
             reason = self._reason(group, error, lost=lost)
+            keys = tuple(one.key for one in group.runs)
             failure = Failure(group.name, keys, reason, this.attempt + 1)
             self.failures.append(failure)
             self.ledger.fail(failure)

@@ -90,8 +90,7 @@ def status(place: str | os.PathLike[str], sweep: str | None = None) -> tuple[Swe
         except BrokenPlan as error:
             if sweep is not None:
                 raise
-            failure = Failure("", (), str(error), 0)
-            found.append(SweepStatus(name, "broken", failures=(failure,)))
+            found.append(SweepStatus(name, "broken", failures=(Failure("", (), str(error), 0),)))
     return tuple(found)
 
 

@@ -137,8 +137,7 @@ def _computed(store: Store, task: Task, log: IO[str]) -> Done:
     begun = time.perf_counter()
     runs, group = task.group.runs, task.group.name
     known = runs[0].configuration
-    own = code_version() + code_of(known.measure)
-    if own != task.code:
+    if code_version() + code_of(known.measure) != task.code:
         raise OtherCode(
             f"a worker on {socket.gethostname()} with another version of the code",
             expected="the version that planned the sweep",
@@ -165,11 +164,10 @@ def _computed(store: Store, task: Task, log: IO[str]) -> Done:
 
 
 def _keep_weights(store: Store, task: Task, fitted: Fitted) -> None:
-    runs = task.group.runs
     for row, one in enumerate(fitted.table.iter_rows(named=True)):
         if one["status"] != STATUS[2] and (task.keep_weights == "all" or one["stored"]):
-            content = saved(network_of(fitted, runs, row))
-            store.write(f"weights/{one['key']}.safetensors", content)
+            network = network_of(fitted, task.group.runs, row)
+            store.write(f"weights/{one['key']}.safetensors", saved(network))
 
 
 def saved(network: Network) -> bytes:

@@ -189,8 +189,7 @@ class _Run:
         self.net.eval()
         check_statistics(self.net)
         check_network(self.net, X)
-        solver = self._begin()
-        if not solver.in_eval_mode:
+        if not self._begin().in_eval_mode:
             size = self.options.batch_size or len(X)
             check_batches(self.net, X, len(X) % size or size)
         if path is not None and path.exists():

@@ -45,10 +45,9 @@ def take(trained: Trained) -> dict[str, list]:
     variance, typical = _scale(held_out)
     slack = ROUNDING * torch.finfo(held_out.dtype).eps * typical
     enough = torch.maximum(projection, FLOOR * variance[:, None]).sqrt() + slack[:, None]
-    generalized = (error.sqrt() <= enough).sum(1)
     return {
         "held_out": [held_out.shape[1]] * len(held_out),
-        "generalized": generalized.tolist(),
+        "generalized": (error.sqrt() <= enough).sum(1).tolist(),
         "held_out_error": error.mean(1).tolist(),
         "projection_error": projection.mean(1).tolist(),
         "held_out_variance": variance.tolist(),

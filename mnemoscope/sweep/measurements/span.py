@@ -32,8 +32,8 @@ def take(trained: Trained) -> dict[str, list]:
         [distance_to_spans(Y, trained.X) for _, Y in images(trained.replicas, fresh)], dim=1
     )
     distance = torch.where(distance.isfinite(), distance, torch.nan)
-    median = distance.nanquantile(0.5, dim=1)
-    return {"span_distance": [None if math.isnan(value) else value for value in median.tolist()]}
+    medians = distance.nanquantile(0.5, dim=1).tolist()
+    return {"span_distance": [None if math.isnan(value) else value for value in medians]}
 
 
 def distance_to_spans(
@@ -51,8 +51,8 @@ def images(
     replicas: Replicas, Z: Float[Tensor, "r m *shape"]
 ) -> Iterator[tuple[Float[Tensor, "r b *shape"], Float[Tensor, "r b *shape"]]]:
     """Yields states and their images under every network, in blocks that fit into memory."""
-    one_state = as_self_map(replicas[0]).footprint.evaluate
-    size = batch_size_within(len(replicas) * one_state, device=Z.device, largest=Z.shape[1])
+    of_all = len(replicas) * as_self_map(replicas[0]).footprint.evaluate
+    size = batch_size_within(of_all, device=Z.device, largest=Z.shape[1])
     stack = make_stack(replicas.spec, replicas.parameters)
     for states in Z.split(size, dim=1):
         yield states, stack.forward(states)
