@@ -82,14 +82,7 @@ def save_bundle(
 ) -> Path:
     """Writes a result to a temporary folder, then replaces the earlier one by it as a whole.
 
-    Args:
-        folder: The folder; created if it is missing.
-        kind: What kind of result it is.
-        bundle: What to write.
-        more: Writes further files, which the index does not list, into the folder that it is given.
-
-    Returns:
-        The folder.
+    `more` writes further files, which the index does not list, into the folder that it is given.
     """
     folder = Path(folder)
     with publishing() as new:

@@ -42,15 +42,7 @@ def real_number(
     least: float | None = None,
     below: float | None = None,
 ) -> float:
-    """Returns `value` as a finite `float` within bounds.
-
-    Args:
-        name: The parameter, for the message.
-        value: Any real number; truth values are refused.
-        above: It must exceed this.
-        least: It must not be less than this.
-        below: It must be less than this.
-    """
+    """Returns a real number, but no truth value, as a finite `float` within bounds."""
     bounds = [
         f"{word} {bound:g}"
         for word, bound in (("above", above), ("at least", least), ("below", below))

@@ -132,11 +132,7 @@ def publishing(*, claimed: bool = False) -> Iterator[Publication]:
 def claim(path: str | os.PathLike[str], command: str) -> Iterator[None]:
     """Keeps a folder to this process; it is made if missing, and removed again if left empty.
 
-    What writers have left that are gone is finished or removed.
-
-    Args:
-        path: The folder.
-        command: The command line, for the message that others get.
+    What writers have left that are gone is finished or removed. Others are shown the command line.
     """
     path = Path(path)
     check_name(path)
@@ -188,12 +184,7 @@ def finish(folder: Path) -> None:
 
 
 def check_targets(folder: Path, names: Iterable[str | os.PathLike[str]]) -> None:
-    """Makes sure that files can take their places in a folder.
-
-    Args:
-        folder: The folder.
-        names: Of the files, relative to it.
-    """
+    """Makes sure that files, named relative to a folder, can take their places in it."""
     seen: set[Path] = set()
     for name in names:
         target = folder / name

@@ -13,12 +13,7 @@ _TINY = ("float8", "float4", "bits")
 
 
 def computable(tensor: Tensor, what: str) -> Tensor:
-    """Returns the tensor in a dtype that can be computed with; 8-bit floats become float32.
-
-    Args:
-        tensor: As it was read.
-        what: What it is, for the message.
-    """
+    """Returns the tensor in a dtype that can be computed with; 8-bit floats become float32."""
     _refuse_repeated(tensor, what)
     name = str(tensor.dtype).removeprefix("torch.")
     if not name.startswith(_TINY):

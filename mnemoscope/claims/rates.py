@@ -29,13 +29,7 @@ def with_rate(frame: pl.DataFrame, count: str, total: str, name: str) -> pl.Data
     """Adds the columns `name`, `name_low` and `name_high`: a rate and its 95% Wilson interval.
 
     The interval is that of one network: what is counted, such as starts, is independent given the
-    network.
-
-    Args:
-        frame: A row for each network.
-        count: Column of counts.
-        total: Column of totals; where it is 0, or one of both is null, so is the rate.
-        name: Name of the rate.
+    network. Where the total is 0, or it or the count is null, so is the rate.
 
     Example:
         >>> counted = pl.DataFrame({"hits": [10], "of": [10]})

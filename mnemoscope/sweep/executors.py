@@ -87,6 +87,9 @@ def mpi_workers() -> Iterator[Workers]:
 
     The job is started by `mpiexec -n RANKS python -m mpi4py.futures -m mnemoscope sweep ...`. A
     rank that dies ends the job, as is usual with MPI: run the same command again.
+
+    Raises:
+        MnemoscopeError: `mpi4py` is not installed, or there is only one rank.
     """
     try:
         from mpi4py import MPI
@@ -110,12 +113,7 @@ def mpi_workers() -> Iterator[Workers]:
 
 @contextmanager
 def processes(workers: int, timeout: float) -> Iterator[Workers]:
-    """Processes of this machine for a sweep, each with one thread.
-
-    Args:
-        workers: How many.
-        timeout: Seconds that a group may take.
-    """
+    """Processes of this machine, each with one thread, for groups that may take `timeout` s."""
     executor = Processes(workers, timeout + GRACE)
     left = True
     try:
@@ -137,6 +135,9 @@ def dask_workers(address: str, *, workers: int | None = None) -> Iterator[Worker
     Args:
         address: `tcp://host:port` of a scheduler; `local` starts a cluster on this machine.
         workers: The number of workers to start, with `local`; default: one for each core.
+
+    Raises:
+        MnemoscopeError: `dask.distributed` is not installed, or the scheduler cannot be reached.
     """
     needed_for(f"--dask {address}", "distributed", extra="cluster")
     from dask.config import set as configured

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.base.check import invalid
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, shortened
 from mnemoscope.base.interruption import Interruption, deferred_interrupt
 from mnemoscope.base.provenance import checksum, versions
 from mnemoscope.nets import HistoryRow, Network
@@ -396,7 +396,8 @@ class _Run:
         differing = [key for key in ours if theirs.get(key) != ours[key]]
         if differing:
             listed = ", ".join(
-                f"{key} {_brief(theirs.get(key))}, not {_brief(ours[key])}" for key in differing
+                f"{key} {shortened(str(theirs.get(key)), 20)}, not {shortened(str(ours[key]), 20)}"
+                for key in differing
             )
             raise MnemoscopeError(
                 f"{path} is a checkpoint of another training: {listed}",
@@ -424,8 +425,3 @@ class _Run:
             "parameters": [list(p.shape) for p in trainable(self.net)],
             **(spec or {"network": str(self.net)}),
         }
-
-
-def _brief(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 20 else f"{text[:17]}…"

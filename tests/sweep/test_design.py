@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.sweep.axes import VARIED
+from mnemoscope.sweep.axes import VARIED, Choices, Range
 from mnemoscope.sweep.columns import ALWAYS
 from mnemoscope.sweep.design import Design
-from mnemoscope.sweep.sobol import Choices, Range
 
 DATA = {"source": "digits", "n": 10}
 

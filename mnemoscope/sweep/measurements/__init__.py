@@ -33,11 +33,7 @@ __all__ = [
 
 
 def find_measurement(name: str) -> Measurement:
-    """Returns the measurement of this name, or the one that a function makes.
-
-    Args:
-        name: In `MEASUREMENTS`, or `package.module:function`.
-    """
+    """Returns the measurement of this name, or the one that `package.module:function` makes."""
     if name in MEASUREMENTS:
         return MEASUREMENTS[name]
     if is_name(name):
@@ -75,12 +71,7 @@ def quantities_of(
 
 @lru_cache(maxsize=4096)
 def check_measure(measure: Measure, data: Data) -> None:
-    """Refuses what could not be measured, before anything is trained.
-
-    Args:
-        measure: What is to be measured.
-        data: The examples of a run, with their number.
-    """
+    """Refuses what could not be measured, before anything is trained."""
     for name in measure.take:
         find_measurement(name)
     _refuse_repeated(measure)
@@ -97,13 +88,10 @@ def check_measure(measure: Measure, data: Data) -> None:
 
 
 def code_of(measure: Measure) -> str:
-    """Computes a digest of the source of what is measured by code outside of this package.
+    """Computes a digest of the code outside of this package that measures; empty if there is none.
 
     A function that is changed is another version of the code, so that runs measured by the old one
     are not taken for runs measured by the new one.
-
-    Returns:
-        The digest; empty if all measurements are Mnemoscope's own.
     """
     digests = []
     for name in sorted(measure.take):
