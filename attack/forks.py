@@ -50,7 +50,7 @@ def warm() -> None:
 
     torch.set_num_threads(1)
     import mnemoscope
-    import mnemoscope.claims.run
+    import mnemoscope.claims.claim
     import mnemoscope.cli.app
     import mnemoscope.extraction
     import mnemoscope.measure

@@ -24,16 +24,13 @@ from timing import table
 from mnemoscope.report.sweep import Axis, write_sweep_page
 from mnemoscope.sweep import Design, load, run, status
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.configuration import Configuration
 from mnemoscope.sweep.executors import Workers, available_cores, dask_workers, processes
 from mnemoscope.sweep.fitting import fit
-from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.ledger import Ledger
 from mnemoscope.sweep.measurements import quantities_of
-from mnemoscope.sweep.rows import table as rows_table
 from mnemoscope.sweep.running import layout
-from mnemoscope.sweep.runs import code_of_design, planned_runs
-from mnemoscope.sweep.store import open_store
+from mnemoscope.sweep.runs import Group, code_of_design, groups, planned_runs
+from mnemoscope.sweep.store import Store
 from mnemoscope.sweep.work import Task
 
 CORES = available_cores()
@@ -138,7 +135,7 @@ def dask() -> str:
 def million() -> str:
     """A million rows: written as a sweep of groups would, read, drawn."""
     with tempfile.TemporaryDirectory() as folder:
-        store = open_store(folder)
+        store = Store(folder)
         design, frame = _made_up(1_000_000)
         name = layout(design)
         for at in range(0, frame.height, 500):
@@ -195,9 +192,7 @@ def _made_up(count: int) -> tuple[Design, pl.DataFrame]:
     fixed = {name: value for name, value in TINY.items() if name != "spec"}
     design = Design(name="tiny", grid=grid, seeds=64, **fixed)
     planned = planned_runs(design, "")[:64]
-    runs = [one.configuration for one in planned]
-    fitted = fit(runs, [False] * len(runs), say=_silent)
-    frame = rows_table(runs, [one.key for one in planned], "0", "0", fitted)
+    frame = fit(planned, "0", "0", say=_silent).table
     some = pl.concat([frame] * (count // frame.height))
     at = pl.int_range(pl.len())
     return design, some.with_columns(
@@ -291,9 +286,8 @@ def cost() -> str:
 
 def _step(group: Group) -> float:
     torch.set_num_threads(1)
-    configurations = [one.configuration for one in group.runs]
-    times = [fit(configurations, [False] * len(configurations), say=_silent) for _ in range(3)]
-    return statistics.median(one.seconds_training for one in times) / 500 / len(configurations)
+    times = [fit(group.runs, say=_silent).seconds_training for _ in range(3)]
+    return statistics.median(times) / 500 / len(group.runs)
 
 
 def storage() -> str:
@@ -303,14 +297,12 @@ def storage() -> str:
     planned = planned_runs(design, code_of_design(design))
     planning = time.perf_counter() - begun
     group = groups(planned)[0]
-    configurations: list[Configuration] = [one.configuration for one in group.runs]
-    fitted = fit(configurations, [False] * len(configurations), say=_silent)
+    frame = fit(group.runs, "0", "0", say=_silent).table
     times = []
     with tempfile.TemporaryDirectory() as folder:
-        store, path = open_store(folder), Path(folder) / "one.parquet"
+        store, path = Store(folder), Path(folder) / "one.parquet"
         for at in range(20):
             begun = time.perf_counter()
-            frame = rows_table(configurations, [one.key for one in group.runs], "0", "0", fitted)
             frame.write_parquet(path)
             store.write(f"rows/x/{at}.parquet", path.read_bytes())
             times.append(time.perf_counter() - begun)
@@ -322,8 +314,8 @@ def storage() -> str:
             "runs planned a second", "s until a worker has begun",
         ],
         [
-            [f"{len(configurations)}", f"{1e3 * took:.1f}", f"{len(configurations) / took:,.0f}",
-             f"{size / len(configurations):.0f}", f"{_sent(group):.0f}",
+            [f"{len(group.runs)}", f"{1e3 * took:.1f}", f"{len(group.runs) / took:,.0f}",
+             f"{size / len(group.runs):.0f}", f"{_sent(group):.0f}",
              f"{len(planned) / planning:,.0f}", f"{_beginning():.1f}"],
         ],
     )  # fmt: skip
@@ -332,10 +324,7 @@ def storage() -> str:
 def _sent(group: Group) -> float:
     """Bytes of a group, for each of its runs, as it travels to a worker."""
     task = Task(
-        store="runs/tiny", group=group.name, layout="00000000",
-        keys=tuple(one.key for one in group.runs),
-        runs=tuple(one.configuration for one in group.runs),
-        first=tuple(one.first for one in group.runs),
+        store="runs/tiny", group=group, layout="00000000",
         code="", keep_weights="none", device="cpu", timeout=600, watch="exit",
     )  # fmt: skip
     return len(pickle.dumps(task)) / len(group.runs)

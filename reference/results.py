@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import mnemoscope as mn
 from mnemoscope.claims import Scale
-from mnemoscope.claims.run import run_claim
+from mnemoscope.claims.claim import run_claim
 from mnemoscope.results.tables import SCHEMAS
 
 SOME = {"starts": 100, "trials": 2}

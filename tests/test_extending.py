@@ -83,7 +83,7 @@ assert [row["reach"] for row in report_json(audit)["tables"]["examples"]][0] == 
 
 CLAIM = """
 from mnemoscope.claims import Scale
-from mnemoscope.claims.run import CLAIMS, run_claim
+from mnemoscope.claims.claim import CLAIMS, run_claim
 
 assert list(CLAIMS)[-1] == "depth-stores"
 result = run_claim("depth-stores", Scale("quick"))

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.claims.run import find_claim
+from mnemoscope.claims.claim import find_claim
 from mnemoscope.results.conditions import parse_condition
 from mnemoscope.results.verdict import verdict
 from mnemoscope.sweep.configuration import Data, Measure

@@ -82,17 +82,7 @@ def save_bundle(
 ) -> Path:
     """Writes a result to a temporary folder, then replaces the earlier one by it as a whole.
 
-    Args:
-        folder: The folder; created if it is missing.
-        kind: What kind of result it is.
-        bundle: What to write.
-        more: Writes further files, which the index does not list, into the folder that it is given.
-
-    Returns:
-        The folder.
-
-    Raises:
-        MnemoscopeError: the folder cannot be written to.
+    `more` writes further files, which the index does not list, into the folder that it is given.
     """
     folder = Path(folder)
     with publishing() as new:
@@ -114,11 +104,7 @@ def save_bundle(
 
 
 def load_bundle(folder: str | os.PathLike[str], kind: BundleKind[Content]) -> Bundle[Content]:
-    """Reads what `save_bundle` wrote.
-
-    Raises:
-        MnemoscopeError: the folder holds no such result, or one that is damaged or half-written.
-    """
+    """Reads what `save_bundle` wrote."""
     folder = Path(folder)
     expected = f"a folder that {kind.written_by} wrote"
     try:

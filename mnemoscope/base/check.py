@@ -16,11 +16,7 @@ LARGEST_SEED = 2**63 - 1
 
 
 def whole_number(name: str, value: object, *, least: int, most: int = LARGEST) -> int:
-    """Returns `value` as an `int`. NumPy integers are accepted, truth values and fractions not.
-
-    Raises:
-        MnemoscopeError: it is no whole number, or out of range.
-    """
+    """Returns `value` as an `int`. NumPy integers are accepted, truth values and fractions not."""
     expected = f"a whole number, {least} or more, at most {most}"
     try:
         if isinstance(value, bool):
@@ -33,13 +29,9 @@ def whole_number(name: str, value: object, *, least: int, most: int = LARGEST) -
     return number
 
 
-def seed(value: object, name: str = "seed") -> int:
-    """Returns a random seed as an `int`.
-
-    Raises:
-        MnemoscopeError: it is no whole number, or out of range.
-    """
-    return whole_number(name, value, least=0, most=LARGEST_SEED)
+def seed(value: object) -> int:
+    """Returns a random seed as an `int`."""
+    return whole_number("seed", value, least=0, most=LARGEST_SEED)
 
 
 def real_number(
@@ -49,27 +41,13 @@ def real_number(
     above: float | None = None,
     least: float | None = None,
     below: float | None = None,
-    most: float | None = None,
 ) -> float:
-    """Returns `value` as a finite `float` within bounds.
-
-    Args:
-        name: The parameter, for the message.
-        value: Any real number; truth values are refused.
-        above: It must exceed this.
-        least: It must not be less than this.
-        below: It must be less than this.
-        most: It must not exceed this.
-
-    Raises:
-        MnemoscopeError: it is no finite number, or out of range.
-    """
+    """Returns a real number, but no truth value, as a finite `float` within bounds."""
     bounds = [
         f"{word} {bound:g}"
         for word, bound in (("above", above), ("at least", least), ("below", below))
         if bound is not None
     ]
-    bounds += [] if most is None else [f"at most {most:g}"]
     expected = " ".join(["a finite number", " and ".join(bounds)]).strip()
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     number = float(value) if real else math.nan  # pyright: ignore[reportArgumentType]
@@ -78,7 +56,6 @@ def real_number(
         and (above is None or number > above)
         and (least is None or number >= least)
         and (below is None or number < below)
-        and (most is None or number <= most)
     )
     if not inside:
         raise invalid(name, value, expected)

@@ -78,24 +78,14 @@ class Registry(Mapping[str, Declared]):
 
 
 def modules_in(package: str, file: str) -> Iterator[ModuleType]:
-    """Imports the modules of a package, in the order of their names.
-
-    Args:
-        package: Its dotted name.
-        file: A file in its folder, such as `__file__` of one of its modules; that module itself is
-            not imported.
-    """
+    """Imports the modules of a package in the order of their names, but for that of `file`."""
     for found in pkgutil.iter_modules([str(Path(file).parent)]):
         if found.name != Path(file).stem:
             yield import_module(f"{package}.{found.name}")
 
 
 def entries(group: str) -> Iterator[object]:
-    """Loads what installed packages register under an entry-point group.
-
-    Raises:
-        MnemoscopeError: an entry point cannot be imported.
-    """
+    """Loads what installed packages register under an entry-point group."""
     for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
         try:
             yield entry.load()

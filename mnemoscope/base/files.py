@@ -33,10 +33,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     The folder is made if it is missing. If the body raises (Ctrl-C too), the temporary file is
     removed and the target stays as it was. A process that is killed leaves the temporary file,
     which `remove_left_behind` knows by its name.
-
-    Raises:
-        MnemoscopeError: the folder cannot be made or written to, the target is no file, or the disk
-            is full.
     """
     target = Path(path)
     check_target(target)
@@ -60,12 +56,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def check_target(target: Path) -> None:
-    """Makes sure that a file can take this place.
-
-    Raises:
-        MnemoscopeError: a folder, a device or the like has it, or a file has that of a folder in
-            which it would be.
-    """
+    """Makes sure that a file can take this place."""
     try:
         mode = target.stat().st_mode
     except NotADirectoryError as error:
@@ -90,11 +81,7 @@ def check_target(target: Path) -> None:
 
 @contextmanager
 def naming(target: Path) -> Iterator[None]:
-    """Names a file that cannot be written in the error of any library that writes it.
-
-    Raises:
-        MnemoscopeError: the disk is full, or the system refuses in another way.
-    """
+    """Names a file that cannot be written in the error of any library that writes it."""
     try:
         yield
     except MnemoscopeError:
@@ -127,11 +114,7 @@ def os_error(error: BaseException) -> int | None:
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
-    """Makes a folder and its parents, if missing.
-
-    Raises:
-        MnemoscopeError: the folder cannot be made, or the path is a file.
-    """
+    """Makes a folder and its parents, if missing."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
@@ -141,11 +124,7 @@ def make_folder(folder: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def made(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Makes a folder and its parents if missing, and removes those it made if left empty.
-
-    Raises:
-        MnemoscopeError: it cannot be made.
-    """
+    """Makes a folder and its parents if missing, and removes those it made if left empty."""
     path = Path(path)
     new = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:

@@ -64,16 +64,7 @@ def import_name(text: str, *, what: str) -> Any:
 
 
 def needed_for(user: str, name: str, *, extra: str) -> ModuleType:
-    """Returns a library that is installed only where it is wanted.
-
-    Args:
-        user: What needs it, as the message names it.
-        name: Its module.
-        extra: The extra of Mnemoscope that installs it.
-
-    Raises:
-        MnemoscopeError: it is not installed.
-    """
+    """Returns a library that `user` needs, and that an extra of Mnemoscope installs."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

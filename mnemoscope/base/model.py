@@ -45,11 +45,7 @@ class StrictModel(BaseModel, frozen=True, extra="forbid", ser_json_inf_nan="stri
 
 
 def json_object(text: str | bytes, *, what: str) -> dict[str, Any]:
-    """Parses the text of one JSON object; `what` names the text in the error.
-
-    Raises:
-        MnemoscopeError: the text is not JSON, or is JSON but no object.
-    """
+    """Parses the text of one JSON object; `what` names the text in the error."""
     try:
         value = parse_json(text)
     except ValueError as error:

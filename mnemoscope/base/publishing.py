@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import (
@@ -73,11 +72,7 @@ class Publication:
         self._stack = ExitStack()
 
     def folder(self, target: str | os.PathLike[str]) -> Path:
-        """Returns the folder to write what is to be in `target`, which is made if missing.
-
-        Raises:
-            MnemoscopeError: it cannot be made or written to.
-        """
+        """Returns the folder to write what is to be in `target`, which is made if missing."""
         key = os.path.realpath(target)
         if key not in self._stages:
             check_name(Path(target))
@@ -86,11 +81,7 @@ class Publication:
         return self._stages[key].files
 
     def file(self, target: str | os.PathLike[str]) -> Path:
-        """Returns the path to write what is to be in the file `target`.
-
-        Raises:
-            MnemoscopeError: its folder cannot be made or written to, or it is a folder itself.
-        """
+        """Returns the path to write what is to be in the file `target`."""
         target = Path(target)
         check_target(target)
         return self.folder(target.parent) / target.name
@@ -102,12 +93,7 @@ class Publication:
         old.extend(target.relative_to(folder) for target in targets)
 
     def publish(self) -> None:
-        """Checks the places of all files, then puts them there.
-
-        Raises:
-            MnemoscopeError: one has a place that it cannot take, or the folder is no longer ours;
-                nothing has changed then.
-        """
+        """Checks the places of all files, then puts them there."""
         for stage in self._stages.values():
             check_targets(stage.folder, stage.names())
         with deferred_interrupt():
@@ -128,9 +114,6 @@ class Publication:
 def publishing(*, claimed: bool = False) -> Iterator[Publication]:
     """Yields a publication, published at the end of the body; nothing has changed if that raises.
 
-    Raises:
-        MnemoscopeError: see `Publication`.
-
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder, publishing() as new:
@@ -149,14 +132,7 @@ def publishing(*, claimed: bool = False) -> Iterator[Publication]:
 def claim(path: str | os.PathLike[str], command: str) -> Iterator[None]:
     """Keeps a folder to this process; it is made if missing, and removed again if left empty.
 
-    What writers have left that are gone is finished or removed.
-
-    Args:
-        path: The folder.
-        command: The command line, for the message that others get.
-
-    Raises:
-        MnemoscopeError: another process that runs has claimed it, or it cannot be written to.
+    What writers have left that are gone is finished or removed. Others are shown the command line.
     """
     path = Path(path)
     check_name(path)
@@ -182,17 +158,14 @@ def claim(path: str | os.PathLike[str], command: str) -> Iterator[None]:
 
 
 def refuse_claimed(path: Path) -> None:
-    """Refuses a folder that another process is writing to.
-
-    Raises:
-        MnemoscopeError: one is.
-    """
-    claimed_by = _read_claim(path / CLAIM)
-    if claimed_by is None or not _holds(path / CLAIM):
+    """Refuses a folder that another process is writing to."""
+    found = _read_claim(path / CLAIM)
+    if found is None or not _holds(path / CLAIM, found[0]):
         return
+    writer, host, command = found
     raise MnemoscopeError(
-        f"{path}, which another command is writing to ({claimed_by['command']}; process "
-        f"{claimed_by['process']} on {claimed_by['host']})",
+        f"{path}, which another command is writing to ({command}; process {writer.process} on "
+        f"{host})",
         expected="a folder that one command writes to at a time",
         todo="wait until it has ended, or choose another folder",
     )
@@ -211,15 +184,7 @@ def finish(folder: Path) -> None:
 
 
 def check_targets(folder: Path, names: Iterable[str | os.PathLike[str]]) -> None:
-    """Makes sure that files can take their places in a folder.
-
-    Args:
-        folder: The folder.
-        names: Of the files, relative to it.
-
-    Raises:
-        MnemoscopeError: a folder has the place of a file, or a file that of a folder.
-    """
+    """Makes sure that files, named relative to a folder, can take their places in it."""
     seen: set[Path] = set()
     for name in names:
         target = folder / name
@@ -239,11 +204,7 @@ def check_targets(folder: Path, names: Iterable[str | os.PathLike[str]]) -> None
 
 
 def check_name(path: Path) -> None:
-    """Makes sure that libraries can write to a path: some take only text.
-
-    Raises:
-        MnemoscopeError: it is not UTF-8.
-    """
+    """Makes sure that libraries can write to a path: some take only text."""
     if not is_utf_8(os.fspath(path)):
         raise MnemoscopeError(
             f"{os.fsencode(path).decode(errors='backslashreplace')}, whose name is not UTF-8",
@@ -414,30 +375,26 @@ def _lock(handle: int, folder: Path) -> None:
             return None
 
 
-def _read_claim(mark: Path) -> dict[str, Any] | None:
+def _read_claim(mark: Path) -> tuple[Writer, str, str] | None:
+    """Reads who has claimed a folder: the process, its host and its command; None if nobody has."""
     try:
         claimed_by = read_json(mark)
-    except (OSError, ValueError):
+        writer = writer_of(f"-{claimed_by['writer']}")
+        host, command = claimed_by["host"], claimed_by["command"]
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    if not isinstance(claimed_by, dict):
+    if writer is None or not isinstance(host, str) or not isinstance(command, str):
         return None
-    writer = writer_of(f"-{claimed_by.get('writer')}")
-    command, host = claimed_by.get("command"), claimed_by.get("host")
-    if writer is None or not isinstance(command, str) or not isinstance(host, str):
-        return None
-    return {"writer": writer, "command": command, "host": host, "process": writer.process}
+    return writer, host, command
 
 
 def _claimant(mark: Path) -> Writer | None:
-    claimed_by = _read_claim(mark)
-    return None if claimed_by is None else claimed_by["writer"]
+    found = _read_claim(mark)
+    return None if found is None else found[0]
 
 
-def _holds(mark: Path) -> bool:
+def _holds(mark: Path, writer: Writer) -> bool:
     """Returns whether the process that made a claim still runs."""
-    writer = _claimant(mark)
-    if writer is None:
-        return False
     if writer.runs is not None:
         return writer.runs
     try:

@@ -15,18 +15,10 @@ DEEPEST = 100
 """How deep lists and tables may nest."""
 
 
-def read_small(path: str | os.PathLike[str], *, largest: int = LARGEST) -> bytes:
-    """Returns the content of a regular file of limited size.
+def read_text(path: str | os.PathLike[str], *, largest: int = LARGEST) -> str:
+    """Returns the text of a regular file of limited size, in UTF-8 with or without a mark of it.
 
     A named pipe or a device is not opened for reading: it may never end, or never begin.
-
-    Args:
-        path: The file.
-        largest: Bytes.
-
-    Raises:
-        OSError: it cannot be read; FileNotFoundError if it is not there.
-        MnemoscopeError: it is no regular file, or larger.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(handle, "rb") as file:
@@ -38,28 +30,17 @@ def read_small(path: str | os.PathLike[str], *, largest: int = LARGEST) -> bytes
             expected="a small text file",
             todo="check the path",
         )
-    return content
+    return content.decode("utf-8-sig")
 
 
-def read_text(path: str | os.PathLike[str], *, largest: int = LARGEST) -> str:
-    """Returns the text of a regular file of limited size, in UTF-8 with or without a mark of it.
-
-    Raises:
-        OSError: it cannot be read.
-        MnemoscopeError: it is no regular file, or larger.
-        UnicodeDecodeError: it is no text.
-    """
-    return read_small(path, largest=largest).decode("utf-8-sig")
-
-
-def read_json(path: str | os.PathLike[str], *, largest: int = LARGEST) -> Any:
+def read_json(path: str | os.PathLike[str]) -> Any:
     """Returns the JSON value in a regular file of limited size and depth.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is no regular file, larger, no JSON, or nests deeper than `DEEPEST`.
     """
-    return parse_json(read_text(path, largest=largest))
+    return parse_json(read_text(path))
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -77,11 +58,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def check_depth(value: Any, deepest: int = DEEPEST) -> None:
-    """Makes sure that lists and tables do not nest too deeply for what walks through them.
-
-    Raises:
-        MnemoscopeError: they do.
-    """
+    """Makes sure that lists and tables do not nest too deeply for what walks through them."""
     level = [value]
     for _ in range(deepest):
         level = [
@@ -100,9 +77,6 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     """Makes sure that a path is no named pipe, device or the like, which could block for ever.
 
     Folders, and paths where nothing is, are left to the reader.
-
-    Raises:
-        MnemoscopeError: it is one.
     """
     try:
         mode = Path(path).stat().st_mode

@@ -138,13 +138,3 @@ class Rate(Share):
     def interval(self) -> str:
         """The interval in percent."""
         return f"{percent(self.low)} to {percent(self.high)}"
-
-
-def rate_columns(
-    count: Num[Tensor, " n"], total: Num[Tensor, " n"] | int, prefix: str = ""
-) -> dict[str, Any]:
-    """Computes the columns `rate`, `low` and `high` of a table of rates, as NumPy arrays."""
-    low, high = wilson(count, total)
-    rate = torch.as_tensor(count, dtype=torch.float64) / total
-    columns = {"rate": rate, "low": low, "high": high}
-    return {f"{prefix}{name}": values.cpu().numpy() for name, values in columns.items()}

@@ -13,17 +13,8 @@ _TINY = ("float8", "float4", "bits")
 
 
 def computable(tensor: Tensor, what: str) -> Tensor:
-    """Returns the tensor in a dtype that can be computed with; 8-bit floats become float32.
-
-    Args:
-        tensor: As it was read.
-        what: What it is, for the message.
-
-    Raises:
-        MnemoscopeError: its dtype packs several numbers into a byte, or it repeats few stored
-            numbers over a shape that no file of its size holds.
-    """
-    refuse_repeated(tensor, what)
+    """Returns the tensor in a dtype that can be computed with; 8-bit floats become float32."""
+    _refuse_repeated(tensor, what)
     name = str(tensor.dtype).removeprefix("torch.")
     if not name.startswith(_TINY):
         return tensor
@@ -39,12 +30,8 @@ def computable(tensor: Tensor, what: str) -> Tensor:
         ) from error
 
 
-def refuse_repeated(tensor: Tensor, what: str) -> None:
-    """Refuses a tensor whose entries would take far more memory than what is stored of them.
-
-    Raises:
-        MnemoscopeError: it is one, such as `torch.zeros(1).expand(10**6, 10**6)`.
-    """
+def _refuse_repeated(tensor: Tensor, what: str) -> None:
+    """Refuses a tensor, such as `torch.zeros(1).expand(10**6, 10**6)`, that repeats few numbers."""
     if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
         return
     whole = tensor.numel() * tensor.element_size()

@@ -23,8 +23,8 @@ def finite(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def number(value: Any, digits: int = 3) -> str:
-    """Formats a number to `digits` significant digits: `0.0123`, `4,096`, `3.1 × 10⁻⁹`."""
+def number(value: Any) -> str:
+    """Formats a number to 3 significant digits: `0.0123`, `4,096`, `3.1 × 10⁻⁹`."""
     if isinstance(value, float) and math.isinf(value):
         return "∞" if value > 0 else "−∞"
     known = finite(value)
@@ -33,9 +33,9 @@ def number(value: Any, digits: int = 3) -> str:
     if known == int(known) and abs(known) < 1e6:
         return f"{int(known):,}".replace("-", "−")
     if 1e-3 <= abs(known) < 1e5:
-        decimals = max(0, digits - 1 - math.floor(math.log10(abs(known))))
+        decimals = max(0, 2 - math.floor(math.log10(abs(known))))
         return f"{known:,.{decimals}f}".replace("-", "−")
-    mantissa, exponent = f"{known:.{max(0, digits - 2)}e}".split("e")
+    mantissa, exponent = f"{known:.1e}".split("e")
     power = str(int(exponent)).translate(SUPERSCRIPTS)
     return f"{mantissa}\u00a0×\u00a010{power}".replace("-", "−")
 

@@ -41,12 +41,6 @@ def unit_of(X: Float[Tensor, "n *shape"]) -> float:
     outliers would set the scale of all others, so the unit is that range, with a warning. Of
     constant data the unit is the largest modulus, or 1 for zeros. Entries that are not finite are
     left to the caller's own checks and ignored here.
-
-    Args:
-        X: `(n, *shape)`, examples.
-
-    Returns:
-        The unit, above 0.
     """
     entries = X.detach().flatten()
     # In parts, and without a copy of data that are finite: there may be many.
@@ -75,13 +69,7 @@ def unit_of_starts(Z: Float[Tensor, "n *shape"]) -> float:
 
     The median over starts of the range of a start's entries; of states with one entry, the range
     of all starts. The median, since starts are often of many widths; of more than `MAX_STARTS`
-    starts that of some, evenly spread.
-
-    Args:
-        Z: `(n, *shape)`, starts.
-
-    Returns:
-        The unit, above 0; 1 for starts that are all zero.
+    starts that of some, evenly spread. 1 for starts that are all zero.
     """
     flat = Z.detach().flatten(1)
     some = flat if flat.shape[1] == 1 else flat[:: -(-len(flat) // MAX_STARTS) or 1]
@@ -98,11 +86,7 @@ def unit_of_starts(Z: Float[Tensor, "n *shape"]) -> float:
 
 
 def checked_unit(unit: float) -> float:
-    """Returns a unit that a caller passed, as a float.
-
-    Raises:
-        MnemoscopeError: it is not a finite number above 0.
-    """
+    """Returns a unit that a caller passed, as a float."""
     try:
         value = float(unit)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -120,11 +104,9 @@ def feature_units(X: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
 
 
 def uneven_features(X: Float[Tensor, "n *shape"]) -> float | None:
-    """Computes by what factor the features of a table differ in scale.
+    """Computes the ratio of the largest range of a feature to the smallest that is not 0.
 
-    Returns:
-        The ratio of the largest range to the smallest that is not 0, where it exceeds `UNEVEN`;
-        None otherwise, and for states that are no row of a table.
+    None where it does not exceed `UNEVEN`, and for states that are no row of a table.
     """
     if X.ndim != 2 or len(X) < 2 or X.shape[1] < 2:
         return None

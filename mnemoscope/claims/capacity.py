@@ -117,15 +117,7 @@ def headline(
     """Trains one network on many pictures; returns its row.
 
     It is measured even where it does not interpolate, to show how far it got; then it counts for
-    no check.
-
-    Args:
-        spec: What the network is built from.
-        X: `(n, *shape)`, the pictures.
-        seed: Random seed of the network and the order of its examples.
-        stages: Rates and updates, one after the other until it interpolates.
-        starts: Starts of each distribution.
-        device: Where it is trained.
+    no check. `stages` are rates and updates, one after the other until it interpolates.
     """
     begun = time.perf_counter()
     X = X.to(device)

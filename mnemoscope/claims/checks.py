@@ -72,8 +72,13 @@ def nearly_none(
     tolerance: float = NEARLY_ALL,
 ) -> Check:
     """Checks that the share over all runs is 0, up to the tolerance."""
-    measured = share(runs, count, total)
-    return at_most(what, bound=0.0, measured=measured, runs=runs.height, tolerance=tolerance)
+    return at_most(
+        what,
+        bound=0.0,
+        measured=share(runs, count, total),
+        runs=runs.height,
+        tolerance=tolerance,
+    )
 
 
 def share(runs: pl.DataFrame, count: str, total: str | None = None) -> float:

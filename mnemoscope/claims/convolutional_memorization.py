@@ -107,8 +107,7 @@ def design(scale: Scale) -> Iterator[Setting]:
 def ends(trained: Trained, *, pictures: Tensor) -> Iterator[list[Row]]:
     """Measures where noise and other pictures are taken, by networks that interpolate."""
     for net, X, seed, converged in each_network(trained):
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.rand(pictures.shape, generator=generator)
+        noise = torch.rand(pictures.shape, generator=torch.Generator().manual_seed(seed))
         found: list[Row] = [{}, {}]
         if converged:
             found = taken_to(net, X, [noise.to(X), pictures.to(X)])

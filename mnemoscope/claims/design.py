@@ -174,5 +174,4 @@ def noise_images(n: int, size: int, *, seed: int) -> Float[Tensor, "n 1 s s"]:
 
     For sizes at which crops of photographs are almost constant, and not generic images.
     """
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(n, 1, size, size, generator=generator)
+    return torch.rand(n, 1, size, size, generator=torch.Generator().manual_seed(seed))

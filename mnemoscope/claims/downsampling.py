@@ -136,8 +136,9 @@ def ends(trained: Trained, *, starts: int) -> Iterator[Row]:
     for net, X, seed, converged in each_network(trained):
         row: Row = {}
         if converged:
-            generator = torch.Generator().manual_seed(seed)
-            noise = torch.rand(starts, *X.shape[1:], generator=generator).to(X)
+            noise = torch.rand(
+                starts, *X.shape[1:], generator=torch.Generator().manual_seed(seed)
+            ).to(X)
             ended = count_outcomes(find_attractors(net, noise, X, max_steps=ORBIT_STEPS))
             row = {name: value for name, value in vars(ended).items() if name in COLUMNS}
         yield row

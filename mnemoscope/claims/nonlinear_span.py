@@ -127,8 +127,7 @@ def span_distance(
 
     Measured where the span is linear: from `phi^-1` of the output to `span phi^-1(X)`.
     """
-    outputs = activation_function(activation)(Z @ A.T)
-    back = inverse_activation(activation, outputs)
+    back = inverse_activation(activation, activation_function(activation)(Z @ A.T))
     distance = distance_to_span(back, inverse_activation(activation, X))
     return float((distance / rms(back)).max())
 

@@ -14,11 +14,7 @@ def operator(net: nn.Module, shape: tuple[int, ...]) -> Float[Tensor, "d d"]:
     """Computes the matrix `A` with `f(z) = A z`, in float64, from the images of all pixels.
 
     An entry that only products with zero add up to is exactly 0, which a fast convolution in
-    float32 would not promise.
-
-    Args:
-        net: A network that is linear and has no biases.
-        shape: Of its states.
+    float32 would not promise. The network is linear and has no biases.
 
     Example:
         >>> operator(nn.Conv2d(1, 1, 1, bias=False), (1, 2, 2)).count_nonzero().item()

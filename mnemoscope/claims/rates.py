@@ -29,13 +29,7 @@ def with_rate(frame: pl.DataFrame, count: str, total: str, name: str) -> pl.Data
     """Adds the columns `name`, `name_low` and `name_high`: a rate and its 95% Wilson interval.
 
     The interval is that of one network: what is counted, such as starts, is independent given the
-    network.
-
-    Args:
-        frame: A row for each network.
-        count: Column of counts.
-        total: Column of totals; where it is 0, or one of both is null, so is the rate.
-        name: Name of the rate.
+    network. Where the total is 0, or it or the count is null, so is the rate.
 
     Example:
         >>> counted = pl.DataFrame({"hits": [10], "of": [10]})
@@ -43,7 +37,7 @@ def with_rate(frame: pl.DataFrame, count: str, total: str, name: str) -> pl.Data
         >>> tuple(round(value, 4) for value in rated.row(0)[2:])
         (1.0, 0.7225, 1.0)
     """
-    return _rated(frame, pl.col(count) / pl.col(total), pl.col(total), name)
+    return _rated(frame, count, total, total, name)
 
 
 def pooled(
@@ -72,7 +66,7 @@ def pooled(
     sums = frame.group_by(*by, maintain_order=True).agg(
         pl.col(count).sum(), pl.col(total).sum(), pl.len().cast(pl.Int64).alias("runs")
     )
-    return _rated(sums, pl.col(count) / pl.col(total), pl.col("runs"), name)
+    return _rated(sums, count, total, "runs", name)
 
 
 def shares(frame: pl.DataFrame, by: Sequence[str], kinds: Mapping[str, Counted]) -> pl.DataFrame:
@@ -152,9 +146,11 @@ def rates_figure(
     )
 
 
-def _rated(frame: pl.DataFrame, rate: pl.Expr, trials: pl.Expr, name: str) -> pl.DataFrame:
+def _rated(frame: pl.DataFrame, count: str, total: str, trials: str, name: str) -> pl.DataFrame:
+    rate = pl.col(count) / pl.col(total)
     known = frame.select(
-        rate=pl.when(rate.is_finite()).then(rate), trials=trials.cast(pl.Float64).fill_null(0)
+        rate=pl.when(rate.is_finite()).then(rate),
+        trials=pl.col(trials).cast(pl.Float64).fill_null(0),
     )
     counts = (known["rate"] * known["trials"]).fill_null(0)
     low, high = wilson(counts.to_torch(), known["trials"].to_torch())

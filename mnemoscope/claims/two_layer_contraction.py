@@ -78,8 +78,7 @@ def first_weights(units: str, seed: int) -> tuple[Float[Tensor, " k"], Float[Ten
     """Returns the outer and the inner weights of all units: all equal, or Gaussian ones."""
     if units == "equal":
         return torch.full((UNITS,), 0.001).double(), torch.full((UNITS,), 0.3).double()
-    generator = torch.Generator().manual_seed(seed)
-    a, b = torch.randn(2, UNITS, generator=generator, dtype=torch.float64)
+    a, b = torch.randn(2, UNITS, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return 0.1 * a, 0.5 * b
 
 

@@ -81,7 +81,7 @@ def claims(
         )
     import_libraries()
     from mnemoscope.claims import Scale
-    from mnemoscope.claims.run import find_claim, run_claims
+    from mnemoscope.claims.claim import find_claim, run_claims
 
     chosen = [find_claim(name).name for name in names]
     check_device(run.device)

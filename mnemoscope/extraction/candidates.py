@@ -1,81 +1,97 @@
-"""Candidates: states that orbits end at, each of which may be a training example.
+"""Candidates: states that orbits end at, ranked by how likely each is a training example.
 
-A sequence of training examples is stored as a cycle, so every state of a cycle is a candidate.
+A sequence of training examples is stored as a cycle, so every state of a cycle is a candidate. Two
+facts set a memory apart from what the map does between its memories:
+
+- *it lies in the data's range.* A training example does, but for the error of the fit; nothing
+  holds other attractors there. Let `e` be the RMS of what lies outside, as a share of the range's
+  width;
+- *it is stable.* The fit flattens the map around what it was fitted to. Let `rho` be the spectral
+  radius per application of the map (of a cycle of period `p` the `p`-th root of that of `f^p`): a
+  deviation dies out over about `1 / (1 - rho)` steps.
+
+Both `e` and `1 - rho` range over many powers of ten and have no scale of their own, so their
+logarithms carry the information:
+
+    score = - log e + log (1 - rho)
+
+with `e` at least the distance below which attractors are not distinguished. No weight was fitted.
+
+Not in it, since they put spurious attractors first on some networks (`docs/extraction.md`): the
+size of the basin, how many kinds of starts reach it, smoothness. They are in the table.
 """
 
-from dataclasses import dataclass
-
+import polars as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mnemoscope.base.stats import wilson
+from mnemoscope.base.tables import frame_of
+from mnemoscope.dynamics.atlas import RESOLUTION
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.states import group_within, rms
-from mnemoscope.extraction.search import Search
+from mnemoscope.extraction.search import BRED, GIVEN, Search
 
 DISTINCT_TOL = 1e-2
 """Two candidates this near to each other (RMS, as a share of the data's range) are one picture: the
 distance within which an attractor counts as an example."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """Properties of each candidate that need no data.
-
-    Attributes:
-        states: `(m, *shape)`.
-        attractor: `(m,)`, the attractor in the atlas that the state belongs to.
-        period: `(m,)`, of that attractor.
-        spectral_radius: `(m,)`, of the Jacobian of `f^p`.
-        starts: `(kinds, m)`, number of starts of each kind that ended at that attractor.
-        tried: `(kinds,)`, number of starts of each kind.
-        excess: `(m,)`, RMS of what of its entries lies outside of the data's range.
-        contrast: `(m,)`, standard deviation of its entries.
-        roughness: `(m,)`, mean square difference of neighbours over twice the variance: 1 for white
-            noise, near 0 for what is smooth.
-    """
-
-    states: Float[Tensor, "m *shape"]
-    attractor: Int[Tensor, " m"]
-    period: Int[Tensor, " m"]
-    spectral_radius: Float[Tensor, " m"]
-    starts: Int[Tensor, "kinds m"]
-    tried: Int[Tensor, " kinds"]
-    excess: Float[Tensor, " m"]
-    contrast: Float[Tensor, " m"]
-    roughness: Float[Tensor, " m"]
-
-    def __len__(self) -> int:
-        return len(self.states)
-
-    def at(self, rows: Int[Tensor, " k"]) -> "Evidence":
-        """Returns the candidates in these rows."""
-        per_row = {
-            name: value[rows] for name, value in vars(self).items() if name not in KINDS_FIRST
-        }
-        return Evidence(**per_row, starts=self.starts[:, rows], tried=self.tried)
-
-
-KINDS_FIRST = ("starts", "tried")
-"""Attributes that have a row for each kind of starts; all others have one for each candidate."""
-
-
-def evidence(found: Search) -> Evidence:
-    """Collects what the search shows of every state of every attractor; on the CPU."""
-    atlas, owner = found.atlas, found.atlas.owner.cpu()
-    states = atlas.states.cpu()
-    starts, tried = _counts(found, len(atlas))
-    return Evidence(
-        states=states,
-        attractor=owner,
-        period=atlas.period.cpu()[owner],
-        spectral_radius=atlas.spectral_radius.cpu().double()[owner],
-        starts=starts[:, owner],
-        tried=tried,
-        excess=excess(states, found.span),
-        contrast=_variance(states).sqrt(),
-        roughness=roughness(states),
+def ranked(found: Search, tol: float) -> tuple[Float[Tensor, "m *shape"], pl.DataFrame]:
+    """Returns the distinct candidates, best first, on the CPU, and their table."""
+    states, table = found.atlas.states.cpu(), properties(found)
+    excess, radius, period = (
+        table[name].to_torch() for name in ("excess", "spectral_radius", "period")
     )
+    score = likelihood(excess, radius, period, found.span, tol)
+    order = score.argsort(descending=True, stable=True)
+    order = order[distinct(states[order], found.span)]
+    rank = pl.int_range(1, len(order) + 1, dtype=pl.Int64).alias("rank")
+    scored = table.insert_column(0, pl.Series("score", score.numpy()))
+    return states[order], scored[order.numpy()].select(rank, pl.all())
+
+
+def properties(found: Search) -> pl.DataFrame:
+    """Returns a row for each state of each attractor: see `Extraction.table`, but for the score."""
+    atlas, owner = found.atlas, found.atlas.owner.cpu()
+    states, period = atlas.states.cpu(), atlas.period.cpu()[owner]
+    labels = [found.labels([kind]) for kind in found.kinds]
+    starts = torch.stack([torch.bincount(own[own >= 0], minlength=len(atlas)) for own in labels])
+    starts = starts[:, owner]
+    noise = torch.tensor([kind not in (BRED, GIVEN) for kind in found.kinds])
+    count = starts[noise].sum(0)
+    total = sum(len(own) for own, counts in zip(labels, noise, strict=True) if counts)
+    low, high = wilson(count, total)
+    return frame_of(
+        {
+            "kind": ["cycle" if p > 1 else "fixed_point" for p in period.tolist()],
+            "attractor": owner,
+            "period": period,
+            "spectral_radius": atlas.spectral_radius.cpu().double()[owner],
+            "starts": starts.sum(0),
+            "basin_fraction": count.double() / max(1, total),
+            "basin_low": low,
+            "basin_high": high,
+            "kinds_reached": (starts > 0).sum(0),
+            "kinds_tried": torch.full_like(count, len(found.kinds)),
+            "excess": excess(states, found.span),
+            "contrast": _variance(states).sqrt(),
+            "roughness": roughness(states),
+        }
+    ).cast({"kind": pl.String})
+
+
+def likelihood(
+    excess: Float[Tensor, " m"],
+    spectral_radius: Float[Tensor, " m"],
+    period: Int[Tensor, " m"],
+    span: Range,
+    tol: float,
+) -> Float[Tensor, " m"]:
+    """Scores each candidate; the higher, the likelier it is a training example."""
+    outside = (excess / span.width).clamp_min(RESOLUTION * tol)
+    return (1 - spectral_radius ** (1 / period)).log() - outside.log()
 
 
 def distinct(states: Float[Tensor, "m *shape"], span: Range) -> Int[Tensor, " k"]:
@@ -116,9 +132,3 @@ def roughness(states: Float[Tensor, "m *shape"]) -> Float[Tensor, " m"]:
 def _variance(states: Tensor) -> Tensor:
     flat = states.double().flatten(1)
     return (flat - flat.mean(1, keepdim=True)).square().mean(1)
-
-
-def _counts(found: Search, attractors: int) -> tuple[Tensor, Tensor]:
-    labels = [found.labels([kind]) for kind in found.kinds]
-    starts = [torch.bincount(own[own >= 0], minlength=attractors) for own in labels]
-    return torch.stack(starts), torch.tensor([len(own) for own in labels])

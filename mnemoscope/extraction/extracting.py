@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 
+import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,19 +14,23 @@ from mnemoscope.base.check import seed as check_seed
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stats import wilson
 from mnemoscope.dynamics.starts import Range, Starts
-from mnemoscope.extraction.candidates import distinct, evidence
+from mnemoscope.dynamics.unseen import chao_total, good_turing
+from mnemoscope.extraction.candidates import ranked
 from mnemoscope.extraction.extraction import Extraction
-from mnemoscope.extraction.ranking import likelihood
 from mnemoscope.extraction.search import (
+    BRED,
     DEFAULT_OPTIONS,
+    GIVEN,
     Search,
     SearchOptions,
     search,
     since_last_find,
 )
-from mnemoscope.extraction.tables import candidates_table, estimates_table, history_table
 from mnemoscope.maps import SelfMap, check_values
 from mnemoscope.maps.self_map import Stage, as_self_map
+
+NOISE, ALL = "noise", "all"
+"""Pools: the kinds of noise together, and all starts."""
 
 
 def extract(
@@ -43,9 +48,9 @@ def extract(
 
     Orbits from many kinds of starts, and from starts made from the attractors these find, end at
     attractors; each, or each state of a cycle, is a candidate. They are ranked by how likely each
-    is a training example (`mnemoscope.extraction.ranking`); of candidates within 1e-2 of each other
-    (RMS, as a share of the range) the best stays. The search goes on in rounds until, with 95%
-    confidence, fewer than one start in a thousand would find a new attractor
+    is a training example (`mnemoscope.extraction.candidates`); of candidates within 1e-2 of each
+    other (RMS, as a share of the range) the best stays. The search goes on in rounds until, with
+    95% confidence, fewer than one start in a thousand would find a new attractor
     (`mnemoscope.extraction.search`).
     Memory: the attractors, a label for each start, and a few times `starts` (at most 4,096) states.
 
@@ -55,7 +60,7 @@ def extract(
         starts: Starts of each kind in a round, and as many made from attractors as of all kinds.
         max_starts: Number of starts after which the search stops (at the end of a kind's).
         span: The least and the largest entry of the data (default: [0, 1] until attractors show it,
-            `mnemoscope.extraction.data_range`). Noise is scaled by it, and candidates that leave it
+            `mnemoscope.extraction.search`). Noise is scaled by it, and candidates that leave it
             are ranked low.
         extra: `(g, *shape)`, further starts, tried first.
         seed: Random seed: the same seed, machine and limits give the same candidates, unless
@@ -82,30 +87,15 @@ def extract(
     with f.evaluating():
         limits = {"starts": starts, "max_starts": max_starts, "seed": seed}
         found = search(f, options, given=given, span=known_range, **limits)
+    states, table = ranked(found, options.tol)
     summary = {
         **_summary(found),
         "range": "learned" if span is None else "given",
         "seed": seed,
+        "candidates": len(states),
+        "seconds": time.perf_counter() - begun,
     }
-    return _extraction(found, summary, tol=options.tol, begun=begun)
-
-
-def _extraction(
-    found: Search, summary: dict[str, object], *, tol: float, begun: float
-) -> Extraction:
-    known = evidence(found)
-    score = likelihood(known, found.span, tol)
-    order = score.argsort(descending=True, stable=True)
-    order = order[distinct(known.states[order], found.span)]
-    known, score = known.at(order), score[order]
-    summary |= {"candidates": len(known), "seconds": time.perf_counter() - begun}
-    return Extraction(
-        candidates=known.states,
-        table=candidates_table(known, score, found),
-        estimates=estimates_table(found),
-        history=history_table(found),
-        summary=summary,
-    )
+    return Extraction(states, table, estimates_table(found), history_table(found), summary)
 
 
 def _summary(found: Search) -> dict[str, object]:
@@ -120,6 +110,46 @@ def _summary(found: Search) -> dict[str, object]:
         "low": found.span.low,
         "high": found.span.high,
     }
+
+
+def estimates_table(found: Search) -> pl.DataFrame:
+    """Returns a row for each kind of starts, for all noise together, and for all starts."""
+    noise = [kind for kind in found.kinds if kind not in (BRED, GIVEN)]
+    pools = {**{kind: [kind] for kind in found.kinds}, NOISE: noise, ALL: found.kinds}
+    rows = []
+    for pool, members in pools.items():
+        labels = found.labels(members)
+        counts = labels[labels >= 0].unique(return_counts=True)[1]
+        total, low, high = chao_total(counts)
+        rows.append(
+            {
+                "pool": pool,
+                "starts": len(labels),
+                "ended": int(counts.sum()),
+                "found": len(counts),
+                "once": int((counts == 1).sum()),
+                "twice": int((counts == 2).sum()),
+                "unseen": good_turing(labels),
+                "total": total,
+                "low": low,
+                "high": high,
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def history_table(found: Search) -> pl.DataFrame:
+    """Returns a row for each kind of each round."""
+    used = torch.tensor([len(part.labels) for part in found.parts]).cumsum(0)
+    return pl.DataFrame(
+        {
+            "round": [part.round for part in found.parts],
+            "kind": [part.kind for part in found.parts],
+            "starts": used.tolist(),
+            "found": [part.found for part in found.parts],
+            "seconds": [part.seconds for part in found.parts],
+        }
+    )
 
 
 def _checked(f: SelfMap, extra: Tensor) -> Tensor:

@@ -1,13 +1,17 @@
 """`Extraction`: candidates for training examples, best first; saved and loaded whole."""
 
+import math
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 from jaxtyping import Float
+from PIL import Image
 from pydantic import BaseModel
 from torch import Tensor
 
@@ -17,12 +21,21 @@ from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import Publication
 from mnemoscope.base.tables import table_html
 from mnemoscope.data.given import given_examples
+from mnemoscope.data.pictures import is_picture
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol
-from mnemoscope.extraction.pictures import drawable, drawn, sheet
 from mnemoscope.extraction.scoring import score_table
 
 PICTURES, SHEET = "pictures", "sheet.png"
+
+SMALLEST_SIDE = 64
+"""Pixels to which the longer side of a smaller picture is enlarged, by whole pixels."""
+
+MAX_ON_SHEET = 400
+"""Candidates on the sheet: the best."""
+
+GAP = 2
+"""Pixels between pictures of the sheet."""
 
 TABLES = ("table", "estimates", "history")
 
@@ -187,3 +200,31 @@ def _old_pictures(folder: Path, written: set[str]) -> list[Path]:
     old = [path for path in (folder / PICTURES).glob("*.png") if path.stem.isdecimal()]
     sheets = [] if written else [folder / SHEET]
     return [path for path in old if path.name not in written] + sheets
+
+
+def drawable(shape: tuple[int, ...]) -> bool:
+    """Decides whether a state of this shape is a picture: `(1 or 3, h, w)`, or `(h, w)`."""
+    return is_picture(shape) or len(shape) == 2
+
+
+def drawn(states: Float[Tensor, "m *shape"], span: Range) -> Iterator[Image.Image]:
+    """Draws each state: its range from black to white, what is outside cut off."""
+    for state in states:
+        levels = (state.double() - span.low) / span.width
+        pixels = (levels.clamp(0, 1) * 255).round().to(torch.uint8)
+        pixels = pixels.movedim(0, -1).squeeze(-1) if pixels.ndim == 3 else pixels
+        image = Image.fromarray(pixels.contiguous().numpy())
+        times = max(1, SMALLEST_SIDE // max(image.size))
+        yield image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
+
+
+def sheet(states: Float[Tensor, "m *shape"], span: Range) -> Image.Image:
+    """Draws the best candidates in rows, best first, on white."""
+    images = list(drawn(states[:MAX_ON_SHEET], span))
+    columns = max(1, math.ceil(math.sqrt(len(images))))
+    wide, high = images[0].width + GAP, images[0].height + GAP
+    rows = math.ceil(len(images) / columns)
+    whole = Image.new(images[0].mode, (columns * wide + GAP, rows * high + GAP), "white")
+    for place, image in enumerate(images):
+        whole.paste(image, (place % columns * wide + GAP, place // columns * high + GAP))
+    return whole

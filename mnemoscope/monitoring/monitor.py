@@ -192,15 +192,14 @@ class Monitor:
         with _measuring(f):
             Z = f.batch(self._X[:states])
             check_derivatives(f, Z)
-            radii = self._radii.head(len(Z))
-            row = _row(snapshot(f, Z, radii, max_steps=self._max_steps))
+            seen = snapshot(f, Z, self._radii.head(len(Z)), max_steps=self._max_steps)
         cost = self.clock() - begun
         self._pace.paid(cost, trained, self._dues)
         self._rows.append(
             {
                 "step": self._step,
                 "seconds": begun - self._begun,
-                **row,
+                **_row(seen),
                 "states": states,
                 "left_out": self._left_out,
                 "cost": cost,

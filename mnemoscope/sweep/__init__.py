@@ -17,8 +17,8 @@ Example:
 """
 
 from mnemoscope.sweep import designs
-from mnemoscope.sweep.again import train_again
 from mnemoscope.sweep.design import Design
+from mnemoscope.sweep.fitting import train_again
 from mnemoscope.sweep.ledger import Failure
 from mnemoscope.sweep.loading import load
 from mnemoscope.sweep.planning import Plan, plan

@@ -166,10 +166,6 @@ class Configuration:
                 todo="remove that row's file and run the sweep again: its runs are done anew",
             ) from error
 
-    def only_trained(self) -> "Configuration":
-        """Returns the same run without measurements."""
-        return replace(self, measure=Measure(take=()))
-
     def key(self, code: str, *, pictured: bool = False) -> str:
         """Computes the key of the run: a hash of its configuration and of the code's version."""
         # The parts are shared by many runs, so each is written once.
@@ -177,6 +173,23 @@ class Configuration:
         parts = [_text(self.spec), *data, _text(self.training), _text(self.measure), seed, code]
         parts += ["pictured"] if pictured else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A planned run.
+
+    Attributes:
+        configuration: All that decides its numbers.
+        factors: The values of the varied fields, by their path; the seed is not among them.
+        key: The hash that names its row.
+        first: Whether it has the first seed of its setting.
+    """
+
+    configuration: Configuration
+    factors: Mapping[str, Any]
+    key: str
+    first: bool
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,7 @@
 """A design: the runs that a sweep is made of, as a TOML file or in Python."""
 
 import itertools
+import math
 import os
 import re
 import tomllib
@@ -14,17 +15,7 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.model import StrictModel
 from mnemoscope.base.small_files import check_depth, read_text
 from mnemoscope.nets.spec import Count, Whole
-from mnemoscope.sweep.axes import (
-    Axis,
-    Grid,
-    Plain,
-    Sample,
-    Zip,
-    axes_of,
-    flattened,
-    known_field,
-    plain,
-)
+from mnemoscope.sweep.axes import Grid, Plain, Sample, Zip, flattened, known_field, plain
 from mnemoscope.sweep.configuration import FIELDS
 
 MAX_NAME = 100
@@ -213,36 +204,33 @@ class Design(StrictModel, frozen=True, extra="forbid"):
         return range(self.seeds) if isinstance(self.seeds, int) else self.seeds
 
     @property
-    def axes(self) -> tuple[Axis, ...]:
-        """The axes of the grid, of the zips, of the sample."""
-        return axes_of(self.grid, self.zip, self.sample)
-
-    @property
     def factors(self) -> tuple[str, ...]:
-        """The paths of the varied fields, in the order of the axes."""
-        return tuple(field for axis in self.axes for field in axis.fields)
+        """The paths of the varied fields: those of the grid, of the zips, of the sample."""
+        sampled = self.sample.ranges if self.sample else ()
+        return tuple(itertools.chain(self.grid, *self.zip, sampled))
 
     @property
     def count(self) -> int:
         """The number of runs: settings times seeds."""
-        count = len(self.seed_values)
-        for axis in self.axes:
-            count *= len(axis.points)
-        return count
+        sampled = self.sample.count if self.sample else 1
+        return len(self.seed_values) * math.prod(map(len, self._lists())) * sampled
 
     def settings(self) -> Iterator[dict[str, Any]]:
         """Yields every combination of the axes, as values by the path of their field.
 
         The last field of the grid and zips changes fastest, the sample slowest.
         """
-        factors, axes = self.factors, self.axes
-        lists = [axis.points for axis in axes if axis.kind != "sample"]
+        factors, lists = self.factors, self._lists()
         # One by one: a sample may have a million points.
-        sampled = axes[-1].points if self.sample else [()]
-        for last in sampled:
+        for last in self.sample.points if self.sample else [()]:
             for parts in itertools.product(*lists):
                 values = itertools.chain.from_iterable((*parts, last))
                 yield dict(zip(factors, values, strict=True))
+
+    def _lists(self) -> list[list[tuple[Any, ...]]]:
+        """Returns the points of each axis of the grid and the zips."""
+        lists = [[(value,) for value in values] for values in self.grid.values()]
+        return lists + [list(zip(*table.values(), strict=True)) for table in self.zip]
 
     def fixed(self) -> dict[str, Any]:
         """Returns the values of the fields that are not varied, by their path."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -18,9 +19,10 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.provenance import versions
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.small_files import parse_json
+from mnemoscope.sweep.configuration import Run
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.measurements import find_measurement
-from mnemoscope.sweep.runs import Run, measure_of
+from mnemoscope.sweep.runs import measure_of
 from mnemoscope.sweep.store import Store
 
 FORMAT = "mnemoscope-sweep/2"
@@ -91,12 +93,13 @@ class Ledger:
         content = io.BytesIO()
         planned_table(runs, self.design).write_parquet(content)
         self.store.write(f"plans/{self.design.name}.parquet", content.getvalue())
-        take = measure_of(self.design).take
         self.noted = {
             "begun": _now(),
             "factors": varied_columns(runs, self.design),
             "quantities": [
-                asdict(one) for name in take for one in find_measurement(name).quantities
+                asdict(one)
+                for name in measure_of(self.design).take
+                for one in find_measurement(name).quantities
             ],
         }
 
@@ -118,13 +121,15 @@ class Ledger:
             "seen": _now(),
             **self.noted,
         }
-        text = json.dumps(content, indent=1) + "\n"
-        self.store.write(f"plans/{self.design.name}.json", text.encode())
+        self._write(f"plans/{self.design.name}.json", content, indent=1)
 
     def fail(self, failure: Failure) -> None:
         """Notes runs that could not be done."""
         content = {**asdict(failure), "date": _now(), "log": f"logs/{failure.group}.log"}
-        self.store.write(f"failures/{failure.group}.json", (json.dumps(content) + "\n").encode())
+        self._write(f"failures/{failure.group}.json", content)
+
+    def _write(self, name: str, content: Mapping[str, Any], indent: int | None = None) -> None:
+        self.store.write(name, f"{json.dumps(content, indent=indent)}\n".encode())
 
 
 def varied_columns(runs: Sequence[Run], design: Design) -> list[str]:
@@ -192,8 +197,7 @@ def read_note(store: Store, sweep: str | None = None) -> dict[str, Any]:
 def planned_keys(store: Store, sweep: str) -> pl.DataFrame:
     """Reads the keys of the planned runs of a sweep, as the column `key`."""
     name = f"plans/{sweep}.parquet"
-    content = store.read(name) or b""
-    found = unless_broken(lambda: pl.read_parquet(io.BytesIO(content)))
+    found = unless_broken(partial(pl.read_parquet, io.BytesIO(store.read(name) or b"")))
     planned = read_note(store, sweep)["planned"]
     if found is None or found.schema.get("key") != pl.Utf8 or found.height != planned:
         raise BrokenPlan(
@@ -236,8 +240,7 @@ def unless_broken(read: Callable[[], Found]) -> Found | None:
 
 def is_of_polars(error: BaseException) -> bool:
     """Returns whether polars raised an error: some files make it panic, which is no Exception."""
-    panic = type(error).__name__ == "PanicException"
-    return panic or isinstance(error, pl.exceptions.PolarsError)
+    return isinstance(error, pl.exceptions.PolarsError) or type(error).__name__ == "PanicException"
 
 
 def _note(content: bytes) -> dict[str, Any] | None:

@@ -18,21 +18,9 @@ from mnemoscope.sweep.ledger import (
     chosen_sweeps,
     is_of_polars,
     planned_keys,
-    read_note,
     unless_broken,
 )
-from mnemoscope.sweep.store import Store, open_store, unusable
-
-__all__ = [
-    "all_rows",
-    "check_rows",
-    "group_rows",
-    "load",
-    "naming_broken",
-    "read_note",
-    "stored",
-    "stored_keys",
-]
+from mnemoscope.sweep.store import Store, unusable
 
 FUNCTIONS = "-functions"
 """End of the name of a layout whose columns may differ, since functions of a user fill them."""
@@ -66,7 +54,7 @@ def load(place: str | os.PathLike[str], sweep: str | None = None) -> pl.LazyFram
     text = os.fspath(place)
     if _is_one_file(text):
         return _one_file(text)
-    store = open_store(text)
+    store = Store(text)
     names = chosen_sweeps(store, sweep)
     planned = pl.concat([planned_keys(store, name) for name in names]).unique()
     return all_rows(store).join(planned.lazy(), on="key", how="semi").unique("key", keep="any")
@@ -75,7 +63,7 @@ def load(place: str | os.PathLike[str], sweep: str | None = None) -> pl.LazyFram
 def group_rows(place: str | os.PathLike[str], group: str) -> pl.DataFrame:
     """Reads the rows of the runs that trained together in a group, in their order."""
     text = os.fspath(place)
-    rows = _one_file(text) if _is_one_file(text) else all_rows(open_store(text))
+    rows = _one_file(text) if _is_one_file(text) else all_rows(Store(text))
     with naming_broken(place):
         return rows.filter(pl.col("group") == group).collect()
 
@@ -185,7 +173,7 @@ def _schema(source: Any) -> Mapping[str, Any]:
 def _first_broken(place: str) -> MnemoscopeError | None:
     """Returns the error of the first file of rows that cannot be read whole; None if all can be."""
     alone = _is_one_file(place)
-    store = open_store((os.path.dirname(place) or ".") if alone else place)
+    store = Store((os.path.dirname(place) or ".") if alone else place)
     for name in [os.path.basename(place)] if alone else _row_files(store):
         for source in store.sources([name]).values():
             found = unless_broken(lambda source=source: _scan(source).collect())

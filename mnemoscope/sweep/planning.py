@@ -2,32 +2,30 @@
 
 import io
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from mnemoscope.base.memory import free_memory
-from mnemoscope.nets import save
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.configuration import Configuration
+from mnemoscope.sweep.columns import STATUS
+from mnemoscope.sweep.configuration import Run
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
-from mnemoscope.sweep.executors import Processes, WorkerLost
 from mnemoscope.sweep.fitting import fit
-from mnemoscope.sweep.groups import Group, groups
 from mnemoscope.sweep.loading import stored_keys
 from mnemoscope.sweep.needed_memory import machine_memory
-from mnemoscope.sweep.rows import table
+from mnemoscope.sweep.process_pool import Processes, WorkerLost
 from mnemoscope.sweep.running import check_design, group_cost, layout
-from mnemoscope.sweep.runs import code_of_design, planned_runs
-from mnemoscope.sweep.store import open_store
+from mnemoscope.sweep.runs import Group, code_of_design, groups, planned_runs
+from mnemoscope.sweep.store import Store
+from mnemoscope.sweep.work import saved
 
 PILOTS = 6
 """Number of groups that are tried: each represents a sixth of the cost of the sweep."""
@@ -128,10 +126,9 @@ def plan(
         MnemoscopeError: the design is wrong.
     """
     forget_examples()
-    code = code_of_design(design)
-    planned = planned_runs(design, code)
+    planned = planned_runs(design, code_of_design(design))
     check_design(design)
-    there = frozenset() if place is None else stored_keys(open_store(place), layout(design))
+    there = frozenset() if place is None else stored_keys(Store(place), layout(design))
     missing = [run for run in planned if run.key not in there]
     cut = groups(missing, design.group_size)
     pilots, begin = [], 0.0
@@ -164,9 +161,9 @@ def plan(
 def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[Pilot], float]:
     """Returns the pilots, and the time that a process takes to begin (s)."""
     parts = _parts(sorted(cut, key=group_cost))
-    found: list[Pilot] = []
+    pilots: list[Pilot] = []
     if not parts:
-        return found, 0.0
+        return pilots, 0.0
     executor = Processes(1, seconds)
     at = time.monotonic()
     try:
@@ -186,37 +183,24 @@ def _pilots(design: Design, cut: Sequence[Group], seconds: float) -> tuple[list[
             if pilot.memory > free_memory():
                 pilot = replace(pilot, too_large=True)
             elif left > 0:
-                tried = middle.runs[: pilot.runs]
                 try:
-                    took, interpolated, row_bytes, weight_bytes = executor.submit(
-                        try_runs,
-                        tuple(run.configuration for run in tried),
-                        tuple(run.first for run in tried),
-                        design.device,
-                        len(middle.runs),
-                    ).result(left)
-                    pilot = replace(
-                        pilot,
-                        seconds=took,
-                        interpolated=interpolated,
-                        row_bytes=row_bytes,
-                        weight_bytes=weight_bytes,
+                    found = executor.submit(
+                        try_runs, middle.runs[: pilot.runs], design.device, len(middle.runs)
                     )
+                    pilot = replace(pilot, **found.result(left))
                 except (TookTooLong, WorkerLost):
                     executor.shutdown(wait=False, cancel_futures=True)
                     executor = Processes(1, seconds)
-            found.append(pilot)
+            pilots.append(pilot)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-    return found, begin
+    return pilots, begin
 
 
-def try_runs(
-    runs: tuple[Configuration, ...], first: tuple[bool, ...], device: str, whole: int
-) -> tuple[float, int, float, int]:
-    """Trains and measures some runs of a group; `whole` runs of their group share one file.
+def try_runs(runs: tuple[Run, ...], device: str, whole: int) -> dict[str, Any]:
+    """Trains and measures some runs of a group, whose `whole` runs share one file.
 
-    Returns the time, the number that interpolated, the bytes of a row and of a network.
+    Returns the fields of a `Pilot` that this finds.
     """
     import torch
 
@@ -225,18 +209,16 @@ def try_runs(
     begun = time.perf_counter()
     # Measured functions may print.
     with redirect_stdout(io.StringIO()):
-        fitted = fit(runs, first, device=device, say=lambda line: None)
+        fitted = fit(runs, device=device, say=lambda line: None)
     took = time.perf_counter() - begun
-    frame = table(runs, [f"{row:032x}" for row in range(len(runs))], "", "", fitted)
     content = io.BytesIO()
-    pl.concat([frame] * -(-whole // len(runs))).head(whole).write_parquet(content)
-    weights = 0
-    if fitted.replicas is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "network.safetensors"
-            save(fitted.replicas[0], path)
-            weights = path.stat().st_size
-    return took, sum(fitted.interpolated), len(content.getvalue()) / whole, weights
+    pl.concat([fitted.table] * -(-whole // len(runs))).head(whole).write_parquet(content)
+    return {
+        "seconds": took,
+        "interpolated": int((fitted.table["status"] == STATUS[0]).sum()),
+        "row_bytes": len(content.getvalue()) / whole,
+        "weight_bytes": 0 if fitted.replicas is None else len(saved(fitted.replicas[0])),
+    }
 
 
 def _parts(ordered: Sequence[Group]) -> list[list[Group]]:

@@ -18,23 +18,17 @@ from mnemoscope.base.publishing import check_targets
 from mnemoscope.base.text import short
 from mnemoscope.nets.spec import check_device
 from mnemoscope.sweep.columns import ALWAYS
+from mnemoscope.sweep.configuration import Run
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
-from mnemoscope.sweep.executors import (
-    NoWorkers,
-    WorkerLost,
-    Workers,
-    available_cores,
-    processes,
-    workers_of,
-)
-from mnemoscope.sweep.groups import Group, groups
+from mnemoscope.sweep.executors import Workers, available_cores, processes, workers_of
 from mnemoscope.sweep.ledger import Failure, Ledger, read_failure
 from mnemoscope.sweep.loading import FUNCTIONS, stored_keys
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.needed_memory import machine_memory, memory_of_group
-from mnemoscope.sweep.runs import Run, code_of_design, measure_of, planned_runs
-from mnemoscope.sweep.store import FOLDERS, Store, StoreError, open_store
+from mnemoscope.sweep.process_pool import NoWorkers, WorkerLost
+from mnemoscope.sweep.runs import Group, code_of_design, groups, measure_of, planned_runs
+from mnemoscope.sweep.store import FOLDERS, Store, StoreError
 from mnemoscope.sweep.work import TIMED_OUT, Done, OtherCode, RunError, Task, WorkTimeout, work
 
 LOOK = 0.5
@@ -133,7 +127,7 @@ def run(
     code = code_of_design(design)
     planned = planned_runs(design, code)
     check_design(design)
-    store = open_store(place)
+    store = Store(place)
     _check_place(store, design)
     store.tidy()
     there = stored_keys(store, layout(design))
@@ -143,7 +137,7 @@ def run(
         check_device(design.device)
         _check_memory(todo)
     if store.folder is not None:
-        check_targets(store.folder, [_rows(layout(design), one) for one in todo])
+        check_targets(store.folder, [one.rows(layout(design)) for one in todo])
     ledger = Ledger(store, design, code, len(planned))
     ledger.begin(planned)
     with ExitStack() as stack:
@@ -174,10 +168,6 @@ def layout(design: Design) -> str:
     columns += [f"{name}:{list(find_measurement(name).columns)}" for name in take]
     ending = FUNCTIONS if any(map(is_name, take)) else ""
     return hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:8] + ending
-
-
-def _rows(layout: str, group: Group) -> str:
-    return f"rows/{layout}/{group.name}.parquet"
 
 
 @dataclass(frozen=True)
@@ -271,15 +261,11 @@ class _Driver:
             self.running[future] = this
 
     def _task(self, this: _Try, workers: Workers) -> Task:
-        runs = this.group.runs
         return Task(
             # A worker may have been started in another folder.
             store=self.ledger.store.absolute,
-            group=this.group.name,
+            group=this.group,
             layout=self.layout,
-            keys=tuple(one.key for one in runs),
-            runs=tuple(one.configuration for one in runs),
-            first=tuple(one.first for one in runs),
             code=self.ledger.code,
             keep_weights=self.design.keep_weights,
             device=self.design.device,
@@ -296,7 +282,7 @@ class _Driver:
         except Exception as error:
             self._requeue(this, error)
         else:
-            self.stored.add(_rows(self.layout, this.group))
+            self.stored.add(this.group.rows(self.layout))
             self.cost_done += group_cost(this.group)
 
     def _requeue(self, this: _Try, error: Exception) -> None:
@@ -313,8 +299,8 @@ class _Driver:
                 for half in group.halves()
             )
         else:
-            keys = tuple(one.key for one in group.runs)
             reason = self._reason(group, error, lost=lost)
+            keys = tuple(one.key for one in group.runs)
             failure = Failure(group.name, keys, reason, this.attempt + 1)
             self.failures.append(failure)
             self.ledger.fail(failure)

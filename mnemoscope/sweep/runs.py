@@ -1,36 +1,38 @@
-"""The runs of a design, all of them checked before the first begins."""
+"""The runs of a design, all checked before the first begins, and the groups they train in."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.text import short
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.configuration import FIELDS, Configuration, Measure
+from mnemoscope.sweep.configuration import FIELDS, Measure, Run
 from mnemoscope.sweep.configured import configuration, in_section
 from mnemoscope.sweep.design import Design
 from mnemoscope.sweep.measurements import code_of
+from mnemoscope.sweep.needed_memory import memory_of_group, weights_count
+from mnemoscope.training.group import WORKING_SET
+from mnemoscope.training.options import PER_REPLICA, TrainingOptions
 
 MAX_RUNS = 4_000_000
 """Maximum number of runs of one design: a planned run takes one or two kilobytes of memory."""
 
+SHARED = [one.name for one in fields(TrainingOptions) if one.name not in PER_REPLICA]
+"""Training options that are the same for all runs of a group."""
 
-@dataclass(frozen=True)
-class Run:
-    """A planned run.
+FEWEST, MOST = 8, 512
+"""Least and largest number of runs of a group, if `ROOM` holds them: one that is lost is run again
+whole."""
 
-    Attributes:
-        configuration: All that decides its numbers.
-        factors: The values of the varied fields, by their path; the seed is not among them.
-        key: The hash that names its row.
-        first: Whether it has the first seed of its setting.
-    """
+ROOM = 4 * 2**30
+"""Memory for the weights, gradients and Adam's state of a group (bytes): a network as large as this
+is alone, so that a machine with memory for one can train all."""
 
-    configuration: Configuration
-    factors: Mapping[str, Any]
-    key: str
-    first: bool
+GROUPS = 32
+"""A sweep is cut into at least about this number of groups, so that many workers have work."""
 
 
 def measure_of(design: Design) -> Measure:
@@ -84,3 +86,61 @@ def _placed(error: MnemoscopeError, design: Design, factors: Mapping[str, Any]) 
     key = design.key(path)
     place = " ".join(filter(None, (key, f"({setting})" if setting else "")))
     return error.replaced(given=f"{place or design.name}: {error.given}", field=key or None)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one architecture, trained at once."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def name(self) -> str:
+        """A hash of its runs' keys: equal groups have equal names."""
+        keys = "".join(run.key for run in self.runs)
+        return hashlib.sha256(keys.encode()).hexdigest()[:16]
+
+    def rows(self, layout: str) -> str:
+        """Returns the name of the file of its rows."""
+        return f"rows/{layout}/{self.name}.parquet"
+
+    @property
+    def memory(self) -> int:
+        """The least memory that training it needs (bytes)."""
+        return memory_of_group([run.configuration for run in self.runs])
+
+    def halves(self) -> tuple["Group", "Group"]:
+        """Splits it into two groups of half its runs each."""
+        half = len(self.runs) // 2
+        return Group(self.runs[:half]), Group(self.runs[half:])
+
+
+def groups(runs: Sequence[Run], most: int | None = None) -> list[Group]:
+    """Puts runs that can train as replicas into groups, in the order of their first runs.
+
+    Replicas share everything but their seeds, examples (of one number), rates, weight decays and
+    scales of the first weights.
+    """
+    alike: dict[object, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(_architecture(run), []).append(run)
+    share = max(FEWEST, -(-len(runs) // GROUPS))
+    cut = []
+    for members in alike.values():
+        size = min(_size(members[0]), share) if most is None else most
+        count = -(-len(members) // size)
+        # Their sizes are nearly equal: 65 runs are 33 and 32, not 64 and one.
+        edges = [round(i * len(members) / count) for i in range(count + 1)]
+        cut += [Group(tuple(members[a:b])) for a, b in itertools.pairwise(edges)]
+    return cut
+
+
+def _size(run: Run) -> int:
+    one = 16 * max(1, weights_count(run.configuration.spec))
+    return max(min(FEWEST, max(1, ROOM // one)), min(MOST, WORKING_SET // one))
+
+
+def _architecture(run: Run) -> object:
+    known = run.configuration
+    shared = tuple(getattr(known.training, name) for name in SHARED)
+    return known.spec, known.data.n, shared, known.measure

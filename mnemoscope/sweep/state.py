@@ -20,7 +20,7 @@ from mnemoscope.sweep.ledger import (
     read_note,
 )
 from mnemoscope.sweep.loading import stored
-from mnemoscope.sweep.store import Store, open_store
+from mnemoscope.sweep.store import Store
 
 SILENT = 6 * EVERY
 """Time without a note after which a sweep that has not ended is considered dead (s)."""
@@ -81,7 +81,7 @@ def status(place: str | os.PathLike[str], sweep: str | None = None) -> tuple[Swe
             file of rows.
         StoreError: the store cannot be read.
     """
-    store = open_store(place)
+    store = Store(place)
     failed = failures(store)
     found = []
     for name in chosen_sweeps(store, sweep):
@@ -90,8 +90,7 @@ def status(place: str | os.PathLike[str], sweep: str | None = None) -> tuple[Swe
         except BrokenPlan as error:
             if sweep is not None:
                 raise
-            failure = Failure("", (), str(error), 0)
-            found.append(SweepStatus(name, "broken", failures=(failure,)))
+            found.append(SweepStatus(name, "broken", failures=(Failure("", (), str(error), 0),)))
     return tuple(found)
 
 

@@ -54,8 +54,9 @@ class Store:
         folder: The folder, if it is one of this machine; None for a URL.
     """
 
-    def __init__(self, place: str) -> None:
-        self.place = place
+    def __init__(self, place: str | os.PathLike[str]) -> None:
+        """Opens it; nothing is made or read yet."""
+        self.place = place = os.fspath(place)
         # A folder may be called ~, which others would take for the user's.
         self.folder = None if "://" in place else Path(os.path.abspath(place))
         if self.folder is None:
@@ -166,11 +167,6 @@ class Store:
         if isinstance(error, MnemoscopeError) and not isinstance(known, OSError):
             return StoreError(error.given, expected=error.expected, todo=error.todo)
         return unusable(verb, f"{self.place}/{name}", known or error)
-
-
-def open_store(place: str | os.PathLike[str]) -> Store:
-    """Opens the store at a folder or URL; nothing is made or read yet."""
-    return Store(os.fspath(place))
 
 
 def unusable(verb: str, place: str, error: BaseException) -> StoreError:

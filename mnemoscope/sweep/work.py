@@ -20,13 +20,13 @@ from typing import IO, Literal
 import torch
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.nets import save
+from mnemoscope.nets import Network, save
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.configuration import Configuration
+from mnemoscope.sweep.columns import STATUS
 from mnemoscope.sweep.fitting import Fitted, fit, network_of
 from mnemoscope.sweep.measurements import code_of
-from mnemoscope.sweep.rows import table
-from mnemoscope.sweep.store import OF_A_DISK, Store, open_store, unusable
+from mnemoscope.sweep.runs import Group
+from mnemoscope.sweep.store import OF_A_DISK, Store, unusable
 
 Watch = Literal["exit", "alarm", "none"]
 """The end of a worker that takes too long: its process exits, which even a computation that hangs
@@ -49,11 +49,8 @@ class Task:
 
     Attributes:
         store: The folder or URL of the sweep.
-        group: The group's name.
+        group: Its runs.
         layout: The folder of its rows.
-        keys: The key of each run.
-        runs: The runs.
-        first: Whether each run has the first seed of its setting.
         code: The version of the code that planned it.
         keep_weights: The networks that are kept.
         device: Device to compute on.
@@ -63,11 +60,8 @@ class Task:
     """
 
     store: str
-    group: str
+    group: Group
     layout: str
-    keys: tuple[str, ...]
-    runs: tuple[Configuration, ...]
-    first: tuple[bool, ...]
     code: str
     keep_weights: Literal["none", "stored", "all"]
     device: str
@@ -75,30 +69,14 @@ class Task:
     watch: Watch
     attempt: int = 0
 
-    @property
-    def rows(self) -> str:
-        """Name of the file of its rows."""
-        return f"rows/{self.layout}/{self.group}.parquet"
-
 
 @dataclass(frozen=True)
 class Done:
-    """The report of a worker on a group whose rows are stored.
+    """What a worker did: its runs, how many interpolated and diverged, and the time it took (s)."""
 
-    Attributes:
-        group: The group's name.
-        runs: Number of its rows.
-        interpolated: Number of runs that interpolated.
-        diverged: Number of runs that diverged.
-        seconds: Duration.
-        seconds_computing: Duration of training and measuring.
-    """
-
-    group: str
     runs: int
     interpolated: int
     diverged: int
-    seconds: float
     seconds_computing: float
 
 
@@ -124,7 +102,7 @@ def work(task: Task) -> Done:
     Rows are written last: a group whose rows are there is done. Threads of one process work one
     after the other.
     """
-    store = open_store(task.store)
+    store = Store(task.store)
     try:
         with (
             ALONE,
@@ -157,8 +135,9 @@ def _sendable(task: Task, error: BaseException) -> Exception:
 
 def _computed(store: Store, task: Task, log: IO[str]) -> Done:
     begun = time.perf_counter()
-    own = code_version() + code_of(task.runs[0].measure)
-    if own != task.code:
+    runs, group = task.group.runs, task.group.name
+    known = runs[0].configuration
+    if code_version() + code_of(known.measure) != task.code:
         raise OtherCode(
             f"a worker on {socket.gethostname()} with another version of the code",
             expected="the version that planned the sweep",
@@ -168,45 +147,41 @@ def _computed(store: Store, task: Task, log: IO[str]) -> Done:
     def say(line: str) -> None:
         print(f"{time.perf_counter() - begun:8.2f} s  {line}", file=log, flush=True)
 
-    known = task.runs[0]
-    say(f"{len(task.runs)} runs of {known.spec!r} on {known.data.n} of {known.data.source}")
+    say(f"{len(runs)} runs of {known.spec!r} on {known.data.n} of {known.data.source}")
     # Measured functions may print; the driver may print JSON.
     with redirect_stdout(log):
-        fitted = fit(task.runs, task.first, device=task.device, say=say)
-    _keep_weights(store, task, fitted)
-    frame = table(task.runs, task.keys, task.group, task.code, fitted)
+        fitted = fit(runs, group, task.code, device=task.device, say=say)
+    if task.keep_weights != "none":
+        _keep_weights(store, task, fitted)
     content = io.BytesIO()
-    frame.write_parquet(content)
-    store.write(task.rows, content.getvalue())
-    done = Done(
-        group=task.group,
-        runs=len(task.runs),
-        interpolated=sum(fitted.interpolated),
-        diverged=sum(fitted.diverged),
-        seconds=time.perf_counter() - begun,
-        seconds_computing=fitted.seconds_training + fitted.seconds_measuring,
-    )
-    say(f"stored {done.runs} rows; {done.interpolated} interpolated, {done.diverged} diverged")
-    return done
+    fitted.table.write_parquet(content)
+    store.write(task.group.rows(task.layout), content.getvalue())
+    statuses = fitted.table["status"].to_list()
+    interpolated, _, diverged = map(statuses.count, STATUS)
+    say(f"stored {len(runs)} rows; {interpolated} interpolated, {diverged} diverged")
+    seconds = fitted.seconds_training + fitted.seconds_measuring
+    return Done(len(runs), interpolated, diverged, seconds)
 
 
 def _keep_weights(store: Store, task: Task, fitted: Fitted) -> None:
-    if task.keep_weights == "none" or fitted.replicas is None:
-        return
-    stored = fitted.columns.get("stored", [])
-    for row in fitted.rows:
-        if task.keep_weights == "stored" and not stored[row]:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "network.safetensors"
-            save(network_of(fitted, task.runs, row), path)
-            store.write(f"weights/{task.keys[row]}.safetensors", path.read_bytes())
+    for row, one in enumerate(fitted.table.iter_rows(named=True)):
+        if one["status"] != STATUS[2] and (task.keep_weights == "all" or one["stored"]):
+            network = network_of(fitted, task.group.runs, row)
+            store.write(f"weights/{one['key']}.safetensors", saved(network))
+
+
+def saved(network: Network) -> bytes:
+    """Returns the content of a network's file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.safetensors"
+        save(network, path)
+        return path.read_bytes()
 
 
 @contextmanager
 def _log(store: Store, task: Task) -> Iterator[IO[str]]:
     """Opens the group's log: lines as they come, and in the end the error, if there is one."""
-    name = f"logs/{task.group}.log"
+    name = f"logs/{task.group.name}.log"
     if store.folder is not None:
         path = store.folder / name
         try:
@@ -278,7 +253,7 @@ def _end(store: Store, task: Task, log: IO[str]) -> None:
     try:
         print(f"{TIMED_OUT}{task.timeout:g} s)!", file=log, flush=True)
         faulthandler.dump_traceback(file=log)
-        _send_log(store, f"logs/{task.group}.log", log)
+        _send_log(store, f"logs/{task.group.name}.log", log)
     finally:
         os._exit(1)
 

@@ -96,8 +96,7 @@ def train_replicas(
         )
     each = _options_of_each(options, seeds, batch_size)
     dtype = getattr(torch, each[0].dtype or "float32")
-    ndim = len(spec.shape) + 2
-    examples = checked_examples(X, targets, ndim=ndim, dtype=dtype, device=device)
+    examples = checked_examples(X, targets, ndim=len(spec.shape) + 2, dtype=dtype, device=device)
     _check_shape(spec, examples, len(each))
     each = [
         one.resolved(
@@ -240,8 +239,7 @@ class _GroupRun:
         self.ensemble, self.members = ensemble, torch.tensor(members)
         options = [ensemble.options[m] for m in members]
         self.options = options[0]
-        rates = [one.first_rate for one in options]
-        self.rates = LearningRates(self.options.schedule, rates, self.options.max_steps)
+        self.rates = LearningRates(options)
         self.group = _begin(ensemble.spec, ensemble.examples, members, options, self.rates.lr)
         examples = ensemble.examples
         self.order = Order(examples.count, [one.seed for one in options], examples.X.device)

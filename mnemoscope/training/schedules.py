@@ -123,11 +123,11 @@ class LearningRates:
         lr: The rate of each; the same list for as long as none of them changes.
     """
 
-    def __init__(self, schedule: str, first: Sequence[float], max_steps: int) -> None:
-        self._each = [LearningRate(schedule, lr, max_steps) for lr in first]
+    def __init__(self, options: Sequence[TrainingOptions]) -> None:
+        self._each = [LearningRate(one.schedule, one.first_rate, one.max_steps) for one in options]
         self._steps = 0
-        self._total = torch.zeros(len(first), dtype=torch.float64)
-        self.lr = list(first)
+        self._total = torch.zeros(len(options), dtype=torch.float64)
+        self.lr = [one.first_rate for one in options]
 
     def after(self, losses: Float[Tensor, " r"], steps: int) -> bool:
         """Records `steps` more steps with these mean losses; returns True if any rate changed."""

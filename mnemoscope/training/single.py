@@ -22,12 +22,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.base.check import invalid
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, shortened
 from mnemoscope.base.interruption import Interruption, deferred_interrupt
 from mnemoscope.base.provenance import checksum, versions
 from mnemoscope.nets import HistoryRow, Network
 from mnemoscope.nets.dtypes import state_dtype
-from mnemoscope.training.chance import seeded
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
 from mnemoscope.training.examples import Examples, Order, checked_examples
 from mnemoscope.training.fit import Fit, History, Progress, fit_of
@@ -49,7 +48,7 @@ from mnemoscope.training.schedules import (
     promising,
     target_loss,
 )
-from mnemoscope.training.solvers import Solver, Stepwise, make_solver
+from mnemoscope.training.solvers import Solver, Stepwise, make_solver, seeded
 
 CHECKPOINT_SECONDS = 20.0
 """Time between two checkpoints."""
@@ -190,8 +189,7 @@ class _Run:
         self.net.eval()
         check_statistics(self.net)
         check_network(self.net, X)
-        solver = self._begin()
-        if not solver.in_eval_mode:
+        if not self._begin().in_eval_mode:
             size = self.options.batch_size or len(X)
             check_batches(self.net, X, len(X) % size or size)
         if path is not None and path.exists():
@@ -398,7 +396,8 @@ class _Run:
         differing = [key for key in ours if theirs.get(key) != ours[key]]
         if differing:
             listed = ", ".join(
-                f"{key} {_brief(theirs.get(key))}, not {_brief(ours[key])}" for key in differing
+                f"{key} {shortened(str(theirs.get(key)), 20)}, not {shortened(str(ours[key]), 20)}"
+                for key in differing
             )
             raise MnemoscopeError(
                 f"{path} is a checkpoint of another training: {listed}",
@@ -426,8 +425,3 @@ class _Run:
             "parameters": [list(p.shape) for p in trainable(self.net)],
             **(spec or {"network": str(self.net)}),
         }
-
-
-def _brief(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 20 else f"{text[:17]}…"

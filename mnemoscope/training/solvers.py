@@ -4,7 +4,8 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,7 +14,6 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.nets.fully_connected_stack import FullyConnectedStack
-from mnemoscope.training.chance import rewinder
 from mnemoscope.training.gauss_newton import GaussNewton
 from mnemoscope.training.group import Descent
 from mnemoscope.training.networks import is_plain, trainable
@@ -201,6 +201,40 @@ def first_order_optimizer(parameters: Sequence[Tensor], options: TrainingOptions
     if options.optimizer == "rmsprop":
         return RMSprop(tensors, lr=lr, weight_decay=decay, foreach=True)
     return SGD(tensors, lr=lr, momentum=options.momentum, weight_decay=decay, fused=fused)
+
+
+@contextmanager
+def seeded(seed: int, turn: int, device: torch.device) -> Iterator[None]:
+    """Makes layers draw from the seed and the turn alone, and restores the generators afterwards.
+
+    Layers draw from PyTorch's global generators. A training that is resumed at a turn draws the
+    same numbers.
+    """
+    number = (seed * 2654435761 + turn) % 2**63
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng([device] if on_gpu else []):
+        torch.default_generator.manual_seed(number)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(number)
+        yield
+
+
+def rewinder(device: torch.device) -> Callable[[], None]:
+    """Returns a function that restores the present state of PyTorch's generators.
+
+    Between two calls of it layers draw the same numbers, so that losses can be compared.
+    """
+    on_gpu = device.type == "cuda"
+    here = torch.default_generator.get_state()
+    there = torch.cuda.get_rng_state(device) if on_gpu else None
+
+    def rewind() -> None:
+        torch.default_generator.set_state(here)
+        if there is not None:
+            torch.cuda.set_rng_state(there, device)
+
+    return rewind
 
 
 def _backward(net: nn.Module, optimizer: Optimizer, X: Tensor, Y: Tensor) -> Tensor:

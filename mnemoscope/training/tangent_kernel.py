@@ -65,8 +65,7 @@ class ParameterLinearization:
         fixed.update((name, _double(buffer)) for name, buffer in net.named_buffers())
 
         def outputs(weights: Tensor) -> Tensor:
-            tensors = fixed | split(net, weights)
-            return functional_call(net, tensors, (X.double(),)).flatten()
+            return functional_call(net, fixed | split(net, weights), (X.double(),)).flatten()
 
         # The fused kernels of attention have no second derivative, which `push` needs.
         with _refusing(net), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):

@@ -5,7 +5,7 @@ from functools import lru_cache
 import pytest
 
 from mnemoscope.claims import Scale
-from mnemoscope.claims.run import run_claim
+from mnemoscope.claims.claim import run_claim
 
 ONE_SEED = ("capacity", "convolutional-memorization", "downsampling", "nonlinear-span")
 

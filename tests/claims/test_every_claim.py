@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from mnemoscope.claims.run import CLAIMS
+from mnemoscope.claims.claim import CLAIMS
 from mnemoscope.plots.draw import draw
 
 ENDS = ("at_examples", "spurious", "not_settled", "starts")

@@ -4,7 +4,7 @@ import pytest
 
 import mnemoscope as mn
 from mnemoscope.claims import Scale
-from mnemoscope.claims.run import CLAIMS, find_claim, run_claims
+from mnemoscope.claims.claim import CLAIMS, find_claim, run_claims
 
 NAMES = [
     "projection", "nonlinear-span", "two-layer-contraction", "deep-contraction", "iteration",

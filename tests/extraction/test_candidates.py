@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mnemoscope.dynamics.starts import Range
-from mnemoscope.extraction.candidates import distinct, evidence, excess, roughness
+from mnemoscope.extraction.candidates import distinct, excess, properties, ranked, roughness
 from mnemoscope.extraction.search import SearchOptions, search
 from tests.extraction.maps import memories, remembering
 
@@ -16,33 +16,33 @@ def searched(f):
 
 def test_every_state_of_a_cycle_is_a_candidate():
     X = memories(5, 1, 4, 4)
-    known = evidence(searched(remembering(X, X[[1, 2, 0, 3, 4]])))
+    known = properties(searched(remembering(X, X[[1, 2, 0, 3, 4]])))
     assert len(known) == 5
-    assert sorted(known.period.tolist()) == [1, 1, 3, 3, 3]
-    cycle = known.period == 3
-    assert len(known.attractor[cycle].unique()) == 1
+    assert sorted(known["period"]) == [1, 1, 3, 3, 3]
+    cycle = known.filter(kind="cycle")
+    assert set(cycle["period"]) == {3}
     # All three have the starts of their cycle.
-    assert len(known.starts[:, cycle].unique(dim=1)[0]) == 1
+    assert cycle.n_unique(["attractor", "starts", "kinds_reached"]) == 1
 
 
-def test_starts_are_counted_by_kind():
+def test_starts_are_counted():
     found = searched(remembering(memories(4, 1, 4, 4)))
-    known = evidence(found)
-    for row, kind in enumerate(found.kinds):
-        labels = found.labels([kind])
-        assert int(known.tried[row]) == len(labels)
-        for column, attractor in enumerate(known.attractor.tolist()):
-            assert int(known.starts[row, column]) == int((labels == attractor).sum())
+    for row in properties(found).iter_rows(named=True):
+        own = {kind: int((found.labels([kind]) == row["attractor"]).sum()) for kind in found.kinds}
+        assert row["starts"] == sum(own.values())
+        assert row["kinds_reached"] == sum(count > 0 for count in own.values())
+        assert row["kinds_tried"] == len(own)
+        noise = [kind for kind in own if kind != "bred"]
+        tried = sum(len(found.labels([kind])) for kind in noise)
+        assert row["basin_fraction"] == sum(own[kind] for kind in noise) / tried
 
 
-def test_rows_can_be_chosen():
-    known = evidence(searched(remembering(memories(4, 1, 4, 4))))
-    rows = torch.tensor([2, 0])
-    part = known.at(rows)
-    assert torch.equal(part.states, known.states[rows])
-    assert torch.equal(part.starts, known.starts[:, rows])
-    assert torch.equal(part.tried, known.tried)
-    assert len(part) == 2
+def test_the_table_follows_the_order_of_the_states():
+    found = searched(remembering(memories(4, 1, 4, 4)))
+    states, table = ranked(found, 1e-6)
+    assert table["rank"].to_list() == [1, 2, 3, 4]
+    assert table["score"].is_sorted(descending=True)
+    assert torch.equal(states, found.atlas.states[table["attractor"].to_torch()])
 
 
 def test_near_copies_are_dropped_the_first_one_stays():

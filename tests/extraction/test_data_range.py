@@ -5,7 +5,7 @@ import torch
 
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.starts import Range
-from mnemoscope.extraction.data_range import likely_range
+from mnemoscope.extraction.search import likely_range
 
 
 def atlas(rows, radius=None, owner=None, period=None):

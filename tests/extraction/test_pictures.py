@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mnemoscope.dynamics.starts import Range
-from mnemoscope.extraction.pictures import GAP, MAX_ON_SHEET, drawable, drawn, sheet
+from mnemoscope.extraction.extraction import GAP, MAX_ON_SHEET, drawable, drawn, sheet
 
 
 @pytest.mark.parametrize(

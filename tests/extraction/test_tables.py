@@ -5,8 +5,8 @@ import torch
 
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.starts import Range
+from mnemoscope.extraction.extracting import estimates_table
 from mnemoscope.extraction.search import Part, Search
-from mnemoscope.extraction.tables import estimates_table
 
 
 def test_a_row_for_each_kind_for_noise_and_for_all():

@@ -7,8 +7,7 @@ import pytest
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import load, run
-from mnemoscope.sweep.executors import dask_workers
-from mnemoscope.sweep.executors.dask import ASKED_EVERY, _slots, _workers
+from mnemoscope.sweep.executors import ASKED_EVERY, _slots, _workers, dask_workers
 from mnemoscope.sweep.work import Done
 from tests.sweep.designs import diverging, measuring, tiny
 
@@ -72,10 +71,10 @@ def where(task):
     name = str(distributed.get_worker().name)
     with open(f"{task.store}/{name}.worker", "a") as file:
         file.write(".")
-    rows = f"{task.store}/{task.rows}"
+    rows = f"{task.store}/{task.group.rows(task.layout)}"
     os.makedirs(os.path.dirname(rows), exist_ok=True)
     open(rows, "w").close()
-    return Done(task.group, len(task.runs), 0, 0, 0.0, 0.0)
+    return Done(len(task.group.runs), 0, 0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.sweep.axes import VARIED, Axis
+from mnemoscope.sweep.axes import VARIED, Choices, Range
 from mnemoscope.sweep.columns import ALWAYS
 from mnemoscope.sweep.design import Design
-from mnemoscope.sweep.sobol import Choices, Range
 
 DATA = {"source": "digits", "n": 10}
 
@@ -149,23 +148,18 @@ def test_arrays_and_tuples_become_lists(grid):
     assert Design(name="a", data=DATA, grid=grid).grid == {"spec.depth": [1, 2]}
 
 
-def test_axes_are_fields_that_go_together():
-    axes = IN_PYTHON.axes
-    assert [axis.kind for axis in axes] == ["grid", "grid", "zip", "zip", "sample"]
-    assert axes[0] == Axis("grid", ("spec.depth",), ((1,), (2,), (4,)))
-    together = (("adam", 1e-3), ("gradient_descent", 0.1))
-    assert axes[2] == Axis("zip", ("training.optimizer", "training.lr"), together)
-    assert (axes[4].fields, len(axes[4].points)) == (("training.tol", "spec.init"), 8)
+def test_ranges_and_choices_are_sampled():
     drawn = IN_PYTHON.sample.ranges
     assert drawn["training.tol"] == Range(low=1e-8, high=1e-6, scale="log")
     assert drawn["spec.init"] == Choices(choices=("default", "kaiming_normal"))
     assert (IN_PYTHON.sample.count, IN_PYTHON.sample.seed) == (8, 1)
+    assert len(list(IN_PYTHON.sample.points)) == 8
 
 
 def test_a_combination_may_repeat_a_value():
     zips = [{"spec.depth": [1, 2], "spec.width": [8, 8]}]
-    (axis,) = Design(name="a", data=DATA, zip=zips).axes
-    assert axis.points == ((1, 8), (2, 8))
+    settings = list(Design(name="a", data=DATA, zip=zips).settings())
+    assert [tuple(setting.values()) for setting in settings] == [(1, 8), (2, 8)]
 
 
 def test_all_fields_of_a_run_but_how_it_is_measured_can_be_varied():

@@ -14,15 +14,8 @@ from concurrent.futures import TimeoutError as TookTooLong
 
 import pytest
 
-from mnemoscope.sweep.executors import (
-    NoWorkers,
-    Processes,
-    WorkerLost,
-    Workers,
-    in_process,
-    processes,
-    workers_of,
-)
+from mnemoscope.sweep.executors import Workers, in_process, processes, workers_of
+from mnemoscope.sweep.process_pool import NoWorkers, Processes, WorkerLost
 from tests.sweep.functions import die_where_unpickled, is_gone
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mnemoscope.sweep import load, run, status
-from mnemoscope.sweep.executors import Processes, Workers, in_process
+from mnemoscope.sweep.executors import Workers, in_process
+from mnemoscope.sweep.process_pool import Processes
 from mnemoscope.sweep.store import StoreError
 from tests.sweep.designs import measuring, text, tiny
 from tests.sweep.forks import Forks

@@ -1,7 +1,5 @@
 """Runs of a group: trained as if each were alone, and measured."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -18,8 +16,8 @@ ALONE = {"optimizer": "gauss_newton", "max_steps": 20}
 
 
 def fitted(design):
-    runs = [run.configuration for run in planned_runs(design, "code")]
-    return runs, fit(runs, [True] * len(runs), say=lambda _: None)
+    runs = planned_runs(design, "code")
+    return [run.configuration for run in runs], fit(runs, say=lambda _: None)
 
 
 @pytest.mark.parametrize("training", [{"max_steps": 40}, ALONE], ids=["replicas", "one by one"])
@@ -34,7 +32,7 @@ def test_each_run_is_trained_as_if_it_were_alone(training):
             examples(run.data)[0],
             mn.TrainingOptions(optimizer=run.training.optimizer, seed=run.seed, **how),
         )
-        assert found.loss[row] == pytest.approx(alone.loss, rel=1e-3)
+        assert found.table["loss"][row] == pytest.approx(alone.loss, rel=1e-3)
         mine = dict(found.replicas[row].named_parameters())
         for name, parameter in net.named_parameters():
             torch.testing.assert_close(mine[name], parameter, rtol=1e-3, atol=1e-4)
@@ -52,20 +50,17 @@ def test_the_scale_of_the_first_weights(training):
 def test_a_run_that_diverges_leaves_the_others_alone():
     runs, found = fitted(diverging(seeds=2, measure={"take": ["stored"]}))
     assert [run.training.lr for run in runs] == [1e-3, 1e-3, 1e6, 1e6]
-    assert found.diverged == [False, False, True, True]
-    assert found.rows == [0, 1]
-    assert found.columns["stored"][2:] == [None, None]
-    assert None not in found.columns["stored"][:2]
-    assert not any(found.interpolated[2:])
-    assert all(math.isfinite(loss) for loss in found.loss[:2])
+    assert found.table["status"].to_list() == ["not_interpolated"] * 2 + ["diverged"] * 2
+    assert len(found.replicas) == 2
+    assert found.table["stored"].is_null().to_list() == [False, False, True, True]
+    assert found.table["loss"][:2].is_finite().all()
 
 
 def test_a_group_that_diverges_whole_has_no_networks():
     design = diverging(grid={"training.lr": [1e6]}, measure={"take": ["stored"]})
     _, found = fitted(design)
     assert found.replicas is None
-    assert found.rows == []
-    assert found.columns == {"stored": [None, None]}
+    assert found.table["stored"].to_list() == [None, None]
 
 
 def test_what_interpolates_and_what_does_not():
@@ -76,8 +71,8 @@ def test_what_interpolates_and_what_does_not():
         seeds=1,
     )
     _, found = fitted(design)
-    assert found.interpolated == [True, False]
-    assert found.steps[0] < found.steps[1] == 3000
+    assert found.table["status"].to_list() == ["interpolated", "not_interpolated"]
+    assert found.table["steps"][0] < found.table["steps"][1] == 3000
 
 
 def test_examples_that_are_not_those_that_were_planned(tmp_path):
@@ -88,7 +83,7 @@ def test_examples_that_are_not_those_that_were_planned(tmp_path):
     np.save(path, np.full((2, 1, 4, 4), 0.5, dtype=np.float32))
     examples.cache_clear()
     with pytest.raises(MnemoscopeError, match="planned"):
-        fit([run.configuration], [True], say=lambda _: None)
+        fit([run], say=lambda _: None)
 
 
 def test_examples_that_this_worker_has_read_before_they_changed(tmp_path):
@@ -100,7 +95,7 @@ def test_examples_that_this_worker_has_read_before_they_changed(tmp_path):
     examples.cache_clear()
     examples(run.configuration.data)
     np.save(path, np.full((2, 1, 4, 4), 0.5, dtype=np.float32))
-    assert fit([run.configuration], [True], say=lambda _: None).diverged == [False]
+    assert fit([run], say=lambda _: None).table["status"][0] != "diverged"
 
 
 def test_a_network_is_trained_again():

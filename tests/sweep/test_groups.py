@@ -2,8 +2,7 @@
 
 import pytest
 
-from mnemoscope.sweep.groups import FEWEST, GROUPS, MOST, ROOM, Group, groups
-from mnemoscope.sweep.runs import planned_runs
+from mnemoscope.sweep.runs import FEWEST, GROUPS, MOST, ROOM, Group, groups, planned_runs
 from tests.sweep.designs import tiny
 
 

@@ -8,9 +8,8 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import plan, run
 from mnemoscope.sweep import plan as plan_function
 from mnemoscope.sweep.executors import in_process
-from mnemoscope.sweep.groups import groups
 from mnemoscope.sweep.planning import PILOT_RUNS, PILOTS, try_runs
-from mnemoscope.sweep.runs import planned_runs
+from mnemoscope.sweep.runs import groups, planned_runs
 from tests.sweep.designs import measuring, tiny
 
 
@@ -56,13 +55,12 @@ def test_a_wrong_design_is_refused_before_anything_is_tried():
 
 def test_a_pilot_is_timed_here():
     design = tiny(keep_weights="all", seeds=4)
-    runs = tuple(one.configuration for one in planned_runs(design, "code"))
-    took, interpolated, row_bytes, weight_bytes = try_runs(runs, (True,) * 4, "cpu", 100)
-    assert took > 0
-    assert interpolated == 0
-    few = try_runs(runs, (True,) * 4, "cpu", 4)[2]
-    assert row_bytes < few
-    assert weight_bytes > 4 * runs[0].spec.parameters_count()
+    runs = tuple(planned_runs(design, "code"))
+    found = try_runs(runs, "cpu", 100)
+    assert found["seconds"] > 0
+    assert found["interpolated"] == 0
+    assert found["row_bytes"] < try_runs(runs, "cpu", 4)["row_bytes"]
+    assert found["weight_bytes"] > 4 * runs[0].configuration.spec.parameters_count()
 
 
 @pytest.mark.slow

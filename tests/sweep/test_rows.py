@@ -6,7 +6,6 @@ import pytest
 from mnemoscope.sweep.columns import ALWAYS
 from mnemoscope.sweep.configuration import Configuration
 from mnemoscope.sweep.fitting import fit
-from mnemoscope.sweep.rows import table
 from mnemoscope.sweep.runs import planned_runs
 from tests.sweep.designs import diverging, tiny
 
@@ -15,9 +14,8 @@ CONV = {"kind": "convolutional", "channels": 2, "downsample": 1}
 
 def rows(design, code="code"):
     runs = planned_runs(design, code)
-    known = [run.configuration for run in runs]
-    found = fit(known, [True] * len(known), say=lambda _: None)
-    return known, table(known, [run.key for run in runs], "group", code, found)
+    found = fit(runs, "group", code, say=lambda _: None)
+    return [run.configuration for run in runs], found.table
 
 
 def test_a_row_describes_its_run():

@@ -12,7 +12,8 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import load, run, status
 from mnemoscope.sweep import runs as runs_module
 from mnemoscope.sweep import work as work_module
-from mnemoscope.sweep.executors import NoWorkers, WorkerLost, Workers, in_process
+from mnemoscope.sweep.executors import Workers, in_process
+from mnemoscope.sweep.process_pool import NoWorkers, WorkerLost
 from mnemoscope.sweep.running import _check_memory
 from mnemoscope.sweep.store import StoreError
 from mnemoscope.sweep.work import OtherCode
@@ -160,8 +161,8 @@ class Losing(Executor):
     def submit(self, fn, /, *args):
         future = Future()
         (task,) = args
-        self.given.append(len(task.runs))
-        if self.given.count(len(task.runs)) <= self.times:
+        self.given.append(len(task.group.runs))
+        if self.given.count(len(task.group.runs)) <= self.times:
             future.set_exception(self.error("gone"))
         else:
             future.set_result(fn(*args))

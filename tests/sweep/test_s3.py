@@ -7,7 +7,7 @@ import pytest
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.sweep import load, run, status
 from mnemoscope.sweep.executors import in_process, processes
-from mnemoscope.sweep.store import open_store
+from mnemoscope.sweep.store import Store
 from tests.sweep.designs import diverging, measuring, tiny
 
 s3fs = pytest.importorskip("s3fs")
@@ -61,7 +61,7 @@ def test_a_sweep_is_run_read_and_run_again(bucket):
     assert load(PLACE).collect().height == 6
     (one,) = status(PLACE)
     assert (one.state, one.done, one.missing) == ("done", 6, 0)
-    names = open_store(PLACE).names("")
+    names = Store(PLACE).names("")
     assert sum(name.startswith("weights/") for name in names) == 2
     assert sum(name.startswith("logs/") for name in names) == 6
     # No temporary objects are left.
@@ -75,14 +75,14 @@ def test_another_process_finds_it_and_its_hang_is_reported(bucket, tmp_path, mon
         assert run(tiny(), PLACE, executor=workers).done == 2
         (failure,) = run(design.model_copy(update={"name": "b"}), PLACE, executor=workers).failures
     assert failure.reason == "it took longer than 3 s, where it was ended"
-    assert "sleepy" in open_store(PLACE).read(f"logs/{failure.group}.log").decode()
+    assert "sleepy" in Store(PLACE).read(f"logs/{failure.group}.log").decode()
     assert load(PLACE, "tiny").collect().height == 2
     assert [(one.name, one.failed) for one in status(PLACE)] == [("b", 1), ("tiny", 0)]
 
 
 def test_broken_files_are_named(bucket):
     run(tiny(group_size=1), PLACE, executor=in_process())
-    (first, _) = (name for name in open_store(PLACE).names("rows"))
+    (first, _) = (name for name in Store(PLACE).names("rows"))
     bucket.pipe_file(f"{PLACE}/{first}", b"PAR1")
     for call in (load, status, lambda place: run(tiny(), place, executor=in_process())):
         with pytest.raises(MnemoscopeError, match=f"{first}.*which is broken") as caught:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.sweep.sobol import Choices, Range, SobolPoints
+from mnemoscope.sweep.axes import Choices, Range, SobolPoints
 
 BOX = (
     Range(low=1e-4, high=1e-1, scale="log"),

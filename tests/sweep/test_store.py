@@ -5,18 +5,18 @@ import stat
 
 import pytest
 
-from mnemoscope.sweep.store import StoreError, open_store
+from mnemoscope.sweep.store import Store, StoreError
 
 
 @pytest.fixture(params=["folder", "with space é [1] a=b", "-dash", "memory"])
 def store(request, tmp_path, monkeypatch):
     if request.param != "memory":
         monkeypatch.chdir(tmp_path)
-        yield open_store(request.param)
+        yield Store(request.param)
         return
     fsspec = pytest.importorskip("fsspec")
     name = f"sweep-{os.urandom(4).hex()}"
-    yield open_store(f"memory://{name}")
+    yield Store(f"memory://{name}")
     fsspec.filesystem("memory").rm(f"/{name}", recursive=True)
 
 
@@ -48,13 +48,13 @@ def test_what_is_removed_is_gone(store):
 
 
 def test_nothing_is_made_before_it_is_written(tmp_path):
-    store = open_store(tmp_path / "new")
+    store = Store(tmp_path / "new")
     assert store.names("rows") == []
     assert not (tmp_path / "new").exists()
 
 
 def test_half_a_file_is_no_file(tmp_path, monkeypatch):
-    store = open_store(tmp_path)
+    store = Store(tmp_path)
     store.write("rows/a", b"old")
 
     def killed(*_):
@@ -68,7 +68,7 @@ def test_half_a_file_is_no_file(tmp_path, monkeypatch):
 
 
 def test_what_is_being_written_is_not_listed(tmp_path):
-    store = open_store(tmp_path)
+    store = Store(tmp_path)
     store.write("rows/a", b"1")
     (tmp_path / "rows/.a.tmp").write_bytes(b"2")
     assert store.names("rows") == ["rows/a"]
@@ -77,7 +77,7 @@ def test_what_is_being_written_is_not_listed(tmp_path):
 def test_a_file_has_the_usual_permissions(tmp_path):
     before = os.umask(0o022)
     try:
-        open_store(tmp_path).write("rows/a", b"1")
+        Store(tmp_path).write("rows/a", b"1")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "rows/a").stat().st_mode) == 0o644
@@ -97,7 +97,7 @@ def a_folder(tmp_path):
 def test_what_cannot_be_written_is_reported_in_a_line(how, tmp_path):
     name, fragment = how(tmp_path)
     with pytest.raises(StoreError) as caught:
-        open_store(tmp_path).write(name, b"1")
+        Store(tmp_path).write(name, b"1")
     assert fragment in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -105,26 +105,26 @@ def test_what_cannot_be_written_is_reported_in_a_line(how, tmp_path):
 def test_what_cannot_be_read_is_reported_in_a_line(tmp_path):
     (tmp_path / "plans/p.json").mkdir(parents=True)
     with pytest.raises(StoreError, match=r"cannot read .*p\.json"):
-        open_store(tmp_path).read("plans/p.json")
+        Store(tmp_path).read("plans/p.json")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match=r"Permission denied.*check its permissions"):
-        open_store(tmp_path).write("rows/a", b"1")
+        Store(tmp_path).write("rows/a", b"1")
     tmp_path.chmod(0o700)
 
 
 def test_a_file_system_that_is_not_known():
     pytest.importorskip("fsspec")
     with pytest.raises(StoreError, match=r"nosuch://a.*check the URL"):
-        open_store("nosuch://a")
+        Store("nosuch://a")
 
 
 def test_what_cannot_be_read_now_is_not_taken_for_missing(monkeypatch):
     pytest.importorskip("fsspec")
-    store = open_store("memory://forgetful")
+    store = Store("memory://forgetful")
     store.write("rows/a", b"1")
     store.write("rows/b", b"2")
     read = store._files.cat_file
@@ -142,7 +142,7 @@ def test_what_cannot_be_read_now_is_not_taken_for_missing(monkeypatch):
 
 def test_an_error_of_a_remote_place_is_reported_in_a_line(monkeypatch):
     pytest.importorskip("fsspec")
-    store = open_store("memory://sweep")
+    store = Store("memory://sweep")
 
     def unreachable(*_, **__):
         raise RuntimeError("no\nroute")

@@ -12,8 +12,7 @@ from mnemoscope.nets import load as load_network
 from mnemoscope.sweep import run
 from mnemoscope.sweep import work as work_module
 from mnemoscope.sweep.executors import in_process
-from mnemoscope.sweep.groups import Group
-from mnemoscope.sweep.runs import code_of_design, planned_runs
+from mnemoscope.sweep.runs import Group, code_of_design, planned_runs
 from mnemoscope.sweep.store import StoreError
 from mnemoscope.sweep.work import RunError, Task, WorkTimeout, work
 from tests.sweep.designs import diverging, measuring, tiny
@@ -24,11 +23,8 @@ def task_of(design, place, **changed):
     runs = planned_runs(design, code)
     fields = {
         "store": str(place),
-        "group": Group(tuple(runs)).name,
+        "group": Group(tuple(runs)),
         "layout": "layout",
-        "keys": tuple(run.key for run in runs),
-        "runs": tuple(run.configuration for run in runs),
-        "first": (True,) * len(runs),
         "code": code,
         "keep_weights": design.keep_weights,
         "device": "cpu",
@@ -42,10 +38,10 @@ def test_rows_and_a_log(tmp_path):
     task = task_of(diverging(), tmp_path)
     done = work(task)
     assert (done.runs, done.diverged, done.interpolated) == (4, 2, 0)
-    assert 0 < done.seconds_computing <= done.seconds
-    frame = pl.read_parquet(tmp_path / task.rows)
-    assert tuple(frame["key"]) == task.keys
-    log = (tmp_path / f"logs/{task.group}.log").read_text()
+    assert done.seconds_computing > 0
+    frame = pl.read_parquet(tmp_path / task.group.rows("layout"))
+    assert frame["key"].to_list() == [run.key for run in task.group.runs]
+    log = (tmp_path / f"logs/{task.group.name}.log").read_text()
     assert "attempt 1 on" in log
     assert "stored 4 rows; 0 interpolated, 2 diverged" in log
 
@@ -54,7 +50,7 @@ def test_a_log_of_a_second_attempt_follows_the_first(tmp_path):
     for attempt in range(2):
         task = task_of(tiny(), tmp_path, attempt=attempt)
         work(task)
-    log = (tmp_path / f"logs/{task.group}.log").read_text()
+    log = (tmp_path / f"logs/{task.group.name}.log").read_text()
     assert log.index("attempt 1 on") < log.index("attempt 2 on")
 
 
@@ -62,7 +58,7 @@ def test_what_a_function_prints_is_in_the_log(tmp_path, capfd):
     task = task_of(measuring("printing"), tmp_path)
     work(task)
     assert capfd.readouterr().out == ""
-    assert "a line of a user" in (tmp_path / f"logs/{task.group}.log").read_text()
+    assert "a line of a user" in (tmp_path / f"logs/{task.group.name}.log").read_text()
 
 
 @pytest.mark.parametrize("keep", ["none", "stored", "all"])
@@ -74,7 +70,7 @@ def test_weights_on_demand(keep, tmp_path):
     )
     task = task_of(design, tmp_path)
     work(task)
-    frame = pl.read_parquet(tmp_path / task.rows)
+    frame = pl.read_parquet(tmp_path / task.group.rows("layout"))
     kept = {path.stem for path in tmp_path.glob("weights/*.safetensors")}
     lasting = frame.filter(pl.col("status") != "diverged")
     wanted = {"none": lasting.head(0), "stored": lasting.filter(pl.col("stored") > 0)}

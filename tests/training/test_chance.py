@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mnemoscope.training.chance import seeded
+from mnemoscope.training.solvers import seeded
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 

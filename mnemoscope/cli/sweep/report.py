@@ -101,9 +101,9 @@ def _of_store(place: str, sweep: str | None) -> dict[str, Any]:
     """Returns what the page shows besides the rows, from the notes of the sweep."""
     from mnemoscope.sweep import status
     from mnemoscope.sweep.ledger import read_note
-    from mnemoscope.sweep.store import open_store
+    from mnemoscope.sweep.store import Store
 
-    note = read_note(open_store(place), sweep)
+    note = read_note(Store(place), sweep)
     (found,) = status(place, note["name"])
     recorded = ("begun", "seen", "host", "code", "versions", "design")
     return {

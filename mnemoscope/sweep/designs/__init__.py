@@ -17,9 +17,6 @@ def find_design(text: str) -> Design:
     """Returns a design: one of `DESIGNS`, a TOML file, or `package.module:name` of a `Design`.
 
     Modules are searched in the current folder first.
-
-    Raises:
-        MnemoscopeError: there is none, or it is invalid.
     """
     if text in DESIGNS:
         return Design.from_toml(FOLDER / f"{text}.toml")

@@ -33,14 +33,7 @@ __all__ = [
 
 
 def find_measurement(name: str) -> Measurement:
-    """Returns the measurement of this name, or the one that a function makes.
-
-    Args:
-        name: In `MEASUREMENTS`, or `package.module:function`.
-
-    Raises:
-        MnemoscopeError: there is none of this name, or the function cannot be used.
-    """
+    """Returns the measurement of this name, or the one that `package.module:function` makes."""
     if name in MEASUREMENTS:
         return MEASUREMENTS[name]
     if is_name(name):
@@ -78,17 +71,7 @@ def quantities_of(
 
 @lru_cache(maxsize=4096)
 def check_measure(measure: Measure, data: Data) -> None:
-    """Refuses what could not be measured, before anything is trained.
-
-    Args:
-        measure: What is to be measured.
-        data: The examples of a run, with their number.
-
-    Raises:
-        MnemoscopeError: a name is unknown or repeated, a function cannot be used, a distribution of
-            starts or an option of the audit is unknown, or there are no held-out examples to
-            measure generalization at.
-    """
+    """Refuses what could not be measured, before anything is trained."""
     for name in measure.take:
         find_measurement(name)
     _refuse_repeated(measure)
@@ -105,16 +88,10 @@ def check_measure(measure: Measure, data: Data) -> None:
 
 
 def code_of(measure: Measure) -> str:
-    """Computes a digest of the source of what is measured by code outside of this package.
+    """Computes a digest of the code outside of this package that measures; empty if there is none.
 
     A function that is changed is another version of the code, so that runs measured by the old one
     are not taken for runs measured by the new one.
-
-    Returns:
-        The digest; empty if all measurements are Mnemoscope's own.
-
-    Raises:
-        MnemoscopeError: a function cannot be imported.
     """
     digests = []
     for name in sorted(measure.take):

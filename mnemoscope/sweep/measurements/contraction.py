@@ -12,8 +12,7 @@ from mnemoscope.training import replica_spectral_radius
 def take(trained: Trained) -> dict[str, list]:
     """Computes the spectral radius at the examples: the number below 1, the median, the largest."""
     radius = replica_spectral_radius(trained.replicas, trained.X)
-    below, median, largest = below_one(radius)
-    return {"contractive": below, "spectral_radius": median, "spectral_radius_largest": largest}
+    return dict(zip(MEASUREMENT.columns, below_one(radius), strict=True))
 
 
 def below_one(values: Float[Tensor, "r n"]) -> tuple[list[int], list[float], list[float]]:

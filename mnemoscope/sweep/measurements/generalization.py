@@ -13,9 +13,8 @@ from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.quantity import Quantity
-from mnemoscope.sweep.measurements.images import images
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
-from mnemoscope.sweep.measurements.span import distance_to_spans
+from mnemoscope.sweep.measurements.span import distance_to_spans, images
 
 FLOOR = 0.01
 """The share of the held-out states' variance that an error may always have: 99% of it is explained.
@@ -46,10 +45,9 @@ def take(trained: Trained) -> dict[str, list]:
     variance, typical = _scale(held_out)
     slack = ROUNDING * torch.finfo(held_out.dtype).eps * typical
     enough = torch.maximum(projection, FLOOR * variance[:, None]).sqrt() + slack[:, None]
-    generalized = (error.sqrt() <= enough).sum(1)
     return {
         "held_out": [held_out.shape[1]] * len(held_out),
-        "generalized": generalized.tolist(),
+        "generalized": (error.sqrt() <= enough).sum(1).tolist(),
         "held_out_error": error.mean(1).tolist(),
         "projection_error": projection.mean(1).tolist(),
         "held_out_variance": variance.tolist(),

@@ -28,8 +28,7 @@ def column_of(path: str) -> str:
 
 def imported_measurement(path: str, taken: Collection[str]) -> Measurement:
     """Returns the measurement that a function makes; it may not fill the columns in `taken`."""
-    column = column_of(path)
-    _refuse_taken(path, column, taken)
+    _refuse_taken(path, column_of(path), taken)
     function = _function(path)
     try:
         inspect.signature(function).bind(None, None)
@@ -52,8 +51,7 @@ def source_digest(path: str) -> str:
     Modules that these import are not in it. A function without a file (C, a notebook's cell) is
     known by its path alone.
     """
-    function = _function(path)
-    modules = {path.partition(":")[0], getattr(function, "__module__", None) or ""}
+    modules = {path.partition(":")[0], getattr(_function(path), "__module__", None) or ""}
     digests = (module_digest(module) for module in sorted(modules))
     return hashlib.sha256("\n".join((path, *digests)).encode()).hexdigest()
 

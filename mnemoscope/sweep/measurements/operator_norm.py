@@ -16,8 +16,7 @@ def take(trained: Trained) -> dict[str, list]:
     norm = torch.stack(
         [operator_norm(net, X) for net, X in zip(trained.replicas, trained.X, strict=True)]
     )
-    below, median, largest = below_one(norm)
-    return {"contractive_in_norm": below, "operator_norm": median, "operator_norm_largest": largest}
+    return dict(zip(MEASUREMENT.columns, below_one(norm), strict=True))
 
 
 MEASUREMENT = Measurement(

@@ -1,17 +1,21 @@
 """The distance of the outputs of a network to the span of its examples."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnemoscope.base.memory import batch_size_within
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.dynamics import Starts
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.linalg import distance_to_span
-from mnemoscope.sweep.measurements.images import images
+from mnemoscope.maps.self_map import as_self_map
+from mnemoscope.nets.stacking import make_stack
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
+from mnemoscope.training import Replicas
 
 INPUTS = 100
 """Number of fresh inputs of each network."""
@@ -28,8 +32,8 @@ def take(trained: Trained) -> dict[str, list]:
         [distance_to_spans(Y, trained.X) for _, Y in images(trained.replicas, fresh)], dim=1
     )
     distance = torch.where(distance.isfinite(), distance, torch.nan)
-    median = distance.nanquantile(0.5, dim=1)
-    return {"span_distance": [None if math.isnan(value) else value for value in median.tolist()]}
+    medians = distance.nanquantile(0.5, dim=1).tolist()
+    return {"span_distance": [None if math.isnan(value) else value for value in medians]}
 
 
 def distance_to_spans(
@@ -41,6 +45,17 @@ def distance_to_spans(
     return torch.stack(
         [distance_to_span(states.double(), own) for states, own in zip(Z, X, strict=True)]
     )
+
+
+def images(
+    replicas: Replicas, Z: Float[Tensor, "r m *shape"]
+) -> Iterator[tuple[Float[Tensor, "r b *shape"], Float[Tensor, "r b *shape"]]]:
+    """Yields states and their images under every network, in blocks that fit into memory."""
+    of_all = len(replicas) * as_self_map(replicas[0]).footprint.evaluate
+    size = batch_size_within(of_all, device=Z.device, largest=Z.shape[1])
+    stack = make_stack(replicas.spec, replicas.parameters)
+    for states in Z.split(size, dim=1):
+        yield states, stack.forward(states)
 
 
 def _fresh(X: Float[Tensor, "n *shape"], seed: int) -> Float[Tensor, "100 *shape"]:

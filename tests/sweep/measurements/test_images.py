@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.sweep.measurements import images as module
-from mnemoscope.sweep.measurements.images import images
+from mnemoscope.sweep.measurements import span as module
+from mnemoscope.sweep.measurements.span import images
 
 SPECS = [
     mn.nets.FullyConnected(shape=(1, 8, 8), width=16, depth=3),

@@ -8,7 +8,7 @@ from mnemoscope.sweep import load, run
 from mnemoscope.sweep.columns import ALWAYS
 from mnemoscope.sweep.configuration import Data, Measure
 from mnemoscope.sweep.executors import in_process
-from mnemoscope.sweep.loading import read_note
+from mnemoscope.sweep.ledger import read_note
 from mnemoscope.sweep.measurements import (
     MEASUREMENTS,
     check_measure,
@@ -16,7 +16,7 @@ from mnemoscope.sweep.measurements import (
     find_measurement,
     quantities_of,
 )
-from mnemoscope.sweep.store import open_store
+from mnemoscope.sweep.store import Store
 from tests.sweep.designs import tiny
 from tests.sweep.measurements.groups import group
 
@@ -141,7 +141,7 @@ def test_an_installed_package_adds_a_measurement(plugin, tmp_path):
     assert rows["weights"].to_list() == rows["parameters"].to_list()
     # Its source is part of the version of the code.
     assert len(code_of(Measure(take=("weights",)))) == 64
-    (noted,) = read_note(open_store(tmp_path / "sweep"))["quantities"]
+    (noted,) = read_note(Store(tmp_path / "sweep"))["quantities"]
     _find_again()
     (quantity,) = quantities_of(rows.columns, [noted])
     assert (quantity.name, quantity.kind, quantity.label) == ("weights", "count", "weights of it")

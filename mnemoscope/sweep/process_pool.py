@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import (
     CancelledError,
     Executor,
@@ -14,7 +14,7 @@ from concurrent.futures import (
 )
 from concurrent.futures import TimeoutError as TookTooLong
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -22,17 +22,23 @@ from queue import SimpleQueue
 from typing import Any
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.sweep.executors.workers import NoWorkers, WorkerLost, Workers
 
 GRACE = 10.0
 """Seconds that a worker has to end itself before it is killed: one that was stopped cannot."""
-
 
 START = 300.0
 """Seconds that a process has to begin: it imports PyTorch, perhaps from a slow disk."""
 
 STARTS = 3
 """How often a process is begun before that is given up."""
+
+
+class NoWorkers(MnemoscopeError):
+    """No worker can do the work: no fault of a run."""
+
+
+class WorkerLost(RuntimeError):
+    """The process that computed a group died, and not by an error of Python."""
 
 
 class Processes(Executor):
@@ -44,10 +50,6 @@ class Processes(Executor):
     Args:
         workers: How many.
         timeout: Seconds after which a call's process is killed; never if None.
-
-    Raises:
-        MnemoscopeError: this process is itself just being started by another one, which imports the
-            script that it was started from.
     """
 
     def __init__(self, workers: int, timeout: float | None = None) -> None:
@@ -145,23 +147,6 @@ class Processes(Executor):
                 process.join(GRACE)
         while not self._pools.empty():
             self._pools.get().shutdown(wait=wait, cancel_futures=True)
-
-
-@contextmanager
-def processes(workers: int, timeout: float) -> Iterator[Workers]:
-    """Processes of this machine for a sweep, each with one thread.
-
-    Args:
-        workers: How many.
-        timeout: Seconds that a group may take.
-    """
-    executor = Processes(workers, timeout + GRACE)
-    left = True
-    try:
-        yield Workers(executor, slots=workers, watch="exit")
-        left = False
-    finally:
-        executor.shutdown(cancel_futures=left)
 
 
 def _pool() -> ProcessPoolExecutor:
