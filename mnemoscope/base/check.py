@@ -3,7 +3,8 @@
 import math
 import numbers
 import operator
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 from mnemoscope.base.errors import MnemoscopeError
@@ -78,6 +79,42 @@ def one_of(name: str, value: object, choices: Iterable[str]) -> str:
         field=name,
         choices=names,
     )
+
+
+def name_and_number(
+    text: str, *, what: str, names: Collection[str], with_number: Collection[str] = ()
+) -> tuple[str, float | None]:
+    """Splits `name`, or `name(number)` such as `leaky_relu(0.1)`, into the name and the number.
+
+    Raises:
+        MnemoscopeError: the name is unknown, or its number missing, not finite, or not expected.
+    """
+    known = list(dict.fromkeys([*names, *with_number]))
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
+    name, digits = (match[1], match[2]) if match else (text, None)
+    number = _finite(digits)
+    if name not in known:
+        listed = [one if one in names else f"{one}(number)" for one in known]
+        expected = f"one of {', '.join(listed)}"
+        todo = did_you_mean(name, known, otherwise=f"choose the {what} from this list")
+    elif digits is None and name not in names:
+        expected, todo = f"{name}(number)", f"write its number in parentheses, as in {name}(0.01)"
+    elif digits is not None and name not in with_number:
+        expected, todo = f"{name}, which takes no number", f"write `{name}`"
+    elif digits is not None and number is None:
+        expected, todo = f"{name}(number) with a finite number", "change the number"
+    else:
+        return name, number
+    given = f"{what} {short(text)}"
+    raise MnemoscopeError(given, expected=expected, todo=todo, field=what, choices=known)
+
+
+def _finite(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def invalid(name: str, value: object, expected: str) -> MnemoscopeError:

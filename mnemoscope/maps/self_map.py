@@ -44,8 +44,7 @@ from mnemoscope.maps.resolution import SMOOTH, Resolution
 from mnemoscope.maps.trial import takes
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import advice, is_parts, parts_of
-from mnemoscope.nets.dtypes import converted, in_single, state_device, state_dtype
-from mnemoscope.nets.modes import eval_mode
+from mnemoscope.nets.modules import converted, eval_mode, in_single, state_device, state_dtype
 from mnemoscope.nets.plain import PlainLayer, plain_layers
 from mnemoscope.nets.spec import Network
 

@@ -13,8 +13,7 @@ from mnemoscope.maps.failures import MapFailedError
 from mnemoscope.maps.layout import LaidOut, first_fitting
 from mnemoscope.maps.live_memory import is_memory
 from mnemoscope.maps.sizes import Sizes
-from mnemoscope.nets.dtypes import in_single, state_device, state_dtype
-from mnemoscope.nets.modes import eval_mode
+from mnemoscope.nets.modules import eval_mode, in_single, state_device, state_dtype
 
 COUPLED = 0.01
 """Share of the largest entry from which on images of one state in two batches differ, when a batch

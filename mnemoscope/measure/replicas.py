@@ -10,7 +10,7 @@ from mnemoscope.base.unit import unit_of
 from mnemoscope.dynamics.orbits import TOL
 from mnemoscope.dynamics.stored import MATCH_TOL, match_radii
 from mnemoscope.measure.auditing import audit
-from mnemoscope.nets.stacking import make_stack
+from mnemoscope.nets.stack import make_stack
 from mnemoscope.results import Audit
 from mnemoscope.training import Replicas, replica_spectral_radius
 

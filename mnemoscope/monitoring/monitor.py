@@ -20,7 +20,7 @@ from mnemoscope.dynamics.stored import MATCH_TOL, checked_match_tol, match_radii
 from mnemoscope.maps import SelfMap, check_derivatives
 from mnemoscope.monitoring.pace import Pace
 from mnemoscope.monitoring.snapshot import Snapshot, snapshot
-from mnemoscope.nets.modes import eval_mode
+from mnemoscope.nets.modules import eval_mode
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback

@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mnemoscope.base.check import name_and_number
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.text import short
-from mnemoscope.nets.notation import parse_name
 
 LEAKY_RELU_SLOPE = 0.2
 
@@ -221,7 +221,7 @@ def _settings(module: nn.Module) -> dict[str, object]:
 
 def parse_activation(name: str) -> tuple[str, float | None]:
     """Splits an activation into its bare name and, for `leaky_relu`, its slope below zero."""
-    bare, slope = parse_name(
+    bare, slope = name_and_number(
         name, what="activation", names=ACTIVATIONS, with_number=("leaky_relu",)
     )
     if bare == "leaky_relu" and slope is None:

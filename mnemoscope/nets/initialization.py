@@ -22,9 +22,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from mnemoscope.base.check import name_and_number
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets.activations import parse_activation
-from mnemoscope.nets.notation import parse_name
 
 INITIALIZATIONS = ("default", "xavier_uniform", "kaiming_normal", "ntk", "zeros", "scaled")
 """The names of all initializations; `scaled` is written with its number, `scaled(0.01)`."""
@@ -32,7 +32,7 @@ INITIALIZATIONS = ("default", "xavier_uniform", "kaiming_normal", "ntk", "zeros"
 
 def parse_initialization(name: str) -> tuple[str, float | None]:
     """Splits an initialization into its bare name and, for `scaled`, its standard deviation."""
-    bare, std = parse_name(
+    bare, std = name_and_number(
         name, what="init", names=INITIALIZATIONS[:-1], with_number=INITIALIZATIONS[-1:]
     )
     if std is not None and std <= 0:

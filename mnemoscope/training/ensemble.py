@@ -13,8 +13,7 @@ from torch import Tensor
 from mnemoscope.base.errors import DivergenceWarning, MnemoscopeError
 from mnemoscope.base.provenance import versions
 from mnemoscope.nets import HistoryRow, Spec
-from mnemoscope.nets.stack import drawn_parameters, network_from
-from mnemoscope.nets.stacking import make_stack
+from mnemoscope.nets.stack import drawn_parameters, make_stack, network_from
 from mnemoscope.training.examples import Examples, Order, checked_examples
 from mnemoscope.training.fit import Fit, History, ReplicaProgress, fit_of
 from mnemoscope.training.group import Descent, Group, shares

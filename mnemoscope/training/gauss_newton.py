@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mnemoscope.nets.modes import eval_mode
+from mnemoscope.nets.modules import eval_mode
 from mnemoscope.training.linear_model import Step, linear_model
 from mnemoscope.training.networks import trainable
 from mnemoscope.training.tangent_kernel import split

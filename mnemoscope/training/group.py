@@ -21,8 +21,7 @@ from torch.optim.sgd import sgd
 
 from mnemoscope.base.memory import batch_size_within
 from mnemoscope.nets.spec import Spec
-from mnemoscope.nets.stack import Stack
-from mnemoscope.nets.stacking import make_stack
+from mnemoscope.nets.stack import Stack, make_stack
 
 _fused_adam = torch.ops.aten._fused_adam_.default
 """PyTorch's kernel itself: what its function does around it takes as long as a small product."""

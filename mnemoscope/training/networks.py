@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError, first_line
-from mnemoscope.nets.modes import eval_mode
+from mnemoscope.nets.modules import eval_mode
 from mnemoscope.nets.plain import plain_layers
 
 

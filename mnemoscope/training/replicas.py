@@ -14,8 +14,7 @@ from mnemoscope.base.memory import batch_size_within
 from mnemoscope.linalg import spectral_radius
 from mnemoscope.linalg.dense import DENSE_EIGEN_SIZE, spectral_radii
 from mnemoscope.nets import FullyConnected, Network, Spec
-from mnemoscope.nets.fully_connected_stack import FullyConnectedStack
-from mnemoscope.nets.stack import network_from
+from mnemoscope.nets.stack import FullyConnectedStack, network_from
 from mnemoscope.training.fit import Fit
 
 

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.nets.modes import eval_mode
+from mnemoscope.nets.modules import eval_mode
 
 CHUNK = 1024
 """Examples evaluated at once."""

@@ -26,7 +26,7 @@ from mnemoscope.base.errors import MnemoscopeError, shortened
 from mnemoscope.base.interruption import Interruption, deferred_interrupt
 from mnemoscope.base.provenance import checksum, versions
 from mnemoscope.nets import HistoryRow, Network
-from mnemoscope.nets.dtypes import state_dtype
+from mnemoscope.nets.modules import state_dtype
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
 from mnemoscope.training.examples import Examples, Order, checked_examples
 from mnemoscope.training.fit import Fit, History, Progress, fit_of

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from mnemoscope.nets import FullyConnected, Network
-from mnemoscope.nets.fully_connected_stack import FullyConnectedStack
+from mnemoscope.nets.stack import FullyConnectedStack
 from mnemoscope.training.gauss_newton import GaussNewton
 from mnemoscope.training.group import Descent
 from mnemoscope.training.networks import is_plain, trainable

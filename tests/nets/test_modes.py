@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from mnemoscope.nets.modes import eval_mode
+from mnemoscope.nets.modules import eval_mode
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.nets.stack import drawn_parameters, network_from
-from mnemoscope.nets.stacking import make_stack
+from mnemoscope.nets.stack import drawn_parameters, make_stack, network_from
 from tests.known_maps import DTYPES
 
 SEEDS = [3, 0, 8]

@@ -23,7 +23,7 @@ from mnemoscope.maps.sizes import Sides, Sizes, have_sizes
 from mnemoscope.maps.trial import layout_taken
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import MapOptions, Output, Wrapped, batch_sizes, refuse_range
-from mnemoscope.nets.dtypes import copied, in_single
+from mnemoscope.nets.modules import copied, in_single
 from mnemoscope.nets.spec import Network
 
 CHECKED = 3

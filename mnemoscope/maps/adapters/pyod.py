@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
-from mnemoscope.nets.dtypes import copied
+from mnemoscope.nets.modules import copied
 
 ADDED = 1e-8
 """What the library adds to deviations, so that a constant feature does not divide by 0."""

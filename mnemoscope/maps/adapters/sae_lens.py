@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, Request
 from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
-from mnemoscope.nets.dtypes import copied
+from mnemoscope.nets.modules import copied
 
 SCALED_BEFORE = ("expected_average_only_in", "covariance_whitening")
 """Normalizations that are done to the data, unless they are folded into the weights."""

@@ -13,7 +13,7 @@ from mnemoscope.dynamics import Starts
 from mnemoscope.dynamics.starts import Range
 from mnemoscope.linalg import distance_to_span
 from mnemoscope.maps.self_map import as_self_map
-from mnemoscope.nets.stacking import make_stack
+from mnemoscope.nets.stack import make_stack
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 from mnemoscope.training import Replicas
 

@@ -1,4 +1,4 @@
-"""The dtype and device of a map's states, and conversion of networks to another dtype.
+"""Any module: the dtype and device of its states, copies in another dtype, and eval mode.
 
 A module may hold complex parameters (Fourier layers) and integer ones (quantized weights, tables of
 indices) in addition to real ones. Its states are real: they have the dtype of the first real
@@ -7,7 +7,8 @@ here a complex number stays complex.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import TypeVar
 
@@ -95,6 +96,33 @@ def in_single(stage: Stage) -> Stage:
         return stage
     _log.info("%s is evaluated as a float32 copy", type(stage).__name__)
     return converted(stage, torch.float32, state_device([stage], None))
+
+
+@contextmanager
+def eval_mode(network: nn.Module) -> Iterator[None]:
+    """Puts a network into eval mode inside; afterwards each of its modules is as it was.
+
+    Not only its mode: old-style `weight_norm` and `spectral_norm` compute a layer's weight in each
+    call and leave it as a plain attribute, which inside a function transform is a tensor of that
+    transform, of no use outside. It is left with the values it had, and without their graph: so the
+    network can be copied.
+    """
+    training = [module for module in network.modules() if module.training]
+    computed = [
+        (module, name, value.detach())
+        for module in network.modules()
+        if module._forward_pre_hooks
+        for name, value in vars(module).items()
+        if isinstance(value, Tensor)
+    ]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+        for module, name, value in computed:
+            setattr(module, name, value)
 
 
 def _real_dtype(tensors: Iterable[Tensor]) -> torch.dtype | None:

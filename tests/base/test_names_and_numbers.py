@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnemoscope.base.check import name_and_number
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.nets.notation import parse_name
 
 
 def parse(text: str) -> tuple[str, float | None]:
-    return parse_name(text, what="colour", names=("red", "green"), with_number=("green", "grey"))
+    return name_and_number(
+        text, what="colour", names=("red", "green"), with_number=("green", "grey")
+    )
 
 
 @pytest.mark.parametrize(

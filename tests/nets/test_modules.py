@@ -12,7 +12,7 @@ from mnemoscope.base.provenance import checksum, weights_checksum
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.untrained import UntrainedError, untrained
 from mnemoscope.maps.weights import load_weights
-from mnemoscope.nets.dtypes import converted, state_dtype
+from mnemoscope.nets.modules import converted, state_dtype
 
 
 class Fourier(nn.Module):
