@@ -1,11 +1,13 @@
-"""Checks of the values that callers pass: counts, numbers, names."""
+"""Values that callers pass: checks of counts, numbers and names; options with some replaced."""
 
 import math
 import numbers
 import operator
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any, TypeVar
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.text import short
@@ -14,6 +16,8 @@ LARGEST = 2**31 - 1
 """The largest count: no machine holds more of anything, or finishes working on it."""
 
 LARGEST_SEED = 2**63 - 1
+
+Options = TypeVar("Options")
 
 
 def whole_number(name: str, value: object, *, least: int, most: int = LARGEST) -> int:
@@ -115,6 +119,12 @@ def _finite(text: str | None) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def with_given(options: Options, **values: Any) -> Options:
+    """Returns a dataclass of options with the values that are not None."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return replace(options, **given)  # pyright: ignore[reportArgumentType]
 
 
 def invalid(name: str, value: object, expected: str) -> MnemoscopeError:

@@ -263,8 +263,8 @@ def _schedule(text: str) -> "float | Tensor":
     with suppress(ValueError):
         return float(text)
 
+    from mnemoscope.data.arrays import as_tensor
     from mnemoscope.data.readers import find_reader, read_file
-    from mnemoscope.data.values import as_tensor
 
     path = Path(text)
     if not path.is_file() or find_reader(path) is None:

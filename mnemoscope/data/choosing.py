@@ -73,13 +73,7 @@ class Columns:
             log.info("%s: column %s", origin, reading.column)
             return str(reading.column)
         if reading.column is not None and reading.strict:
-            raise MnemoscopeError(
-                f"column {reading.column!r} of {origin}, with columns {', '.join(self.names)}",
-                expected="a column of pictures or of arrays: " + (", ".join(usable) or "none"),
-                todo="choose one of these" if usable else "choose another dataset",
-                field="column",
-                choices=usable,
-            )
+            raise not_there("column", reading.column, origin, usable)
         name = self._meant(origin, usable)
         others = [other for other in self.names if other != name]
         if others and not quiet:
@@ -94,7 +88,7 @@ class Columns:
     def _meant(self, origin: str, usable: tuple[str, ...]) -> str:
         if not usable:
             raise MnemoscopeError(
-                f"{origin} with columns {', '.join(self.names)}",
+                f"{origin} with columns {listed(self.names)}",
                 expected="a column of pictures or of arrays",
                 todo="choose another dataset",
             )
@@ -135,6 +129,19 @@ def listed(names: Iterable[str]) -> str:
     return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
+def not_there(field: str, given: str, origin: str, choices: Iterable[str]) -> MnemoscopeError:
+    """Builds the error for a key, a column or a split that a source does not have."""
+    names = tuple(choices)
+    kinds = {"key": "arrays", "column": "columns that can hold examples", "split": "splits"}
+    return MnemoscopeError(
+        f"{field} {given!r} of {origin}",
+        expected=f"one of its {kinds[field]}: {listed(names) if names else 'it has none'}",
+        todo="choose from these" if names else f"leave {field} out",
+        field=field,
+        choices=names,
+    )
+
+
 def asked_columns(column: str, names: Sequence[str]) -> list[str]:
     """Returns the columns that a text names: one of that very name, or several between commas."""
     return [column] if column in names else [name.strip() for name in column.split(",")]
@@ -149,15 +156,7 @@ def feature_columns(kinds: Mapping[str, bool], reading: Reading, origin: str) ->
         if not wrong:
             return asked
         if reading.strict:
-            there = [name for name in wrong if name in kinds]
-            names = listed(numbers if there else kinds)
-            raise MnemoscopeError(
-                f"column {(there or wrong)[0]!r} of {origin}"
-                + (", which holds no numbers" if there else ""),
-                expected=f"columns of numbers: {names}" if there else f"one of {names}",
-                todo="name some of these, with commas between them",
-                field="column",
-            )
+            raise not_there("column", wrong[0], origin, numbers)
     left = [name for name in numbers if name.strip().lower() not in LABELS]
     others = [name for name in kinds if name not in left]
     if not left:
@@ -235,13 +234,7 @@ def chosen_key(entries: Mapping[str, Entry], origin: str, reading: Reading) -> C
     """Returns the array to take, and logs it; the caller's key goes before all else."""
     if reading.key is not None and (reading.strict or reading.key in entries):
         if reading.key not in entries:
-            raise MnemoscopeError(
-                f"key {reading.key!r} of {origin}, which holds {listed(entries)}",
-                expected="the name of one of its arrays",
-                todo="choose one of these",
-                field="key",
-                choices=entries,
-            )
+            raise not_there("key", reading.key, origin, entries)
         return Chosen(reading.key, split_of(reading.key), len(entries))
     usable = [
         name
@@ -354,13 +347,7 @@ def of_split(
         if found:
             return found, splits[found[0]]
         if reading.strict:
-            raise MnemoscopeError(
-                f"split {reading.split!r} of {folder}",
-                expected="one of its splits: " + (", ".join(names) or "none"),
-                todo="choose one of these" if names else "leave split out",
-                field="split",
-                choices=names,
-            )
+            raise not_there("split", reading.split, str(folder), names)
     if "train" in names and len(names) > 1:
         log.warning(
             "%s: the split train is taken (of %s); split=..., --split takes another",

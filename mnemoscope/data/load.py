@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mnemoscope.base.check import whole_number
+from mnemoscope.base.check import whole_number, with_given
 from mnemoscope.data.pictures import shaped
 from mnemoscope.data.reading import AS_IT_IS, Examples, Reading, Scale, Selection
 from mnemoscope.data.sources import find_source
@@ -75,8 +75,7 @@ def load_data(
             examples differ in shape; it has NaN or infinity; it has several arrays or columns that
             could be meant; or it has fewer examples than were asked for. Nothing is ever unpickled.
     """
-    given = {"key": key, "scale": scale}
-    reading = replace(reading, **{k: v for k, v in given.items() if v is not None})
+    reading = with_given(reading, key=key, scale=scale)
     return read_examples(source, n, offset, size=size, gray=gray, reading=reading).X
 
 

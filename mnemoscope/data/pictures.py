@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -174,9 +175,22 @@ def squared(X: Float[Tensor, "n c h w"], size: int) -> Float[Tensor, "n c size s
     return _within(resized, X)
 
 
-def sized(picture: Float[Tensor, "c h w"], size: int | None) -> Float[Tensor, "c h2 w2"]:
+def _sized(picture: Float[Tensor, "c h w"], size: int | None) -> Float[Tensor, "c h2 w2"]:
     """Resizes one picture as `squared` does, if a size is asked for."""
     return picture if size is None else squared(picture[None], size)[0]
+
+
+def decoded(
+    images: Iterable[Image.Image], noun: str, origin: str, selection: Selection, reading: Reading
+) -> Float[Tensor, "n c h w"]:
+    """Decodes the pictures of a source that has each by its number; `noun` names one: `row`."""
+    pictures, names = [], []
+    for number, image in enumerate(images, selection.offset):
+        names.append(f"{noun} {number}")
+        place = f"{origin}, {names[-1]}"
+        picture = picture_tensor(image, place, keep=reading.rule == "keep")
+        pictures.append(_sized(picture, selection.size))
+    return of_one_kind(pictures, names)
 
 
 def _within(values: Float[Tensor, "n c h w"], X: Float[Tensor, "n c2 h2 w2"]) -> Tensor:
@@ -247,7 +261,7 @@ def picture_files(
         first = max(0, selection.offset - passed)
         last = None if selection.end is None else selection.end - passed
         count, pages = _read(path, first, last, keep=keep)
-        pictures += [sized(page, selection.size) for page in pages]
+        pictures += [_sized(page, selection.size) for page in pages]
         names += [
             path.name if count == 1 else f"page {first + index} of {path.name}"
             for index in range(len(pages))
@@ -267,7 +281,7 @@ def _read(
     """Counts the pages of a file, and decodes those from `first` up to `last`."""
     if first and (count := _pages_or_one(path)) <= first:
         return count, []
-    with _reading(path), Image.open(path, formats=FORMATS) as image:
+    with opened(path, str(path)) as image:
         count = page_count(image, str(path))
         numbers = range(first, count if last is None else min(count, last))
         return count, decoded_pages(image, numbers, str(path), keep=keep)
@@ -278,34 +292,35 @@ def _pages_or_one(path: Path) -> int:
     if path.suffix.lower() not in PAGED:
         return 1
     try:
-        with _reading(path), Image.open(path, formats=FORMATS) as image:
+        with opened(path, str(path)) as image:
             return page_count(image, str(path))
     except MnemoscopeError:
         return 1
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns what Pillow raises into an error that names the file."""
+def opened(file: Path | IO[bytes], origin: str) -> Iterator[Image.Image]:
+    """Opens a picture; what Pillow raises becomes an error that names it."""
     try:
-        if path.stat().st_size == 0:
+        if isinstance(file, Path) and file.stat().st_size == 0:
             raise MnemoscopeError(
-                f"{path}, which is empty (0 bytes)",
+                f"{file}, which is empty (0 bytes)",
                 expected="a whole picture",
                 todo="replace or remove it",
             )
-        yield
+        with Image.open(file, formats=FORMATS) as image:
+            yield image
     except MnemoscopeError:
         raise
     except Image.DecompressionBombError as error:
         raise MnemoscopeError(
-            f"{path}, which is too large a picture ({error})",
+            f"{origin}, which is too large a picture ({error})",
             expected="a picture of ordinary size",
             todo="remove or shrink it",
         ) from error
     except Exception as error:  # Pillow's decoders raise errors of any kind for a damaged picture.
         raise MnemoscopeError(
-            f"{path}, which cannot be read as a picture ({error})",
+            f"{origin}, which cannot be read as a picture ({error})",
             expected="a whole picture",
             todo="replace or remove it",
         ) from error

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -136,6 +137,32 @@ def _checked_scale(scale: object) -> Scale | None:
 
 AS_IT_IS = Reading()
 """The source decides everything."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The examples that were asked for, as a file holds them.
+
+    Attributes:
+        array: `(n, *shape)`, in the file's numbers.
+        rule: The rule that all of its integers choose, whatever part was asked for.
+        key: The array's name, where the file holds several.
+        column: The columns that were taken, where the file has columns.
+        split: The part that was taken, where the file has parts.
+        pictures: Whether the format says that they are pictures `(n, height, width)` or `(n,
+            height, width, channels)`; otherwise that is for the numbers to say.
+        full: The numbers of the format that become 0 and 1 where it is divided (default: 0, 255).
+        scaled: Whether the numbers are final: pictures that were decoded to [0, 1].
+    """
+
+    array: Tensor | np.ndarray
+    rule: Rule | None = None
+    key: str | None = None
+    column: str | None = None
+    split: str | None = None
+    pictures: bool = False
+    full: tuple[float, float] | None = None
+    scaled: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ right: the output has the state's shape.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.base.check import whole_number
+from mnemoscope.base.check import whole_number, with_given
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.denoisers import Predicts, prediction
 from mnemoscope.maps.layout import restored
@@ -65,10 +65,6 @@ class MapOptions:
     alpha_bar: float | Tensor | None = None
     sigma: float | None = None
 
-    def changed(self, **values: Any) -> Self:
-        """Returns the options with the values that are not None."""
-        return replace(self, **{name: v for name, v in values.items() if v is not None})
-
 
 class Wrapped(nn.Module):
     """A model that takes or gives something else than a batch of states, as a self-map.
@@ -106,7 +102,8 @@ class Wrapped(nn.Module):
         black_box: bool | None = None,
     ) -> None:
         super().__init__()
-        options = (options or MapOptions()).changed(
+        options = with_given(
+            options or MapOptions(),
             output=output,
             scale=scale,
             channels_last=channels_last,

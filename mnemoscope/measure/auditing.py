@@ -9,6 +9,7 @@ import polars as pl
 from jaxtyping import Num
 from torch import Tensor
 
+from mnemoscope.base.check import with_given
 from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.outcomes import outcomes_of_blocks
 from mnemoscope.dynamics.starts import block_size
@@ -78,7 +79,7 @@ def audit(
     """
     begun = time.perf_counter()
     run = run or AuditRun()
-    options = (options or AuditOptions()).changed(starts=starts, trials=trials)
+    options = with_given(options or AuditOptions(), starts=starts, trials=trials)
     subject = Subject.of(f, X, options, held_out=held_out, among=run.among, seed=seed)
     with subject.f.evaluating():
         subject.check()

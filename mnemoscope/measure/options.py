@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from jaxtyping import Num
@@ -111,10 +111,6 @@ class AuditOptions:
         """The options of orbits."""
         near = self.tolerances
         return {"tol": near.tol, "max_steps": near.max_steps, "batch_size": self.batch_size}
-
-    def changed(self, **values: Any) -> "AuditOptions":
-        """Returns the options with the values that are not None."""
-        return replace(self, **{name: v for name, v in values.items() if v is not None})
 
     def record(self) -> dict[str, Any]:
         """Returns all fields, those of the tolerances among them, as JSON values."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from mnemoscope.base.check import did_you_mean, one_of, real_number, whole_number
+from mnemoscope.base.check import did_you_mean, one_of, real_number, whole_number, with_given
 from mnemoscope.base.check import seed as checked_seed
 from mnemoscope.base.errors import MnemoscopeError
 
@@ -197,5 +197,4 @@ class TrainingOptions:
 
 def with_changes(options: TrainingOptions | None, **changes: Any) -> TrainingOptions:
     """Returns the options, or the defaults, with every change that is not None."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    return replace(options or TrainingOptions(), **given)
+    return with_given(options or TrainingOptions(), **changes)

@@ -115,7 +115,7 @@ def test_a_broken_picture(tmp_path):
 
 def test_a_row_without_a_picture(tmp_path):
     dataset([*PIXELS[:2], None]).save_to_disk(tmp_path / "set")
-    with pytest.raises(MnemoscopeError, match="without a picture in row 2"):
+    with pytest.raises(MnemoscopeError, match="row 2, which has no picture"):
         data.load_data(f"hf:{tmp_path / 'set'}")
 
 
@@ -204,7 +204,7 @@ def test_where_several_columns_could_be_meant_the_caller_is_asked(tmp_path, colu
 def test_a_column_that_is_not_there_lists_those_that_are(tmp_path):
     source = saved(tmp_path, x=VECTORS, name=["a", "b"])
     for wrong in ("name", "pixels"):
-        with pytest.raises(MnemoscopeError, match=rf"column '{wrong}'.*arrays: x;"):
+        with pytest.raises(MnemoscopeError, match=rf"column '{wrong}'.*examples: x;"):
             data.load_data(source, reading=Reading(column=wrong))
 
 

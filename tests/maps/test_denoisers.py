@@ -1,5 +1,7 @@
 """A denoiser's self-map is its estimate of the state, whatever it predicts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -174,7 +176,7 @@ def factory(tmp_path, monkeypatch, X):
 @KINDS
 def test_a_model_that_is_loaded(factory, X, kind):
     options = mn.LoadOptions(factory_args={"kind": kind}, noise_level=100, scale=(-1, 1))
-    known = options.changed(predicts=kind, alpha_bar=SCHEDULE)
+    known = replace(options, predicts=kind, alpha_bar=SCHEDULE)
     f = mn.load_map(factory, known, shape=X.shape[1:])
     Z = (X + 1) / 2
     check_map(f, Z)

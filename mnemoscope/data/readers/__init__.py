@@ -5,20 +5,20 @@ format, is recognized by its first bytes. A module that is put into this folder 
 """
 
 from mnemoscope.data.readers.reader import (
-    Found,
+    READERS,
     Reader,
     find_reader,
-    installed_readers,
     read_file,
     suffixes,
     taken,
 )
+from mnemoscope.data.reading import Found
 
 __all__ = [
+    "READERS",
     "Found",
     "Reader",
     "find_reader",
-    "installed_readers",
     "read_file",
     "suffixes",
     "taken",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 SIDES = (3, 32, 32)
 PIXELS = 3072

@@ -12,8 +12,8 @@ import numpy as np
 
 from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.base.importing import needed_for
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:

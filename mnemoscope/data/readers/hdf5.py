@@ -15,10 +15,10 @@ import numpy as np
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.base.memory import free_memory
+from mnemoscope.data.arrays import integer_rule
 from mnemoscope.data.choosing import Entry, chosen_key
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
-from mnemoscope.data.values import integer_rule
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 

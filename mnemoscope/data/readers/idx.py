@@ -13,8 +13,8 @@ from typing import IO, Any
 import numpy as np
 
 from mnemoscope.base.memory import free_memory
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 

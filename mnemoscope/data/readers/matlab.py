@@ -15,8 +15,8 @@ import numpy as np
 from mnemoscope.base.importing import needed_for
 from mnemoscope.data.choosing import Entry, chosen_key
 from mnemoscope.data.readers.hdf5 import MAGIC, refuse_elsewhere
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 HEADER = 512
 """Bytes that MATLAB puts before the HDF5 part of a file of version 7.3."""

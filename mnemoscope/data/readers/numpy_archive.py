@@ -2,13 +2,13 @@
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mnemoscope.data.choosing import Entry, chosen_key
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.readers.numpy_array import read_header
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:
@@ -28,18 +28,13 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
 
 def _entry(members: zipfile.ZipFile, name: str) -> Entry:
     """Reads the header of an array."""
-    header: Any = np.lib.format
     try:
         with members.open(name) as file:
-            version = header.read_magic(file)
-            read_header = {
-                (1, 0): header.read_array_header_1_0,
-                (2, 0): header.read_array_header_2_0,
-            }[version]
-            shape, _, dtype = read_header(file)
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
-        return Entry(None)  # Reading it will raise the error.
-    return Entry(shape, dtype.kind in "biuf")
+            header = read_header(file)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+        header = None
+    # Where there is none, reading the array will raise the error.
+    return Entry(None) if header is None else Entry(header[0], header[1].kind in "biuf")
 
 
 READER = Reader(

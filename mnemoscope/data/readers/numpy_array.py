@@ -1,11 +1,12 @@
 """NumPy's `.npy`: one array."""
 
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 MAGIC = b"\x93NUMPY"
 
@@ -16,18 +17,25 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError("it is not a NumPy file")
         file.seek(0)
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        plain = read_header is not None and not read_header(file)[2].hasobject
+        header = read_header(file)
         file.seek(0)
-        if selection.n is None or not plain:
+        if selection.n is None or header is None or header[1].hasobject:
             array = np.lib.format.read_array(file, allow_pickle=False)
         else:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
     return taken(array, selection, str(path))
+
+
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype] | None:
+    """Reads the shape and the dtype of the array that follows; None of an unknown version."""
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(np.lib.format.read_magic(file))
+    if read is None:
+        return None
+    shape, _, dtype = read(file)
+    return shape, dtype
 
 
 READER = Reader(

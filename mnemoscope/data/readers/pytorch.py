@@ -17,9 +17,10 @@ from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.stored_tensors import computable
+from mnemoscope.data.arrays import stacked
 from mnemoscope.data.choosing import Entry, chosen_key
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 DEEPEST = 20
 """How deep containers may nest."""
@@ -52,7 +53,7 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
     chosen = chosen_key(entries, str(path), reading)
     made = tensors[chosen.key]
     if isinstance(made, list):
-        made = _stacked(made, chosen.key, path)
+        made = stacked(made, "entry", f"{path}, {chosen.key}" if chosen.key else str(path))
     return taken(computable(made, str(path)), selection, str(path), **chosen.record)
 
 
@@ -113,20 +114,6 @@ def _shape(made: Any) -> tuple[int, ...]:
 def _is_real(made: Any) -> bool:
     tensor = made[0] if isinstance(made, list) else made
     return isinstance(tensor, Tensor) and not tensor.is_complex()
-
-
-def _stacked(rows: list[Any], key: str, path: Path) -> Tensor:
-    shapes = [tuple(row.shape) if isinstance(row, Tensor) else None for row in rows]
-    for place, shape in enumerate(shapes):
-        if shape != shapes[0]:
-            found = "no tensor" if shape is None else f"shape {shape}"
-            raise MnemoscopeError(
-                f"{path}, whose {f'entries {key}' if key else 'tensors'} differ: entry 0 has shape "
-                f"{shapes[0]}, entry {place} {found}",
-                expected="examples of one shape",
-                todo="bring them to one shape first",
-            )
-    return torch.stack(rows)
 
 
 READER = Reader(

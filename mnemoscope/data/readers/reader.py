@@ -12,34 +12,8 @@ from torch import Tensor
 from mnemoscope.base.discovery import Registry
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.small_files import check_regular
-from mnemoscope.data.reading import AS_IT_IS, Reading, Rule, Selection
-from mnemoscope.data.values import check_real, integer_rule
-
-
-@dataclass(frozen=True)
-class Found:
-    """The examples that were asked for, as a file holds them.
-
-    Attributes:
-        array: `(n, *shape)`, in the file's numbers.
-        rule: The rule that all of its integers choose, whatever part was asked for.
-        key: The array's name, where the file holds several.
-        column: The columns that were taken, where the file has columns.
-        split: The part that was taken, where the file has parts.
-        pictures: Whether the format says that they are pictures `(n, height, width)` or `(n,
-            height, width, channels)`; otherwise that is for the numbers to say.
-        full: The numbers of the format that become 0 and 1 where it is divided (default: 0, 255).
-        scaled: Whether the numbers are final: pictures that were decoded to [0, 1].
-    """
-
-    array: Tensor | np.ndarray
-    rule: Rule | None = None
-    key: str | None = None
-    column: str | None = None
-    split: str | None = None
-    pictures: bool = False
-    full: tuple[float, float] | None = None
-    scaled: bool = False
+from mnemoscope.data.arrays import check_real, integer_rule
+from mnemoscope.data.reading import AS_IT_IS, Found, Reading, Selection
 
 
 @dataclass(frozen=True)
@@ -91,14 +65,9 @@ READERS = Registry(Reader, __name__, __file__)
 """Every reader by name: each module in this folder, and those of installed packages."""
 
 
-def installed_readers() -> tuple[Reader, ...]:
-    """Returns the reader of each format, those of installed packages last."""
-    return tuple(READERS.values())
-
-
 def suffixes() -> dict[str, Reader]:
     """Returns the reader of each suffix."""
-    return {suffix: reader for reader in installed_readers() for suffix in reader.suffixes}
+    return {suffix: reader for reader in READERS.values() for suffix in reader.suffixes}
 
 
 def find_reader(path: Path) -> Reader | None:
@@ -111,7 +80,7 @@ def find_reader(path: Path) -> Reader | None:
         return by_suffix
     # The content decides: a MATLAB file of version 7.3 is HDF5, and an .npz may be called .npy.
     by_content = next(
-        (reader for reader in installed_readers() if reader.begins and reader.begins(head)), None
+        (reader for reader in READERS.values() if reader.begins and reader.begins(head)), None
     )
     return by_content or by_suffix
 

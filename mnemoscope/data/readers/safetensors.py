@@ -6,8 +6,8 @@ from safetensors import safe_open
 
 from mnemoscope.base.stored_tensors import computable
 from mnemoscope.data.choosing import Entry, chosen_key
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 
 def read(path: Path, reading: Reading, selection: Selection) -> Found:

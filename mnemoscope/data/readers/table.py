@@ -7,20 +7,19 @@ those whose name says that they hold a label or a row number, are left out, and 
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from PIL import Image
-from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data.choosing import Columns, feature_columns
-from mnemoscope.data.pictures import FORMATS, of_one_kind, picture_tensor, sized
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.pictures import decoded, opened
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 SAMPLE = 64 * 2**10
 """Characters of a text from which its separator is found."""
@@ -37,7 +36,8 @@ def read(path: Path, reading: Reading, selection: Selection) -> Found:
         name = columns.chosen(reading, origin)
         part = table[name][selection.rows(len(table), origin)]
         if name in columns.pictures:
-            X = _encoded_pictures(part, origin, selection, keep=reading.rule == "keep")
+            images = _encoded_pictures(part, origin, selection.offset)
+            X = decoded(images, "row", origin, selection, reading)
             return Found(X, column=name, scaled=True)
         return taken(_array(part, origin), Selection(None), origin, column=name)
     names = feature_columns(
@@ -151,32 +151,14 @@ def _is_encoded(dtype: pl.DataType) -> bool:
     )
 
 
-def _encoded_pictures(
-    values: pl.Series, origin: str, selection: Selection, *, keep: bool
-) -> Tensor:
-    """Decodes the PNG or JPEG bytes in each row."""
+def _encoded_pictures(values: pl.Series, origin: str, first: int) -> Iterator[Image.Image]:
+    """Opens the PNG or JPEG in each row."""
     if isinstance(values.dtype, pl.Struct):
         values = values.struct.field("bytes")
-    pictures, labels = [], []
-    for row, content in enumerate(values):
-        place = f"{origin}, row {selection.offset + row}"
-        try:
-            if content is None:
-                raise ValueError("there are no bytes")
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                image.load()
-                picture = picture_tensor(image, place, keep=keep)
-        except MnemoscopeError:
-            raise
-        except Exception as error:  # Of damaged bytes Pillow's decoders raise errors of any kind.
-            raise MnemoscopeError(
-                f"{place}, which cannot be read as a picture ({error})",
-                expected="a whole picture in every row",
-                todo="leave that row out, or name another column: column=..., --column",
-            ) from error
-        pictures.append(sized(picture, selection.size))
-        labels.append(f"row {selection.offset + row}")
-    return of_one_kind(pictures, labels)
+    for row, content in enumerate(values, first):
+        with opened(io.BytesIO(content or b""), f"{origin}, row {row}") as image:
+            image.load()
+            yield image
 
 
 def _numbers(table: pl.DataFrame, origin: str, first: int, reading: Reading) -> np.ndarray:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mnemoscope.data.readers.reader import Found, Reader, taken
-from mnemoscope.data.reading import Reading, Selection
+from mnemoscope.data.readers.reader import Reader, taken
+from mnemoscope.data.reading import Found, Reading, Selection
 
 FULL = {
     "uint8": (128.0, 256.0),

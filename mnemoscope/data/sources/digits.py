@@ -2,9 +2,9 @@
 
 import torch
 
+from mnemoscope.data.arrays import from_range
 from mnemoscope.data.reading import Examples, Reading, Selection
 from mnemoscope.data.sources.source import Source, is_called
-from mnemoscope.data.values import from_range
 
 LEVELS = 16
 """The largest number in the data set."""

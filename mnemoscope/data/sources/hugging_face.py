@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
-from mnemoscope.data.arrays import array_examples, decoded_examples
-from mnemoscope.data.choosing import Columns, asked_columns, feature_columns
-from mnemoscope.data.pictures import of_one_kind, page_count, picture_tensor, sized
-from mnemoscope.data.readers.reader import Found
-from mnemoscope.data.reading import Examples, Reading, Rule, Selection
+from mnemoscope.data.arrays import (
+    array_examples,
+    check_real,
+    decoded_examples,
+    holds_numbers,
+    integer_rule,
+)
+from mnemoscope.data.choosing import Columns, asked_columns, feature_columns, not_there
+from mnemoscope.data.pictures import decoded, page_count
+from mnemoscope.data.reading import Examples, Found, Reading, Rule, Selection
 from mnemoscope.data.sources.source import Source
-from mnemoscope.data.values import check_real, holds_numbers, integer_rule
 
 
 def _read(source: str, selection: Selection, reading: Reading) -> Examples:
@@ -38,12 +41,11 @@ def _read(source: str, selection: Selection, reading: Reading) -> Examples:
         chosen = _column(datasets, rows, source, reading)
         dtype = None if chosen.pictures else _dtype(rows.features, chosen.name)
         rule = _rule_of_all(rows, chosen.name) if dtype == np.uint8 else None
-        if chosen.scalars:
-            values = list(_values(rows.select_columns(list(chosen.scalars)), selection, source))
-            values = [[row[name] for name in chosen.scalars] for row in values]
-        else:
-            one = rows.select_columns([chosen.name])
-            values = [row[chosen.name] for row in _values(one, selection, source)]
+        names = [*chosen.scalars] or [chosen.name]
+        parts = list(_values(rows.select_columns(names), selection, source))
+        values = [
+            [row[name] for name in names] if chosen.scalars else row[names[0]] for row in parts
+        ]
     except MnemoscopeError:
         raise
     except Exception as error:  # The package raises whatever its readers and its network raise.
@@ -53,12 +55,12 @@ def _read(source: str, selection: Selection, reading: Reading) -> Examples:
             expected="hf:<name or folder>[:split], whole and reachable from here",
             todo="check the name, the split and the network",
         ) from error
-    labels = [f"row {selection.offset + index}" for index in range(len(values))]
     origin = f"{source} ({chosen.name})"
     if chosen.pictures:
-        X = _pictures(values, labels, origin, selection.size, keep=reading.rule == "keep")
+        images = _checked(values, selection.offset, origin)
+        X = decoded(images, "row", origin, selection, reading)
         return decoded_examples(X, reading, column=chosen.name, split=reading.split)
-    array = _numbers(values, labels, origin, dtype)
+    array = _numbers(values, selection.offset, origin, dtype)
     check_real(array, origin)
     rule = rule if chosen.scalars or rule else integer_rule(array)
     found = Found(array, rule, column=chosen.name, split=reading.split)
@@ -110,12 +112,12 @@ def _load(datasets: Any, name: str, split: str | None) -> Any:
     if (folder / "dataset_dict.json").exists():
         splits = _from_disk(datasets, folder)
         if wanted not in splits:
-            raise _no_such_split(name, wanted, list(splits))
+            raise not_there("split", wanted, f"hf:{name}", splits)
         return splits[wanted]
     if (folder / "state.json").exists():
         rows = _from_disk(datasets, folder)
         if split is not None and split != str(rows.split or "train"):
-            raise _no_such_split(name, split, [str(rows.split or "train")])
+            raise not_there("split", split, f"hf:{name}", [str(rows.split or "train")])
         return rows
     if name.startswith(("/", ".", "~")) and not folder.exists():
         # Otherwise the hub is queried, for half a minute where there is no network.
@@ -139,16 +141,6 @@ def _from_disk(datasets: Any, folder: Path) -> Any:
             expected="at least one example",
             todo="choose another source",
         ) from error
-
-
-def _no_such_split(name: str, split: str, splits: list[str]) -> MnemoscopeError:
-    return MnemoscopeError(
-        f"hf:{name} with split {split!r}",
-        expected=f"one of its splits: {', '.join(splits)}",
-        todo="choose one of these",
-        field="split",
-        choices=splits,
-    )
 
 
 def _column(datasets: Any, rows: Any, source: str, reading: Reading) -> Column:
@@ -230,35 +222,30 @@ def _values(rows: Any, selection: Selection, source: str) -> Iterator[Any]:
         selection.rows(available, source)
 
 
-def _pictures(
-    values: list[Any], labels: list[str], origin: str, size: int | None, *, keep: bool
-) -> Tensor:
-    pictures = []
-    for value, label in zip(values, labels, strict=True):
+def _checked(values: list[Any], first: int, origin: str) -> list[Image.Image]:
+    """Returns values that are pictures of one page each."""
+    for row, value in enumerate(values, first):
+        place = f"{origin}, row {row}"
         if not isinstance(value, Image.Image):
             raise MnemoscopeError(
-                f"{origin} without a picture in {label}",
+                f"{place}, which has no picture",
                 expected="a picture in every row",
                 todo="leave that row out with n and offset",
             )
-        place = f"{origin}, {label}"
         if (pages := page_count(value, place)) > 1:
             raise MnemoscopeError(
                 f"{place}, a picture of {pages} pages",
                 expected="one picture in every row",
                 todo="save the pages as pictures of their own, in a folder",
             )
-        pictures.append(sized(picture_tensor(value, place, keep=keep), size))
-    return of_one_kind(pictures, labels)
+    return values
 
 
-def _numbers(
-    values: list[Any], labels: list[str], origin: str, dtype: np.dtype | None
-) -> np.ndarray:
-    for value, label in zip(values, labels, strict=True):
+def _numbers(values: list[Any], first: int, origin: str, dtype: np.dtype | None) -> np.ndarray:
+    for row, value in enumerate(values, first):
         if value is None or (isinstance(value, list) and None in value):
             raise MnemoscopeError(
-                f"{origin} without a number in {label}",
+                f"{origin} without a number in row {row}",
                 expected="numbers in every row",
                 todo="leave that row out with n and offset, or choose another column",
             )

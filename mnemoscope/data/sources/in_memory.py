@@ -5,7 +5,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import (
@@ -20,13 +19,12 @@ from torch.utils.data import (
 )
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.data.arrays import array_examples
+from mnemoscope.data.arrays import array_examples, as_tensor, holds_numbers, stacked
 from mnemoscope.data.choosing import Columns
-from mnemoscope.data.pictures import of_one_kind, picture_tensor, sized
-from mnemoscope.data.readers.reader import Found, taken
-from mnemoscope.data.reading import Examples, Reading, Selection
+from mnemoscope.data.pictures import decoded
+from mnemoscope.data.readers.reader import taken
+from mnemoscope.data.reading import Examples, Found, Reading, Selection
 from mnemoscope.data.sources.source import Source, described
-from mnemoscope.data.values import as_tensor, holds_numbers
 
 
 def is_dataset(source: object) -> bool:
@@ -71,7 +69,7 @@ def _dataset_examples(source: Any, selection: Selection, reading: Reading) -> Fo
     else:
         items = _streamed(source, batches, selection, origin)
     values = [_example(item, reading, origin) for item in items]
-    return _stacked(values, selection, reading, origin)
+    return _found(values, selection, reading, origin)
 
 
 def _streamed(source: Any, batches: bool, selection: Selection, origin: str) -> Iterator[Any]:
@@ -129,27 +127,11 @@ def _example(item: Any, reading: Reading, origin: str) -> Any:
     return item if isinstance(item, Tensor | Image.Image) else np.asarray(item)
 
 
-def _stacked(values: list[Any], selection: Selection, reading: Reading, origin: str) -> Found:
+def _found(values: list[Any], selection: Selection, reading: Reading, origin: str) -> Found:
     if isinstance(values[0], Image.Image):
-        labels = [f"item {selection.offset + i}" for i in range(len(values))]
-        pictures = [
-            sized(
-                picture_tensor(value, f"{origin}, {label}", keep=reading.rule == "keep"),
-                selection.size,
-            )
-            for value, label in zip(values, labels, strict=True)
-        ]
-        return Found(of_one_kind(pictures, labels), scaled=True)
-    tensors = [as_tensor(value) for value in values]
-    for place, tensor in enumerate(tensors):
-        if tensor.shape != tensors[0].shape:
-            raise MnemoscopeError(
-                f"{origin}, whose items differ in shape: item {selection.offset} has "
-                f"{tuple(tensors[0].shape)}, item {selection.offset + place} {tuple(tensor.shape)}",
-                expected="examples of one shape",
-                todo="bring them to one shape in the dataset's transform",
-            )
-    return taken(torch.stack(tensors), Selection(None), origin)
+        return Found(decoded(values, "item", origin, selection, reading), scaled=True)
+    rows = stacked([as_tensor(value) for value in values], "item", origin, selection.offset)
+    return taken(rows, Selection(None), origin)
 
 
 SOURCE = Source(

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.data.arrays import array_examples, decoded_examples
+from mnemoscope.data.arrays import array_examples, as_tensor, decoded_examples
 from mnemoscope.data.choosing import files_in, of_split
 from mnemoscope.data.pictures import folder_pictures, is_picture_file, picture_files
-from mnemoscope.data.readers import Found, find_reader, read_file
-from mnemoscope.data.reading import Examples, Reading, Selection
+from mnemoscope.data.readers import find_reader, read_file
+from mnemoscope.data.reading import Examples, Found, Reading, Selection
 from mnemoscope.data.sources.source import SOURCES, Source, known_sources
-from mnemoscope.data.values import as_tensor
 
 PICKLES = (".pkl", ".pickle", ".joblib")
 

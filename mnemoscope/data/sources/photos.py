@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.data.arrays import from_range
 from mnemoscope.data.reading import Examples, Reading, Selection
 from mnemoscope.data.sources.source import Source, is_called
-from mnemoscope.data.values import from_range
 
 DEFAULT_N = 20
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mnemoscope.base.check import with_given
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Loaded, LoadOptions, Request, refuse_unused
 from mnemoscope.maps.adapters.factory import adapted, described
@@ -136,7 +137,7 @@ def open_model(target: object, options: LoadOptions | None = None) -> Opened:
     """Opens the model of a file, folder or object; arguments and errors as of `load_map`."""
     options = options or LoadOptions()
     if options.weights is not None:
-        options = options.changed(weights=os.fspath(options.weights))
+        options = replace(options, weights=os.fspath(options.weights))
     box = checked_domain(options.domain)
     place = os.fspath(target) if isinstance(target, str | os.PathLike) else None
     request = Request(target=described(target) if place is None else place, **vars(options))
@@ -247,8 +248,8 @@ def load_map(
         >>> load_map(nn.Linear(6, 6), shape=(6,))
         SelfMap(Linear, shape=(6,))
     """
-    options = (options or LoadOptions()).changed(
-        output=output, scale=scale, weights=weights, device=device
+    options = with_given(
+        options or LoadOptions(), output=output, scale=scale, weights=weights, device=device
     )
     f = open_model(target, options).self_map(shape)
     generator = torch.Generator().manual_seed(0)

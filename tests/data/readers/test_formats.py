@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.data import load_data
-from mnemoscope.data.readers import installed_readers
+from mnemoscope.data.readers import READERS
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.random((6, 4)).astype(np.float32)
@@ -145,7 +145,7 @@ BINARY = [name for name in FILES if not name.endswith((".csv", ".tsv"))]
 
 def test_every_format_is_tested():
     tested = {Path(name).suffix for name in FILES}
-    for reader in installed_readers():
+    for reader in READERS.values():
         assert tested.intersection(reader.suffixes) or reader.name == "IDX file"
 
 
