@@ -14,16 +14,15 @@ section 3); where the noise is only added, `a = 1` and `s = sigma` (Song and Erm
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from mnemoscope.base.check import one_of, real_number
 from mnemoscope.base.errors import MnemoscopeError
 
 Predicts = Literal["state", "noise", "v"]
-
-PREDICTIONS = ("state", "noise", "v")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Prediction:
         noise: `s`, the noise's standard deviation in it.
     """
 
-    predicts: Predicts
+    predicts: str
     signal: float = 1.0
     noise: float = 0.0
 
@@ -69,12 +68,7 @@ def prediction(
                 todo='pass predicts="noise", --predicts noise',
             )
         return None
-    if predicts not in PREDICTIONS:
-        raise MnemoscopeError(
-            f"predicts={predicts!r}",
-            expected=f"one of {', '.join(PREDICTIONS)}",
-            todo="choose one of these",
-        )
+    one_of("predicts", predicts, get_args(Predicts))
     if alpha_bar is not None and sigma is not None:
         raise MnemoscopeError(
             "alpha_bar and sigma",
@@ -88,7 +82,7 @@ def prediction(
                 expected="alpha_bar: v mixes the state and the noise by their shares",
                 todo="pass alpha_bar=..., --alpha-bar",
             )
-        return Prediction(predicts, 1.0, _above_0("sigma", sigma))
+        return Prediction(predicts, 1.0, real_number("sigma", float(sigma), above=0))
     if alpha_bar is not None:
         share = _share(alpha_bar, noise_level)
         return Prediction(predicts, math.sqrt(share), math.sqrt(1 - share))
@@ -125,11 +119,3 @@ def _share(alpha_bar: float | Tensor, noise_level: float | None) -> float:
             todo="pass the schedule's cumulative product of alphas",
         )
     return float(schedule)
-
-
-def _above_0(name: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise MnemoscopeError(
-            f"{name}={value!r}", expected="a finite number above 0", todo=f"choose such a {name}"
-        )
-    return float(value)

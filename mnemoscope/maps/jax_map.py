@@ -6,7 +6,7 @@ in `u`, and its derivative by `u` is the pushforward, so there are products in b
 Derivatives of second order, by `z` again, are NaN.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from torch.autograd import Function
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.wrapped import parts_of
+from mnemoscope.maps.wrapped import part_of, parts_of
 
 Made = Callable[..., Any]
 
@@ -92,12 +92,12 @@ class _Values(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (z,) = ctx.saved_tensors
-        return _Pullback.apply(grads[0], z, ctx.f), None
+        return _Product.apply(grads[0], z, ctx.f, True), None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
         (z,) = ctx.saved_tensors
-        return _Pushforward.apply(tangents[0], z, ctx.f)
+        return _Product.apply(tangents[0], z, ctx.f, False)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
@@ -105,62 +105,34 @@ class _Values(Function):
         return _merged(lambda z: _Values.apply(z, f), info, in_dims, *batches)
 
 
-class _Pullback(Function):
-    """`J(z)^T u`, linear in `u`."""
+class _Product(Function):
+    """`J(z) v`, or `J(z)^T v` if `transposed`: linear in `v`, and its derivative is the other."""
 
     @staticmethod
-    def forward(u: Tensor, z: Tensor, f: JaxMap) -> Tensor:
-        return f.evaluated(f.pullback, z, u)
+    def forward(v: Tensor, z: Tensor, f: JaxMap, transposed: bool) -> Tensor:
+        return f.evaluated(f.pullback if transposed else f.pushforward, z, v)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        _, z, ctx.f = inputs
+        _, z, ctx.f, ctx.transposed = inputs
         ctx.save_for_backward(z)
         ctx.save_for_forward(z)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (z,) = ctx.saved_tensors
-        return _Pushforward.apply(grads[0], z, ctx.f), torch.full_like(z, torch.nan), None
+        pulled = _Product.apply(grads[0], z, ctx.f, not ctx.transposed)
+        return pulled, torch.full_like(z, torch.nan), None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
         (z,) = ctx.saved_tensors
-        return _Pullback.apply(tangents[0], z, ctx.f)
+        return _Product.apply(tangents[0], z, ctx.f, ctx.transposed)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
-        *batches, f = args
-        return _merged(lambda u, z: _Pullback.apply(u, z, f), info, in_dims, *batches)
-
-
-class _Pushforward(Function):
-    """`J(z) v`, linear in `v`."""
-
-    @staticmethod
-    def forward(v: Tensor, z: Tensor, f: JaxMap) -> Tensor:
-        return f.evaluated(f.pushforward, z, v)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        _, z, ctx.f = inputs
-        ctx.save_for_backward(z)
-        ctx.save_for_forward(z)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        (z,) = ctx.saved_tensors
-        return _Pullback.apply(grads[0], z, ctx.f), torch.full_like(z, torch.nan), None
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        (z,) = ctx.saved_tensors
-        return _Pushforward.apply(tangents[0], z, ctx.f)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
-        *batches, f = args
-        return _merged(lambda v, z: _Pushforward.apply(v, z, f), info, in_dims, *batches)
+        *batches, f, transposed = args
+        return _merged(lambda v, z: _Product.apply(v, z, f, transposed), info, in_dims, *batches)
 
 
 def _merged(function: Made, info: Any, in_dims: Any, *batches: Tensor) -> tuple[Tensor, int]:
@@ -180,7 +152,7 @@ def jax_map(function: Callable[[Any], Any], request: Request) -> Loaded:
 
     def reconstruction(z: Any) -> Any:
         made = function(z)
-        found = made if request.output is None else _part(made, request.output)
+        found = part_of(made, request.output)
         if not isinstance(found, jax.Array):
             raise MnemoscopeError(
                 f"{request.target}, which gives a {type(made).__name__}{parts_of(made)}",
@@ -190,14 +162,3 @@ def jax_map(function: Callable[[Any], Any], request: Request) -> Loaded:
         return found
 
     return Loaded(JaxMap(reconstruction), takes_output=False)
-
-
-def _part(made: Any, output: Any) -> Any:
-    if callable(output):
-        return output(made)
-    if isinstance(output, str) and output.lstrip("-").isdigit():
-        output = int(output)
-    if isinstance(output, int):
-        many = isinstance(made, tuple | list) and -len(made) <= output < len(made)
-        return made[output] if many else None
-    return made.get(output) if isinstance(made, Mapping) else getattr(made, output, None)

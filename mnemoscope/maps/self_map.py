@@ -19,13 +19,13 @@ from mnemoscope.maps.chain import ChainLinearization
 from mnemoscope.maps.derivatives import (
     DIFFERENCES,
     FORWARD,
+    UNSEEN,
     WRITTEN_OUT,
-    BlackBoxFootprint,
     Choice,
     Derivatives,
     Footprint,
     MeasuredFootprint,
-    PlainFootprint,
+    plain_footprint,
 )
 from mnemoscope.maps.domain import Domain, Images, checked_domain, images_where_defined
 from mnemoscope.maps.failures import (
@@ -228,11 +228,7 @@ class SelfMap:
         Raises:
             MnemoscopeError: the unit is not a finite number above 0.
         """
-        other = copy(self)
-        other.known_unit = checked_unit(unit)
-        other._evaluating = False
-        other._made = {}
-        return other
+        return self._changed(known_unit=checked_unit(unit))
 
     @property
     def narrowest(self) -> int:
@@ -295,9 +291,9 @@ class SelfMap:
         if self._footprint is None:
             layers = self.plain_layers()
             if layers is not None:
-                self._footprint = PlainFootprint.of(layers, self.dtype)
+                self._footprint = plain_footprint(layers, self.dtype)
             elif not self.differentiable:
-                self._footprint = BlackBoxFootprint(self.size, self.dtype)
+                self._footprint = Footprint(UNSEEN * self.size * self.dtype.itemsize)
             else:
                 state = self._some_state()
                 limit = free_share(self.device) if self.budget is None else self.budget
@@ -579,9 +575,11 @@ class SelfMap:
             return self._apply(Z)
 
     def _with_stages(self, stages: tuple[Stage, ...], **place: Any) -> "SelfMap":
+        return self._changed(stages=stages, findings=Findings(), _footprint=None, **place)
+
+    def _changed(self, **attributes: Any) -> "SelfMap":
         other = copy(self)
-        vars(other).update(place, stages=stages, findings=Findings())
-        other._footprint, other._evaluating, other._made = None, False, {}
+        vars(other).update(attributes, _evaluating=False, _made={})
         return other
 
     def _tried(self) -> Tensor:

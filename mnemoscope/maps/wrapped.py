@@ -215,12 +215,7 @@ def refuse_range(model: object, X: Float[Tensor, "n *shape"]) -> None:
 
 def chosen(made: Any, output: Output | None, given: Tensor | None = None) -> Tensor:
     """Returns the part of a model's output that is the reconstruction of what it was given."""
-    if output is None:
-        found = made
-    elif callable(output):
-        found = output(made)
-    else:
-        found = _part(made, output)
+    found = part_of(made, output)
     if not isinstance(found, Tensor):
         raise MnemoscopeError(
             f"a model that gives a {type(made).__name__}{parts_of(made)}",
@@ -235,7 +230,12 @@ def chosen(made: Any, output: Output | None, given: Tensor | None = None) -> Ten
     return found
 
 
-def _part(made: Any, output: str | int) -> Any:
+def part_of(made: Any, output: Output | None) -> Any:
+    """Returns a part of what a model gives; None where there is no such part."""
+    if output is None:
+        return made
+    if callable(output):
+        return output(made)
     if isinstance(output, str) and output.lstrip("-").isdigit():
         output = int(output)
     if isinstance(output, int):

@@ -213,10 +213,10 @@ def test_through_a_factory_and_by_the_adapters_name(tmp_path, monkeypatch):
             opened = open_model(target, mn.LoadOptions(adapter=adapter))
             assert opened.shape == (6,)
             assert opened.self_map().differentiable
-    with pytest.raises(mn.MnemoscopeError, match="--weights for a_regressor:make"):
+    with pytest.raises(mn.MnemoscopeError, match="--weights with a_regressor:make"):
         open_model("a_regressor:make", mn.LoadOptions(weights="w.pt"))
     assert open_model("a_regressor:make", mn.LoadOptions(factory_args={"alpha": 1.0})).shape == (6,)
-    with pytest.raises(mn.MnemoscopeError, match="since it is built already"):
+    with pytest.raises(mn.MnemoscopeError, match="which does not use it"):
         open_model("a_regressor:model", mn.LoadOptions(factory_args={"alpha": 1.0}))
     with pytest.raises(mn.MnemoscopeError, match="what the adapter PyOD recognizes"):
         open_model("tests.adapters.test_sklearn:perceptron", mn.LoadOptions(adapter="pyod"))

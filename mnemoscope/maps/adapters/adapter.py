@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -128,18 +128,18 @@ class Adapter(ABC):
         raise NotImplementedError
 
 
-def refuse_unused(adapter: Adapter, name: str, request: Request) -> None:
-    """Refuses what an adapter would ignore."""
+def refuse_unused(request: Request, takes: Collection[str], reason: str) -> None:
+    """Refuses options that would be ignored, for a reason."""
     given = {
         "weights": request.weights,
         "weights_key": request.weights_key,
         "factory_args": request.factory_args,
     }
     for option, value in given.items():
-        if value and option not in adapter.takes:
+        if value and option not in takes:
             raise MnemoscopeError(
                 f"--{option.replace('_', '-')} with {request.target}",
-                expected=f"nothing, since the adapter {name} does not use it",
-                todo="leave it out, or choose another --adapter",
+                expected=f"nothing, since {reason}",
+                todo="leave it out",
                 field=option,
             )

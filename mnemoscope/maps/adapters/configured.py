@@ -1,12 +1,12 @@
 """Folders of a Hugging Face library: weights in safetensors and a `config.json`."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.base.errors import MnemoscopeError, first_line
+from mnemoscope.base.importing import needed_for
 from mnemoscope.base.small_files import read_json
 
 CONFIG = "config.json"
@@ -73,8 +73,31 @@ def refuse_pickled(target: str) -> None:
     )
 
 
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Silences the progress bars and notices of a library that loads a model."""
-    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
-        yield
+def pretrained(library: str, folder: str | Path, config: Any, name: object, **settings: Any) -> Any:
+    """Returns what `from_pretrained` of a library's class gives for a folder, without its notices.
+
+    Raises:
+        MnemoscopeError: the library has no such class, the folder could run code, holds no
+            weights in safetensors, or cannot be loaded.
+    """
+    module = needed_for("a model", library, extra=library)
+    refuse_code(folder, config)
+    kind: Any = getattr(module, name, None) if isinstance(name, str) else None
+    if not hasattr(kind, "from_pretrained"):
+        raise MnemoscopeError(
+            f"{folder}, which names no model of {library} ({name})",
+            expected=f"a folder with a {CONFIG} that save_pretrained wrote",
+            todo=f"check the folder, or install a newer {library}",
+        )
+    refuse_pickled(str(folder))
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+            return kind.from_pretrained(
+                Path(folder), local_files_only=True, use_safetensors=True, **settings
+            )
+    except Exception as error:
+        raise MnemoscopeError(
+            f"{folder}, which {library} cannot load ({first_line(error)})",
+            expected="a whole folder that save_pretrained wrote",
+            todo="save the model again",
+        ) from error

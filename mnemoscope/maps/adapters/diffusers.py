@@ -13,16 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.base.errors import MnemoscopeError, first_line
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
-from mnemoscope.maps.adapters.configured import (
-    CONFIG,
-    quiet_loading,
-    read_config,
-    refuse_code,
-    refuse_pickled,
-)
+from mnemoscope.maps.adapters.configured import CONFIG, pretrained, read_config
 from mnemoscope.maps.denoisers import Prediction, Predicts, prediction
 
 log = logging.getLogger("mnemoscope")
@@ -57,30 +51,10 @@ class Diffusers(Adapter):
 
     def load(self, request: Request) -> Loaded:
         """Returns the model; of a VAE the mean is decoded, a denoiser needs its noise level."""
-        library = needed_for("a model", "diffusers", extra="diffusers")
         folder = _model_folder(Path(request.target))
-        config = read_config(folder)
-        refuse_code(folder, config)
-        name = (config or {}).get("_class_name")
-        kind = getattr(library, name, None) if isinstance(name, str) else None
-        if config is None or kind is None or not hasattr(kind, "from_pretrained"):
-            raise MnemoscopeError(
-                f"{request.target}, which names no model of diffusers ({name})",
-                expected=f"a folder with a {CONFIG} that save_pretrained wrote",
-                todo="check the folder, or install a newer diffusers",
-            )
-        refuse_pickled(str(folder))
-        try:
-            with quiet_loading():
-                model: Any = kind.from_pretrained(
-                    folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
-                )
-        except Exception as error:
-            raise MnemoscopeError(
-                f"{folder}, which diffusers cannot load ({first_line(error)})",
-                expected="a whole folder that save_pretrained wrote",
-                todo="save the model again",
-            ) from error
+        config = read_config(folder) or {}
+        name = config.get("_class_name")
+        model = pretrained("diffusers", folder, config, name, low_cpu_mem_usage=False)
         shape = _shape(config)
         wanted = _arguments(model)
         if "timestep" in wanted:

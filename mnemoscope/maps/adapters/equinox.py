@@ -5,16 +5,14 @@ from typing import Any
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
+from mnemoscope.maps.adapters.factory import ObjectAdapter
 from mnemoscope.maps.jax_map import jax_map
 
 
 class Equinox(ObjectAdapter):
     """A live module that is called with one state, as is usual in that library."""
 
-    def recognizes_object(self, model: object) -> bool:
-        """Recognizes any module."""
-        return is_instance(model, "equinox", "Module")
+    classes = ("equinox:Module",)
 
     def adapt(self, model: Any, request: Request) -> Loaded:
         """Maps the module over the batch, in inference mode."""

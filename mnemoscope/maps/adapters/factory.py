@@ -6,13 +6,13 @@ among the modules that are loaded, and recognizing an object imports nothing.
 
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import import_name, importing_from_here, is_name
-from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
+from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request, refuse_unused
 from mnemoscope.maps.adapters.registry import find_object_adapter
 from mnemoscope.maps.weights import load_weights
 
@@ -67,33 +67,16 @@ def adapted(model: Any, request: Request, adapter: str | None = None) -> tuple[s
         )
     if found is None and isinstance(model, nn.Module):
         takes = frozenset({"weights", "weights_key"})
-    _refuse_unused(model, request, takes)
+    refuse_unused(request, takes, f"it gives a {_kind(model)}, which does not use it")
+    if request.weights_key is not None and request.weights is None:
+        raise MnemoscopeError(
+            "--weights-key without --weights", expected="both or neither", todo="pass --weights"
+        )
     if found is not None:
         return found[0], found[1].adapt(model, request)
     if request.weights is not None and isinstance(model, nn.Module):
         load_weights(model, request.weights, request.weights_key)
     return PLAIN, Loaded(model)
-
-
-def _refuse_unused(model: object, request: Request, takes: frozenset[str]) -> None:
-    given = {
-        "weights": request.weights,
-        "weights_key": request.weights_key,
-        "factory_args": request.factory_args,
-    }
-    for option, value in given.items():
-        if value and option not in takes:
-            raise MnemoscopeError(
-                f"--{option.replace('_', '-')} for {request.target}, which gives a {_kind(model)}",
-                expected="a torch.nn.Module, which weights can be loaded into"
-                if option == "weights"
-                else "nothing, since it is built already",
-                todo=f"leave --{option.replace('_', '-')} out, or return a module",
-            )
-    if request.weights_key is not None and request.weights is None:
-        raise MnemoscopeError(
-            "--weights-key without --weights", expected="both or neither", todo="pass --weights"
-        )
 
 
 class Factory(Adapter):
@@ -117,10 +100,19 @@ class Factory(Adapter):
 class ObjectAdapter(Adapter):
     """Makes maps of the live objects of one library, which a factory may give.
 
-    It recognizes no files. Its methods `recognizes_object` and `adapt` are all there is to write.
+    It recognizes no files. What it recognizes (`classes`, or a method `recognizes_object`) and
+    `adapt` are all there is to write.
+
+    Attributes:
+        classes: The classes of its objects, each as `package.module:Class`.
     """
 
     takes = Factory.takes
+    classes: ClassVar[tuple[str, ...]] = ()
+
+    def recognizes_object(self, model: object) -> bool:
+        """Recognizes instances of its classes."""
+        return any(is_instance(model, *name.split(":")) for name in self.classes)
 
     def recognizes(self, target: str) -> bool:
         """Recognizes no file."""

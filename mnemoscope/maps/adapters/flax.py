@@ -12,13 +12,7 @@ from mnemoscope.maps.jax_map import jax_map
 class Flax(ObjectAdapter):
     """A live model: its parameters as they are now."""
 
-    def recognizes_object(self, model: object) -> bool:
-        """Returns a module of either interface, or a train state."""
-        return (
-            is_instance(model, "flax.nnx", "Module")
-            or is_instance(model, "flax.linen", "Module")
-            or is_instance(model, "flax.training.train_state", "TrainState")
-        )
+    classes = ("flax.nnx:Module", "flax.linen:Module", "flax.training.train_state:TrainState")
 
     def adapt(self, model: Any, request: Request) -> Loaded:
         """Takes a pure function of a batch; an `nnx` module's copy is in eval mode."""

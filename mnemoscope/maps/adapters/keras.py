@@ -15,7 +15,7 @@ from torch import Tensor
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.importing import is_name, needed_for
 from mnemoscope.maps.adapters.adapter import Loaded, Request
-from mnemoscope.maps.adapters.factory import ObjectAdapter, is_instance
+from mnemoscope.maps.adapters.factory import ObjectAdapter
 
 FILES = (".keras", ".h5")
 """How the files are called that the library writes models to."""
@@ -24,13 +24,11 @@ FILES = (".keras", ".h5")
 class Keras(ObjectAdapter):
     """A live `keras.Model` of one input; its states are as the model takes them, channels last."""
 
+    classes = ("keras:Model",)
+
     def recognizes(self, target: str) -> bool:
         """Returns a file of the library, to say how it is to be loaded."""
         return target.endswith(FILES) and Path(target).is_file()
-
-    def recognizes_object(self, model: object) -> bool:
-        """Recognizes any model; a layer alone is none."""
-        return is_instance(model, "keras", "Model")
 
     def load(self, request: Request) -> Loaded:
         """Loads what a factory returns; a file is refused."""

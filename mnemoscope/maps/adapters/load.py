@@ -148,7 +148,7 @@ def open_model(target: object, options: LoadOptions | None = None) -> Opened:
         name, loaded = adapted(target, request, options.adapter)
     else:
         name, found = find_adapter(place, options.adapter)
-        refuse_unused(found, name, request)
+        refuse_unused(request, found.takes, f"the adapter {name} does not use it")
         loaded = found.load(request)
     model = loaded.model
     if isinstance(model, nn.Module):

@@ -25,9 +25,8 @@ ADDED = 1e-8
 class PyOD(ObjectAdapter):
     """A fitted `AutoEncoder` or `VAE`."""
 
-    def recognizes_object(self, model: object) -> bool:
-        """Recognizes any detector; one that does not reconstruct is refused when it is adapted."""
-        return is_instance(model, "pyod.models.base", "BaseDetector")
+    # A detector that does not reconstruct is refused when it is adapted.
+    classes = ("pyod.models.base:BaseDetector",)
 
     def adapt(self, model: Any, request: Request) -> Loaded:
         """Takes the reconstruction in the data's units; of a VAE the mean's."""

@@ -27,9 +27,8 @@ log = logging.getLogger("mnemoscope")
 class SAELens(ObjectAdapter):
     """A live autoencoder, such as `SAE.from_pretrained` and `SAE.load_from_disk` give."""
 
-    def recognizes_object(self, model: object) -> bool:
-        """Recognizes the library's autoencoders, and its transcoders, which are refused."""
-        return is_instance(model, "sae_lens.saes.sae", "SAE")
+    # Transcoders too, which are refused when they are adapted.
+    classes = ("sae_lens.saes.sae:SAE",)
 
     def adapt(self, model: Any, request: Request) -> Loaded:
         """Takes a copy on flat activations."""

@@ -28,9 +28,8 @@ log = logging.getLogger("mnemoscope")
 class ScVI(ObjectAdapter):
     """A live `scvi.model.SCVI` without covariates."""
 
-    def recognizes_object(self, model: object) -> bool:
-        """Recognizes any model of the library; an unknown one is refused when it is adapted."""
-        return is_instance(model, "scvi.model.base", "BaseModelClass")
+    # Another model than SCVI is refused when it is adapted.
+    classes = ("scvi.model.base:BaseModelClass",)
 
     def adapt(self, model: Any, request: Request) -> Loaded:
         """Takes the rates at the median library size of the model's data, of its first batch."""

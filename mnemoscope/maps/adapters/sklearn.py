@@ -49,9 +49,7 @@ log = logging.getLogger("mnemoscope")
 class ScikitLearn(ObjectAdapter):
     """A fitted regressor from features to features, alone or in pipelines and searches."""
 
-    def recognizes_object(self, model: object) -> bool:
-        """Recognizes any estimator of the library or derived from one of its classes."""
-        return is_instance(model, "sklearn.base", "BaseEstimator")
+    classes = ("sklearn.base:BaseEstimator",)
 
     def adapt(self, model: Any, request: Request) -> Loaded:
         """Writes `predict` as a module where all parts are known, else as a black box."""

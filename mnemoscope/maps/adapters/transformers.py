@@ -1,22 +1,14 @@
 """Folders of `transformers`: masked autoencoders, with nothing masked; models that reconstruct."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.base.errors import MnemoscopeError, first_line
-from mnemoscope.base.importing import needed_for
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.adapters.adapter import Adapter, Loaded, Request
-from mnemoscope.maps.adapters.configured import (
-    CONFIG,
-    quiet_loading,
-    read_config,
-    refuse_code,
-    refuse_pickled,
-)
+from mnemoscope.maps.adapters.configured import pretrained, read_config
 
 OUTPUTS = ("reconstruction", "reconstructed_pixel_values", "audio_values", "sample")
 """Where models of this library put a reconstruction."""
@@ -32,19 +24,9 @@ class Transformers(Adapter):
 
     def load(self, request: Request) -> Loaded:
         """Returns the model; a masked autoencoder sees the whole picture."""
-        library = needed_for("a model", "transformers", extra="transformers")
         config = read_config(request.target) or {}
-        refuse_code(request.target, config)
         listed = config.get("architectures")
         name = listed[0] if isinstance(listed, list) and listed else None
-        kind = getattr(library, name, None) if isinstance(name, str) else None
-        if kind is None:
-            raise MnemoscopeError(
-                f"{request.target}, which names no model of transformers ({name})",
-                expected=f"a folder with a {CONFIG} that save_pretrained wrote",
-                todo="check the folder, or install a newer transformers",
-            )
-        refuse_pickled(request.target)
         masked = "mask_ratio" in config
         if masked and config.get("norm_pix_loss"):
             raise MnemoscopeError(
@@ -54,21 +36,9 @@ class Transformers(Adapter):
             )
         # A masked autoencoder hides patches by chance; with none hidden there is no chance left.
         settings: dict[str, Any] = {"mask_ratio": 0.0} if masked else {}
-        try:
-            with quiet_loading():
-                model, info = kind.from_pretrained(
-                    Path(request.target),
-                    local_files_only=True,
-                    use_safetensors=True,
-                    output_loading_info=True,
-                    **settings,
-                )
-        except Exception as error:
-            raise MnemoscopeError(
-                f"{request.target}, which transformers cannot load ({first_line(error)})",
-                expected="a whole folder that save_pretrained wrote",
-                todo="save the model again",
-            ) from error
+        model, info = pretrained(
+            "transformers", request.target, config, name, output_loading_info=True, **settings
+        )
         # The library would draw by chance what the file lacks.
         drawn = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
         if drawn:
