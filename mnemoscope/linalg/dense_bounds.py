@@ -22,7 +22,7 @@ from mnemoscope.linalg.powers import power_bounds
 from mnemoscope.linalg.product_bounds import GAP
 from mnemoscope.linalg.values import Spectrum
 from mnemoscope.maps import Linearization, SelfMap
-from mnemoscope.maps.chain import ChainLinearization
+from mnemoscope.maps.linearization import ChainLinearization
 
 NARROW = 1e-6
 """Bounds wider than this share of the leading value, or than the root of the entries' error, are

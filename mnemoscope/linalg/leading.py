@@ -29,7 +29,7 @@ from mnemoscope.maps import (
     check_growth,
     image_space,
 )
-from mnemoscope.maps.chain import ChainLinearization
+from mnemoscope.maps.linearization import ChainLinearization
 from mnemoscope.maps.self_map import Stage, as_self_map
 
 WHOLE_SPACE = 512

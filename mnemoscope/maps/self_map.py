@@ -15,7 +15,6 @@ from torch.nn.modules.dropout import _DropoutNd
 from mnemoscope.base.errors import MnemoscopeError, first_line, shortened
 from mnemoscope.base.memory import batch_size_within, free_share
 from mnemoscope.base.unit import checked_unit, unit_of, unit_of_starts
-from mnemoscope.maps.chain import ChainLinearization
 from mnemoscope.maps.derivatives import (
     DIFFERENCES,
     FORWARD,
@@ -28,20 +27,18 @@ from mnemoscope.maps.derivatives import (
     plain_footprint,
 )
 from mnemoscope.maps.domain import Domain, Images, checked_domain, images_where_defined
-from mnemoscope.maps.failures import (
-    ARRAYS,
-    MapFailedError,
-    failed,
+from mnemoscope.maps.failures import ARRAYS, MapFailedError, failed
+from mnemoscope.maps.layout import (
     gives_flat,
     not_taken,
     other_layouts,
+    restored,
+    takes,
     takes_other,
 )
-from mnemoscope.maps.layout import restored
-from mnemoscope.maps.linearization import ForwardLinearization, Linearization
+from mnemoscope.maps.linearization import ChainLinearization, ForwardLinearization, Linearization
 from mnemoscope.maps.live_memory import TooMuch, is_memory
 from mnemoscope.maps.resolution import SMOOTH, Resolution
-from mnemoscope.maps.trial import takes
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import advice, is_parts, parts_of
 from mnemoscope.nets.modules import converted, eval_mode, in_single, state_device, state_dtype

@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from mnemoscope.base.check import whole_number, with_given
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.maps.denoisers import Predicts, prediction
-from mnemoscope.maps.layout import restored
+from mnemoscope.maps.layout import restored, takes
 from mnemoscope.maps.sizes import Sizes
-from mnemoscope.maps.trial import takes
 
 Output = str | int | Callable[[Any], Tensor]
 

@@ -10,8 +10,7 @@ from mnemoscope.nets.convolutional import Convolutional
 from mnemoscope.nets.fully_connected import FullyConnected
 from mnemoscope.nets.initialization import INITIALIZATIONS, gain, initialize
 from mnemoscope.nets.layers import NTKConv2d, NTKLinear
-from mnemoscope.nets.record import HistoryRow, TrainingRecord
-from mnemoscope.nets.spec import Network, Spec
+from mnemoscope.nets.spec import HistoryRow, Network, Spec, TrainingRecord
 from mnemoscope.nets.spec_reader import AnySpec, spec_from_json
 from mnemoscope.nets.unet import UNet
 from mnemoscope.nets.weights_file import load, read_metadata, save

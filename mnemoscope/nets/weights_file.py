@@ -14,8 +14,7 @@ from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import check_name
 from mnemoscope.base.small_files import check_regular
 from mnemoscope.base.stored_tensors import computable
-from mnemoscope.nets.record import TrainingRecord
-from mnemoscope.nets.spec import Network, check_device
+from mnemoscope.nets.spec import Network, TrainingRecord, check_device
 from mnemoscope.nets.spec_reader import spec_from_json
 
 FORMAT = "mnemoscope/1"

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.maps.chain import ChainLinearization
-from mnemoscope.maps.linearization import AutogradLinearization
+from mnemoscope.maps.linearization import AutogradLinearization, ChainLinearization
 from tests.known_maps import DTYPES
 
 FIELDS = [

@@ -5,7 +5,7 @@ import torch
 
 import mnemoscope as mn
 from mnemoscope.maps import image_space
-from mnemoscope.maps.chain import ChainLinearization
+from mnemoscope.maps.linearization import ChainLinearization
 from tests.known_maps import DTYPES
 
 FIELDS = [

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.maps.layout import candidates, laid_out, restored
-from mnemoscope.maps.trial import layout_taken
+from mnemoscope.maps.layout import candidates, laid_out, layout_taken, restored
 
 
 def numbered(*shape, n=2):

@@ -17,11 +17,10 @@ from mnemoscope.maps.adapters.registry import find_adapter, find_object_adapter
 from mnemoscope.maps.check import check_loaded
 from mnemoscope.maps.denoisers import prediction
 from mnemoscope.maps.domain import Domain, checked_domain
-from mnemoscope.maps.failures import MapFailedError, not_taken
-from mnemoscope.maps.layout import LaidOut, channels_first, laid_out
+from mnemoscope.maps.failures import MapFailedError
+from mnemoscope.maps.layout import LaidOut, channels_first, laid_out, layout_taken, not_taken
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.sizes import Sides, Sizes, have_sizes
-from mnemoscope.maps.trial import layout_taken
 from mnemoscope.maps.weights import refuse_empty
 from mnemoscope.maps.wrapped import MapOptions, Output, Wrapped, batch_sizes, refuse_range
 from mnemoscope.nets.modules import copied, in_single
