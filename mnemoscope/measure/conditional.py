@@ -40,35 +40,6 @@ from mnemoscope.results.summary import Conditions, Controls, Measured, Plane, Re
 Conditional = Callable[..., Tensor] | nn.Module
 """A map `f(z, c)` of a batch of states and a batch of conditions."""
 
-RATES = (
-    "stored",
-    "contractive",
-    "contractive_in_norm",
-    "certified",
-    "recalled",
-    "unsettled",
-    "left_domain",
-)
-"""Rates of a summary that are added up."""
-
-COUNTS = ("indistinguishable", "undecided")
-"""Numbers of a summary that are added up."""
-
-SUMMED = (
-    "starts",
-    "at_examples",
-    "at_spurious",
-    "at_cycles",
-    "unsettled",
-    "diverged",
-    "left_domain",
-    "not_attracting",
-    "examples_reached",
-    "attractors_reached",
-    "applications",
-)
-"""Columns of the table of starts that are added up."""
-
 STRIPS = {"recall_frames": ("recalled",), "noise_frames": ("kinds",)}
 """Strips of pictures, and the fields of their captions with a value for each strip."""
 
@@ -81,8 +52,10 @@ class Group:
     rows: Int[Tensor, " g"]
 
 
-def groups(conditions: Shaped[Tensor, "n *condition"], n: int, name: str) -> list[Group]:
-    """Sorts states by their conditions; `name` is what messages call these."""
+def groups(
+    conditions: Shaped[Tensor, "n *condition"], n: int, name: str = "conditions"
+) -> dict[tuple[Any, ...], Group]:
+    """Sorts states by the entries of their conditions; `name` is what messages call these."""
     if conditions.ndim == 0 or len(conditions) != n:
         raise MnemoscopeError(
             f"{name} of shape {tuple(conditions.shape)} for {n} states",
@@ -95,7 +68,8 @@ def groups(conditions: Shaped[Tensor, "n *condition"], n: int, name: str) -> lis
         )
     distinct, of = conditions.reshape(n, -1).cpu().unique(dim=0, return_inverse=True)
     each = [(of == g).nonzero()[:, 0] for g in range(len(distinct))]
-    return [Group(conditions[int(rows[0])].cpu(), rows) for rows in each]
+    found = [Group(conditions[int(rows[0])].cpu(), rows) for rows in each]
+    return {tuple(group.condition.flatten().tolist()): group for group in found}
 
 
 class AtCondition(nn.Module):
@@ -183,11 +157,8 @@ def audit_among(
     if options.tolerances.unit is None:
         tolerances = replace(options.tolerances, unit=unit_of(every))
         options = replace(options, tolerances=tolerances)
-    found = _by_condition(conditions, len(X), "conditions")
-    all_groups = _by_condition(theirs, len(every), "conditions")
-    unseen_groups = (
-        {} if fresh is None else _by_condition(fresh[1], len(fresh[0]), "held_out conditions")
-    )
+    found, all_groups = groups(conditions, len(X)), groups(theirs, len(every))
+    unseen_groups = {} if fresh is None else groups(fresh[1], len(fresh[0]), "held_out conditions")
     _refuse_unknown(unseen_groups, found)
     parts: list[Part] = []
     for number, (key, group) in enumerate(found.items(), 1):
@@ -221,11 +192,6 @@ def _run_of(run: AuditRun, number: int, count: int) -> AuditRun:
         checkpoint=None if run.checkpoint is None else f"{run.checkpoint}.{number}",
         on_progress=lambda part: run.on_progress(before + part),
     )
-
-
-def _by_condition(conditions: Tensor, n: int, name: str) -> dict[tuple[Any, ...], Group]:
-    found = groups(conditions, n, name)
-    return {tuple(group.condition.flatten().tolist()): group for group in found}
 
 
 def _refuse_unknown(
@@ -303,10 +269,10 @@ class Part:
     def membership(self) -> pl.DataFrame:
         """Returns the scores, each state numbered among all of its kind."""
         table = self.audit.membership
-        rows = {True: self.rows, False: self.held_out}
-        index = [
-            int(rows[member][i]) for member, i in zip(table["member"], table["index"], strict=True)
-        ]
+        if table.is_empty():
+            return table
+        # All examples come first, in their order, then all held-out states.
+        index = torch.cat([self.rows, self.held_out]).tolist()
         return table.with_columns(index=pl.Series(index, dtype=pl.Int64))
 
 
@@ -348,7 +314,7 @@ def merged(
         attractors=attractors,
         recall=recall,
         curves=recall_curves(recall),
-        starts=_starts([part.audit for part in parts]),
+        starts=_starts(parts),
         basins=_joined(parts, "basins", attractors=["attractor"]),
         spectra=_joined(parts, "spectra", "example").sort("example", "rank"),
         plane=first.plane if plane is None else plane.table("plane", attractors=["attractor"]),
@@ -405,13 +371,13 @@ def _attractors(parts: Sequence[Part], states: Tensor, X: Tensor, within: float)
     return spurious.sort("starts", descending=True, maintain_order=True)
 
 
-def _starts(audits: Sequence[Audit]) -> pl.DataFrame:
+def _starts(parts: Sequence[Part]) -> pl.DataFrame:
     """Adds up starts; the unseen share is the mean over conditions, weighted by their starts."""
-    table = pl.concat([audit.starts for audit in audits])
+    table = pl.concat([part.audit.starts for part in parts])
     share = (pl.col("unseen") * pl.col("starts")).sum() / pl.col("starts").sum()
     return (
         table.group_by("kind", maintain_order=True)
-        .agg(*(pl.col(name).sum() for name in SUMMED), unseen=share)
+        .agg(pl.exclude("unseen").sum(), unseen=share)
         .select(table.columns)
     )
 
@@ -464,8 +430,11 @@ def _summary(
     return first.model_copy(
         update={
             "examples": len(X),
-            **{name: _sum([getattr(summary, name) for summary in summaries]) for name in RATES},
-            **{name: sum(getattr(summary, name) for summary in summaries) for name in COUNTS},
+            **_rates(summaries),
+            **{
+                name: sum(getattr(summary, name) for summary in summaries)
+                for name in ("indistinguishable", "undecided")
+            },
             "disclosed": Rate.of(int(shown), sum(each.disclosed.total for each in summaries)),
             "reached": Reached(
                 sum(each.count for each in reached),
@@ -484,12 +453,14 @@ def _summary(
     )
 
 
-def _sum(rates: Sequence[Rate | None]) -> Rate | None:
-    """Adds up a rate over all conditions; None where one does not have it."""
-    had = [each for each in rates if each is not None]
-    if len(had) < len(rates):
-        return None
-    return replace(had[0], **vars(Rate.sum(had)))
+def _rates(parts: Sequence[Summary] | Sequence[Measured]) -> dict[str, Rate | None]:
+    """Adds up each rate over all conditions; None where one does not have it."""
+    summed: dict[str, Rate | None] = {}
+    for name, first in parts[0]:
+        if isinstance(first, Rate):
+            each = [getattr(part, name) for part in parts]
+            summed[name] = None if None in each else replace(first, **vars(Rate.sum(each)))
+    return summed
 
 
 def _controls(each: Sequence[Controls]) -> Controls | None:
@@ -506,10 +477,9 @@ def _controls(each: Sequence[Controls]) -> Controls | None:
 
 
 def _measured(each: Sequence[Measured]) -> Measured:
-    rates = {name: _sum([getattr(one, name) for one in each]) for name in each[0].rates()}
     totals = ("attractors", "fixed_points", "starts")
     summed = {name: sum(getattr(one, name) for one in each) for name in totals}
-    return Measured.model_validate({**rates, **summed})
+    return Measured.model_validate({**_rates(each), **summed})
 
 
 def _place(part: Part) -> Plane | None:

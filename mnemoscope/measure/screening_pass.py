@@ -153,10 +153,3 @@ def drawn(n: int, most: int, seed: int) -> Int[Tensor, " r"]:
     """Draws a random sample of the examples without replacement, in their order."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randperm(n, generator=generator)[:most].sort().values
-
-
-def ranks(order: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """Returns the place of each example in an order, from 1 on."""
-    place = torch.empty_like(order)
-    place[order] = torch.arange(1, len(order) + 1)
-    return place
