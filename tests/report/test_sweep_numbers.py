@@ -10,8 +10,7 @@ from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import wilson
 from mnemoscope.report.sweep import sweep_charts, write_sweep_page, write_sweep_settings
 from mnemoscope.report.sweep.channels import vertical_axis
-from mnemoscope.report.sweep.quantities import estimated, is_share, measured
-from mnemoscope.report.sweep.runs import marks_of, read_runs
+from mnemoscope.report.sweep.runs import estimated, is_share, marks_of, measured, read_runs
 from mnemoscope.report.sweep.sections import MAX_CHARTS, chart_sections
 from mnemoscope.report.sweep.tables import setting_table, settings_frame, value_table
 

@@ -11,7 +11,7 @@ import polars as pl
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.plots.theme import CATEGORIES, COLOURS
 from mnemoscope.report.sweep.factors import Factor, written
-from mnemoscope.report.sweep.quantities import colour, is_share
+from mnemoscope.report.sweep.runs import colour, is_share
 
 MAX_LABELS = 12
 """Levels along a horizontal axis that are all labelled, and numbers that all have a tick."""

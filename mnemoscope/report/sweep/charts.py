@@ -24,8 +24,16 @@ from mnemoscope.report.sweep.channels import (
     vertical_axis,
 )
 from mnemoscope.report.sweep.factors import Factor
-from mnemoscope.report.sweep.quantities import colour, estimated, is_share, title
-from mnemoscope.report.sweep.runs import Runs, few_of, labelled, marks_of
+from mnemoscope.report.sweep.runs import (
+    Runs,
+    colour,
+    estimated,
+    few_of,
+    is_share,
+    labelled,
+    marks_of,
+    title,
+)
 
 NO_RUN = "×"
 """Marks a cell in which no run counts for the quantity."""

@@ -11,15 +11,16 @@ from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.text import joined
 from mnemoscope.report.sweep.charts import MAX_BANDS, MAX_COLOURS, View
 from mnemoscope.report.sweep.factors import Factor
-from mnemoscope.report.sweep.quantities import (
+from mnemoscope.report.sweep.runs import (
     HEADLINES,
+    MAX_LEADING,
     OUTCOMES,
+    Runs,
     estimated,
     is_share,
     title,
     words,
 )
-from mnemoscope.report.sweep.runs import MAX_LEADING, Runs
 
 OF_PAIRS = ("stored", "contractive", "interpolated")
 """The shares that each pair of factors has a map of."""

@@ -15,8 +15,15 @@ from mnemoscope.base.files import replacing
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.text import MISSING, number, percent
 from mnemoscope.report.sweep.factors import Axis, Factor, written
-from mnemoscope.report.sweep.quantities import HEADLINES, estimated, is_share, title
-from mnemoscope.report.sweep.runs import ENOUGH, Runs, read_runs
+from mnemoscope.report.sweep.runs import (
+    ENOUGH,
+    HEADLINES,
+    Runs,
+    estimated,
+    is_share,
+    read_runs,
+    title,
+)
 
 ALL = "all"
 """The value of a factor that is pooled."""
