@@ -1,6 +1,5 @@
 """The runs of a sweep: a level of each factor and a value of each quantity, and their means."""
 
-import base64
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -354,8 +353,6 @@ def _picture(png: bytes) -> Picture | None:
     """Returns the PNG unchanged; None if it is not one."""
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-            width, height = image.size
+            return Picture.of(png, image)
     except OSError:
         return None
-    encoded = base64.b64encode(png).decode("ascii")
-    return Picture(f"data:image/png;base64,{encoded}", width, height)
