@@ -13,7 +13,6 @@ from mnemoscope.plots.theme import CATEGORIES, theme
 from mnemoscope.report.pictures import spread
 from mnemoscope.report.sweep.channels import (
     NONE,
-    Vertical,
     across,
     kinds,
     level_colours,
@@ -167,30 +166,30 @@ def _lines(runs: Runs, view: View) -> ChartType | None:
     known = marks.filter(pl.col("rate").is_not_null())
     if known.is_empty():
         return None
-    up = vertical_axis(quantity, known)
+    scale, axis, ends = vertical_axis(quantity, known)
     if view.panels:
         known = _all_panels(marks, known, list(view.unshown))
-    if up.ends is not None:
+    if ends is not None:
         known = known.with_columns(
-            pl.col("low").clip(*up.ends).alias("foot"), pl.col("high").clip(*up.ends).alias("top")
+            pl.col("low").clip(*ends).alias("foot"), pl.col("high").clip(*ends).alias("top")
         )
     width, height = (480, 240) if more else (300, 190)
     if view.panels:
         width, height = min(220, 690 // known["column"].n_unique()), 96
     data = _inline(known, 4 if is_share(quantity) else DIGITS)
-    layered = alt.layer(*_line_layers(known, view, up), data=data)
+    layered = alt.layer(*_line_layers(known, view, {"scale": scale, "axis": axis}), data=data)
     heading = title(quantity).capitalize() if view.panels else None
     return _finished(
         layered.properties(width=width, height=height), view, _heading(known, heading, HOLLOW)
     )
 
 
-def _line_layers(marks: pl.DataFrame, view: View, up: Vertical) -> list[alt.Chart]:
+def _line_layers(marks: pl.DataFrame, view: View, axes: dict[str, Any]) -> list[alt.Chart]:
     """Returns the layers, from below; a point of few of its runs is hollow."""
     several, x, by = len(view.quantities) > 1, view.x, view.by
     heading = None if view.panels else "share" if several else title(view.quantities[0])
-    axes: dict[str, Any] = {"scale": up.scale, "axis": up.axis, "title": heading}
-    low, high = ("low", "high") if up.ends is None else ("foot", "top")
+    axes = {**axes, "title": heading}
+    low, high = ("foot", "top") if "foot" in marks.columns else ("low", "high")
     across_x = numbers_across(x, crowded=bool(view.panels)) if x.has_axis else across("x", x)
     channel, colours = "share", {one.name: colour(one) for one in view.quantities}
     if by is not None:
