@@ -61,19 +61,12 @@ SLOW = 2.0
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost of a pass.
-
-    Attributes:
-        examples: The number of examples.
-        evaluations: Evaluations of the map at one state.
-        batch_size: Examples evaluated at once.
-        memory: Bytes that a batch takes, besides the examples and the weights.
-        seconds: Estimated time, from a timed batch.
-    """
+    """The cost of a pass: evaluations of the map at one state, and the estimated time."""
 
     examples: int
     evaluations: int
     batch_size: int
+    # Bytes that a batch takes, besides the examples and the weights.
     memory: int
     seconds: float
 

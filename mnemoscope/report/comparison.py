@@ -25,17 +25,7 @@ CHANGED = (CHANGES[True, False], CHANGES[False, True])
 
 @dataclass(frozen=True)
 class MeasureRow:
-    """A measure in words.
-
-    Attributes:
-        name: What is measured.
-        before: The value before.
-        after: The value after.
-        rates: Both as rates, where they are.
-        difference: After minus before.
-        interval: The 95% interval of the difference, or an empty string.
-        significance: `clear`, `within chance`, or an empty string where there is no interval.
-    """
+    """A measure in words; a difference without an interval has empty words for it."""
 
     name: str
     before: str

@@ -46,19 +46,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Drawing:
-    """How the states of a page are drawn, so that equal states look equal.
+    """How the states of a page are drawn, so that equal states look equal."""
 
-    Attributes:
-        side: Longest side of a picture in pixels.
-        low: Value of the lower end of a strip.
-        high: Value of its upper end.
-        black: Value of black in a picture.
-        white: Value of white.
-    """
-
+    # The longest side of a picture in pixels.
     side: int
+    # The values at the ends of a strip.
     low: float
     high: float
+    # Those of black and white in a picture.
     black: float = 0.0
     white: float = 1.0
 
@@ -71,13 +66,7 @@ class Drawing:
     def orbit(
         self, orbits: Tensor | None, place: int, steps: Sequence[int]
     ) -> list[tuple[str, Picture]]:
-        """Draws frames of an orbit, spread evenly, each with a label; none if there is no orbit.
-
-        Args:
-            orbits: `(k, t, *shape)`.
-            place: Index of the orbit.
-            steps: Number of steps of each of the `t` frames; may be shorter.
-        """
+        """Draws frames of one of `(k, t, *shape)` orbits, spread evenly, each with a label."""
         if orbits is None or not 0 <= place < len(orbits):
             return []
         labels = frame_labels(orbits.shape[1], steps)
@@ -91,12 +80,7 @@ def frame_labels(total: int, steps: Sequence[int]) -> dict[int, str]:
 
 
 def drawing(examples: Tensor | None, count: int) -> Drawing:
-    """Chooses the drawing with which `count` states like the examples fit into the page.
-
-    Args:
-        examples: `(n, *shape)`; their range is the range of the strips.
-        count: Number of states on the page.
-    """
+    """Chooses the drawing with which `count` states like the examples fit into the page."""
     if examples is None or examples.numel() == 0:
         return Drawing(MAX_SIDE, 0.0, 1.0)
     shape = examples.shape[1:]

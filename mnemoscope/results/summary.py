@@ -28,13 +28,7 @@ KINDS: dict[type, Kind] = {
 
 @dataclass(frozen=True)
 class Label:
-    """The label of a field of a summary.
-
-    Attributes:
-        text: A noun phrase.
-        unit: The unit, if it has one.
-        main: True if it measures how much is memorized: a rise makes a model worse.
-    """
+    """The label of a field of a summary: the label, unit and `main` of its quantity."""
 
     text: str
     unit: str = ""

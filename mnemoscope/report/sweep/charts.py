@@ -61,25 +61,17 @@ DIGITS = 7
 
 @dataclass(frozen=True)
 class View:
-    """What a chart shows.
-
-    Attributes:
-        name: A unique name without spaces.
-        words: A description for readers who do not see the chart.
-        quantities: What is drawn: one; or several shares, as lines of a color each, or as cells
-            of the largest.
-        x: The factor along the horizontal axis.
-        y: That along the vertical axis, for cells; None for lines, whose height is the quantity.
-        by: The factor in the color of lines.
-        panels: The factors of the panels: of cells one, of lines one or two.
-    """
+    """What a chart shows; `words` describe it to readers who do not see it."""
 
     name: str
     words: str
+    # One; or several shares, as lines of a color each, or as cells of the largest.
     quantities: tuple[Quantity, ...]
     x: Factor
+    # None for lines, whose height is the quantity; `by` is in their color.
     y: Factor | None = None
     by: Factor | None = None
+    # One for cells, one or two for lines.
     panels: tuple[Factor, ...] = ()
 
     @property

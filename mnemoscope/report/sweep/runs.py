@@ -60,28 +60,22 @@ ANYWHERE = "#runs"
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a sweep, and what varies.
+    """The runs of a sweep, and what varies."""
 
-    Attributes:
-        rows: The table, with the columns of `FIXED`.
-        frame: `key, status, seed`, a level for each factor, a value for each quantity.
-        columns: A factor for each column that varies.
-        factors: Those that are drawn, the leading ones first.
-        leading: The first, at most three, that are crossed with each other.
-        constant: Factors with one level.
-        missing: Columns of the design that the table lacks.
-        quantities: What was measured, in the order in which it is drawn.
-        chosen: The runs that marks lead to, as `representatives` returns them; None for no links.
-    """
-
+    # The table, with the columns of `FIXED`.
     rows: pl.LazyFrame
+    # `key, status, seed`, a level for each factor, a value for each quantity.
     frame: pl.DataFrame
+    # A factor for each column that varies; those that are drawn; the first that are crossed.
     columns: tuple[Factor, ...]
     factors: tuple[Factor, ...]
     leading: tuple[Factor, ...]
+    # Factors with one level, and columns of the design that the table lacks.
     constant: tuple[Factor, ...]
     missing: tuple[str, ...]
+    # In the order in which they are drawn.
     quantities: tuple[Quantity, ...]
+    # The runs that marks lead to, as `representatives` returns them; None for no links.
     chosen: pl.DataFrame | None = None
     _grouped: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict, repr=False)
 
@@ -259,10 +253,6 @@ def estimated(counts: pl.DataFrame, quantity: Quantity) -> pl.DataFrame:
     runs' shares as the count and `N` as the total: the examples of one network are not independent,
     so they are not counted one by one. It is conservative, since the variance of a number in [0, 1]
     with mean `p` is at most `p(1 − p)`.
-
-    Args:
-        counts: With `runs:`, `mean:` and `deviation:` of the quantity, null where no run counts.
-        quantity: The quantity.
     """
     mean, runs = counts[f"mean:{quantity.name}"], counts[f"runs:{quantity.name}"]
     if is_share(quantity):

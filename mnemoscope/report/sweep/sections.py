@@ -40,17 +40,11 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page.
-
-    Attributes:
-        name: Its anchor.
-        title: Its heading.
-        parts: What it consists of, in order: the kind of each, which the template has a macro for,
-            and its content. Views are of the kind `maps`, `curves`, `largest` or `paneled`.
-    """
+    """A section of the page; `name` is its anchor."""
 
     name: str
     title: str
+    # The kind of each part, as the template distinguishes them, and its content.
     parts: tuple[tuple[str, Any], ...]
 
     @property
