@@ -40,8 +40,8 @@ from mnemoscope.results.summary import Conditions, Controls, Measured, Plane, Re
 Conditional = Callable[..., Tensor] | nn.Module
 """A map `f(z, c)` of a batch of states and a batch of conditions."""
 
-STRIPS = {"recall_frames": ("recalled",), "noise_frames": ("kinds",)}
-"""Strips of pictures, and the fields of their captions with a value for each strip."""
+STRIPS = {"recall_frames": "recalled", "noise_frames": "kinds"}
+"""Strips of pictures, and the field of their captions with a value for each strip."""
 
 
 @dataclass(frozen=True)
@@ -253,28 +253,6 @@ class Part:
     # The index of its first attractor among all.
     begin: int = 0
 
-    def table(
-        self, name: str, examples: str | None = None, attractors: Sequence[str] = ()
-    ) -> pl.DataFrame:
-        """Returns a table with its examples and attractors numbered among all; -1 stays."""
-        table: pl.DataFrame = getattr(self.audit, name)
-        if examples is not None:
-            rows = self.rows[table[examples].to_list()].tolist()
-            table = table.with_columns(pl.Series(examples, rows, dtype=pl.Int64))
-        if attractors:
-            at = pl.col(*attractors)
-            table = table.with_columns(pl.when(at >= 0).then(at + self.begin).otherwise(at))
-        return table
-
-    def membership(self) -> pl.DataFrame:
-        """Returns the scores, each state numbered among all of its kind."""
-        table = self.audit.membership
-        if table.is_empty():
-            return table
-        # All examples come first, in their order, then all held-out states.
-        index = torch.cat([self.rows, self.held_out]).tolist()
-        return table.with_columns(index=pl.Series(index, dtype=pl.Int64))
-
 
 def merged(
     parts: Sequence[Part],
@@ -317,7 +295,7 @@ def merged(
         starts=_starts(parts),
         basins=_joined(parts, "basins", attractors=["attractor"]),
         spectra=_joined(parts, "spectra", "example").sort("example", "rank"),
-        plane=first.plane if plane is None else plane.table("plane", attractors=["attractor"]),
+        plane=_joined([plane or parts[0]], "plane", attractors=["attractor"]),
         membership=first.membership if separated is None else separated.table,
         roc=first.roc if separated is None else separated.roc,
         summary=_summary(parts, X.cpu(), examples, attractors).model_copy(
@@ -353,7 +331,18 @@ def _numbered(parts: Sequence[Part]) -> tuple[list[Part], Tensor, Tensor]:
 def _joined(
     parts: Sequence[Part], name: str, examples: str | None = None, attractors: Sequence[str] = ()
 ) -> pl.DataFrame:
-    return pl.concat([part.table(name, examples, attractors) for part in parts])
+    """Joins the tables of parts, examples and attractors numbered among all; -1 stays."""
+    tables: list[pl.DataFrame] = []
+    for part in parts:
+        table: pl.DataFrame = getattr(part.audit, name)
+        if examples is not None:
+            rows = part.rows[table[examples].to_list()].tolist()
+            table = table.with_columns(pl.Series(examples, rows, dtype=pl.Int64))
+        if attractors:
+            at = pl.col(*attractors)
+            table = table.with_columns(pl.when(at >= 0).then(at + part.begin).otherwise(at))
+        tables.append(table)
+    return pl.concat(tables)
 
 
 def _examples(parts: Sequence[Part], shown: Tensor) -> pl.DataFrame:
@@ -385,12 +374,16 @@ def _starts(parts: Sequence[Part]) -> pl.DataFrame:
 def _membership(
     parts: Sequence[Part], X: Tensor, held_out: Tensor | None, seed: int
 ) -> Membership | None:
-    table = pl.concat([part.membership() for part in parts]).sort(
-        "member", "index", descending=[True, False]
-    )
-    if held_out is None or table.is_empty():
-        return None
     # Conditions without held-out data have no scores.
+    scored = [part for part in parts if part.audit.membership.height]
+    if held_out is None or not scored:
+        return None
+    # Of each part, its examples come first, then its held-out states.
+    index = torch.cat([rows for part in scored for rows in (part.rows, part.held_out)])
+    table = pl.concat([part.audit.membership for part in scored]).with_columns(
+        index=pl.Series(index.tolist(), dtype=pl.Int64)
+    )
+    table = table.sort("member", "index", descending=[True, False])
     rows = table.filter("member")["index"].to_list()
     return judge(table, X[rows].cpu(), held_out.cpu(), seed=seed)
 
@@ -493,7 +486,7 @@ def _strips(parts: Sequence[Part]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Joins the strips of all conditions in the order of the examples, and their captions."""
     frames: dict[str, Tensor] = {}
     captions: dict[str, Any] = dict.fromkeys(STRIPS)
-    for name, lists in STRIPS.items():
+    for name, field in STRIPS.items():
         had = [part for part in parts if name in part.audit.pictures]
         if not had:
             continue
@@ -501,12 +494,10 @@ def _strips(parts: Sequence[Part]) -> tuple[dict[str, Tensor], dict[str, Any]]:
         rows = torch.cat([_shown(part, name) for part in had])
         order = rows.argsort(stable=True)
         frames[name] = torch.cat([part.audit.pictures[name] for part in had])[order].contiguous()
-        update: dict[str, Any] = {}
+        values = [value for caption in shown for value in getattr(caption, field)]
+        update: dict[str, Any] = {field: tuple(values[i] for i in order.tolist())}
         if hasattr(shown[0], "examples"):
             update["examples"] = tuple(rows[order].tolist())
-        for key in lists:
-            values = [value for caption in shown for value in getattr(caption, key)]
-            update[key] = tuple(values[i] for i in order.tolist())
         captions[name] = shown[0].model_copy(update=update)
     return frames, captions
 
