@@ -91,8 +91,7 @@ def _print(comparison: "Comparison") -> None:
 
     from mnemoscope.base.text import listed
     from mnemoscope.report.comparison import measure_rows
-    from mnemoscope.results.comparison import CHANGES
-    from mnemoscope.results.comparison_measures import RECALLED
+    from mnemoscope.results.comparison import CHANGES, RECALLED
 
     table = plain_table(("", "before", "after", "difference", "95%", ""), words=[""])
     # The other rates of recall would bury the rest; the page and --json have them.

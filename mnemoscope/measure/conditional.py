@@ -40,37 +40,8 @@ from mnemoscope.results.summary import Conditions, Controls, Measured, Plane, Re
 Conditional = Callable[..., Tensor] | nn.Module
 """A map `f(z, c)` of a batch of states and a batch of conditions."""
 
-RATES = (
-    "stored",
-    "contractive",
-    "contractive_in_norm",
-    "certified",
-    "recalled",
-    "unsettled",
-    "left_domain",
-)
-"""Rates of a summary that are added up."""
-
-COUNTS = ("indistinguishable", "undecided")
-"""Numbers of a summary that are added up."""
-
-SUMMED = (
-    "starts",
-    "at_examples",
-    "at_spurious",
-    "at_cycles",
-    "unsettled",
-    "diverged",
-    "left_domain",
-    "not_attracting",
-    "examples_reached",
-    "attractors_reached",
-    "applications",
-)
-"""Columns of the table of starts that are added up."""
-
-STRIPS = {"recall_frames": ("recalled",), "noise_frames": ("kinds",)}
-"""Strips of pictures, and the fields of their captions with a value for each strip."""
+STRIPS = {"recall_frames": "recalled", "noise_frames": "kinds"}
+"""Strips of pictures, and the field of their captions with a value for each strip."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +52,10 @@ class Group:
     rows: Int[Tensor, " g"]
 
 
-def groups(conditions: Shaped[Tensor, "n *condition"], n: int, name: str) -> list[Group]:
-    """Sorts states by their conditions; `name` is what messages call these."""
+def groups(
+    conditions: Shaped[Tensor, "n *condition"], n: int, name: str = "conditions"
+) -> dict[tuple[Any, ...], Group]:
+    """Sorts states by the entries of their conditions; `name` is what messages call these."""
     if conditions.ndim == 0 or len(conditions) != n:
         raise MnemoscopeError(
             f"{name} of shape {tuple(conditions.shape)} for {n} states",
@@ -95,7 +68,8 @@ def groups(conditions: Shaped[Tensor, "n *condition"], n: int, name: str) -> lis
         )
     distinct, of = conditions.reshape(n, -1).cpu().unique(dim=0, return_inverse=True)
     each = [(of == g).nonzero()[:, 0] for g in range(len(distinct))]
-    return [Group(conditions[int(rows[0])].cpu(), rows) for rows in each]
+    found = [Group(conditions[int(rows[0])].cpu(), rows) for rows in each]
+    return {tuple(group.condition.flatten().tolist()): group for group in found}
 
 
 class AtCondition(nn.Module):
@@ -183,11 +157,8 @@ def audit_among(
     if options.tolerances.unit is None:
         tolerances = replace(options.tolerances, unit=unit_of(every))
         options = replace(options, tolerances=tolerances)
-    found = _by_condition(conditions, len(X), "conditions")
-    all_groups = _by_condition(theirs, len(every), "conditions")
-    unseen_groups = (
-        {} if fresh is None else _by_condition(fresh[1], len(fresh[0]), "held_out conditions")
-    )
+    found, all_groups = groups(conditions, len(X)), groups(theirs, len(every))
+    unseen_groups = {} if fresh is None else groups(fresh[1], len(fresh[0]), "held_out conditions")
     _refuse_unknown(unseen_groups, found)
     parts: list[Part] = []
     for number, (key, group) in enumerate(found.items(), 1):
@@ -221,11 +192,6 @@ def _run_of(run: AuditRun, number: int, count: int) -> AuditRun:
         checkpoint=None if run.checkpoint is None else f"{run.checkpoint}.{number}",
         on_progress=lambda part: run.on_progress(before + part),
     )
-
-
-def _by_condition(conditions: Tensor, n: int, name: str) -> dict[tuple[Any, ...], Group]:
-    found = groups(conditions, n, name)
-    return {tuple(group.condition.flatten().tolist()): group for group in found}
 
 
 def _refuse_unknown(
@@ -287,28 +253,6 @@ class Part:
     # The index of its first attractor among all.
     begin: int = 0
 
-    def table(
-        self, name: str, examples: str | None = None, attractors: Sequence[str] = ()
-    ) -> pl.DataFrame:
-        """Returns a table with its examples and attractors numbered among all; -1 stays."""
-        table: pl.DataFrame = getattr(self.audit, name)
-        if examples is not None:
-            rows = self.rows[table[examples].to_list()].tolist()
-            table = table.with_columns(pl.Series(examples, rows, dtype=pl.Int64))
-        if attractors:
-            at = pl.col(*attractors)
-            table = table.with_columns(pl.when(at >= 0).then(at + self.begin).otherwise(at))
-        return table
-
-    def membership(self) -> pl.DataFrame:
-        """Returns the scores, each state numbered among all of its kind."""
-        table = self.audit.membership
-        rows = {True: self.rows, False: self.held_out}
-        index = [
-            int(rows[member][i]) for member, i in zip(table["member"], table["index"], strict=True)
-        ]
-        return table.with_columns(index=pl.Series(index, dtype=pl.Int64))
-
 
 def merged(
     parts: Sequence[Part],
@@ -348,10 +292,10 @@ def merged(
         attractors=attractors,
         recall=recall,
         curves=recall_curves(recall),
-        starts=_starts([part.audit for part in parts]),
+        starts=_starts(parts),
         basins=_joined(parts, "basins", attractors=["attractor"]),
         spectra=_joined(parts, "spectra", "example").sort("example", "rank"),
-        plane=first.plane if plane is None else plane.table("plane", attractors=["attractor"]),
+        plane=_joined([plane or parts[0]], "plane", attractors=["attractor"]),
         membership=first.membership if separated is None else separated.table,
         roc=first.roc if separated is None else separated.roc,
         summary=_summary(parts, X.cpu(), examples, attractors).model_copy(
@@ -387,7 +331,18 @@ def _numbered(parts: Sequence[Part]) -> tuple[list[Part], Tensor, Tensor]:
 def _joined(
     parts: Sequence[Part], name: str, examples: str | None = None, attractors: Sequence[str] = ()
 ) -> pl.DataFrame:
-    return pl.concat([part.table(name, examples, attractors) for part in parts])
+    """Joins the tables of parts, examples and attractors numbered among all; -1 stays."""
+    tables: list[pl.DataFrame] = []
+    for part in parts:
+        table: pl.DataFrame = getattr(part.audit, name)
+        if examples is not None:
+            rows = part.rows[table[examples].to_list()].tolist()
+            table = table.with_columns(pl.Series(examples, rows, dtype=pl.Int64))
+        if attractors:
+            at = pl.col(*attractors)
+            table = table.with_columns(pl.when(at >= 0).then(at + part.begin).otherwise(at))
+        tables.append(table)
+    return pl.concat(tables)
 
 
 def _examples(parts: Sequence[Part], shown: Tensor) -> pl.DataFrame:
@@ -405,13 +360,13 @@ def _attractors(parts: Sequence[Part], states: Tensor, X: Tensor, within: float)
     return spurious.sort("starts", descending=True, maintain_order=True)
 
 
-def _starts(audits: Sequence[Audit]) -> pl.DataFrame:
+def _starts(parts: Sequence[Part]) -> pl.DataFrame:
     """Adds up starts; the unseen share is the mean over conditions, weighted by their starts."""
-    table = pl.concat([audit.starts for audit in audits])
+    table = pl.concat([part.audit.starts for part in parts])
     share = (pl.col("unseen") * pl.col("starts")).sum() / pl.col("starts").sum()
     return (
         table.group_by("kind", maintain_order=True)
-        .agg(*(pl.col(name).sum() for name in SUMMED), unseen=share)
+        .agg(pl.exclude("unseen").sum(), unseen=share)
         .select(table.columns)
     )
 
@@ -419,12 +374,16 @@ def _starts(audits: Sequence[Audit]) -> pl.DataFrame:
 def _membership(
     parts: Sequence[Part], X: Tensor, held_out: Tensor | None, seed: int
 ) -> Membership | None:
-    table = pl.concat([part.membership() for part in parts]).sort(
-        "member", "index", descending=[True, False]
-    )
-    if held_out is None or table.is_empty():
-        return None
     # Conditions without held-out data have no scores.
+    scored = [part for part in parts if part.audit.membership.height]
+    if held_out is None or not scored:
+        return None
+    # Of each part, its examples come first, then its held-out states.
+    index = torch.cat([rows for part in scored for rows in (part.rows, part.held_out)])
+    table = pl.concat([part.audit.membership for part in scored]).with_columns(
+        index=pl.Series(index.tolist(), dtype=pl.Int64)
+    )
+    table = table.sort("member", "index", descending=[True, False])
     rows = table.filter("member")["index"].to_list()
     return judge(table, X[rows].cpu(), held_out.cpu(), seed=seed)
 
@@ -464,8 +423,11 @@ def _summary(
     return first.model_copy(
         update={
             "examples": len(X),
-            **{name: _sum([getattr(summary, name) for summary in summaries]) for name in RATES},
-            **{name: sum(getattr(summary, name) for summary in summaries) for name in COUNTS},
+            **_rates(summaries),
+            **{
+                name: sum(getattr(summary, name) for summary in summaries)
+                for name in ("indistinguishable", "undecided")
+            },
             "disclosed": Rate.of(int(shown), sum(each.disclosed.total for each in summaries)),
             "reached": Reached(
                 sum(each.count for each in reached),
@@ -484,12 +446,14 @@ def _summary(
     )
 
 
-def _sum(rates: Sequence[Rate | None]) -> Rate | None:
-    """Adds up a rate over all conditions; None where one does not have it."""
-    had = [each for each in rates if each is not None]
-    if len(had) < len(rates):
-        return None
-    return replace(had[0], **vars(Rate.sum(had)))
+def _rates(parts: Sequence[Summary] | Sequence[Measured]) -> dict[str, Rate | None]:
+    """Adds up each rate over all conditions; None where one does not have it."""
+    summed: dict[str, Rate | None] = {}
+    for name, first in parts[0]:
+        if isinstance(first, Rate):
+            each = [getattr(part, name) for part in parts]
+            summed[name] = None if None in each else replace(first, **vars(Rate.sum(each)))
+    return summed
 
 
 def _controls(each: Sequence[Controls]) -> Controls | None:
@@ -506,10 +470,9 @@ def _controls(each: Sequence[Controls]) -> Controls | None:
 
 
 def _measured(each: Sequence[Measured]) -> Measured:
-    rates = {name: _sum([getattr(one, name) for one in each]) for name in each[0].rates()}
     totals = ("attractors", "fixed_points", "starts")
     summed = {name: sum(getattr(one, name) for one in each) for name in totals}
-    return Measured.model_validate({**rates, **summed})
+    return Measured.model_validate({**_rates(each), **summed})
 
 
 def _place(part: Part) -> Plane | None:
@@ -523,7 +486,7 @@ def _strips(parts: Sequence[Part]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Joins the strips of all conditions in the order of the examples, and their captions."""
     frames: dict[str, Tensor] = {}
     captions: dict[str, Any] = dict.fromkeys(STRIPS)
-    for name, lists in STRIPS.items():
+    for name, field in STRIPS.items():
         had = [part for part in parts if name in part.audit.pictures]
         if not had:
             continue
@@ -531,12 +494,10 @@ def _strips(parts: Sequence[Part]) -> tuple[dict[str, Tensor], dict[str, Any]]:
         rows = torch.cat([_shown(part, name) for part in had])
         order = rows.argsort(stable=True)
         frames[name] = torch.cat([part.audit.pictures[name] for part in had])[order].contiguous()
-        update: dict[str, Any] = {}
+        values = [value for caption in shown for value in getattr(caption, field)]
+        update: dict[str, Any] = {field: tuple(values[i] for i in order.tolist())}
         if hasattr(shown[0], "examples"):
             update["examples"] = tuple(rows[order].tolist())
-        for key in lists:
-            values = [value for caption in shown for value in getattr(caption, key)]
-            update[key] = tuple(values[i] for i in order.tolist())
         captions[name] = shown[0].model_copy(update=update)
     return frames, captions
 

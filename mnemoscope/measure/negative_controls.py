@@ -126,11 +126,11 @@ def measure_controls(
     if known is not None and not (drawn and len(X) <= EXAMPLES):
         known = known.at(_chosen(X, seed))
     drawn = drawn or _from_noise(subject)
-    examples = replace(subject, X=_some(X, seed), among=X)
+    examples = replace(subject, X=X[_chosen(X, seed)], among=X)
     trained = _measure(examples, drawn, known)
     unseen = None
     if held_out is not None:
-        others = replace(subject, X=_some(held_out, seed), among=held_out)
+        others = replace(subject, X=held_out[_chosen(held_out, seed)], among=held_out)
         # Noise is the same whatever states are looked at: of this there is no such control.
         unseen = _measure(others, drawn).model_copy(update={"settled": None})
     fresh: Measured | str
@@ -208,14 +208,16 @@ def _measure(
         else:
             atlas, examined = examine(subject, atlas, known=known)
         _, recalled = measure_recall(subject, atlas, examined)
-    radii = examined.radii
+    radii, n, norm = examined.radii, len(subject.X), examined.operator_norm
     counts = {
         "stored": (radii.count(examined.stored), radii.total),
-        **_contractive(examined),
+        "contractive": (examined.contractive.count("yes"), n),
         "recalled": (int(recalled.table["recalled"].sum()), int(recalled.table["trials"].sum())),
         "reached": (examined.reached(reached_by(noise)), radii.total),
         "settled": (int((labels >= 0).sum()), len(labels)),
     }
+    if norm is not None:
+        counts["contractive_in_norm"] = (int((norm < 1).sum()), n)
     rates = {name: Rate.of(*count) for name, count in counts.items()}
     found = {
         "attractors": attractors,
@@ -223,16 +225,6 @@ def _measure(
         "starts": sum(len(part.labels) for part in noise),
     }
     return Measured.model_validate({**rates, **found})
-
-
-def _contractive(examined: Examined) -> dict[str, tuple[int, int]]:
-    n, norm = len(examined.contractive), examined.operator_norm
-    counts = {"contractive": (examined.contractive.count("yes"), n)}
-    return counts if norm is None else counts | {"contractive_in_norm": (int((norm < 1).sum()), n)}
-
-
-def _some(Z: Tensor, seed: int) -> Tensor:
-    return Z[_chosen(Z, seed)]
 
 
 def _chosen(Z: Tensor, seed: int) -> Int[Tensor, " r"]:

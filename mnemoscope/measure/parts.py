@@ -133,7 +133,7 @@ class Parts:
         if name in self._done:
             return self._done[name]
         if not self.missing and self._leaves_out(what or name):
-            _note(what or name, self.left_out)
+            self.left_out.append(what or name)
             return missing
         if not self.missing:
             try:
@@ -147,7 +147,7 @@ class Parts:
                 if not self._done:
                     raise
                 self.save()
-        _note(what or name, self.missing)
+        self.missing.append(what or name)
         return missing
 
     @contextmanager
@@ -191,11 +191,6 @@ class Parts:
                 todo="audit with its settings, remove it, or name another one",
             )
         self._done, self.seconds = content["done"], content["seconds"]
-
-
-def _note(name: str, names: list[str]) -> None:
-    if name not in names:
-        names.append(name)
 
 
 def _alike(theirs: Tensor, mine: Tensor) -> bool:

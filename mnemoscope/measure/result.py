@@ -29,7 +29,7 @@ from mnemoscope.measure.options import AuditRun
 from mnemoscope.measure.parts import Parts
 from mnemoscope.measure.pictures import BasinPlane, Strips
 from mnemoscope.measure.recall import Recalled, recall_curves
-from mnemoscope.measure.subject import Subject
+from mnemoscope.measure.subject import Subject, name_of
 from mnemoscope.nets import Network, TrainingRecord
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.summary import (
@@ -235,8 +235,7 @@ def result_of(
     certified = torch.stack([found.proved.radius, found.proved.rate])
     recall, curves = found.recalled.table, recall_curves(found.recalled.table)
     examples = examples_table(examined, atlas, attractors, recall, certified, disclosure)
-    modules = given.given.modules
-    network = next((module for module in modules if isinstance(module, Network)), None)
+    network = next((each for each in given.given.modules if isinstance(each, Network)), None)
     record = None if network is None else network.training_record
     return Audit(
         examples=with_columns(examples, found.columns),
@@ -255,9 +254,9 @@ def result_of(
         summary=Summary(
             **summarize(subject.X, found, disclosure, curves, attractors, record, subject.f.unit),
             **_map_facts(subject, found),
-            name=run.name or (type(modules[0]).__name__ if modules else "a map"),
-            partial=tuple(parts.missing),
-            left_out=tuple(parts.left_out),
+            name=name_of(given.given, run),
+            partial=tuple(dict.fromkeys(parts.missing)),
+            left_out=tuple(dict.fromkeys(parts.left_out)),
             seconds=seconds,
         ),
         provenance=_provenance(given, run, network),

@@ -7,11 +7,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import torch
-from jaxtyping import Bool, Int, Num, Shaped
+from jaxtyping import Int, Num, Shaped
 from torch import Tensor
 
 from mnemoscope.base.check import seed as checked_seed
@@ -33,9 +32,8 @@ from mnemoscope.measure.screening_pass import (
     first_distinct,
     order_of,
     plan,
-    ranks,
 )
-from mnemoscope.measure.subject import check_whole_set, in_one_unit, parts
+from mnemoscope.measure.subject import check_whole_set, in_one_unit, name_of, parts
 from mnemoscope.results.audit import Audit
 from mnemoscope.results.screen import (
     SAMPLE,
@@ -226,7 +224,7 @@ def _screen(work: _Screening, begun: float) -> Screen:
     some = drawn(len(X), options.sample, work.seed)
     most = first_distinct(f, X, order, options.suspicious)
     audits, missing = _audits(work, (some, most), passed)
-    table = _with_disclosed(f, X, _table(found, order, (some, most), audits), audits)
+    table = _table(work, found, order, (some, most), audits)
     result = Screen(
         table=table,
         sample=audits[0] if audits else None,
@@ -258,7 +256,7 @@ def _audits(
 ) -> tuple[list[Audit], list[str]]:
     """Audits the sample and the most suspicious examples; returns also what Ctrl-C left out."""
     n, run = len(work.X), work.run
-    name = run.name or _name(work.maps[0][0])
+    name = name_of(work.maps[0][0], run)
     audits: list[Audit] = []
     missing: list[str] = []
     for rows, words, folder in (
@@ -292,7 +290,7 @@ def _maps(
 ) -> list[tuple[SelfMap, Tensor]]:
     """Returns the map of each condition with the indices of its examples."""
     maps: list[tuple[SelfMap, Tensor]] = []
-    for group in groups(conditions, len(X), "conditions"):
+    for group in groups(conditions, len(X)).values():
         g = as_self_map(at_condition(f, group.condition), X.shape[1:])
         if maps:
             g = g.with_unit(maps[0][0].unit)
@@ -334,50 +332,44 @@ def _drift(f: SelfMap, X: Tensor, size: int) -> dict[str, Tensor]:
 
 
 def _table(
+    work: _Screening,
     found: Drift,
     order: Int[Tensor, " n"],
     chosen: tuple[Int[Tensor, " r"], Int[Tensor, " s"]],
     audits: list[Audit],
 ) -> pl.DataFrame:
     """Makes the table `SCREEN`: a row for each example."""
-    n = len(order)
-    stored: list[bool | None] = [None] * n
-    disclosed: list[bool | None] = [None] * n
+    f, n = work.maps[0][0], len(order)
+    marks = torch.zeros(3, n, dtype=torch.bool)
+    marks[0, chosen[0]] = marks[1, chosen[1]] = True
+    if audits:
+        # An example within `match_tol` of an attractor that was found is disclosed.
+        states = torch.cat([f.batch(result.pictures["attractors"]) for result in audits])
+        index, distance = nearest_among(states, work.X)
+        marks[2, index[distance <= audits[0].summary.match_tol * f.unit].cpu()] = True
+    sampled, suspicious, reached = marks.numpy()
+    measured = pl.DataFrame(
+        {
+            "index": torch.arange(n).numpy(),
+            "residual": found.residual.numpy(),
+            "drift": found.drift.numpy(),
+            "step": found.step.numpy(),
+            "rank": (order.argsort() + 1).numpy(),
+            "sampled": sampled,
+            "suspicious": suspicious,
+        }
+    ).with_columns(pl.col("residual", "drift", "step").fill_nan(None))
     # An audit that was interrupted may have fewer rows.
-    for rows, result in zip(chosen, audits, strict=False):
-        for row, kept, shown in zip(
-            rows.tolist(), result.examples["stored"], result.examples["disclosed"], strict=False
-        ):
-            stored[row] = bool(stored[row]) or kept
-            disclosed[row] = bool(disclosed[row]) or shown
-    columns: dict[str, Any] = {
-        "index": torch.arange(n).numpy(),
-        "residual": found.residual.numpy(),
-        "drift": found.drift.numpy(),
-        "step": found.step.numpy(),
-        "rank": ranks(order).numpy(),
-        "sampled": _mask(n, chosen[0]).numpy(),
-        "suspicious": _mask(n, chosen[1]).numpy(),
-        "stored": stored,
-        "disclosed": disclosed,
-    }
-    return pl.DataFrame(columns, schema=SCREEN).with_columns(
-        pl.col("residual", "drift", "step").fill_nan(None)
-    )
-
-
-def _with_disclosed(
-    f: SelfMap, X: Tensor, table: pl.DataFrame, audits: list[Audit]
-) -> pl.DataFrame:
-    """Marks the examples within `match_tol` of an attractor that was found as disclosed."""
-    if not audits:
-        return table
-    states = torch.cat([f.batch(result.pictures["attractors"]) for result in audits])
-    index, distance = nearest_among(states, X)
-    within = audits[0].summary.match_tol * f.unit
-    reached = _mask(len(X), index[distance <= within].cpu()).tolist()
-    shown = pl.Series("reached", reached, dtype=pl.Boolean)
-    return table.with_columns(
+    answers = [
+        result.examples.select(
+            pl.Series("index", rows[: result.examples.height].numpy()), "stored", "disclosed"
+        )
+        for rows, result in zip(chosen, audits, strict=False)
+    ]
+    nothing = pl.DataFrame(schema=SCREEN).select("index", "stored", "disclosed")
+    known = pl.concat([nothing, *answers]).group_by("index").agg(pl.all().any())
+    shown = pl.lit(pl.Series(reached))
+    return measured.join(known, on="index", how="left", maintain_order="left").with_columns(
         disclosed=pl.when(shown).then(statement=True).otherwise(pl.col("disclosed"))
     )
 
@@ -390,16 +382,6 @@ def _counts(result: Audit) -> dict[str, int]:
         "disclosed": int(examples["disclosed"].sum()),
         "contractive": int((examples["contractive"] == "yes").sum()),
     }
-
-
-def _mask(n: int, rows: Int[Tensor, " r"]) -> Bool[Tensor, " n"]:
-    mask = torch.zeros(n, dtype=torch.bool)
-    mask[rows] = True
-    return mask
-
-
-def _name(f: SelfMap) -> str:
-    return type(f.modules[0]).__name__ if f.modules else "a map"
 
 
 def whole_set_rate(count: int, sample: int, total: int) -> SampleRate:

@@ -61,19 +61,12 @@ SLOW = 2.0
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost of a pass.
-
-    Attributes:
-        examples: The number of examples.
-        evaluations: Evaluations of the map at one state.
-        batch_size: Examples evaluated at once.
-        memory: Bytes that a batch takes, besides the examples and the weights.
-        seconds: Estimated time, from a timed batch.
-    """
+    """The cost of a pass: evaluations of the map at one state, and the estimated time."""
 
     examples: int
     evaluations: int
     batch_size: int
+    # Bytes that a batch takes, besides the examples and the weights.
     memory: int
     seconds: float
 
@@ -153,10 +146,3 @@ def drawn(n: int, most: int, seed: int) -> Int[Tensor, " r"]:
     """Draws a random sample of the examples without replacement, in their order."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randperm(n, generator=generator)[:most].sort().values
-
-
-def ranks(order: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """Returns the place of each example in an order, from 1 on."""
-    place = torch.empty_like(order)
-    place[order] = torch.arange(1, len(order) + 1)
-    return place

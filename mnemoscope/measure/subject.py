@@ -20,7 +20,7 @@ from mnemoscope.maps.feature_units import in_feature_units
 from mnemoscope.maps.prediction_check import check_prediction
 from mnemoscope.maps.self_map import Stage, as_self_map, in_unit_of_data
 from mnemoscope.maps.wrapped import refuse_range
-from mnemoscope.measure.options import AuditOptions, Tolerances
+from mnemoscope.measure.options import AuditOptions, AuditRun, Tolerances
 
 PART = 2**22
 """Entries read at once."""
@@ -39,21 +39,26 @@ def at_once(f: SelfMap) -> int:
     return max(1, PART // f.size)
 
 
-def check_whole_set(f: SelfMap, X: Num[Tensor, "n *shape"]) -> None:
+def check_whole_set(f: SelfMap, X: Num[Tensor, "n *shape"], name: str = "the examples") -> None:
     """Refuses examples that are no states of the map, none at all, or not all finite."""
     f.batch(X[:1])
     if len(X) == 0:
         raise MnemoscopeError(
-            f"the examples of shape {tuple(X.shape)}", expected="at least one", todo="pass some"
+            f"{name} of shape {tuple(X.shape)}", expected="at least one", todo="pass some"
         )
     for begin, part in parts(f, X, at_once(f)):
         if not bool(torch.isfinite(part).all()):
             where = (~torch.isfinite(part)).nonzero()[0].tolist()
             raise MnemoscopeError(
-                f"NaN or infinity in the examples at index {[where[0] + begin, *where[1:]]}",
+                f"NaN or infinity in {name} at index {[where[0] + begin, *where[1:]]}",
                 expected=f"finite numbers within the range of {f.dtype}",
                 todo="repair or leave out that example",
             )
+
+
+def name_of(f: SelfMap, run: AuditRun) -> str:
+    """Returns what a report calls the map."""
+    return run.name or (type(f.modules[0]).__name__ if f.modules else "a map")
 
 
 PER_FEATURE = "per_feature"
@@ -96,12 +101,14 @@ class Subject:
         """Prepares a map and its examples, and refuses what cannot be measured."""
         X = given_examples(X)
         asked = as_self_map(f, X.shape[1:])
-        X = _states(asked, X, "the examples").clone()
+        X = asked.batch(X).clone()
+        check_whole_set(asked, X)
         for stage in asked.stages:
             refuse_range(stage, X)
         asked.refuse_outside(X, "example")
         if held_out is not None:
-            held_out = _states(asked, given_examples(held_out), "the held-out data")
+            held_out = asked.batch(given_examples(held_out))
+            check_whole_set(asked, held_out, "the held-out data")
             asked.at_each(held_out, "held-out example")
         if among is not None:
             among = given_examples(among)
@@ -138,23 +145,6 @@ class Subject:
         """Checks the map before anything is measured."""
         check_map(self.f, self.X, finite=False)
         check_prediction(self.f, self.X, clean=True)
-
-
-def _states(f: SelfMap, Z: Tensor, name: str) -> Tensor:
-    """Returns a batch of states that is not empty, all of them finite."""
-    states = f.batch(Z)
-    if len(states) == 0:
-        raise MnemoscopeError(
-            f"{name} of shape {tuple(Z.shape)}", expected="at least one", todo="pass some"
-        )
-    if not bool(torch.isfinite(states).all()):
-        where = (~torch.isfinite(states)).nonzero()[0].tolist()
-        raise MnemoscopeError(
-            f"NaN or infinity in {name} at index {where}",
-            expected=f"finite numbers within the range of {f.dtype}",
-            todo="repair or leave out that example",
-        )
-    return states
 
 
 def _scaled(

@@ -13,11 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.check import seed as checked_seed
@@ -37,8 +36,7 @@ from mnemoscope.results.audit import Audit
 from mnemoscope.results.summary import Planned
 
 
-@dataclass(frozen=True)
-class Amounts:
+class Amounts(NamedTuple):
     """How much of each kind of work an audit does."""
 
     examples: int
@@ -91,13 +89,8 @@ class Effort:
 
 def share_of(asked: Amounts, share: float) -> Amounts:
     """Returns the same share of each amount, rounded down, but not less than `FEWEST`."""
-    fewest = asdict(FEWEST)
-    return Amounts(
-        **{
-            name: max(min(fewest[name], value), int(share * value))
-            for name, value in asdict(asked).items()
-        }
-    )
+    each = zip(FEWEST, asked, strict=True)
+    return Amounts(*(max(min(fewest, amount), int(share * amount)) for fewest, amount in each))
 
 
 UNITS: dict[str, Callable[[Amounts], float]] = {
@@ -185,17 +178,16 @@ def affordable(known: Costs, asked: Amounts, seconds: float) -> Amounts:
 
 def left_out(asked: Amounts, done: Amounts) -> list[str]:
     """Says what of the amounts asked for is not done: `900 of 1,000 examples`."""
-    words = {
-        "examples": "examples",
-        "starts": "starts of each distribution",
-        "trials": "corrupted copies of each example and strength",
-        "certificates": "certificates",
-    }
-    mine = asdict(done)
+    words = (
+        "examples",
+        "starts of each distribution",
+        "corrupted copies of each example and strength",
+        "certificates",
+    )
     return [
-        f"{value - mine[name]:,} of {value:,} {words[name]}"
-        for name, value in asdict(asked).items()
-        if mine[name] < value
+        f"{amount - part:,} of {amount:,} {what}"
+        for amount, part, what in zip(asked, done, words, strict=True)
+        if part < amount
     ]
 
 
@@ -273,14 +265,20 @@ def audit_within(
     f = as_self_map(f, X.shape[1:])
     check_whole_set(f, X)
     f = in_one_unit(f, X, options.tolerances, "an audit within a time")
-    order = torch.randperm(len(X), generator=torch.Generator().manual_seed(seed))
-    work = _Work(f, X, order, options, held_out, seed, run)
+    some = partial(_audit_some, f, X, held_out, options, seed)
     asked, limit = effort.asked(len(X)), 60 * effort.minutes
-    parts = _plan_kept(run.checkpoint, X, effort, seed)
+    path, identity = None, {}
+    if run.checkpoint is not None:
+        path = f"{os.fspath(run.checkpoint)}.plan"
+        identity = {**asdict(effort), "seed": seed, "data": checksum(X)}
+    parts = Parts(path, identity, X[:0])
     earlier = parts.seconds
-    plan = parts.part("plan", partial(_plan, work, asked, limit, begun), {})
+    unseen = 0 if held_out is None else len(held_out)
+    choose = partial(_plan, some, asked, unseen, limit, begun, run.on_progress)
+    plan = parts.part("plan", choose, {})
     parts.save()
-    done, missing = Amounts(**plan["amounts"]), left_out(asked, Amounts(**plan["amounts"]))
+    done = Amounts(**plan["amounts"])
+    missing = left_out(asked, done)
     _log.info(
         "planned for %.3g minutes: about %.3g s; left out: %s",
         effort.minutes,
@@ -301,74 +299,75 @@ def audit_within(
             minutes=effort.minutes,
             predicted_seconds=plan["seconds"],
             seconds=earlier + time.perf_counter() - begun,
-            asked=asdict(asked),
-            done=asdict(done),
+            asked=asked._asdict(),
+            done=done._asdict(),
             left_out=(*missing, *result.summary.left_out),
         )
         return result.with_summary(planned=planned)
 
     try:
-        return with_plan(work.audit(done, replace(run, leaves_out=leaves_out)))
+        return with_plan(some(done, replace(run, leaves_out=leaves_out)))
     except Interrupted as stop:
         raise Interrupted(with_plan(stop.result)) from stop
 
 
-@dataclass(frozen=True)
-class _Work:
-    """An audit whose amounts are still to be chosen."""
-
-    f: SelfMap
-    X: Tensor
-    order: Int[Tensor, " n"]
-    options: AuditOptions
-    held_out: Tensor | None
-    seed: int
-    run: AuditRun
-
-    def audit(self, amounts: Amounts, run: AuditRun) -> Audit:
-        """Audits a random sample with some amounts."""
-        X, source = self.X, run.source
-        if amounts.examples < len(X):
-            rows = self.order[: amounts.examples].sort().values
-            source = {**(source or {}), "rows": rows.tolist(), "of": len(X)}
-            run = replace(run, among=self.X)
-            X = X[rows.to(X.device)]
-        options = replace(
-            self.options,
-            starts=amounts.starts,
-            trials=amounts.trials,
-            certificates=amounts.certificates,
-        )
-        run = replace(run, source=source)
-        return audit(self.f, X, options, held_out=self.held_out, seed=self.seed, run=run)
-
-    def timed(self, amounts: Amounts) -> dict[str, float]:
-        """Returns the seconds of each part of a small audit, by the name it is announced by."""
-        marks = [("before", time.perf_counter())]
-        self.audit(
-            amounts,
-            AuditRun(
-                on_progress=lambda part: marks.append((part, time.perf_counter())),
-                leaves_out=OPTIONAL.__contains__,
-            ),
-        )
-        marks.append(("after", time.perf_counter()))
-        seconds: dict[str, float] = {}
-        for (part, since), (_, until) in pairwise(marks):
-            seconds[part] = seconds.get(part, 0.0) + until - since
-        return seconds
+def _audit_some(
+    f: SelfMap,
+    X: Tensor,
+    held_out: Tensor | None,
+    options: AuditOptions,
+    seed: int,
+    amounts: Amounts,
+    run: AuditRun,
+) -> Audit:
+    """Audits a random sample with some amounts."""
+    if amounts.examples < len(X):
+        order = torch.randperm(len(X), generator=torch.Generator().manual_seed(seed))
+        rows = order[: amounts.examples].sort().values
+        source = {**(run.source or {}), "rows": rows.tolist(), "of": len(X)}
+        run, X = replace(run, among=X, source=source), X[rows.to(X.device)]
+    options = replace(
+        options,
+        starts=amounts.starts,
+        trials=amounts.trials,
+        certificates=amounts.certificates,
+    )
+    return audit(f, X, options, held_out=held_out, seed=seed, run=run)
 
 
-def _plan(work: _Work, asked: Amounts, limit: float, begun: float) -> dict[str, Any]:
+def _timed(some: Callable[[Amounts, AuditRun], Audit], amounts: Amounts) -> dict[str, float]:
+    """Returns the seconds of each part of a small audit, by the name it is announced by."""
+    marks = [("before", time.perf_counter())]
+    some(
+        amounts,
+        AuditRun(
+            on_progress=lambda part: marks.append((part, time.perf_counter())),
+            leaves_out=OPTIONAL.__contains__,
+        ),
+    )
+    marks.append(("after", time.perf_counter()))
+    seconds: dict[str, float] = {}
+    for (part, since), (_, until) in pairwise(marks):
+        seconds[part] = seconds.get(part, 0.0) + until - since
+    return seconds
+
+
+def _plan(
+    some: Callable[[Amounts, AuditRun], Audit],
+    asked: Amounts,
+    unseen: int,
+    limit: float,
+    begun: float,
+    on_progress: Callable[[str], object],
+) -> dict[str, Any]:
     """Chooses the amounts and optional parts that fit into the time left, from timed pilots."""
-    unseen = 0 if work.held_out is None else len(work.held_out)
     timed: list[tuple[Amounts, dict[str, float]]] = []
     for pilot in PILOTS:
         if timed and time.perf_counter() - begun > SECOND * limit:
             break
-        work.run.on_progress("a timed pilot")
-        amounts = _at_most(pilot, asked)
-        timed.append((amounts, work.timed(amounts)))
+        on_progress("a timed pilot")
+        amounts = Amounts(*map(min, pilot, asked))
+        timed.append((amounts, _timed(some, amounts)))
     known = costs(*timed)
     left = RESERVE * (limit - (time.perf_counter() - begun))
     # The most useful first, each if it leaves most of the time to the others.
@@ -380,20 +379,4 @@ def _plan(work: _Work, asked: Amounts, limit: float, begun: float) -> dict[str, 
     # What more examples and copies make of them.
     kept = {name: s for name, s in optional(known, amounts, unseen).items() if name in kept}
     seconds = known.of(amounts) + sum(kept.values())
-    return {"amounts": asdict(amounts), "parts": kept, "seconds": seconds}
-
-
-def _plan_kept(
-    checkpoint: str | os.PathLike[str] | None, X: Tensor, effort: Effort, seed: int
-) -> Parts:
-    """Returns the plan, if an earlier process made it."""
-    if checkpoint is None:
-        return Parts(None, {}, X[:0])
-    path = Path(checkpoint)
-    identity = {**asdict(effort), "seed": seed, "data": checksum(X)}
-    return Parts(path.with_name(f"{path.name}.plan"), identity, X[:0])
-
-
-def _at_most(pilot: Amounts, asked: Amounts) -> Amounts:
-    mine, theirs = asdict(pilot), asdict(asked)
-    return Amounts(**{name: min(value, theirs[name]) for name, value in mine.items()})
+    return {"amounts": amounts._asdict(), "parts": kept, "seconds": seconds}

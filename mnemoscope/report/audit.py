@@ -23,8 +23,7 @@ from mnemoscope.report.limits import meanings, untried
 from mnemoscope.report.pictures import MAX_FRAMES, Drawing, drawing, frame_labels
 from mnemoscope.results.audit import Audit, drawn_as_picture
 from mnemoscope.results.finding import findings
-from mnemoscope.results.quantities import quantities
-from mnemoscope.results.summary import Measured
+from mnemoscope.results.summary import Measured, quantities
 from mnemoscope.results.tables import SCHEMAS
 
 MAX_EXAMPLES, MAX_ATTRACTORS, MAX_NOISE = 100, 120, 24

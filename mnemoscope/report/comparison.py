@@ -10,7 +10,7 @@ import polars as pl
 from mnemoscope.base.labels import corruption_label
 from mnemoscope.base.stats import Estimate
 from mnemoscope.base.text import finite, number
-from mnemoscope.report.charts import recall_change_panels
+from mnemoscope.report.charts import recall_panels
 from mnemoscope.report.embedding import write_page
 from mnemoscope.report.pictures import drawing
 from mnemoscope.results.audit import Audit, drawn_as_picture
@@ -25,17 +25,7 @@ CHANGED = (CHANGES[True, False], CHANGES[False, True])
 
 @dataclass(frozen=True)
 class MeasureRow:
-    """A measure in words.
-
-    Attributes:
-        name: What is measured.
-        before: The value before.
-        after: The value after.
-        rates: Both as rates, where they are.
-        difference: After minus before.
-        interval: The 95% interval of the difference, or an empty string.
-        significance: `clear`, `within chance`, or an empty string where there is no interval.
-    """
+    """A measure in words; a difference without an interval has empty words for it."""
 
     name: str
     before: str
@@ -59,19 +49,23 @@ def write_comparison_page(comparison: Comparison, path: str | os.PathLike[str]) 
     Raises:
         MnemoscopeError: the file cannot be written.
     """
-    before, after, table = comparison.before, comparison.after, comparison.examples
+    before, table = comparison.before, comparison.examples
+    sides = {"before": before, "after": comparison.after}
     examples, labels = before.pictures.get("examples"), comparison.corruptions
     by_change = {change: table.filter(pl.col("change") == change) for change in CHANGES.values()}
     counts = {change: rows.height for change, rows in by_change.items() if rows.height}
     total = sum(counts.get(change, 0) for change in CHANGED)
     main = set(comparison.table.filter("main")["measure"])
     rows = measure_rows(comparison.table)
+    curves = pl.concat(
+        audit.curves.with_columns(audit=pl.lit(side)) for side, audit in sides.items()
+    )
     sections = {
         "comparison": comparison,
-        "sides": {"before": before, "after": after},
+        "sides": sides,
         "main": [row for row in rows if row.name in main],
         "others": [row for row in rows if row.name not in main],
-        "recall": recall_change_panels(before.curves, after.curves, labels),
+        "recall": recall_panels(curves, labels),
         "label": lambda corruption: corruption_label(corruption, labels),
         "recalled": _recalled,
         "changed": {change: by_change[change].head(MAX_ROWS).to_dicts() for change in CHANGED},

@@ -37,22 +37,23 @@ class Picture:
     width: int
     height: int
 
+    @classmethod
+    def of(cls, png: bytes, image: Image.Image) -> "Picture":
+        """Returns the PNG of an image."""
+        encoded = base64.b64encode(png).decode("ascii")
+        return cls(f"data:image/png;base64,{encoded}", image.width, image.height)
+
 
 @dataclass(frozen=True)
 class Drawing:
-    """How the states of a page are drawn, so that equal states look equal.
+    """How the states of a page are drawn, so that equal states look equal."""
 
-    Attributes:
-        side: Longest side of a picture in pixels.
-        low: Value of the lower end of a strip.
-        high: Value of its upper end.
-        black: Value of black in a picture.
-        white: Value of white.
-    """
-
+    # The longest side of a picture in pixels.
     side: int
+    # The values at the ends of a strip.
     low: float
     high: float
+    # Those of black and white in a picture.
     black: float = 0.0
     white: float = 1.0
 
@@ -65,13 +66,7 @@ class Drawing:
     def orbit(
         self, orbits: Tensor | None, place: int, steps: Sequence[int]
     ) -> list[tuple[str, Picture]]:
-        """Draws frames of an orbit, spread evenly, each with a label; none if there is no orbit.
-
-        Args:
-            orbits: `(k, t, *shape)`.
-            place: Index of the orbit.
-            steps: Number of steps of each of the `t` frames; may be shorter.
-        """
+        """Draws frames of one of `(k, t, *shape)` orbits, spread evenly, each with a label."""
         if orbits is None or not 0 <= place < len(orbits):
             return []
         labels = frame_labels(orbits.shape[1], steps)
@@ -85,12 +80,7 @@ def frame_labels(total: int, steps: Sequence[int]) -> dict[int, str]:
 
 
 def drawing(examples: Tensor | None, count: int) -> Drawing:
-    """Chooses the drawing with which `count` states like the examples fit into the page.
-
-    Args:
-        examples: `(n, *shape)`; their range is the range of the strips.
-        count: Number of states on the page.
-    """
+    """Chooses the drawing with which `count` states like the examples fit into the page."""
     if examples is None or examples.numel() == 0:
         return Drawing(MAX_SIDE, 0.0, 1.0)
     shape = examples.shape[1:]
@@ -120,8 +110,7 @@ def picture(state: Tensor, how: Drawing) -> Picture:
         image = _strip(values.flatten(), how)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
-    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Picture(f"data:image/png;base64,{encoded}", image.width, image.height)
+    return Picture.of(buffer.getvalue(), image)
 
 
 def spread(total: int, most: int) -> list[int]:
@@ -132,15 +121,12 @@ def spread(total: int, most: int) -> list[int]:
 
 
 def _image(values: Tensor, how: Drawing) -> Image.Image:
-    levels = (
-        (((values - how.black) / (how.white - how.black)).clamp(0, 1) * 255).round().to(torch.uint8)
-    )
-    if levels.ndim == 3 and levels.shape[0] == 3:
-        height, width = levels.shape[1:]
-        data = bytes(levels.permute(1, 2, 0).flatten().tolist())
-        return Image.frombytes("RGB", (width, height), data)
-    height, width = levels.shape[-2:]
-    return Image.frombytes("L", (width, height), bytes(levels.flatten().tolist()))
+    shades = ((values - how.black) / (how.white - how.black)).clamp(0, 1)
+    levels = (shades * 255).round().to(torch.uint8)
+    if levels.ndim == 3:
+        # Colors come last; a single channel is no axis.
+        levels = levels.movedim(0, -1) if len(levels) == 3 else levels[0]
+    return Image.fromarray(levels.contiguous().numpy())
 
 
 def _strip(values: Tensor, how: Drawing) -> Image.Image:
@@ -150,12 +136,12 @@ def _strip(values: Tensor, how: Drawing) -> Image.Image:
     if values.numel() > STRIP_BARS:
         values = adaptive_avg_pool1d(values[None], STRIP_BARS)[0]
     scale = (STRIP_HEIGHT - 1) / ((how.high - how.low) or 1.0)
-    zero = round(how.high * scale)
     wide = max(1, STRIP_BARS // values.numel())
-    image = Image.new("RGBA", (wide * values.numel(), STRIP_HEIGHT))
-    for place, value in enumerate(values.clamp(how.low, how.high).tolist()):
-        tip = round((how.high - value) * scale)
-        top, bottom = min(tip, zero), max(tip, zero)
-        bar = Image.new("RGBA", (max(1, wide - (wide > 2)), bottom - top + 1), STRIP_COLOUR)
-        image.paste(bar, (place * wide, top))
-    return image
+    tips = ((how.high - values.double().clamp(how.low, how.high)) * scale).round()
+    zero = torch.full_like(tips, round(how.high * scale))
+    rows = torch.arange(STRIP_HEIGHT)[:, None]
+    drawn = (rows >= tips.minimum(zero)) & (rows <= tips.maximum(zero))
+    # Wide bars have a gap between them.
+    own = torch.arange(wide) < max(1, wide - (wide > 2))
+    pixels = (drawn[:, :, None] & own).flatten(1)[..., None] * torch.tensor(STRIP_COLOUR)
+    return Image.fromarray(pixels.to(torch.uint8).numpy())

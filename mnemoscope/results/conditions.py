@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import product
 from typing import Literal
 
 from mnemoscope.base.errors import MnemoscopeError
@@ -91,20 +92,19 @@ class Condition:
         return f"{self}: {_look_up(self, summary)[1]}"
 
 
-def _names() -> dict[str, Literal["count", "share", "number"]]:
-    names: dict[str, Literal["count", "share", "number"]] = {}
-    for name, quantity in QUANTITIES.items():
-        names[name] = "number" if quantity.kind == "number" else "count"
-        if quantity.kind == "rate":
-            names.update({f"{name}_{end}": "share" for end in ENDS})
-    for name in MEMBERSHIP:
-        for score in ("", *(f"_{score}" for score in SCORES)):
-            for end in ("", *(f"_{end}" for end in ENDS)):
-                names[f"{name}{score}{end}"] = "share"
-    return names
-
-
-NAMES = _names()
+NAMES: dict[str, Literal["count", "share", "number"]] = {
+    **{name: "number" if one.kind == "number" else "count" for name, one in QUANTITIES.items()},
+    **{
+        f"{name}_{end}": "share"
+        for name, one in QUANTITIES.items()
+        if one.kind == "rate"
+        for end in ENDS
+    },
+    **{
+        "_".join(filter(None, parts)): "share"
+        for parts in product(MEMBERSHIP, ("", *SCORES), ("", *ENDS))
+    },
+}
 """The names of conditions, each with its kind: `count`, `share` (0 to 1) or `number`.
 
 `RATE_low` and `RATE_high` are the ends of a rate's 95% interval. `auc` is the largest of all
@@ -149,9 +149,8 @@ def parse_condition(text: str) -> Condition:
             expected=f"one of {', '.join((*QUANTITIES, *MEMBERSHIP))}",
             todo=f"did you mean {meant[0]}?" if meant else "choose one of them",
         )
-    condition = Condition(name, match["op"] or ">", float(match["number"] or 0))
-    if match["percent"]:
-        condition = Condition(name, condition.op, condition.number / 100, percent=True)
+    percent, number = bool(match["percent"]), float(match["number"] or 0)
+    condition = Condition(name, match["op"] or ">", number / 100 if percent else number, percent)
     _check_number(condition, text)
     return condition
 

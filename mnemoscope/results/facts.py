@@ -8,8 +8,7 @@ import polars as pl
 
 from mnemoscope.base.text import joined, listed, plural
 from mnemoscope.results.audit import Audit
-from mnemoscope.results.quantities import quantities
-from mnemoscope.results.summary import Measured
+from mnemoscope.results.summary import Measured, quantities
 
 WITH_DATA = ("corrupted", "held_out")
 """Distributions of starts that need data; all others need only its range."""

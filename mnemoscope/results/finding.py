@@ -2,12 +2,12 @@
 
 A finding names the examples concerned, what is needed to repeat it (weights or queries, data,
 number of applications of the network) and how certain it is. All its numbers were measured by the
-audit. Each is made by one rule of `RULES`.
+audit. Each is made by one function of `RULES`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -70,87 +70,6 @@ class Finding:
     examples: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Found:
-    """The result of a rule.
-
-    Attributes:
-        examples: Indices of the training examples that it names.
-        values: Values of the fields of the templates.
-        certainty: The strength of the evidence.
-    """
-
-    examples: Sequence[int] = ()
-    values: Mapping[str, Any] = field(default_factory=dict)
-    certainty: Certainty = "observed"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule that makes one kind of finding.
-
-    Templates have the fields of `Found.values`, and `access`, `within`, `at_most` and `starts` of
-    `Facts`.
-
-    Attributes:
-        kind: The kind of finding.
-        severity: Its severity.
-        find: Applies the rule to the facts; returns None if there is no such finding.
-        headline: A template; or two predicates, for one example and for several.
-        by_whom: A template.
-        how_sure: A template.
-        rests_on: The measurements that it depends on: the finding is not specific if one of them
-            is also positive on a control.
-    """
-
-    kind: Kind
-    severity: Severity
-    find: Callable[[Facts], Found | None]
-    headline: str | tuple[str, str]
-    by_whom: str
-    how_sure: str
-    rests_on: tuple[str, ...] = ()
-
-    def apply(self, facts: Facts) -> Finding | None:
-        """Makes the finding, if there is one."""
-        found = self.find(facts)
-        if found is None:
-            return None
-        values = {name: getattr(facts, name) for name in ("access", "within", "at_most", "starts")}
-        values |= {"it": "it" if len(found.examples) == 1 else "them", **found.values}
-        if isinstance(self.headline, str):
-            headline = self.headline.format(**values)
-        else:
-            headline = facts.about(found.examples, *self.headline)
-        how_sure, certainty = self.how_sure.format(**values), found.certainty
-        if self.rests_on:
-            more, certainty = self._judged(facts, found.examples)
-            how_sure += more
-        return Finding(
-            self.kind,
-            self.severity,
-            headline,
-            self.by_whom.format(**values),
-            how_sure,
-            certainty,
-            tuple(found.examples),
-        )
-
-    def _judged(self, facts: Facts, examples: Sequence[int]) -> tuple[str, Certainty]:
-        """States what is proved of stored examples, and the result of the controls."""
-        positive = [name for name in self.rests_on if name in facts.not_specific]
-        if positive:
-            text = measurements(positive)
-            return f" Not specific: {text} is also observed on a control.", "not_specific"
-        proved = sorted(facts.proved & set(examples))
-        if not proved:
-            return facts.controls_store(), "observed"
-        whole = len(proved) == len(examples)
-        which = ("it" if len(examples) == 1 else "all of them") if whole else listed(proved)
-        text = f" That {which} {'are' if len(proved) > 1 else 'is'} stored is proved."
-        return text + facts.controls_store(), "proved" if whole else "observed"
-
-
 def findings(audit: Audit) -> list[Finding]:
     """Lists the findings of an audit, the most severe first; nothing found is a finding too.
 
@@ -162,17 +81,48 @@ def findings(audit: Audit) -> list[Finding]:
         'The training example can be extracted from the network without training data.'
     """
     facts = Facts(audit)
-    found = (rule.apply(facts) for rule in RULES)
+    found = (rule(facts) for rule in RULES)
     return [finding for finding in found if finding is not None]
 
 
-def _extracted(facts: Facts) -> Found | None:
-    if not facts.from_noise:
+def _judged(facts: Facts, examples: Sequence[int], *measured: str) -> tuple[str, Certainty]:
+    """States what is proved of stored examples, and the result of the controls.
+
+    A finding is not specific if a measurement that it rests on is also positive on a control.
+    """
+    positive = [name for name in measured if name in facts.not_specific]
+    if positive:
+        text = measurements(positive)
+        return f" Not specific: {text} is also observed on a control.", "not_specific"
+    proved = sorted(facts.proved & set(examples))
+    if not proved:
+        return facts.controls_store(), "observed"
+    whole = len(proved) == len(examples)
+    which = ("it" if len(examples) == 1 else "all of them") if whole else listed(proved)
+    text = f" That {which} {'are' if len(proved) > 1 else 'is'} stored is proved."
+    return text + facts.controls_store(), "proved" if whole else "observed"
+
+
+def _extracted(facts: Facts) -> Finding | None:
+    indices = facts.from_noise
+    if not indices:
         return None
     starts, right = (int(facts.noise[name].sum()) for name in ("starts", "at_examples"))
-    rate = Rate.of(right, starts)
-    values = {"right": right, "interval": rate.interval, "effort": _effort(facts)}
-    return Found(facts.from_noise, values)
+    judgement, certainty = _judged(facts, indices, "stored", "reached")
+    predicate = "can be extracted from the network without training data"
+    return Finding(
+        "extracted",
+        "high",
+        facts.about(indices, predicate, predicate),
+        f"{facts.access}. No training data are needed, only the range of their values. "
+        f"{_effort(facts)}",
+        f"Observed: orbits arrived {facts.within} {'it' if len(indices) == 1 else 'them'}. "
+        f"{right:,} of {facts.starts} ended at a training example (95% interval "
+        f"{Rate.of(right, starts).interval}), which estimates how often an output is one."
+        f"{judgement}",
+        certainty,
+        tuple(indices),
+    )
 
 
 def _effort(facts: Facts) -> str:
@@ -208,17 +158,33 @@ def _effort(facts: Facts) -> str:
     return f"{best} the easiest example takes {low}, the hardest {high}."
 
 
-def _extracted_with_data(facts: Facts) -> Found | None:
-    if not facts.from_data:
+def _extracted_with_data(facts: Facts) -> Finding | None:
+    indices = facts.from_data
+    if not indices:
         return None
     row = facts.audit.starts.row(by_predicate=pl.col("kind") == "held_out", named=True)
     rate = Rate.of(row["at_examples"], row["starts"])
-    used = plural(row["starts"], "example")
-    return Found(facts.from_data, {"used": used, "rate": rate})
+    judgement, certainty = _judged(facts, indices, "stored")
+    return Finding(
+        "extracted_with_data",
+        "medium",
+        facts.about(
+            indices,
+            "is recovered by iterating held-out data",
+            "are recovered by iterating held-out data",
+        ),
+        f"{facts.access}. Also needed: other data of the same kind. This audit used "
+        f"{plural(rate.total, 'example')} from held-out data{facts.at_most}.",
+        f"Observed: {rate.fraction} orbits ended at a training example (95% interval "
+        f"{rate.interval}).{judgement}",
+        certainty,
+        tuple(indices),
+    )
 
 
-def _recalled(facts: Facts) -> Found | None:
-    if not facts.came_back:
+def _recalled(facts: Facts) -> Finding | None:
+    indices = facts.came_back
+    if not indices:
         return None
     half = facts.audit.curves.filter(pl.col("rate") >= 0.5).sort("strength")
     worst = half.group_by("corruption", maintain_order=True).last()
@@ -234,7 +200,21 @@ def _recalled(facts: Facts) -> Found | None:
     if rate is not None and rate.total:
         most = f"{rate.fraction} copies came back (95% interval {rate.interval})"
         text = f"With {facts.damage(rate.corruption, rate.strength)}, {most}. {text}"
-    return Found(facts.came_back, {"text": text, "per_copy": _per_copy(facts)})
+    judgement, certainty = _judged(facts, indices, "stored", "recalled")
+    return Finding(
+        "recalled",
+        "medium",
+        facts.about(
+            indices,
+            "can be restored from a corrupted copy",
+            "can be restored from corrupted copies",
+        ),
+        f"{facts.access}. Also needed: a corrupted copy of the example. Each copy takes one orbit"
+        f"{_per_copy(facts)}.",
+        f"Observed. {text} An example counts here if any of its copies came back.{judgement}",
+        certainty,
+        tuple(indices),
+    )
 
 
 def _per_copy(facts: Facts) -> str:
@@ -245,7 +225,7 @@ def _per_copy(facts: Facts) -> str:
     return f", on average {mean:,.0f} applications of the network"
 
 
-def _member(facts: Facts) -> Found | None:
+def _member(facts: Facts) -> Finding | None:
     membership = facts.audit.summary.membership
     scores = _areas(membership)
     above = {name: score for name, score in scores.items() if (score.auc_low or 0) > 0.5}
@@ -279,23 +259,33 @@ def _member(facts: Facts) -> Found | None:
             f"does not use it separates them with accuracy {apart.accuracy:.2f} (p = "
             f"{apart.p_value:.2g}), so this may not be due to training."
         )
-    certainty = "not_specific" if apart is not None and apart.differs else "observed"
-    return Found((), {"score": best.replace("_", " "), "needs": needs, "text": text}, certainty)
+    return Finding(
+        "member",
+        "medium",
+        "Training on an example can be detected from the network.",
+        f"{facts.access}. Also needed: the example in question. The score is its "
+        f"{best.replace('_', ' ')}; it takes {needs}.",
+        text,
+        "not_specific" if apart is not None and apart.differs else "observed",
+    )
 
 
-def _no_member(facts: Facts) -> Found | None:
+def _no_member(facts: Facts) -> Finding | None:
     membership = facts.audit.summary.membership
     scores = _areas(membership)
     if membership is None or not scores or _member(facts) is not None:
         return None
     best = max(scores.values(), key=lambda score: score.auc or 0)
-    values = {
-        "tried": joined([name.replace("_", " ") for name in scores]),
-        "number": plural(len(scores), "score"),
-        "people": _people(membership),
-        "area": _area(best),
-    }
-    return Found((), values, "not_found")
+    tried = joined([name.replace("_", " ") for name in scores])
+    return Finding(
+        "no_member",
+        "none",
+        "Training on an example could not be detected.",
+        f"No one, by the scores that were tried: {tried}.",
+        f"Not proof. The best of {plural(len(scores), 'score')} over {_people(membership)}: area "
+        f"under the curve {_area(best)}); 0.5 is guessing.",
+        "not_found",
+    )
 
 
 def _areas(membership: Membership | None) -> dict[str, Score]:
@@ -315,29 +305,71 @@ def _area(score: Score) -> str:
     return f"{score.auc:.2f} (95% interval {score.auc_low:.2f} to {score.auc_high:.2f}"
 
 
-def _stored(facts: Facts) -> Found | None:
+def _stored(facts: Facts) -> Finding | None:
     known = {*facts.from_noise, *facts.from_data, *facts.came_back}
     indices = [index for index in facts.stored if index not in known]
-    return Found(indices) if indices else None
+    if not indices:
+        return None
+    judgement, certainty = _judged(facts, indices, "stored")
+    return Finding(
+        "stored",
+        "medium",
+        facts.about(
+            indices,
+            "is stored as an attractor, but nothing that was tried extracted it",
+            "are stored as attractors, but nothing that was tried extracted them",
+        ),
+        f"{facts.access}. Also needed in every attack tried: the example itself, so that this "
+        f"only confirms it. {facts.starts} from noise did not reach it; others may.",
+        f"Observed: the example's own orbit ends {facts.within} it, at a state that attracts."
+        f"{judgement}",
+        certainty,
+        tuple(indices),
+    )
 
 
-def _spurious(facts: Facts) -> Found | None:
+def _spurious(facts: Facts) -> Finding | None:
     summary = facts.audit.summary
     counts = ((summary.spurious, "attractor"), (summary.cycles, "limit cycle"))
     found = [plural(count, noun) for count, noun in counts if count]
     if not found:
         return None
     verb = "matches" if summary.spurious + summary.cycles == 1 else "match"
-    return Found((), {"counts": joined(found), "verb": verb, "nearest": nearest_spurious(summary)})
+    return Finding(
+        "spurious",
+        "low",
+        f"{joined(found)} {verb} no training example that this audit was given"
+        f"{nearest_spurious(summary)}.",
+        f"{facts.access}.",
+        "Observed. They may be mixtures of examples, or training examples that this audit was not "
+        "given.",
+        "observed",
+    )
 
 
-def _reproduced(facts: Facts) -> Found | None:
+def _reproduced(facts: Facts) -> Finding | None:
     match_tol = facts.audit.summary.match_tol
     rows = facts.audit.examples.filter(~pl.col("stored"), pl.col("residual") <= match_tol)
-    return Found(rows["index"].to_list()) if rows.height else None
+    indices = rows["index"].to_list()
+    if not indices:
+        return None
+    return Finding(
+        "reproduced",
+        "low",
+        facts.about(
+            indices,
+            "is reproduced, but not stored",
+            "are reproduced, but not stored as attractors",
+        ),
+        "No one, by iteration as far as tried: there is no attractor at it.",
+        f"Observed: the network's output is {facts.within} its input. That alone does not "
+        "distinguish a memorized example from a map close to the identity.",
+        "observed",
+        tuple(indices),
+    )
 
 
-def _nothing(facts: Facts) -> Found | None:
+def _nothing(facts: Facts) -> Finding | None:
     if facts.attractor or not facts.total:
         return None
     copies = int(facts.audit.recall["trials"].sum())
@@ -345,10 +377,18 @@ def _nothing(facts: Facts) -> Found | None:
     if copies:
         tried.append(f"{copies:,} corrupted {'copy' if copies == 1 else 'copies'}")
     stored = facts.audit.summary.stored
-    return Found((), {"tried": joined(tried), "stored": stored}, "not_found")
+    return Finding(
+        "nothing",
+        "none",
+        "No training example could be extracted by iterating the network.",
+        f"No one, by what was tried: {joined(tried)}{facts.at_most}.",
+        "Not proof: other starts or other attacks may succeed. Stored: "
+        f"{stored.fraction} (95% interval {stored.interval}).",
+        "not_found",
+    )
 
 
-def _not_specific(facts: Facts) -> Found | None:
+def _not_specific(facts: Facts) -> Finding | None:
     controls = facts.audit.summary.controls
     if controls is None or not controls.not_specific:
         return None
@@ -360,135 +400,43 @@ def _not_specific(facts: Facts) -> Found | None:
         )
         if control
     ]
-    values = {"names": measurements(controls.not_specific), "looked_at": joined(looked_at)}
-    return Found((), values, "not_specific")
+    return Finding(
+        "not_specific",
+        "none",
+        f"Also observed where nothing was learned: {measurements(controls.not_specific)}.",
+        "By themselves these measurements are no evidence of memorization.",
+        f"Observed on {joined(looked_at)}.",
+        "not_specific",
+    )
 
 
-def _not_trained(facts: Facts) -> Found | None:
+def _not_trained(facts: Facts) -> Finding | None:
     summary = facts.audit.summary
     # If all are stored, further training could not store more.
     if summary.interpolated or len(facts.stored) == facts.total:
         return None
-    return Found((), {"loss": summary.training_loss})
-
-
-_PULLED = "can be extracted from the network without training data"
-
-RULES: tuple[Rule, ...] = (
-    Rule(
-        "extracted",
-        "high",
-        _extracted,
-        headline=(_PULLED, _PULLED),
-        by_whom="{access}. No training data are needed, only the range of their values. {effort}",
-        how_sure="Observed: orbits arrived {within} {it}. {right:,} of {starts} ended at a "
-        "training example (95% interval {interval}), which estimates how often an output is one.",
-        rests_on=("stored", "reached"),
-    ),
-    Rule(
-        "extracted_with_data",
-        "medium",
-        _extracted_with_data,
-        headline=(
-            "is recovered by iterating held-out data",
-            "are recovered by iterating held-out data",
-        ),
-        by_whom="{access}. Also needed: other data of the same kind. This audit used {used} from "
-        "held-out data{at_most}.",
-        how_sure="Observed: {rate.fraction} orbits ended at a training example "
-        "(95% interval {rate.interval}).",
-        rests_on=("stored",),
-    ),
-    Rule(
-        "recalled",
-        "medium",
-        _recalled,
-        headline=(
-            "can be restored from a corrupted copy",
-            "can be restored from corrupted copies",
-        ),
-        by_whom="{access}. Also needed: a corrupted copy of the example. Each copy takes one orbit"
-        "{per_copy}.",
-        how_sure="Observed. {text} An example counts here if any of its copies came back.",
-        rests_on=("stored", "recalled"),
-    ),
-    Rule(
-        "member",
-        "medium",
-        _member,
-        headline="Training on an example can be detected from the network.",
-        by_whom="{access}. Also needed: the example in question. The score is its {score}; it "
-        "takes {needs}.",
-        how_sure="{text}",
-    ),
-    Rule(
-        "stored",
-        "medium",
-        _stored,
-        headline=(
-            "is stored as an attractor, but nothing that was tried extracted it",
-            "are stored as attractors, but nothing that was tried extracted them",
-        ),
-        by_whom="{access}. Also needed in every attack tried: the example itself, so that this "
-        "only confirms it. {starts} from noise did not reach it; others may.",
-        how_sure="Observed: the example's own orbit ends {within} it, at a state that attracts.",
-        rests_on=("stored",),
-    ),
-    Rule(
-        "spurious",
-        "low",
-        _spurious,
-        headline="{counts} {verb} no training example that this audit was given{nearest}.",
-        by_whom="{access}.",
-        how_sure="Observed. They may be mixtures of examples, or training examples that this audit "
-        "was not given.",
-    ),
-    Rule(
-        "reproduced",
-        "low",
-        _reproduced,
-        headline=(
-            "is reproduced, but not stored",
-            "are reproduced, but not stored as attractors",
-        ),
-        by_whom="No one, by iteration as far as tried: there is no attractor at it.",
-        how_sure="Observed: the network's output is {within} its input. That alone does not "
-        "distinguish a memorized example from a map close to the identity.",
-    ),
-    Rule(
-        "no_member",
-        "none",
-        _no_member,
-        headline="Training on an example could not be detected.",
-        by_whom="No one, by the scores that were tried: {tried}.",
-        how_sure="Not proof. The best of {number} over {people}: area under the curve {area}); "
-        "0.5 is guessing.",
-    ),
-    Rule(
-        "nothing",
-        "none",
-        _nothing,
-        headline="No training example could be extracted by iterating the network.",
-        by_whom="No one, by what was tried: {tried}{at_most}.",
-        how_sure="Not proof: other starts or other attacks may succeed. Stored: {stored.fraction} "
-        "(95% interval {stored.interval}).",
-    ),
-    Rule(
-        "not_specific",
-        "none",
-        _not_specific,
-        headline="Also observed where nothing was learned: {names}.",
-        by_whom="By themselves these measurements are no evidence of memorization.",
-        how_sure="Observed on {looked_at}.",
-    ),
-    Rule(
+    return Finding(
         "not_trained",
         "none",
-        _not_trained,
-        headline="The network does not fit its training examples, so this audit says nothing about "
-        "what it could memorize if trained further.",
-        by_whom="This matters if the network is trained further: audit it again then.",
-        how_sure="Observed: training loss {loss:.1e}.",
-    ),
+        "The network does not fit its training examples, so this audit says nothing about what it "
+        "could memorize if trained further.",
+        "This matters if the network is trained further: audit it again then.",
+        f"Observed: training loss {summary.training_loss:.1e}.",
+        "observed",
+    )
+
+
+RULES: tuple[Callable[[Facts], Finding | None], ...] = (
+    _extracted,
+    _extracted_with_data,
+    _recalled,
+    _member,
+    _stored,
+    _spurious,
+    _reproduced,
+    _no_member,
+    _nothing,
+    _not_specific,
+    _not_trained,
 )
 """The rules, from the most to the least severe kind."""

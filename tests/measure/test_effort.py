@@ -1,7 +1,6 @@
 """What fits into a time: from known costs, and in an audit that says what it left out."""
 
 import time
-from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -76,7 +75,7 @@ def test_a_second_pilot_that_was_no_slower_does_not_make_work_free():
     small, large = Amounts(3, 16, 1, 1), Amounts(12, 64, 2, 2)
     seconds = {"the examples": 6.0}
     known = costs((small, seconds), (large, seconds))
-    assert known.of(replace(large, examples=24)) == pytest.approx(12.0)
+    assert known.of(large._replace(examples=24)) == pytest.approx(12.0)
 
 
 @pytest.mark.parametrize("seconds", [60.0, 200.0, 700.0])
@@ -98,7 +97,7 @@ def test_all_is_done_where_it_fits_and_a_minimum_where_nothing_does():
 
 def test_what_is_left_out_is_named():
     assert left_out(ASKED, ASKED) == []
-    assert left_out(ASKED, replace(ASKED, examples=100, certificates=0)) == [
+    assert left_out(ASKED, ASKED._replace(examples=100, certificates=0)) == [
         "900 of 1,000 examples",
         "100 of 100 certificates",
     ]
@@ -162,7 +161,7 @@ def test_an_audit_without_time_says_what_it_left_out():
     found = audit_within(f, X, Effort(minutes=1e-9, starts=80, trials=3, certificates=0), seed=5)
     assert len(found.examples) == 10
     planned = found.summary.planned
-    assert planned.done == asdict(replace(FEWEST, certificates=0))
+    assert planned.done == FEWEST._asdict()
     assert planned.asked == {"examples": 200, "starts": 80, "trials": 3, "certificates": 0}
     assert (
         "Omitted to stay within 1e-09 minutes: 190 of 200 examples, 30 of 80 starts of each "

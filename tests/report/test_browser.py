@@ -84,6 +84,12 @@ def test_the_page_opens_with_no_network(browser, full, width, dark):
     assert [url for url in requests if url.startswith("file:")] == [full.as_uri()]
 
 
+def test_no_table_is_cut_on_a_laptop(browser, full):
+    opened(browser, full, LAPTOP)
+    cut = "[...document.querySelectorAll('.wide')].filter(t => t.scrollWidth > t.clientWidth)"
+    assert browser.execute_script(f"return {cut}.map(t => t.ariaLabel)") == []
+
+
 @pytest.mark.parametrize("width", [LAPTOP, PHONE])
 def test_all_pictures_and_charts_are_seen(browser, full, width):
     opened(browser, full, width)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from mnemoscope.base.stats import Rate
-from mnemoscope.report.charts import recall_change_panels
+from mnemoscope.report.charts import recall_panels
 from mnemoscope.report.comparison import measure_rows, write_comparison_page
 from mnemoscope.results.comparison import compare
 
@@ -124,5 +124,11 @@ def test_only_what_both_tried_is_drawn():
     curves = full_audit().curves
     some = curves.filter(pl.col("corruption").is_in(["blur", "mix"]))
     labels = full_audit().summary.corruptions
-    assert list(recall_change_panels(curves, some, labels)) == ["blur", "mix"]
-    assert recall_change_panels(curves, curves.clear(), labels) == {}
+
+    def drawn(after):
+        sides = {"before": curves, "after": after}
+        both = [table.with_columns(audit=pl.lit(side)) for side, table in sides.items()]
+        return list(recall_panels(pl.concat(both), labels))
+
+    assert drawn(some) == ["blur", "mix"]
+    assert drawn(curves.clear()) == []

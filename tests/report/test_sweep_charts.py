@@ -11,8 +11,7 @@ from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import wilson
 from mnemoscope.report.sweep import sweep_charts, write_sweep_charts
 from mnemoscope.report.sweep.factors import read_factors
-from mnemoscope.report.sweep.quantities import estimated
-from mnemoscope.report.sweep.runs import MAX_RUNS, read_runs, representatives, with_links
+from mnemoscope.report.sweep.runs import MAX_RUNS, estimated, read_runs, representatives, with_links
 
 from .example_sweep import (
     ACTIVATIONS,

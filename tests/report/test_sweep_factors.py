@@ -9,8 +9,7 @@ from scipy.stats import qmc
 
 from mnemoscope.report.sweep import Axis, Sampled, sweep_charts
 from mnemoscope.report.sweep.factors import MAX_LEVELS, MAX_RANGES, leading_first, read_factors
-from mnemoscope.report.sweep.quantities import estimated
-from mnemoscope.report.sweep.runs import read_runs, with_links
+from mnemoscope.report.sweep.runs import estimated, read_runs, with_links
 from mnemoscope.report.sweep.sections import gaps
 
 from .example_sweep import QUANTITIES, axes

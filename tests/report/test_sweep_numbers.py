@@ -10,8 +10,7 @@ from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.stats import wilson
 from mnemoscope.report.sweep import sweep_charts, write_sweep_page, write_sweep_settings
 from mnemoscope.report.sweep.channels import vertical_axis
-from mnemoscope.report.sweep.quantities import estimated, is_share, measured
-from mnemoscope.report.sweep.runs import marks_of, read_runs
+from mnemoscope.report.sweep.runs import estimated, is_share, marks_of, measured, read_runs
 from mnemoscope.report.sweep.sections import MAX_CHARTS, chart_sections
 from mnemoscope.report.sweep.tables import setting_table, settings_frame, value_table
 
@@ -174,7 +173,7 @@ def vertical(*values):
     marks = marks_of(found, sharpness, {"x": found.factors[0]})
     chart = drawn(runs(*rows), "depth")["sharpness-over-depth"]
     (data,) = chart["datasets"].values()
-    return vertical_axis(sharpness, marks).scale.to_dict(), data
+    return vertical_axis(sharpness, marks)[0].to_dict(), data
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ def test_what_differs_by_rounding_alone_does_not_fill_the_axis():
     found = read(runs(*rows), "depth")
     (sharpness,) = found.named("sharpness")
     marks = marks_of(found, sharpness, {"x": found.factors[0]})
-    scale = vertical_axis(sharpness, marks).scale.to_dict()
+    scale = vertical_axis(sharpness, marks)[0].to_dict()
     assert scale["domain"] == pytest.approx([0.15, 0.45])
     assert not any(name.startswith("sharpness") for name in drawn(runs(*rows), "depth"))
 

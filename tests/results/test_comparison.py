@@ -9,12 +9,12 @@ import torch
 import mnemoscope as mn
 from mnemoscope.base.stats import Rate
 from mnemoscope.data import CORRUPTIONS
-from mnemoscope.results.comparison import compare
-from mnemoscope.results.comparison_measures import (
+from mnemoscope.results.comparison import (
     AREA,
     CERTIFIED,
     FROM_NOISE,
     STORED,
+    compare,
     difference_interval,
     recalled_from,
 )

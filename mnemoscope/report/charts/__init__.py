@@ -7,7 +7,6 @@ from mnemoscope.plots.draw import known
 from mnemoscope.report.charts.lines import (
     SCORES,
     loss_points,
-    recall_change_panels,
     recall_chart,
     recall_panels,
     roc_chart,
@@ -24,7 +23,6 @@ __all__ = [
     "basins_chart",
     "outside_view",
     "plane_chart",
-    "recall_change_panels",
     "recall_chart",
     "recall_panels",
     "roc_chart",
@@ -49,7 +47,7 @@ def audit_charts(audit: Audit) -> dict[str, ChartType]:
     if audit.roc.height:
         charts["membership"] = roc_chart(audit.roc)
     if loss_points(audit.history).height:
-        charts["training"] = training_chart(audit.history, tol=threshold(audit))
+        charts["training"] = training_chart(audit.history, threshold(audit))
     return charts
 
 

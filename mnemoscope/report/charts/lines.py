@@ -1,6 +1,6 @@
 """Charts of lines: recall against corruption, ROC curves, the training loss."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -41,78 +41,33 @@ SHARES: dict[str, Any] = {
 
 
 def recall_panels(
-    curves: pl.DataFrame,
-    labels: Sequence[CorruptionLabel],
-    *,
-    width: int = 220,
-    height: int = 150,
-) -> dict[str, ChartType]:
+    curves: pl.DataFrame, labels: Sequence[CorruptionLabel], width: int = 220, height: int = 150
+) -> dict[str, alt.LayerChart | alt.FacetChart]:
     """Draws a chart for each corruption: a line, points and 95% intervals.
 
-    Args:
-        curves: `Audit.curves`.
-        labels: `Audit.summary.corruptions`.
-        width: Width of a chart in pixels.
-        height: Height of a chart in pixels.
+    Corruptions are in the order of their labels. The curves of two audits, distinguished by a
+    column `audit`, are drawn in one chart where both tried the corruption.
     """
-    return {
-        label.name: _recall_panel(rates, label, width, height).configure(**theme())
-        for label, rates in _by_corruption(curves, labels)
-    }
-
-
-def recall_chart(
-    curves: pl.DataFrame,
-    labels: Sequence[CorruptionLabel],
-    *,
-    width: int = 200,
-    height: int = 140,
-) -> ChartType:
-    """Draws all corruptions as small multiples in one chart."""
-    panels = [
-        _recall_panel(rates, label, width, height)
-        for label, rates in _by_corruption(curves, labels)
-    ]
-    return alt.concat(*panels, columns=3, spacing=28).configure(**theme())
-
-
-def recall_change_panels(
-    before: pl.DataFrame,
-    after: pl.DataFrame,
-    labels: Sequence[CorruptionLabel],
-    *,
-    width: int = 220,
-    height: int = 150,
-) -> dict[str, ChartType]:
-    """Draws a chart for each corruption that both audits tried, with both rates.
-
-    Args:
-        before: `Audit.curves` of the first audit.
-        after: `Audit.curves` of the second.
-        labels: `Comparison.corruptions`.
-        width: Width of a chart in pixels.
-        height: Height of a chart in pixels.
-    """
-    both = pl.concat(
-        curves.with_columns(audit=pl.lit(side))
-        for side, curves in zip(SIDES, (before, after), strict=True)
-    )
-    return {
-        label.name: _recall_panel(rates, label, width, height).configure(**theme())
-        for label, rates in _by_corruption(both, labels)
-        if rates["audit"].n_unique() == len(SIDES)
-    }
-
-
-def _by_corruption(
-    curves: pl.DataFrame, labels: Sequence[CorruptionLabel]
-) -> Iterator[tuple[CorruptionLabel, pl.DataFrame]]:
-    """Yields each corruption's rows by strength, in the order of the labels, then by name."""
     tried = known(curves, "strength", "rate", "low", "high").sort("strength")
+    if "audit" in tried.columns:
+        tried = tried.filter(pl.col("audit").n_unique().over("corruption") == len(SIDES))
     order = {label.name: place for place, label in enumerate(labels)}
     names = tried["corruption"].unique()
-    for name in sorted(names, key=lambda name: (order.get(name, len(order)), name)):
-        yield corruption_label(name, labels), tried.filter(pl.col("corruption") == name)
+    return {
+        name: _recall_panel(
+            tried.filter(pl.col("corruption") == name),
+            corruption_label(name, labels),
+            width,
+            height,
+        )
+        for name in sorted(names, key=lambda name: (order.get(name, len(order)), name))
+    }
+
+
+def recall_chart(curves: pl.DataFrame, labels: Sequence[CorruptionLabel]) -> ChartType:
+    """Draws all corruptions as small multiples in one chart."""
+    panels = recall_panels(curves, labels, 200, 140).values()
+    return alt.concat(*panels, columns=3, spacing=28).configure(**theme())
 
 
 def _recall_panel(
@@ -163,16 +118,11 @@ def _recall_panel(
     return alt.layer(*layers).properties(width=width, height=height, title=title)
 
 
-def roc_chart(roc: pl.DataFrame, *, width: int = 270, height: int = 270) -> ChartType:
+def roc_chart(roc: pl.DataFrame) -> ChartType:
     """Draws a line for each score, and the same with false positives on a logarithmic scale.
 
     The second panel is omitted where held-out states are too few for it; a curve begins there at
     its first false positive.
-
-    Args:
-        roc: `Audit.roc`.
-        width: Width of a panel in pixels.
-        height: Height of a panel in pixels.
     """
     order = {score: place for place, score in enumerate(SCORES)}
     points = (
@@ -182,10 +132,10 @@ def roc_chart(roc: pl.DataFrame, *, width: int = 270, height: int = 270) -> Char
         .with_row_index("place")
     )
     least = points.filter(pl.col("fpr") > 0)["fpr"].min()
-    panels = [_roc_panel(points, 0.0).properties(title="Whole curve", width=width, height=height)]
+    panels = [_roc_panel(points, 0.0).properties(title="Whole curve")]
     if isinstance(least, float) and least <= FEW:
         few = _roc_panel(_from_first(points, least), least)
-        panels.append(few.properties(title="Few false positives", width=width, height=height))
+        panels.append(few.properties(title="Few false positives"))
     return alt.hconcat(*panels, spacing=36).configure(**theme())
 
 
@@ -227,20 +177,12 @@ def _roc_panel(points: pl.DataFrame, least: float) -> alt.LayerChart | alt.Facet
     # Guessing gives equal rates, which are a curve on a logarithmic scale.
     rates = [least ** (k / 40) for k in range(40, -1, -1)] if least else [0.0, 1.0]
     guess = alt.Chart(chart_data(pl.DataFrame({"fpr": rates, "tpr": rates})))
-    return alt.layer(guess.mark_line(style="reference", strokeDash=[4, 4]).encode(x=x, y=y), lines)
+    guess = guess.mark_line(style="reference", strokeDash=[4, 4]).encode(x=x, y=y)
+    return alt.layer(guess, lines).properties(width=270, height=270)
 
 
-def training_chart(
-    history: pl.DataFrame, *, tol: float | None = None, width: int = 620, height: int = 220
-) -> ChartType:
-    """Draws the training loss on a logarithmic scale.
-
-    Args:
-        history: `Audit.history`; thinned evenly to `MAX_POINTS`, with the last step.
-        tol: The threshold of interpolation, drawn as a line.
-        width: Width in pixels.
-        height: Height in pixels.
-    """
+def training_chart(history: pl.DataFrame, tol: float | None) -> ChartType:
+    """Draws the training loss, thinned evenly to `MAX_POINTS`, and the threshold `tol`."""
     drawn = loss_points(history).with_row_index("row")
     stride, last = -(-drawn.height // MAX_POINTS), drawn.height - 1
     thinned = drawn.filter((pl.col("row") % stride == 0) | (pl.col("row") == last))
@@ -261,7 +203,7 @@ def training_chart(
             base.mark_rule(style="reference", strokeDash=[4, 4]).encode(y=y),
             text.encode(x=alt.value(0), y=y, text="label:N"),
         ]
-    return alt.layer(*layers).properties(width=width, height=height).configure(**theme())
+    return alt.layer(*layers).properties(width=620, height=220).configure(**theme())
 
 
 def loss_points(history: pl.DataFrame) -> pl.DataFrame:

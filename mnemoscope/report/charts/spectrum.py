@@ -17,14 +17,8 @@ CROWDED = 600
 """Number of eigenvalues above which they are drawn smaller."""
 
 
-def spectrum_chart(spectra: pl.DataFrame, examples: pl.DataFrame, *, size: int = 460) -> ChartType:
-    """Draws eigenvalues in the complex plane: discs at stored examples, triangles at others.
-
-    Args:
-        spectra: `Audit.spectra`.
-        examples: `Audit.examples`.
-        size: Width and height in pixels.
-    """
+def spectrum_chart(spectra: pl.DataFrame, examples: pl.DataFrame) -> ChartType:
+    """Draws eigenvalues in the complex plane: discs at stored examples, triangles at others."""
     points = (
         known(spectra, "real", "imag")
         .sort("rank", "example")
@@ -71,7 +65,7 @@ def spectrum_chart(spectra: pl.DataFrame, examples: pl.DataFrame, *, size: int =
             ),
         )
     )
-    layers = alt.layer(_unit_circle(x, y), dots).properties(width=size, height=size)
+    layers = alt.layer(_unit_circle(x, y), dots).properties(width=460, height=460)
     return layers.configure(**theme())
 
 

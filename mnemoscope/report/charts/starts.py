@@ -39,13 +39,8 @@ MAX_PIECES = 12_000
 """Rectangles above which the map is drawn at half its resolution, since more slow a page down."""
 
 
-def basins_chart(starts: pl.DataFrame, *, width: int = 620) -> ChartType:
-    """Draws a bar for each distribution of starts, with a piece for each outcome of an orbit.
-
-    Args:
-        starts: `Audit.starts`.
-        width: Width in pixels.
-    """
+def basins_chart(starts: pl.DataFrame) -> ChartType:
+    """Draws a bar for each distribution of starts, with a piece for each outcome of an orbit."""
     tried = starts.filter(pl.col("starts") > 0)
     kinds = [start_label(kind) for kind in tried["kind"]]
     seen = [column for column in OUTCOMES if tried[column].sum() > 0]
@@ -76,7 +71,7 @@ def basins_chart(starts: pl.DataFrame, *, width: int = 620) -> ChartType:
             ),
         )
     )
-    return chart.properties(width=width, height=30 * tried.height).configure(**theme())
+    return chart.properties(width=620, height=30 * tried.height).configure(**theme())
 
 
 def _outcomes(tried: pl.DataFrame) -> pl.DataFrame:
@@ -105,21 +100,8 @@ def _outcomes(tried: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(pieces, infer_schema_length=None)
 
 
-def plane_chart(
-    plane: pl.DataFrame,
-    attractors: pl.DataFrame,
-    corners: Plane,
-    *,
-    width: int = 500,
-) -> ChartType:
-    """Draws a map of basins: blue for examples, vermilion for spurious, purple for cycles.
-
-    Args:
-        plane: `Audit.plane`, a row for each point of a grid.
-        attractors: `Audit.attractors`.
-        corners: `Audit.summary.plane`.
-        width: Width in pixels; the height keeps both coordinates to one scale.
-    """
+def plane_chart(plane: pl.DataFrame, attractors: pl.DataFrame, corners: Plane) -> ChartType:
+    """Draws a map of basins: blue for examples, vermilion for spurious, purple for cycles."""
     labels = basin_labels(plane, attractors, corners.examples)
     pieces = _pieces(known(plane, "u", "v"), labels)
     left, right = min(pieces["u"].to_list()), max(pieces["w"].to_list())
@@ -159,8 +141,9 @@ def plane_chart(
         )
     )
     layers = alt.layer(basins, *_corners(corners, x, y))
-    height = round(width * (top - bottom) / (right - left))
-    return layers.properties(width=width, height=height).configure(**theme())
+    # Both coordinates have one scale.
+    height = round(500 * (top - bottom) / (right - left))
+    return layers.properties(width=500, height=height).configure(**theme())
 
 
 def _corners(corners: Plane, x: alt.X, y: alt.Y) -> Iterator[alt.Chart]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -11,7 +10,7 @@ import polars as pl
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.plots.theme import CATEGORIES, COLOURS
 from mnemoscope.report.sweep.factors import Factor, written
-from mnemoscope.report.sweep.quantities import colour, is_share
+from mnemoscope.report.sweep.runs import colour, is_share
 
 MAX_LABELS = 12
 """Levels along a horizontal axis that are all labelled, and numbers that all have a tick."""
@@ -33,15 +32,6 @@ SHADES = (0.25, 0.5, 1.0)
 """Shares whose shade the legend shows."""
 
 _BARE: dict[str, Any] = {"labelLimit": 150, "grid": False, "ticks": False, "domain": False}
-
-
-@dataclass(frozen=True)
-class Vertical:
-    """The vertical axis of a rate or a mean; intervals are cut at its ends, if it has any."""
-
-    scale: alt.Scale
-    axis: alt.Axis
-    ends: tuple[float, float] | None = None
 
 
 def across(channel: str, factor: Factor) -> alt.X:
@@ -79,8 +69,10 @@ def numbers_across(factor: Factor, *, crowded: bool) -> alt.X:
     return alt.X("x_at:Q", scale=scale, axis=axis, title=factor.words)
 
 
-def vertical_axis(quantity: Quantity, marks: pl.DataFrame) -> Vertical:
-    """Returns the vertical axis of a quantity.
+def vertical_axis(
+    quantity: Quantity, marks: pl.DataFrame
+) -> tuple[alt.Scale, alt.Axis, tuple[float, float] | None]:
+    """Returns the vertical axis of a quantity, and the ends at which intervals are cut.
 
     A wide interval of two or three runs must not press all means into a line: it is cut where it
     is further from all means than these are from each other. Positive means over more than two
@@ -88,7 +80,7 @@ def vertical_axis(quantity: Quantity, marks: pl.DataFrame) -> Vertical:
     """
     rates = marks["rate"].drop_nulls().to_list()
     if is_share(quantity) or not rates:
-        return Vertical(alt.Scale(domain=[0, 1]), alt.Axis(format="%", values=[0, 0.5, 1]))
+        return alt.Scale(domain=[0, 1]), alt.Axis(format="%", values=[0, 0.5, 1]), None
     least, most = min(rates), max(rates)
     log = _logarithmic(least, most)
     even = most - least <= RESOLVED * max(abs(least), abs(most))
@@ -103,7 +95,7 @@ def vertical_axis(quantity: Quantity, marks: pl.DataFrame) -> Vertical:
     ends: dict[str, Any] = {"domain": [low, high], "nice": False}
     # Only an axis that is not of ratios has a zero to leave out.
     scale = alt.Scale(type="log", **ends) if log else alt.Scale(zero=False, **ends)
-    return Vertical(scale, alt.Axis(format="~g", tickCount=5), (low, high))
+    return scale, alt.Axis(format="~g", tickCount=5), (low, high)
 
 
 def _logarithmic(least: float, most: float) -> bool:

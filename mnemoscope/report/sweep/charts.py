@@ -13,7 +13,6 @@ from mnemoscope.plots.theme import CATEGORIES, theme
 from mnemoscope.report.pictures import spread
 from mnemoscope.report.sweep.channels import (
     NONE,
-    Vertical,
     across,
     kinds,
     level_colours,
@@ -24,8 +23,16 @@ from mnemoscope.report.sweep.channels import (
     vertical_axis,
 )
 from mnemoscope.report.sweep.factors import Factor
-from mnemoscope.report.sweep.quantities import colour, estimated, is_share, title
-from mnemoscope.report.sweep.runs import Runs, few_of, labelled, marks_of
+from mnemoscope.report.sweep.runs import (
+    Runs,
+    colour,
+    estimated,
+    few_of,
+    is_share,
+    labelled,
+    marks_of,
+    title,
+)
 
 NO_RUN = "×"
 """Marks a cell in which no run counts for the quantity."""
@@ -54,25 +61,17 @@ DIGITS = 7
 
 @dataclass(frozen=True)
 class View:
-    """What a chart shows.
-
-    Attributes:
-        name: A unique name without spaces.
-        words: A description for readers who do not see the chart.
-        quantities: What is drawn: one; or several shares, as lines of a color each, or as cells
-            of the largest.
-        x: The factor along the horizontal axis.
-        y: That along the vertical axis, for cells; None for lines, whose height is the quantity.
-        by: The factor in the color of lines.
-        panels: The factors of the panels: of cells one, of lines one or two.
-    """
+    """What a chart shows; `words` describe it to readers who do not see it."""
 
     name: str
     words: str
+    # One; or several shares, as lines of a color each, or as cells of the largest.
     quantities: tuple[Quantity, ...]
     x: Factor
+    # None for lines, whose height is the quantity; `by` is in their color.
     y: Factor | None = None
     by: Factor | None = None
+    # One for cells, one or two for lines.
     panels: tuple[Factor, ...] = ()
 
     @property
@@ -159,30 +158,30 @@ def _lines(runs: Runs, view: View) -> ChartType | None:
     known = marks.filter(pl.col("rate").is_not_null())
     if known.is_empty():
         return None
-    up = vertical_axis(quantity, known)
+    scale, axis, ends = vertical_axis(quantity, known)
     if view.panels:
         known = _all_panels(marks, known, list(view.unshown))
-    if up.ends is not None:
+    if ends is not None:
         known = known.with_columns(
-            pl.col("low").clip(*up.ends).alias("foot"), pl.col("high").clip(*up.ends).alias("top")
+            pl.col("low").clip(*ends).alias("foot"), pl.col("high").clip(*ends).alias("top")
         )
     width, height = (480, 240) if more else (300, 190)
     if view.panels:
         width, height = min(220, 690 // known["column"].n_unique()), 96
     data = _inline(known, 4 if is_share(quantity) else DIGITS)
-    layered = alt.layer(*_line_layers(known, view, up), data=data)
+    layered = alt.layer(*_line_layers(known, view, {"scale": scale, "axis": axis}), data=data)
     heading = title(quantity).capitalize() if view.panels else None
     return _finished(
         layered.properties(width=width, height=height), view, _heading(known, heading, HOLLOW)
     )
 
 
-def _line_layers(marks: pl.DataFrame, view: View, up: Vertical) -> list[alt.Chart]:
+def _line_layers(marks: pl.DataFrame, view: View, axes: dict[str, Any]) -> list[alt.Chart]:
     """Returns the layers, from below; a point of few of its runs is hollow."""
     several, x, by = len(view.quantities) > 1, view.x, view.by
     heading = None if view.panels else "share" if several else title(view.quantities[0])
-    axes: dict[str, Any] = {"scale": up.scale, "axis": up.axis, "title": heading}
-    low, high = ("low", "high") if up.ends is None else ("foot", "top")
+    axes = {**axes, "title": heading}
+    low, high = ("foot", "top") if "foot" in marks.columns else ("low", "high")
     across_x = numbers_across(x, crowded=bool(view.panels)) if x.has_axis else across("x", x)
     channel, colours = "share", {one.name: colour(one) for one in view.quantities}
     if by is not None:

@@ -56,33 +56,25 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """A column that the design varies, with what it implies of columns varied together with it.
-
-    Attributes:
-        name: The column.
-        numeric: Whether its values are numbers.
-        labels: Its levels as text, in order; a level for null is the last.
-        positions: Each level as a number; None for null and for text.
-        level: A run's place among the labels.
-        ranges: Whether its levels are ranges.
-        sampled: Whether its numbers were sampled.
-        pooled: Whether rare texts share a level.
-        heading: Its title, where its labels name the levels of other columns too.
-        same: Columns that have a level for each level of this one, and share its axis.
-        within: Columns whose level each level of this one implies.
-        names: Those of `within` that are names: numbers are comparable for one name only.
-    """
+    """A column that the design varies, with what it implies of columns varied together with it."""
 
     name: str
     numeric: bool
+    # The levels as text, in order, null last; and as numbers, None for null and for text.
     labels: tuple[str, ...]
     positions: tuple[float | None, ...]
+    # A run's place among the labels.
     level: pl.Expr
+    # Whether levels are ranges, numbers were sampled, rare texts share a level.
     ranges: bool = False
     sampled: bool = False
     pooled: bool = False
+    # The title, where labels name the levels of other columns too.
     heading: str = ""
+    # Columns that have a level for each level of this one, and share its axis.
     same: tuple[str, ...] = ()
+    # Columns whose level each level of this one implies, and those of them that are names: numbers
+    # are comparable for one name only.
     within: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 

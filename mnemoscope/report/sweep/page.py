@@ -17,8 +17,16 @@ from mnemoscope.report.embedding import write_page
 from mnemoscope.report.export import write_each
 from mnemoscope.report.sweep.charts import chart
 from mnemoscope.report.sweep.factors import Axis, Factor
-from mnemoscope.report.sweep.quantities import HEADLINES, colour, estimated, words
-from mnemoscope.report.sweep.runs import Runs, pictured_runs, read_runs, with_links
+from mnemoscope.report.sweep.runs import (
+    HEADLINES,
+    Runs,
+    colour,
+    estimated,
+    pictured_runs,
+    read_runs,
+    with_links,
+    words,
+)
 from mnemoscope.report.sweep.sections import Section, chart_sections, gaps
 from mnemoscope.report.sweep.tables import (
     Table,
@@ -46,7 +54,7 @@ def write_sweep_page(
     """Writes a sweep as one self-contained HTML file.
 
     A share is pooled over runs, each of which counts as one observation; see
-    `mnemoscope.report.sweep.quantities.estimated` for the intervals.
+    `mnemoscope.report.sweep.runs.estimated` for the intervals.
 
     Args:
         rows: The table, as `mnemoscope.sweep.load` returns it; it may be empty.

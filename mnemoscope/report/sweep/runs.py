@@ -1,25 +1,44 @@
 """The runs of a sweep: a level of each factor and a value of each quantity, and their means."""
 
-import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
+import torch
 from PIL import Image
+from scipy import special
 
 from mnemoscope.base.quantity import Quantity
+from mnemoscope.base.stats import wilson
+from mnemoscope.plots.theme import COLOURS
 from mnemoscope.report.pictures import Picture, spread
 from mnemoscope.report.sweep.factors import Axis, Factor, leading_first, read_factors
-from mnemoscope.report.sweep.quantities import (
-    DIVERGED,
-    INTERPOLATED,
-    estimated,
-    is_share,
-    measured,
-    value,
-)
+
+RUN_INTERPOLATED = Quantity("interpolated", "truth", "runs that interpolated", needs_fit=False)
+"""Whether a run interpolated, which every table shows by its status."""
+
+HEADLINES = ("stored", "spurious", "generalized", "contractive", "recalled", "interpolated")
+"""The shares that the page begins with, the first of them that was measured leading."""
+
+OUTCOMES = HEADLINES[:3]
+"""The shares of the map of what happens, in the order in which ties are resolved."""
+
+_COLOURS = {
+    "stored": COLOURS["stored"],
+    "at_examples": COLOURS["stored"],
+    "examples_reached": COLOURS["stored"],
+    "spurious": COLOURS["spurious"],
+    "contractive": COLOURS["cycle"],
+    "contractive_in_norm": COLOURS["cycle"],
+    "recalled": "#2a6f73",
+    "not_settled": COLOURS["unsettled"],
+    "interpolated": COLOURS["not_stored"],
+}
+
+INTERPOLATED = pl.col("status") == "interpolated"
+DIVERGED = pl.col("status") == "diverged"
 
 FIXED = {"key": pl.String, "status": pl.String, "seed": pl.Int64}
 """The columns that every run has; a table without runs may lack them."""
@@ -41,28 +60,22 @@ ANYWHERE = "#runs"
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a sweep, and what varies.
+    """The runs of a sweep, and what varies."""
 
-    Attributes:
-        rows: The table, with the columns of `FIXED`.
-        frame: `key, status, seed`, a level for each factor, a value for each quantity.
-        columns: A factor for each column that varies.
-        factors: Those that are drawn, the leading ones first.
-        leading: The first, at most three, that are crossed with each other.
-        constant: Factors with one level.
-        missing: Columns of the design that the table lacks.
-        quantities: What was measured, in the order in which it is drawn.
-        chosen: The runs that marks lead to, as `representatives` returns them; None for no links.
-    """
-
+    # The table, with the columns of `FIXED`.
     rows: pl.LazyFrame
+    # `key, status, seed`, a level for each factor, a value for each quantity.
     frame: pl.DataFrame
+    # A factor for each column that varies; those that are drawn; the first that are crossed.
     columns: tuple[Factor, ...]
     factors: tuple[Factor, ...]
     leading: tuple[Factor, ...]
+    # Factors with one level, and columns of the design that the table lacks.
     constant: tuple[Factor, ...]
     missing: tuple[str, ...]
+    # In the order in which they are drawn.
     quantities: tuple[Quantity, ...]
+    # The runs that marks lead to, as `representatives` returns them; None for no links.
     chosen: pl.DataFrame | None = None
     _grouped: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict, repr=False)
 
@@ -174,6 +187,95 @@ def representatives(runs: Runs) -> pl.DataFrame:
     )
 
 
+def measured(quantities: Sequence[Quantity], columns: Collection[str]) -> list[Quantity]:
+    """Selects the quantities that a table with these columns has numbers of, headlines first.
+
+    Totals that only other quantities are shares of are left out.
+    """
+    totals = {one.total for one in quantities}
+    found = {
+        one.name: one
+        for one in quantities
+        if one.kind not in ("text", "image")
+        and one.name not in totals
+        and set(one.share or one.columns) <= set(columns)
+    }
+    found[RUN_INTERPOLATED.name] = RUN_INTERPOLATED
+    names = dict.fromkeys((*(name for name in HEADLINES if name in found), *found))
+    return [found[name] for name in names]
+
+
+def is_share(quantity: Quantity) -> bool:
+    """Returns whether each run has a number in [0, 1]."""
+    return quantity.share is not None or quantity.kind == "truth"
+
+
+def value(quantity: Quantity) -> pl.Expr:
+    """Returns a run's value, or null where the run does not count.
+
+    Quantities that concern the training examples count where these are interpolated: what was
+    never fitted cannot be forgotten. The others count where training did not diverge.
+    """
+    if quantity is RUN_INTERPOLATED:
+        return INTERPOLATED.cast(pl.Float64)
+    counts = INTERPOLATED if quantity.needs_fit else ~DIVERGED
+    if quantity.share is None:
+        number = pl.col(quantity.name).cast(pl.Float64)
+        return pl.when(counts & number.is_finite()).then(number)
+    count, total = map(pl.col, quantity.share)
+    part = pl.when(counts & (total > 0)).then(count.cast(pl.Float64) / total)
+    return part.fill_nan(None).clip(0, 1)
+
+
+def title(quantity: Quantity) -> str:
+    """Returns the short name, as on the axis of a chart."""
+    words = quantity.name.replace("_", " ")
+    return f"{words} share" if is_share(quantity) else words
+
+
+def words(quantity: Quantity) -> str:
+    """Returns the label, with the runs that count for a share."""
+    runs = ", of runs that interpolated" if is_share(quantity) and quantity.needs_fit else ""
+    return quantity.label + runs
+
+
+def colour(quantity: Quantity) -> str:
+    """Returns the color that it is drawn in."""
+    return _COLOURS.get(quantity.name, "#53a8a3")
+
+
+def estimated(counts: pl.DataFrame, quantity: Quantity) -> pl.DataFrame:
+    """Adds the mean `rate` of a quantity, its 95% interval `low` to `high`, and `runs`.
+
+    Each run is one observation. For a number with mean `m` and standard deviation `s` over `N`
+    runs, the interval is Student's, `m ± t s/√N`, where `t` is the 0.975 quantile with `N − 1`
+    degrees of freedom. One run has no interval. For a share it is Wilson's, with the sum of the
+    runs' shares as the count and `N` as the total: the examples of one network are not independent,
+    so they are not counted one by one. It is conservative, since the variance of a number in [0, 1]
+    with mean `p` is at most `p(1 − p)`.
+    """
+    mean, runs = counts[f"mean:{quantity.name}"], counts[f"runs:{quantity.name}"]
+    if is_share(quantity):
+        total = torch.tensor(runs.to_list(), dtype=torch.float64)
+        mass = torch.tensor(mean.fill_null(0).to_list(), dtype=torch.float64) * total
+        low, high = (pl.Series(end.numpy()) for end in wilson(mass, total))
+        least = 1
+    else:
+        several = runs.cast(pl.Float64).clip(lower_bound=2)
+        t = pl.Series(special.stdtrit(several.to_numpy() - 1, 0.975), dtype=pl.Float64)
+        half = t * counts[f"deviation:{quantity.name}"] / several.sqrt()
+        low, high, least = mean - half, mean + half, 2
+    ends = {"low": low, "high": high}
+    known = counts.with_columns(rate=mean, runs=runs, **ends)
+    return known.with_columns(
+        pl.when(pl.col("rate").is_finite()).then("rate").alias("rate"),
+        *(
+            pl.when(pl.col(end).is_finite() & (pl.col("runs") >= least)).then(end).alias(end)
+            for end in ends
+        ),
+    )
+
+
 def marks_of(runs: Runs, quantity: Quantity, placed: Mapping[str, Factor]) -> pl.DataFrame:
     """Estimates a quantity for each combination of levels, as the marks of a chart.
 
@@ -241,8 +343,6 @@ def _picture(png: bytes) -> Picture | None:
     """Returns the PNG unchanged; None if it is not one."""
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-            width, height = image.size
+            return Picture.of(png, image)
     except OSError:
         return None
-    encoded = base64.b64encode(png).decode("ascii")
-    return Picture(f"data:image/png;base64,{encoded}", width, height)

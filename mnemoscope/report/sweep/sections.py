@@ -11,15 +11,16 @@ from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.text import joined
 from mnemoscope.report.sweep.charts import MAX_BANDS, MAX_COLOURS, View
 from mnemoscope.report.sweep.factors import Factor
-from mnemoscope.report.sweep.quantities import (
+from mnemoscope.report.sweep.runs import (
     HEADLINES,
+    MAX_LEADING,
     OUTCOMES,
+    Runs,
     estimated,
     is_share,
     title,
     words,
 )
-from mnemoscope.report.sweep.runs import MAX_LEADING, Runs
 
 OF_PAIRS = ("stored", "contractive", "interpolated")
 """The shares that each pair of factors has a map of."""
@@ -39,17 +40,11 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page.
-
-    Attributes:
-        name: Its anchor.
-        title: Its heading.
-        parts: What it consists of, in order: the kind of each, which the template has a macro for,
-            and its content. Views are of the kind `maps`, `curves`, `largest` or `paneled`.
-    """
+    """A section of the page; `name` is its anchor."""
 
     name: str
     title: str
+    # The kind of each part, as the template distinguishes them, and its content.
     parts: tuple[tuple[str, Any], ...]
 
     @property

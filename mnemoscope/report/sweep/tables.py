@@ -15,8 +15,16 @@ from mnemoscope.base.files import replacing
 from mnemoscope.base.quantity import Quantity
 from mnemoscope.base.text import MISSING, number, percent
 from mnemoscope.report.sweep.factors import Axis, Factor, written
-from mnemoscope.report.sweep.quantities import HEADLINES, estimated, is_share, title
-from mnemoscope.report.sweep.runs import ENOUGH, Runs, read_runs
+from mnemoscope.report.sweep.runs import (
+    ENOUGH,
+    HEADLINES,
+    Runs,
+    estimated,
+    is_share,
+    labelled,
+    read_runs,
+    title,
+)
 
 ALL = "all"
 """The value of a factor that is pooled."""
@@ -103,7 +111,12 @@ def trouble_table(runs: Runs) -> tuple[Table, int]:
         lost / pl.col("all_runs"), lost, *keys, descending=[True, True, *[False] * len(keys)]
     )
     rows = [
-        (*(row[factor.name] for factor in factors), *(f"{count:,}" for count in _counts(row)))
+        (
+            *(row[factor.name] for factor in factors),
+            f"{row['all_runs']:,}",
+            f"{row['lost'] - row['diverged']:,}",
+            f"{row['diverged']:,}",
+        )
         for row in _named(found.head(MAX_SETTINGS), factors)
     ]
     counts = [(head, "") for head in ("runs", "did not interpolate", "diverged")]
@@ -219,13 +232,7 @@ def _estimate(row: Mapping[str, Any], quantity: Quantity) -> tuple[str, str]:
 
 def _named(counts: pl.DataFrame, factors: Sequence[Factor]) -> list[dict[str, Any]]:
     """Returns the rows with the label of each factor by its name."""
-    return counts.with_columns(
-        factor.label(counts[factor.key]).alias(factor.name) for factor in factors
-    ).to_dicts()
-
-
-def _counts(row: Mapping[str, Any]) -> tuple[int, int, int]:
-    return row["all_runs"], row["lost"] - row["diverged"], row["diverged"]
+    return labelled(counts, {factor.name: factor for factor in factors}).to_dicts()
 
 
 def _words(titles: Any) -> list[tuple[str, str]]:

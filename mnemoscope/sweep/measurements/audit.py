@@ -10,8 +10,7 @@ from mnemoscope.base.stats import Share
 from mnemoscope.base.text import short
 from mnemoscope.data import corrupt
 from mnemoscope.measure import AuditOptions, audit
-from mnemoscope.results.quantities import quantities, value_in
-from mnemoscope.results.summary import Summary
+from mnemoscope.results.summary import Summary, quantities, value_in
 from mnemoscope.sweep.configuration import Data, examples
 from mnemoscope.sweep.measurements.measurement import Measurement, Trained
 

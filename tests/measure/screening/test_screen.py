@@ -18,7 +18,6 @@ from mnemoscope.measure.screening_pass import (
     first_distinct,
     order_of,
     plan,
-    ranks,
 )
 from mnemoscope.results.report_format import report_json
 from mnemoscope.results.screen import SCREEN
@@ -275,7 +274,6 @@ def test_ties_are_ranked_by_residual_and_then_by_index():
     )
     order = order_of(values)
     assert order.tolist() == [2, 1, 0, 3, 4]
-    assert ranks(order).tolist() == [3, 2, 1, 4, 5]
 
 
 def test_of_equal_examples_the_first_in_order_is_chosen():
