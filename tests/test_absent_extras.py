@@ -11,7 +11,8 @@ import pytest
 HERE = Path(__file__).parent
 
 OF_EXTRAS = [
-    "adapters", "data/test_hugging_face.py", "maps/adapters", "monitoring/test_hugging_face.py",
+    *(str(path) for path in (HERE / "adapters").glob("test_*.py") if "sklearn" not in path.name),
+    "data/test_hugging_face.py", "maps/adapters", "monitoring/test_hugging_face.py",
     "monitoring/test_lightning.py", "report/test_browser.py", "sweep/test_dask.py",
     "sweep/test_mpi.py", "sweep/test_s3.py",
 ]  # fmt: skip
