@@ -41,7 +41,8 @@ OUTCOME: dict[str, Any] = {
 }
 """The result of every training; the measurements follow."""
 
-STATUS = ("interpolated", "not_interpolated", "diverged")
+INTERPOLATED, NOT_INTERPOLATED, DIVERGED = "interpolated", "not_interpolated", "diverged"
+STATUS = (INTERPOLATED, NOT_INTERPOLATED, DIVERGED)
 """Results of a training."""
 
 ALWAYS: dict[str, Any] = IDENTITY | SETTINGS | OUTCOME

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceError, DivergenceWarning, MnemoscopeError
 from mnemoscope.nets import Network
-from mnemoscope.sweep.columns import ALWAYS, SETTINGS, STATUS
+from mnemoscope.sweep.columns import ALWAYS, DIVERGED, INTERPOLATED, NOT_INTERPOLATED, SETTINGS
 from mnemoscope.sweep.configuration import Configuration, Measure, Run, examples, held_out
 from mnemoscope.sweep.measurements import find_measurement
 from mnemoscope.sweep.measurements.measurement import Trained
@@ -61,7 +61,7 @@ def fit(
     trained = _together if known[0].training.optimizer in FIRST_ORDER else _one_by_one
     outcomes, networks = trained(known, X, device, say)
     between = time.perf_counter()
-    rows = [row for row, one in enumerate(outcomes) if one["status"] != STATUS[2]]
+    rows = [row for row, one in enumerate(outcomes) if one["status"] != DIVERGED]
     measured = None if networks is None else _to_measure(networks, runs, X, rows)
     columns: list[pl.Series] = []
     for name in known[0].measure.take:
@@ -89,7 +89,7 @@ def fit(
 def network_of(fitted: Fitted, runs: Sequence[Run], row: int) -> Network:
     """Returns the network of a run that did not diverge, with its data's source in its record."""
     assert fitted.replicas is not None
-    network = fitted.replicas[int((fitted.table["status"] != STATUS[2])[:row].sum())]
+    network = fitted.replicas[int((fitted.table["status"] != DIVERGED)[:row].sum())]
     assert network.training_record is not None
     source = {"source": runs[row].configuration.data.record()}
     network.training_record = network.training_record.model_copy(update=source)
@@ -134,7 +134,7 @@ def train_again(
         )
     runs, row = [Run(one, {}, "", first=True) for one in known], known.index(wanted)
     found = fit(runs, device=device, say=lambda line: None)
-    if found.table["status"][row] == STATUS[2]:
+    if found.table["status"][row] == DIVERGED:
         raise MnemoscopeError(
             f"the run of seed {wanted.seed}, which diverges",
             expected="one that can be trained",
@@ -218,7 +218,7 @@ def _one_by_one(
             )
         except DivergenceError as error:
             say(f"seed {run.seed}: {error}")
-            outcomes.append({"loss": math.nan, "steps": 0, "status": STATUS[2]})
+            outcomes.append({"loss": math.nan, "steps": 0, "status": DIVERGED})
             continue
         outcomes.append(_outcome(found))
         fits.append(found)
@@ -238,7 +238,7 @@ def _one_by_one(
 
 
 def _outcome(found: Fit, *, lost: bool = False) -> _Outcome:
-    status = STATUS[2] if lost else STATUS[0] if found.converged else STATUS[1]
+    status = DIVERGED if lost else INTERPOLATED if found.converged else NOT_INTERPOLATED
     return {"loss": found.loss, "steps": found.steps, "status": status}
 
 

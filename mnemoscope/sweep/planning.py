@@ -14,7 +14,7 @@ import polars as pl
 
 from mnemoscope.base.memory import free_memory
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.columns import STATUS
+from mnemoscope.sweep.columns import INTERPOLATED
 from mnemoscope.sweep.configuration import Run
 from mnemoscope.sweep.configured import forget_examples
 from mnemoscope.sweep.design import Design
@@ -215,7 +215,7 @@ def try_runs(runs: tuple[Run, ...], device: str, whole: int) -> dict[str, Any]:
     pl.concat([fitted.table] * -(-whole // len(runs))).head(whole).write_parquet(content)
     return {
         "seconds": took,
-        "interpolated": int((fitted.table["status"] == STATUS[0]).sum()),
+        "interpolated": int((fitted.table["status"] == INTERPOLATED).sum()),
         "row_bytes": len(content.getvalue()) / whole,
         "weight_bytes": 0 if fitted.replicas is None else len(saved(fitted.replicas[0])),
     }

@@ -22,7 +22,7 @@ import torch
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.nets import Network, save
 from mnemoscope.sweep.code_version import code_version
-from mnemoscope.sweep.columns import STATUS
+from mnemoscope.sweep.columns import DIVERGED, STATUS
 from mnemoscope.sweep.fitting import Fitted, fit, network_of
 from mnemoscope.sweep.measurements import code_of
 from mnemoscope.sweep.runs import Group
@@ -165,7 +165,7 @@ def _computed(store: Store, task: Task, log: IO[str]) -> Done:
 
 def _keep_weights(store: Store, task: Task, fitted: Fitted) -> None:
     for row, one in enumerate(fitted.table.iter_rows(named=True)):
-        if one["status"] != STATUS[2] and (task.keep_weights == "all" or one["stored"]):
+        if one["status"] != DIVERGED and (task.keep_weights == "all" or one["stored"]):
             network = network_of(fitted, task.group.runs, row)
             store.write(f"weights/{one['key']}.safetensors", saved(network))
 
