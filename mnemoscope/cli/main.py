@@ -22,6 +22,10 @@ from mnemoscope.cli.invocation import INTERRUPTED, WRONG_INPUT, remember
 LONGEST_LINE = 2000
 """Maximum number of characters of a line on standard error."""
 
+SILENT = ("unreported exception", "without exception set", "without setting an exception")
+"""How Python reports that compiled code failed without a reason, which it does for lack of memory.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 done, 1 a finding to fail on, 2 invalid input."""
@@ -37,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         except OSError as error:
             if error.errno == errno.ENOMEM:
                 _refuse(_too_large(error.strerror or "it"))
+            if _is_full_memory(error):
+                _refuse(_no_room_for_libraries(first_line(error)))
             _refuse(
                 f"{shortened(str(error.filename or 'a file'))}, which cannot be read or written "
                 f"({error.strerror or error}); expected a usable path on a disk with room; "
@@ -98,11 +104,8 @@ def _run(arguments: list[str]) -> int:
         raise
     except (ImportError, SystemError) as error:
         reason = first_line(error)
-        if _is_full_memory(error) or "unreported exception" in reason:
-            _refuse(
-                f"out of memory while libraries are loaded ({reason}); expected room for them, "
-                "2 GB of address space; raise the limit (ulimit -v)"
-            )
+        if _is_full_memory(error) or any(words in reason for words in SILENT):
+            _refuse(_no_room_for_libraries(reason))
         if isinstance(error, SystemError):
             raise
         _refuse(
@@ -115,6 +118,13 @@ def _is_full_memory(error: Exception) -> bool:
     text = str(error).lower()
     words = ("can't allocate memory", "cannot allocate memory", "failed to map segment")
     return any(word in text for word in words)
+
+
+def _no_room_for_libraries(reason: str) -> str:
+    return (
+        f"out of memory while libraries are loaded ({reason}); expected room for them, "
+        "2 GB of address space; raise the limit (ulimit -v)"
+    )
 
 
 def _too_large(what: str) -> str:

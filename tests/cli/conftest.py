@@ -8,8 +8,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,10 @@ from PIL import Image
 
 from mnemoscope.cli import main
 from mnemoscope.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+
+FORKS = str(ROOT / "tests/forks.py")
 
 SMALL = ["--width", "48", "--depth", "3", "--activation", "sigmoid"]
 TRAIN = ["train", "digits", "-n", "4", *SMALL]
@@ -85,12 +91,32 @@ def environment():
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory):
+    """The address of a server of processes that have the libraries already."""
+    # An address of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        address = f"{folder}/forks"
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tests.forks", "serve", address],
+            cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert server.stdout.readline() == "ready\n"
+        yield address
+        server.stdin.close()
+        server.wait(timeout=60)
+
+
 @pytest.fixture
-def start(here, environment):
-    """A command as a process of its own, not waited for."""
+def start(here, environment, forks):
+    """A command as a process of its own, not waited for.
+
+    It is forked from one that has the libraries, see `tests/forks.py`; `anew`: it imports them.
+    """
     started = []
 
-    def call(*arguments, program=("-m", "mnemoscope"), **options):
+    def call(*arguments, program=("-m", "mnemoscope"), anew=False, **options):
         options = {
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
@@ -98,7 +124,8 @@ def start(here, environment):
             "cwd": here,
             "env": environment,
         } | options
-        process = subprocess.Popen([sys.executable, *program, *map(str, arguments)], **options)
+        python = [sys.executable] if anew else [sys.executable, "-SE", FORKS, forks]
+        process = subprocess.Popen([*python, *program, *map(str, arguments)], **options)
         started.append(process)
         return process
 

@@ -17,7 +17,7 @@ def test_a_folder_that_is_not_its_own(here, refused):
 
 @pytest.mark.slow
 def test_it_stores_its_photos(here, process):
-    done = process("demo", "--json")
+    done = process("demo", "--json", anew=True)
     assert (done.code, done.err) == (0, "")
     summary = done.json
     assert summary["interpolated"]

@@ -30,7 +30,7 @@ def test_every_option(run, wide, command):
 def test_nothing_heavy_is_imported(start):
     heavy = {"torch", "polars", "scipy", "pydantic", "altair", "numpy"}
     code = f"import sys; from mnemoscope.cli import app; print({heavy} & sys.modules.keys())"
-    assert start(program=("-c", code)).communicate()[0] == "set()\n"
+    assert start(program=("-c", code), anew=True).communicate()[0] == "set()\n"
 
 
 def test_help_does_without_markdown(start):
@@ -38,7 +38,7 @@ def test_help_does_without_markdown(start):
         "import sys\nfrom mnemoscope.cli.app import app\napp(['audit', '--help'], "
         "result_action='return_value')\nassert 'markdown_it' not in sys.modules"
     )
-    help = start(program=("-c", code))
+    help = start(program=("-c", code), anew=True)
     out, err = help.communicate()
     assert (help.returncode, err) == (0, "")
     assert "`" not in out

@@ -114,7 +114,7 @@ def test_leftovers_go_with_the_next_command_that_writes(audited, here, run):
 
 
 def test_a_command_on_a_folder_that_another_writes_to_is_refused(trained, here, start, refused):
-    other = start("audit", "runs/train", "--starts", "300000")
+    other = start("audit", "runs/train", "--starts", "300000", anew=True)
     while not (trained / ".claimed").exists():
         assert other.poll() is None, other.communicate()
     time.sleep(1)  # The lock under which it claims the folder is held for a moment longer.
@@ -331,14 +331,17 @@ def test_a_message_repeats_little_of_what_was_given(trained, here, run, line):
 @pytest.mark.parametrize("line", ["audit nowhere", "train digits -n 0"])
 def test_a_standard_error_that_cannot_be_written(start, line):
     with open("/dev/full", "w") as full:
-        done = start(*line.split(), stderr=full)
+        done = start(*line.split(), stderr=full, anew=True)
         assert done.wait(timeout=600) == 2
 
 
 @pytest.mark.parametrize("limit", [300_000, 500_000, 1_000_000])
 def test_too_little_memory_for_the_libraries(start, limit):
     line = f"ulimit -v {limit}; exec {sys.executable} -m mnemoscope train digits -n 2"
-    done = start(program=["-c", "import os, sys; os.execvp('sh', ['sh', '-c', sys.argv[1]])", line])
+    done = start(
+        program=["-c", "import os, sys; os.execvp('sh', ['sh', '-c', sys.argv[1]])", line],
+        anew=True,
+    )
     _, err = done.communicate(timeout=600)
     assert "Traceback" not in err
     assert done.returncode != 0

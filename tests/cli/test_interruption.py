@@ -110,7 +110,7 @@ def test_in_the_background_ctrl_c_is_ignored_and_sigterm_keeps_every_step(
 
 @pytest.mark.parametrize("library", ["libtorch", "_multiarray_umath"])
 def test_sigterm_in_the_background_while_libraries_are_imported(here, start, library):
-    process = start(*TRAIN, preexec_fn=ignoring_ctrl_c)
+    process = start(*TRAIN, preexec_fn=ignoring_ctrl_c, anew=True)
     wait_for(process, loaded(process, library))
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
@@ -144,7 +144,7 @@ def test_ctrl_c_before_there_is_a_checkpoint(here, start):
 
 @pytest.mark.parametrize("library", ["libtorch", "_multiarray_umath"])
 def test_ctrl_c_while_libraries_are_imported(here, start, library):
-    process = start(*TRAIN)
+    process = start(*TRAIN, anew=True)
     wait_for(process, loaded(process, library))
     process.send_signal(signal.SIGINT)
     assert_refused(ended(process), "interrupted")

@@ -14,7 +14,7 @@ from .conftest import BRIEF, TRAIN
 def test_a_pipe_that_closes_early_is_quiet(start, line):
     reading, writing = os.pipe()
     os.close(reading)
-    done = start(*line.split(), stdout=writing)
+    done = start(*line.split(), stdout=writing, anew=True)
     os.close(writing)
     assert done.communicate(timeout=600)[1] == ""
     assert done.returncode == 0
@@ -31,7 +31,7 @@ def test_a_closed_pipe_does_not_hide_a_finding(trained, start):
 
 def test_a_full_disk_behind_standard_output(start):
     with open("/dev/full", "w") as full:
-        done = start("train", "--help", stdout=full)
+        done = start("train", "--help", stdout=full, anew=True)
         err = done.communicate(timeout=600)[1]
     assert done.returncode == 2
     assert err.count("\n") == 1
@@ -46,7 +46,8 @@ def test_a_closed_stream(here, environment, stream):
 
 
 def test_an_encoding_without_the_characters(start, environment):
-    done = start("train", "--help", env=environment | {"PYTHONIOENCODING": "ascii"})
+    ascii = environment | {"PYTHONIOENCODING": "ascii"}
+    done = start("train", "--help", env=ascii, anew=True)
     out, err = done.communicate(timeout=600)
     assert (done.returncode, err) == (0, "")
     assert "--width" in out

@@ -23,7 +23,7 @@ def same(a, b):
 
 
 def test_it_leaves_a_network_and_nothing_else(here, process):
-    done = process(*TRAIN)
+    done = process(*TRAIN, anew=True)
     assert done.code == 0
     assert done.err == ""
     assert "interpolates" in done.out
@@ -98,13 +98,13 @@ def test_the_command_it_recommends_can_be_pasted(here, run, out):
 def test_the_command_it_recommends_is_the_one_it_was_called_by(process):
     import sys
 
-    done = process(*TRAIN, "--max-steps", "5")
+    done = process(*TRAIN, "--max-steps", "5", anew=True)
     assert done.out.splitlines()[-1].endswith(f"{sys.executable} -m mnemoscope audit runs/train")
 
 
 @pytest.mark.parametrize("other", [TRAIN, [*TRAIN, "--seed", "1"]], ids=["same", "other"])
 def test_of_two_at_the_same_time_in_one_folder_one_is_refused(here, start, other):
-    first = start(*TRAIN)
+    first = start(*TRAIN, anew=True)
     while not (here / "runs/train/.claimed").exists():
         assert first.poll() is None, first.communicate()
     time.sleep(0.05)  # The lock under which it claims the folder is held for a moment longer.

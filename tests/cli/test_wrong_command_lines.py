@@ -1,5 +1,7 @@
 """A command line that fits no command is refused in one line, with the way out."""
 
+import errno
+
 import pytest
 
 
@@ -56,3 +58,27 @@ def test_cuda_where_there_is_none(refused):
     if torch.cuda.is_available():
         pytest.skip("there is one")
     refused("train", "digits", "--device", "cuda", says="--device cuda")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        OSError("libgomp.so.1: failed to map segment from shared object"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        SystemError("initialization of _multiarray raised unreported exception"),
+        SystemError("error return without exception set"),
+        SystemError("<function f> returned NULL without setting an exception"),
+    ],
+    ids=str,
+)
+def test_too_little_memory(refused, monkeypatch, error):
+    """What the operating system, Python and PyTorch raise where memory is short."""
+
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("mnemoscope.cli.app.run", fail)
+    refused("train", "digits", says="out of memory")
