@@ -1,5 +1,6 @@
 """The public names of Mnemoscope and their homes; `__init__.py` imports each at its first use."""
 
+from . import associative as associative
 from . import claims as claims
 from . import data as data
 from . import dynamics as dynamics
@@ -14,6 +15,11 @@ from . import results as results
 from . import sweep as sweep
 from . import theory as theory
 from . import training as training
+from .associative import Hopfield as Hopfield
+from .associative import Memory as Memory
+from .associative import StoreOptions as StoreOptions
+from .associative import store as store
+from .associative import store_sequence as store_sequence
 from .base.errors import DivergenceError as DivergenceError
 from .base.errors import DivergenceWarning as DivergenceWarning
 from .base.errors import MnemoscopeError as MnemoscopeError

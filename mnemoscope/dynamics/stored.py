@@ -9,6 +9,10 @@ of the example, `d_i` the distance to the nearest other distinct example. Balls 
 disjoint, since `tau_i + tau_j <= d_ij / 2`, so a state lies in one of them at most and an attractor
 of period `p` stores at most `p` examples. Exact duplicates are one example.
 
+After a finish of its training a network maps each example to itself up to rounding, so that the
+example's own orbit says nothing. There an example is stored only if the orbits that begin next to
+it end at its attractor, too (`mnemoscope.dynamics.returns`).
+
 An attractor *discloses* an example if one of its states lies within `match_tol` of it, whether it
 stores that example or a near-duplicate of it. Capacity is judged by what is stored, privacy by what
 is disclosed.
@@ -34,6 +38,7 @@ from mnemoscope.dynamics.atlas import RESOLUTION, Atlas
 from mnemoscope.dynamics.census import survey
 from mnemoscope.dynamics.neighbours import nearest_among
 from mnemoscope.dynamics.orbits import TOL, OrbitOptions
+from mnemoscope.dynamics.returns import returning, was_finished
 from mnemoscope.dynamics.starts import block_size
 from mnemoscope.dynamics.states import nearest, rms
 from mnemoscope.maps import SelfMap
@@ -146,8 +151,23 @@ def stored_examples(
     X = f.batch(X)
     with f.evaluating():
         atlas, labels, _ = survey(f, X, Atlas.empty(f), **options)
-    radii = match_radii(X, unit=f.unit, match_tol=match_tol, tol=options.get("tol", TOL))
-    return radii.stored(labels, distance_to_attractor(X, labels, atlas)) & radii.distinct
+        radii = match_radii(X, unit=f.unit, match_tol=match_tol, tol=options.get("tol", TOL))
+        stored = radii.stored(labels, distance_to_attractor(X, labels, atlas)) & radii.distinct
+        return confirmed(f, X, stored, atlas, labels, **options)
+
+
+def confirmed(
+    f: SelfMap,
+    X: Float[Tensor, "n *shape"],
+    stored: Bool[Tensor, " n"],
+    atlas: Atlas,
+    labels: Int[Tensor, " n"],
+    **options: Unpack[OrbitOptions],
+) -> Bool[Tensor, " n"]:
+    """Returns which of the stored examples of a map are stored where its training was finished."""
+    if not was_finished(f):
+        return stored
+    return returning(f, X, atlas, torch.where(stored, labels, -1), **options)
 
 
 def disclosed(

@@ -18,6 +18,7 @@ from mnemoscope.dynamics.contraction import Contraction, contraction
 from mnemoscope.dynamics.states import nearest, rms
 from mnemoscope.dynamics.stored import (
     MatchRadii,
+    confirmed,
     disclosed,
     distance_to_attractor,
     match_radii,
@@ -134,12 +135,13 @@ def assess(subject: Subject, atlas: Atlas, looked: Sequence[Looked]) -> Examined
     labels = torch.cat([part.attractor for part in looked])
     distance = distance_to_attractor(X, labels, atlas)
     radii = match_radii(X, unit=f.unit, match_tol=near.match_tol, tol=near.tol, among=subject.among)
+    stored = radii.stored(labels, distance)
     return Examined(
         residual=rms(images - X) / f.unit,
         attractor=labels,
         attractor_distance=distance / f.unit,
         radii=radii,
-        stored=radii.stored(labels, distance),
+        stored=confirmed(f, X, stored, atlas, labels, **subject.orbits),
         span_distance=distance_to_span(images, X) / f.unit,
         **vars(_joined([part.linear for part in looked])),
     )

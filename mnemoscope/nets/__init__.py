@@ -10,7 +10,7 @@ from mnemoscope.nets.convolutional import Convolutional
 from mnemoscope.nets.fully_connected import FullyConnected
 from mnemoscope.nets.initialization import INITIALIZATIONS, gain, initialize
 from mnemoscope.nets.layers import NTKConv2d, NTKLinear
-from mnemoscope.nets.spec import HistoryRow, Network, Spec, TrainingRecord
+from mnemoscope.nets.spec import FinishRecord, HistoryRow, Network, Spec, TrainingRecord
 from mnemoscope.nets.spec_reader import AnySpec, spec_from_json
 from mnemoscope.nets.unet import UNet
 from mnemoscope.nets.weights_file import load, read_metadata, save
@@ -20,6 +20,7 @@ __all__ = [
     "INITIALIZATIONS",
     "AnySpec",
     "Convolutional",
+    "FinishRecord",
     "FullyConnected",
     "HistoryRow",
     "NTKConv2d",

@@ -67,6 +67,28 @@ class HistoryRow(BaseModel, frozen=True, extra="forbid", ser_json_inf_nan="strin
     lr: float
 
 
+class FinishRecord(BaseModel, frozen=True, extra="forbid", ser_json_inf_nan="strings"):
+    """What followed the optimizer of a training.
+
+    Attributes:
+        method: The finish that was applied: least_squares or gauss_newton.
+        loss_before: Training loss when it began, in squared units.
+        update: The Euclidean norm of its change of the weights, as a share of that of the weights
+            that it changed.
+        examples: The examples at which spectral radii were computed, by index; empty where the
+            network has none (its outputs depend on the batch, or on chance).
+        radii_before: The spectral radii there when it began.
+        radii_after: The spectral radii there at the end.
+    """
+
+    method: str
+    loss_before: float
+    update: float
+    examples: tuple[int, ...] = ()
+    radii_before: tuple[float, ...] = ()
+    radii_after: tuple[float, ...] = ()
+
+
 class TrainingRecord(StrictModel, frozen=True, extra="forbid"):
     """How a network was trained, enough to do it again.
 
@@ -78,6 +100,7 @@ class TrainingRecord(StrictModel, frozen=True, extra="forbid"):
         converged: Whether the loss reached `tol`.
         frozen_at: The step from which on running statistics were held constant; None: never.
         reason: Why training ended without having converged; empty if it has or is not known.
+        finish: What followed the optimizer; None: nothing.
         seconds: How long it took, in seconds.
         examples: The number of training examples, `n`.
         data_checksum: `mnemoscope.base.provenance.checksum` of the examples.
@@ -96,6 +119,7 @@ class TrainingRecord(StrictModel, frozen=True, extra="forbid"):
     converged: bool = Field(description="True or False")
     frozen_at: int | None = Field(default=None, description="a whole number, or None")
     reason: str = Field(default="", description="a text")
+    finish: FinishRecord | None = Field(default=None, description="the record of a finish, or None")
     seconds: float = Field(ge=0, description="a time in seconds, 0 or more")
     examples: int = Field(ge=1, description="a whole number, 1 or more")
     data_checksum: str = Field(description="a checksum, as hexadecimal digits")

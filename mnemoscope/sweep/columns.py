@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {
     "batch_size": pl.Int64,
     "tol": pl.Float64,
     "max_steps": pl.Int64,
-    **dict.fromkeys(("momentum", "weight_decay", "init_scale"), pl.Float64),
+    **dict.fromkeys(("momentum", "weight_decay", "noise", "init_scale"), pl.Float64),
     "unit": pl.Float64,
     **dict.fromkeys(("dtype", "finish", "stop"), pl.Utf8),
     "seed": pl.Int64,

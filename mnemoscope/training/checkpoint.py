@@ -17,7 +17,7 @@ from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import replacing
 from mnemoscope.base.small_files import check_regular, parse_json
 
-FORMAT = "mnemoscope-checkpoint/4"
+FORMAT = "mnemoscope-checkpoint/5"
 """The format that the checkpoint of a training declares."""
 
 

@@ -12,21 +12,28 @@ from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceWarning, MnemoscopeError
 from mnemoscope.base.provenance import versions
-from mnemoscope.nets import HistoryRow, Spec
+from mnemoscope.nets import FinishRecord, HistoryRow, Network, Spec
 from mnemoscope.nets.stack import drawn_parameters, make_stack, network_from
 from mnemoscope.training.examples import Examples, Order, checked_examples
+from mnemoscope.training.finishing import finish_record, solve_last_layer
 from mnemoscope.training.fit import Fit, History, ReplicaProgress, fit_of
 from mnemoscope.training.group import Descent, Group, shares
+from mnemoscope.training.networks import whole_loss
+from mnemoscope.training.noise import input_noise
 from mnemoscope.training.options import FIRST_ORDER, PER_REPLICA, TrainingOptions, with_changes
 from mnemoscope.training.replicas import Replicas
 from mnemoscope.training.schedules import (
     LOOK,
     ROUND,
     LearningRates,
+    finish_from,
+    finished_at,
     largest_loss,
+    next_finish,
     promising,
-    target_loss,
+    waits,
 )
+from mnemoscope.training.settling import SETTLED, Settling, probe
 from mnemoscope.training.single import train
 
 CLOSE_RANKS = 8
@@ -126,7 +133,12 @@ class _Ensemble:
     Attributes:
         final: `(R, *shape)` each, the parameters of those that have left.
         left: `(R,)`, which have left.
+        ready: `(R,)`, which of them reached the loss of their finish.
+        settled: `(R,)`, which of them left since contraction no longer changed.
         diverged: `(R,)`, which of them diverged.
+        finishes: The records of finishes.
+        newtons: The trainings by Gauss-Newton that finished replicas.
+        solved: The losses of replicas whose last layer was solved.
     """
 
     def __init__(
@@ -142,13 +154,17 @@ class _Ensemble:
         count, like = len(options), examples.X
         self.final = [like.new_empty(count, *p.shape) for p in spec.outline().parameters()]
         self.left = torch.zeros(count, dtype=torch.bool)
+        self.ready = torch.zeros(count, dtype=torch.bool)
+        self.settled = torch.zeros(count, dtype=torch.bool)
         self.diverged = torch.zeros(count, dtype=torch.bool)
         self.loss = torch.full((count,), torch.nan, dtype=torch.float64)
         self.steps = torch.zeros(count, dtype=torch.int64)
         self.seconds = torch.zeros(count, dtype=torch.float64)
         # The history of a replica's group, and its row in it.
         self.histories: dict[int, tuple[int, _Rows]] = {}
-        self.finishes: dict[int, Fit] = {}
+        self.finishes: dict[int, FinishRecord] = {}
+        self.newtons: dict[int, Fit] = {}
+        self.solved: dict[int, float] = {}
 
     def run(self) -> None:
         """Trains one group after the other."""
@@ -158,25 +174,41 @@ class _Ensemble:
 
     def finish(self) -> None:
         """Applies the finish to every replica that has reached the loss where it takes over."""
-        common = self.options[0]
-        if common.finish == "none":
+        if self.options[0].finish == "none":
             return
-        reached = self.loss <= target_loss(common, finishing=False)
-        for r in (reached & ~self.diverged).nonzero()[:, 0].tolist():
-            left = common.max_steps - int(self.steps[r])
-            if left < 1:
-                continue
-            X, Y = (values[0] for values in self.examples.of([r]))
+        for r in (self.ready & ~self.diverged).nonzero()[:, 0].tolist():
             network = network_from(self.spec, [values[r] for values in self.final])
-            options = TrainingOptions(
-                optimizer="gauss_newton",
-                tol=target_loss(common, finishing=True),
-                max_steps=left,
-                unit=self.options[r].unit,
+            before = [p.detach().clone() for p in network.parameters()]
+            method = self._finish(r, network)
+            if method is None:
+                continue
+            X, _ = self.examples_of(r)
+            self.finishes[r] = finish_record(
+                network, X, method=method, loss=float(self.loss[r]), weights=before
             )
-            self.finishes[r] = train(network, X, options, targets=Y)
             for values, parameter in zip(self.final, network.parameters(), strict=True):
                 values[r] = parameter.detach()
+
+    def _finish(self, r: int, network: Network) -> str | None:
+        """Finishes a network; returns the method, or None if nothing was done."""
+        options, square = self.options[r], float(self.squares[r])
+        X, Y = self.examples_of(r)
+        goal = finished_at(options)
+        if options.finish == "least_squares":
+            solved = solve_last_layer(network, X, Y, tol=options.tol * square, aim=goal * square)
+            if solved.outcome == "done":
+                self.solved[r] = whole_loss(network, X, Y) / square
+                return "least_squares"
+            if solved.outcome == "early":
+                return None
+        left = options.max_steps - int(self.steps[r])
+        if left < 1:
+            return None
+        newton = TrainingOptions(
+            optimizer="gauss_newton", tol=goal, max_steps=left, unit=options.unit
+        )
+        self.newtons[r] = train(network, X, newton, targets=Y)
+        return "gauss_newton"
 
     def fit(self, r: int, known_versions: dict[str, str]) -> Fit:
         """Returns the result of replica `r`."""
@@ -194,16 +226,24 @@ class _Ensemble:
         reason = f"max_steps={options.max_steps} was reached"
         if self.diverged[r]:
             reason = "the loss diverged"
-        finish = self.finishes.get(r)
-        if finish is not None:
-            reason = finish.reason
-        if finish is not None and finish.steps:
+        elif self.settled[r]:
+            reason = SETTLED
+        newton = self.newtons.get(r)
+        if newton is not None:
+            reason = newton.reason
             rows.extend(
                 row.model_copy(update={"step": row.step + steps, "seconds": row.seconds + seconds})
-                for row in finish.record.history
+                for row in newton.record.history
             )
+        if r in self.solved:
+            rows[-1] = rows[-1].model_copy(update={"loss": self.solved[r]})
         provenance = {**self.examples.provenance(r), "versions": known_versions}
-        return fit_of(options, provenance, rows, reason=reason)
+        return fit_of(options, provenance, rows, reason=reason, finish=self.finishes.get(r))
+
+    def examples_of(self, r: int) -> tuple[Tensor, Tensor]:
+        """Returns the examples and targets of replica `r`."""
+        X, Y = (values[0] for values in self.examples.of([r]))
+        return X, Y
 
     def progress(self, step: int, seconds: float, losses: Tensor) -> None:
         """Reports the state of a group that is in training."""
@@ -232,6 +272,8 @@ class _GroupRun:
         present: The members that are still computed: rows of the group as it was at first.
         place: The row of each member in the group as it is now.
         running: Which members have not left.
+        settling: How long contraction at the examples of each has not changed.
+        goals: The loss at which each has done its part, or may be finished.
     """
 
     def __init__(self, ensemble: _Ensemble, members: list[int]) -> None:
@@ -248,37 +290,92 @@ class _GroupRun:
         self.running = torch.ones(len(members), dtype=torch.bool)
         self.present = torch.arange(len(members))
         self.place = torch.arange(len(members))
+        self.goals = torch.full((len(members),), finish_from(self.options), dtype=torch.float64)
+        self.settling = [Settling()] * len(members)
         self.step = self.round = 0
         self.begun = time.perf_counter()
 
     def run(self) -> None:
         """Trains the group."""
-        tol = target_loss(self.options, finishing=False)
         full_batch = self.options.batch_size == self.ensemble.examples.count
-        limit = promising(tol, full_batch=full_batch)
         first = self._losses()
         bound = torch.tensor([largest_loss(value) for value in first.tolist()])
         self._leave(~torch.isfinite(first), first, diverged=True)
-        self._leave(self.running & (first <= tol), first)
+        self._leave(self._ready(self.running & (first <= self.goals), first), first)
         while bool(self.running.any()):
             before = self.step
             seen = self._round(full_batch=full_batch)
             self.rows.note(self.round, (self.step, self._seconds(), seen, self.rates.lr))
             self._leave(self.running & ~(seen <= bound), seen, diverged=True)
             last = self.step >= self.options.max_steps
-            looked_at = self.running & ((seen <= limit) | (self.round % LOOK == 0) | last)
+            limits = promising(self.goals, full_batch=full_batch)
+            looked_at = self.running & ((seen <= limits) | (self.round % LOOK == 0) | last)
             if bool(looked_at.any()):
                 now = self._losses()
                 self._leave(looked_at & ~(now <= bound), now, diverged=True)
-                self._leave(self.running & looked_at & ((now <= tol) | last), now)
+                waited = last and waits(self.options)
+                ready = self._ready(self.running & looked_at & ((now <= self.goals) | waited), now)
+                self._leave(ready | (self.running & looked_at & last), now)
+            if self.options.stop == "contraction":
+                self._watch_contraction(seen)
             self.ensemble.progress(self.step, self._seconds(), seen[self.running])
             changed = self.rates.after(seen.nan_to_num(), self.step - before)
             if self._close_ranks() or changed:
                 self.group.rates = [self.rates.lr[row] for row in self.present.tolist()]
 
+    def _ready(self, reached: Tensor, losses: Tensor) -> Tensor:
+        """Returns which are ready for their end; others must come to a lower loss before it."""
+        ready, ensemble = reached.clone(), self.ensemble
+        if self.options.finish == "least_squares":
+            for row in reached.nonzero()[:, 0].tolist():
+                again = self._next_finish(row, float(losses[row]))
+                if again is not None:
+                    self.goals[row], ready[row] = again, False
+        ensemble.ready[self.members[ready]] = True
+        return ready
+
+    def _watch_contraction(self, seen: Tensor) -> None:
+        """Ends the part of members at whose examples contraction no longer changes."""
+        rows = [
+            row
+            for row in self.running.nonzero()[:, 0].tolist()
+            if self.settling[row].due(self.step, float(seen[row]))
+        ]
+        for row in rows:
+            X, _ = self.ensemble.examples_of(int(self.members[row]))
+            self.settling[row] = self.settling[row].after(probe(self._network(row), X), self.step)
+        over = torch.zeros_like(self.running)
+        over[[row for row in rows if self.settling[row].over]] = True
+        if bool(over.any()):
+            self.ensemble.settled[self.members[over]] = True
+            now = self._losses()
+            self.goals = torch.where(over, torch.maximum(self.goals, now), self.goals)
+            self._leave(self._ready(over, now), now)
+
+    def _network(self, row: int) -> Network:
+        """Returns the network of a member as it is now."""
+        place = int(self.place[row])
+        values = [p[place] for p in self.group.stack.parameters]
+        return network_from(self.ensemble.spec, values)
+
+    def _next_finish(self, row: int, loss: float) -> float | None:
+        """Returns the loss at which to try the finish of a member again; None: it has its turn."""
+        r, ensemble = int(self.members[row]), self.ensemble
+        options = ensemble.options[r]
+        square = float(ensemble.squares[r])
+        solved = solve_last_layer(
+            self._network(row),
+            *ensemble.examples_of(r),
+            tol=options.tol * square,
+            aim=finished_at(options) * square,
+        )
+        return next_finish(solved, loss, options)
+
     def _round(self, *, full_batch: bool) -> Tensor:
         """Takes a round of full-batch steps, or a pass over the mini-batches: losses on the way."""
         left = self.options.max_steps - self.step
+        if self.group.noise is not None:
+            self.group.noise.begin(self.round)
         if full_batch:
             taken = min(ROUND, left)
             losses = self.group.descend(taken)
@@ -346,7 +443,7 @@ def _begin(
         momentum=options[0].momentum,
         weight_decay=[one.weight_decay for one in options],
     )
-    return Group(stack, descent, *examples.of(members), rates)
+    return Group(stack, descent, *examples.of(members), rates, input_noise(options))
 
 
 def _options_of_each(

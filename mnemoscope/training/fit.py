@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import polars as pl
 
-from mnemoscope.nets import HistoryRow, TrainingRecord
+from mnemoscope.nets import FinishRecord, HistoryRow, TrainingRecord
 from mnemoscope.training.options import TrainingOptions
 
 HISTORY_ROWS = 1000
@@ -113,6 +113,16 @@ class Fit:
         return self.record.reason
 
     @property
+    def loss_before_finish(self) -> float | None:
+        """The training loss when the finish began; None: it did not."""
+        return None if self.record.finish is None else self.record.finish.loss_before
+
+    @property
+    def finish_update(self) -> float | None:
+        """The norm of the finish's change, as a share of that of the weights that it changed."""
+        return None if self.record.finish is None else self.record.finish.update
+
+    @property
     def options(self) -> TrainingOptions:
         """The options, with nothing left open."""
         return TrainingOptions.of(self.record.options)
@@ -131,7 +141,14 @@ class Fit:
 
     def _summary(self) -> dict[str, Any]:
         names = ("loss", "steps", "converged", "seconds", "reason")
-        return {name: value for name in names if (value := getattr(self.record, name)) != ""}
+        values = {name: value for name in names if (value := getattr(self.record, name)) != ""}
+        if self.record.finish is None:
+            return values
+        return {
+            **values,
+            "loss_before_finish": self.loss_before_finish,
+            "finish_update": self.finish_update,
+        }
 
 
 def fit_of(
@@ -141,6 +158,7 @@ def fit_of(
     *,
     reason: str,
     frozen_at: int | None = None,
+    finish: FinishRecord | None = None,
 ) -> Fit:
     """Builds the result of a training from its history, whose last row is the outcome."""
     last = history[-1]
@@ -153,6 +171,7 @@ def fit_of(
         converged=converged,
         reason="" if converged else reason,
         frozen_at=frozen_at,
+        finish=finish,
         history=tuple(history),
         **provenance,
     )

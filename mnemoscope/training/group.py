@@ -22,6 +22,7 @@ from torch.optim.sgd import sgd
 from mnemoscope.base.memory import batch_size_within
 from mnemoscope.nets.spec import Spec
 from mnemoscope.nets.stack import Stack, make_stack
+from mnemoscope.training.noise import InputNoise
 
 _fused_adam = torch.ops.aten._fused_adam_.default
 """PyTorch's kernel itself: what its function does around it takes as long as a small product."""
@@ -169,9 +170,11 @@ class Group:
         X: Float[Tensor, "r n *shape"],
         Y: Float[Tensor, "r n *shape"],
         rates: Sequence[float],
+        noise: InputNoise | None = None,
     ) -> None:
         self.stack = stack
         self.rates = list(rates)
+        self.noise = noise
         self._descent = descent
         self._X, self._Y = X, Y
 
@@ -184,7 +187,8 @@ class Group:
         descent = self._descent.only(rows, stack)
         X = self._X[rows]
         Y = X if self._Y is self._X else self._Y[rows]
-        return Group(stack, descent, X, Y, [self.rates[row] for row in rows])
+        noise = None if self.noise is None else self.noise.only(rows)
+        return Group(stack, descent, X, Y, [self.rates[row] for row in rows], noise)
 
     def descend(self, steps: int) -> Float[Tensor, " r"]:
         """Takes `steps` full-batch steps; returns each replica's loss before the last of them."""
@@ -219,6 +223,8 @@ class Group:
         return torch.as_tensor(squares) / self._X[0].numel()
 
     def _step(self, X: Tensor, Y: Tensor) -> Tensor:
+        if self.noise is not None:
+            X = self.noise.added(X)
         error = self.stack.pull(X, Y)
         self._descent.step(self.rates)
         return error

@@ -7,11 +7,11 @@ With residual `r` and Jacobian `J` in the parameters, the step `s` minimizes
 
 so that the system has as many unknowns as there are outputs, not parameters; it leaves
 `r + J s = lambda v`. It is solved with the kernel `J J^T` where that can be formed, else by
-conjugate gradients for damped least squares, from products alone (CGLS).
+conjugate gradients, from products alone: with a preconditioner where the network has a linear last
+layer, otherwise for damped least squares (CGLS).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,68 +19,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnemoscope.base.errors import MnemoscopeError
+from mnemoscope.training.conjugate_gradients import (
+    LeastSquares,
+    damped_least_squares,
+    preconditioned_least_squares,
+)
+from mnemoscope.training.last_layer import LastLayer, find_last_layer, last_rows
 from mnemoscope.training.tangent_kernel import (
     ParameterLinearization,
     can_form_kernel,
     tangent_kernel,
 )
-
-Product = Callable[[Tensor], Tensor]
-"""A linear map's product with a vector."""
-
-
-@dataclass(frozen=True)
-class LeastSquares:
-    """A solution `x`, its residual `b - J x`, and whether the gradient reached the tolerance."""
-
-    x: Float[Tensor, " p"]
-    rest: Float[Tensor, " n"]
-    converged: bool
-
-
-def damped_least_squares(
-    push: Product,
-    pull: Product,
-    b: Float[Tensor, " n"],
-    damping: float,
-    *,
-    tol: float,
-    max_products: int,
-) -> LeastSquares:
-    """Finds the `x` that makes `||J x - b||^2 + damping ||x||^2` small.
-
-    In exact arithmetic it ends at `x = J^T (J J^T + damping I)^-1 b` after as many steps as
-    `J J^T` has distinct eigenvalues. These are conjugate gradients on the normal equations
-    `(J^T J + damping I) x = J^T b` without their matrix (Hestenes and Stiefel 1952, section 10;
-    with damping: Paige and Saunders 1982). The sum falls with every step, so one that was stopped
-    early is a descent still, which those on `(J J^T + damping I) v = b` do not promise.
-
-    Memory besides `x`: two vectors of `p` and two of `n` entries.
-
-    Args:
-        push: `v (p) -> J v (n)`.
-        pull: `u (n) -> J^T u (p)`.
-        b: `(n,)`, the right-hand side.
-        damping: At least 0.
-        tol: Stops when the gradient of the sum is at most this share of what it was at `x = 0`.
-        max_products: Maximum number of steps, each with a product of each kind.
-    """
-    rest = b.clone()
-    gradient = pull(rest)
-    x, direction = gradient.new_zeros(gradient.shape), gradient
-    square = first = float(gradient @ gradient)
-    products = 0
-    while square > tol**2 * first and products < max_products:
-        products += 1
-        image = push(direction)
-        length = square / float(image @ image + damping * (direction @ direction))
-        x.add_(direction, alpha=length)
-        rest.sub_(image, alpha=length)
-        gradient = pull(rest).sub_(x, alpha=damping)
-        before, square = square, float(gradient @ gradient)
-        direction = gradient + (square / before) * direction
-    return LeastSquares(x, rest, square <= tol**2 * first)
-
 
 LOOSEST, FINEST = 0.1, 1e-3
 """The share of their gradient that conjugate gradients may leave, at first and at the end.
@@ -165,13 +114,17 @@ class KernelModel(LinearModel):
         return damped
 
 
-class ProductModel(LinearModel):
-    """The model by products alone: steps by conjugate gradients.
+def tolerance(share: float) -> float:
+    """Returns the share of their gradient that conjugate gradients may leave.
 
-    The share of the gradient that they may leave is the square root of what is left of the loss,
-    from `LOOSEST` to `FINEST`: far from interpolation exact steps are not worth their price (Dembo,
-    Eisenstat and Steihaug 1982).
+    It is the square root of what is left of the loss, from `LOOSEST` to `FINEST`: far from
+    interpolation exact steps are not worth their price (Dembo, Eisenstat and Steihaug 1982).
     """
+    return min(LOOSEST, max(FINEST, share**0.5))
+
+
+class ProductModel(LinearModel):
+    """The model by products alone: steps by conjugate gradients."""
 
     def __init__(self, net: nn.Module, X: Float[Tensor, "n *shape"]) -> None:
         """Estimates the kernel's trace from one product with random signs (Hutchinson 1990)."""
@@ -187,14 +140,59 @@ class ProductModel(LinearModel):
             self.linear.pull,
             residual,
             damping,
-            tol=min(LOOSEST, max(FINEST, share**0.5)),
+            tol=tolerance(share),
+            max_products=MAX_PRODUCTS,
+        )
+
+
+class PreconditionedModel(ProductModel):
+    """The model by products alone, of a network with a linear last layer.
+
+    Let `A` be the rows that enter the last layer (`mnemoscope.training.last_layer`), one for each
+    example, or for each position of each. Its part of the kernel is `A A^T` between rows and the
+    identity between the outputs of a row, `A A^T (x) I`, and it is what makes the kernel
+    ill-conditioned: activations of deep layers point nearly the same way at all examples. The
+    preconditioner is
+
+        M = (A A^T + delta I) (x) I,    delta = lambda + k_o
+
+    with `k_o` the mean diagonal of the kernel of all other layers.
+    With the singular values `s` of `A` and its left singular vectors in the columns of `U`,
+    `delta M^-1 R = R - U diag(s^2 / (s^2 + delta)) U^T R`.
+    """
+
+    def __init__(self, net: nn.Module, X: Float[Tensor, "n *shape"], last: LastLayer) -> None:
+        """Factors the rows of the last layer; holds twice their entries, in float64."""
+        super().__init__(net, X)
+        rows = last_rows(net, last, X)
+        self._last, self._shape = last, X.shape
+        U, s, _ = torch.linalg.svd(rows, full_matrices=False)
+        self._U, self._squares = U, s.square()
+        own = float(self._squares.sum()) / len(rows)
+        self._others = max(0.0, self.scale - own)
+
+    def _solve(self, residual: Tensor, damping: float, share: float) -> LeastSquares:
+        delta = damping + self._others
+        shrink = self._squares / (self._squares + delta)
+
+        def precondition(r: Tensor) -> Tensor:
+            R = self._last.targets(self._last.outputs(r.view(self._shape)))
+            solved = (R - self._U @ (shrink[:, None] * (self._U.mT @ R))) / delta
+            return self._last.from_targets(solved, self._shape).flatten()
+
+        return preconditioned_least_squares(
+            self.linear,
+            precondition,
+            residual,
+            damping,
+            tol=tolerance(share),
             max_products=MAX_PRODUCTS,
         )
 
 
 def linear_model(net: nn.Module, X: Float[Tensor, "n *shape"]) -> LinearModel:
-    """Makes the model with a kernel where that keeps within its bounds, else that by products."""
-    model = (KernelModel if can_form_kernel(net, X) else ProductModel)(net, X)
+    """Makes the model with a kernel where that keeps within its bounds, else one by products."""
+    model = _chosen(net, X)
     if not torch.isfinite(torch.tensor(model.scale)):
         raise MnemoscopeError(
             f"a {type(net).__name__} whose derivative in its parameters is not finite",
@@ -202,3 +200,10 @@ def linear_model(net: nn.Module, X: Float[Tensor, "n *shape"]) -> LinearModel:
             todo="begin from other weights, or train it with another optimizer",
         )
     return model
+
+
+def _chosen(net: nn.Module, X: Float[Tensor, "n *shape"]) -> LinearModel:
+    if can_form_kernel(net, X):
+        return KernelModel(net, X)
+    last = find_last_layer(net, X)
+    return ProductModel(net, X) if last is None else PreconditionedModel(net, X, last)

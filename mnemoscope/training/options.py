@@ -56,10 +56,10 @@ SCHEDULES = {
 Optimizer = Literal["adam", "gradient_descent", "sgd", "rmsprop", "lbfgs", "gauss_newton"]
 Schedule = Literal["plateau", "cosine", "constant"]
 DType = Literal["float32", "float64", "float16", "bfloat16"]
-Finish = Literal["none", "gauss_newton"]
-Stop = Literal["loss"]
+Finish = Literal["none", "least_squares", "gauss_newton"]
+Stop = Literal["loss", "contraction"]
 
-PER_REPLICA = ("lr", "weight_decay", "init_scale", "seed")
+PER_REPLICA = ("lr", "weight_decay", "noise", "init_scale", "seed")
 """Options that may differ between networks that are trained at once."""
 
 
@@ -81,13 +81,17 @@ class TrainingOptions:
         momentum: Momentum of gradient_descent.
         weight_decay: Weight decay, decoupled for adam (AdamW), otherwise an L2 penalty; lbfgs and
             gauss_newton have none.
+        noise: Largest standard deviation of Gaussian noise on the inputs, in units; drawn uniformly
+            from 0 to it for each example and step. With least_squares, the finish then waits for
+            the last step.
         init_scale: Factor by which the weights are multiplied before the first step.
         seed: Random seed of the initial weights, the order of the examples, and dropout.
         unit: Scale of the examples; default: the width of their range.
         dtype: Floating-point type of the network; default: float32, or that of a given network.
-        finish: What follows the optimizer: none, or gauss_newton from a loss of 1e-4 down to 1e-14
-            or as far as the dtype allows.
-        stop: What ends the training: loss (at most tol).
+        finish: What follows the optimizer, down to a loss of 1e-14: none, least_squares of a linear
+            last layer (from 1e-3 on), or gauss_newton over all layers (from 1e-4 on).
+        stop: What ends the optimizer: loss, or contraction (the spectral radii at the examples no
+            longer change).
 
     Raises:
         MnemoscopeError: a value is out of range, or the optimizer has no such option; `field` names
@@ -102,6 +106,7 @@ class TrainingOptions:
     max_steps: int = 100_000
     momentum: float = 0.9
     weight_decay: float = 0.0
+    noise: float = 0.0
     init_scale: float = 1.0
     seed: int = 0
     unit: float | None = None
@@ -123,6 +128,7 @@ class TrainingOptions:
             "max_steps": whole_number("max_steps", self.max_steps, least=1),
             "momentum": real_number("momentum", self.momentum, least=0, below=1),
             "weight_decay": real_number("weight_decay", self.weight_decay, least=0),
+            "noise": real_number("noise", self.noise, least=0),
             "init_scale": real_number("init_scale", self.init_scale, above=0),
             "seed": checked_seed(self.seed),
             "unit": None if self.unit is None else real_number("unit", self.unit, above=0),
@@ -138,6 +144,10 @@ class TrainingOptions:
             raise self._unsupported("schedule", "no schedule, since it has no learning rate")
         if self.weight_decay and not self.kind.decays:
             raise self._unsupported("weight_decay", "no weight decay, since it has none")
+        if self.noise and self.kind.full_batch:
+            raise self._unsupported(
+                "noise", "no noise, since it compares losses of the same inputs"
+            )
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "TrainingOptions":

@@ -7,13 +7,18 @@ a checkpoint that holds it resumes exactly.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceError
+from mnemoscope.training.finishing import Solved
 from mnemoscope.training.options import TrainingOptions
+
+Loss = TypeVar("Loss", float, Tensor)
+"""A loss, or those of many networks."""
 
 WINDOW = 100
 """Steps over which `plateau` averages the loss before it changes the rate."""
@@ -39,8 +44,11 @@ With dropout it never becomes small: only in eval mode does such a network inter
 GROWTH = 100.0
 """Training has diverged when the loss is this many times the first one."""
 
-FINISH_FROM = 1e-4
-"""The loss at which the finish takes over from the optimizer."""
+FINISH_FROM = {"least_squares": 1e-3, "gauss_newton": 1e-4}
+"""The loss at which a finish first takes over from the optimizer."""
+
+EARLIER = 10**-0.5
+"""The factor by which the loss must fall before a finish that came too early is tried again."""
 
 FINISHED = 1e-14
 """The loss at which the finish ends, unless `tol` is lower still."""
@@ -151,14 +159,42 @@ class LearningRates:
         return True
 
 
-def target_loss(options: TrainingOptions, *, finishing: bool) -> float:
-    """Returns the loss at which the optimizer, or the finish, has done its part."""
-    if options.finish == "none":
+def finish_from(options: TrainingOptions) -> float:
+    """Returns the loss at which the optimizer has done its part."""
+    if waits(options):
         return options.tol
-    return min(options.tol, FINISHED) if finishing else max(options.tol, FINISH_FROM)
+    return max(options.tol, FINISH_FROM.get(options.finish, 0.0))
 
 
-def promising(tol: float, *, full_batch: bool) -> float:
+def waits(options: TrainingOptions) -> bool:
+    """Decides whether the finish waits for the last step.
+
+    With noise on the inputs a small loss at the examples is no sign that training is done.
+    """
+    return options.noise > 0 and options.finish == "least_squares"
+
+
+def finished_at(options: TrainingOptions) -> float:
+    """Returns the loss at which the finish has done its part."""
+    return min(options.tol, FINISHED)
+
+
+def next_finish(solved: Solved, loss: float, options: TrainingOptions) -> float | None:
+    """Returns the loss at which to try the finish again; None: it has its turn now.
+
+    Args:
+        solved: What became of the last layer's solve.
+        loss: The loss now.
+        options: The options of the training.
+    """
+    if solved.outcome == "early" and loss > options.tol:
+        return max(options.tol, EARLIER * loss)
+    if solved.outcome == "unable" and loss > FINISH_FROM["gauss_newton"]:
+        return max(options.tol, FINISH_FROM["gauss_newton"])
+    return None
+
+
+def promising(tol: Loss, *, full_batch: bool) -> Loss:
     """Returns the loss of a round from which on the whole loss may be at most `tol`.
 
     A pass over mini-batches sees the loss before each of its steps; it falls on the way.

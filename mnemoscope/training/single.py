@@ -29,8 +29,10 @@ from mnemoscope.nets import HistoryRow, Network
 from mnemoscope.nets.modules import state_dtype
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
 from mnemoscope.training.examples import Examples, Order, checked_examples
+from mnemoscope.training.finishing import finish_record, solve_last_layer
 from mnemoscope.training.fit import Fit, History, Progress, fit_of
 from mnemoscope.training.networks import check_network, trainable, whole_loss
+from mnemoscope.training.noise import input_noise
 from mnemoscope.training.options import TrainingOptions, with_changes
 from mnemoscope.training.running_statistics import (
     check_batches,
@@ -44,10 +46,14 @@ from mnemoscope.training.schedules import (
     LearningRate,
     Stall,
     divergence,
+    finish_from,
+    finished_at,
     largest_loss,
+    next_finish,
     promising,
-    target_loss,
+    waits,
 )
+from mnemoscope.training.settling import SETTLED, Settling, probe
 from mnemoscope.training.solvers import Solver, Stepwise, make_solver, seeded
 
 CHECKPOINT_SECONDS = 20.0
@@ -131,7 +137,10 @@ class _State:
 
     Attributes:
         rate: The learning rate.
+        finish_from: The loss at which the finish is tried next.
         finishing: The finish has taken over from the optimizer.
+        finished: The last layer was solved, so that nothing is left to do.
+        before: The loss and the trainable weights when the finish began; empty: it has not.
         step: Optimizer steps taken.
         round: Passes over the mini-batches, or rounds of full-batch steps.
         seconds: Time spent.
@@ -140,11 +149,15 @@ class _State:
         frozen_at: The step from which running statistics are constant.
         apart: Why training mode and eval mode keep the loss from falling; empty if they do not.
         stall: How long the loss has not fallen.
+        settling: How long contraction at the examples has not changed.
         history: Rows of step, seconds, loss and learning rate.
     """
 
     rate: LearningRate
+    finish_from: float
     finishing: bool = False
+    finished: bool = False
+    before: dict[str, Any] = field(default_factory=dict[str, Any])
     step: int = 0
     round: int = 0
     seconds: float = 0.0
@@ -153,6 +166,7 @@ class _State:
     frozen_at: int | None = None
     apart: str = ""
     stall: Stall = field(default_factory=Stall)
+    settling: Settling = field(default_factory=Settling)
     history: History[list[float]] = field(default_factory=History[list[float]])
 
     @classmethod
@@ -161,6 +175,7 @@ class _State:
         nested = {
             "rate": LearningRate(**values["rate"]),
             "stall": Stall(**values["stall"]),
+            "settling": Settling(**values["settling"]),
             "history": History(**values["history"]),
         }
         return cls(**{**values, **nested})
@@ -175,13 +190,17 @@ class _Run:
         # What a mean squared error is divided by.
         self.square = options.unit**2
         self.layers = following(net)
+        self.noise = input_noise([options])
         self.solver: Solver | None = None
-        self.at = _State(LearningRate(options.schedule, options.first_rate, options.max_steps))
+        self.at = _State(
+            LearningRate(options.schedule, options.first_rate, options.max_steps),
+            finish_from(options),
+        )
 
     @property
     def target(self) -> float:
         """The loss at which the current solver has done its part."""
-        return target_loss(self.options, finishing=self.at.finishing)
+        return finished_at(self.options) if self.at.finishing else self.at.finish_from
 
     def prepare(self, path: Path | None) -> None:
         """Checks the network, makes the solver and restores the checkpoint, if there is one."""
@@ -239,6 +258,7 @@ class _Run:
                 at.loss = self._loss()
                 self._check_growth(at.loss)
                 self._judge(seen)
+            self._watch_contraction(seen)
             asked = interruption is not None and interruption.asked
             if path is not None and (asked or time.perf_counter() - saved > CHECKPOINT_SECONDS):
                 self._save(path)
@@ -252,7 +272,15 @@ class _Run:
     def fit(self) -> Fit:
         """Returns the result, at the end."""
         at, options = self.at, self.options
-        rows = at.history.rows
+        rows, finish = at.history.rows, None
+        if at.before:
+            finish = finish_record(
+                self.net,
+                self.examples.X,
+                method="gauss_newton" if at.finishing else "least_squares",
+                loss=at.before["loss"],
+                weights=list(at.before["weights"].values()),
+            )
         if rows and rows[-1][0] == at.step:
             rows[-1][1:3] = [at.seconds, at.loss]
         else:
@@ -261,6 +289,8 @@ class _Run:
             reason = f"max_steps={options.max_steps} was reached"
         else:
             reason = at.apart or f"{options.optimizer} could go no further"
+            if at.settling.over:
+                reason = SETTLED
         return fit_of(
             options,
             {**self.examples.provenance(0), "versions": versions()},
@@ -270,6 +300,7 @@ class _Run:
             ],
             reason=reason,
             frozen_at=at.frozen_at,
+            finish=finish,
         )
 
     def _begin(self) -> Solver:
@@ -302,23 +333,58 @@ class _Run:
     def _next_solver(self) -> Solver | None:
         """Returns the solver of the next round, the finish when it is its turn; None at the end."""
         at = self.at
-        if at.loss <= self.target and self.options.finish != "none" and not at.finishing:
-            at.finishing = True
-            self._begin()
+        due = at.loss <= self.target or (
+            waits(self.options) and at.step >= self.options.max_steps and not at.finished
+        )
+        if due and self.options.finish != "none" and not at.finishing:
+            self._finish()
         assert self.solver is not None
         ended = (
-            at.loss <= self.target
+            at.finished
+            or at.loss <= self.target
             or at.step >= self.options.max_steps
             or self.solver.stalled
             or at.apart
         )
         return None if ended else self.solver
 
+    def _finish(self) -> None:
+        """Solves the last layer, or hands over to Gauss-Newton, or leaves it to further descent."""
+        at, options, square = self.at, self.options, self.square
+        weights = {str(i): p.detach().clone() for i, p in enumerate(trainable(self.net))}
+        before = {"loss": at.loss, "weights": weights}
+        if options.finish == "least_squares":
+            X, Y = self.examples.X, self.examples.Y
+            goal = finished_at(options) * square
+            solved = solve_last_layer(self.net, X, Y, tol=options.tol * square, aim=goal)
+            again = next_finish(solved, at.loss, options)
+            if again is not None:
+                at.finish_from = again
+                return
+            if solved.outcome != "unable":
+                at.finished = True
+                at.frozen_at = at.step if self._follows else at.frozen_at
+            if solved.outcome == "done":
+                at.before, at.loss = before, self._mean_square()
+                return
+        if not at.finished:
+            at.before, at.finishing = before, True
+            self._begin()
+
     def _pass(self, solver: Solver, order: Order) -> tuple[float, bool]:
         """Makes a pass over the mini-batches, or a round of full-batch steps."""
         X, Y, at = self.examples.X, self.examples.Y, self.at
         left = self.options.max_steps - at.step
         size = self.options.batch_size or len(X)
+        noise = None if at.finishing else self.noise
+        if noise is not None:
+            noise.begin(at.round)
+        if noise is not None and size >= len(X) and isinstance(solver, Stepwise):
+            taken = min(ROUND, left)
+            for _ in range(taken):
+                solver.step(noise.added(X[None])[0], Y, at.rate.lr)
+            at.step += taken
+            return float(solver.loss()), True
         if size >= len(X) or not isinstance(solver, Stepwise):
             taken, loss = solver.descend(X, Y, min(ROUND, left), at.rate.lr)
             at.step += taken
@@ -326,7 +392,8 @@ class _Run:
         total, count = X.new_zeros(()), 0
         for index in order.epoch(at.round)[0].split(size)[:left]:
             x = X[index]
-            solver.step(x, x if Y is X else Y[index], at.rate.lr)
+            y = x if Y is X else Y[index]
+            solver.step(x if noise is None else noise.added(x[None])[0], y, at.rate.lr)
             total += solver.loss() * len(x)
             count += len(x)
             at.step += 1
@@ -373,6 +440,16 @@ class _Run:
                 f"the loss is {seen:.2g} in training mode but {at.loss:.2g} in eval mode, since a "
                 "layer behaves differently there, and it no longer falls"
             )
+
+    def _watch_contraction(self, seen: float) -> None:
+        """Ends the optimizer's part when contraction at the examples no longer changes."""
+        at = self.at
+        if self.options.stop != "contraction" or at.finishing or not at.settling.due(at.step, seen):
+            return
+        at.settling = at.settling.after(probe(self.net, self.examples.X), at.step)
+        if at.settling.over:
+            at.loss = self._loss()
+            at.finish_from = max(at.finish_from, at.loss)
 
     def _check_growth(self, loss: float) -> None:
         at = self.at

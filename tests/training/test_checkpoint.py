@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 import mnemoscope as mn
-from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
+from mnemoscope.training.checkpoint import FORMAT, read_checkpoint, write_checkpoint
 
 
 def same(one, other):
@@ -57,8 +57,8 @@ def cut(path):
         lambda path: path.mkdir(),
         lambda path: save_file({"w": torch.ones(2)}, path),
         lambda path: save_file({"w": torch.ones(2)}, path, {"format": "mnemoscope-weights/1"}),
-        lambda path: save_file({"w": torch.ones(2)}, path, {"format": "mnemoscope-checkpoint/4"}),
-        lambda path: save_file({}, path, {"format": "mnemoscope-checkpoint/4", "state": "{"}),
+        lambda path: save_file({"w": torch.ones(2)}, path, {"format": FORMAT}),
+        lambda path: save_file({}, path, {"format": FORMAT, "state": "{"}),
         lambda path: None,
     ],
     ids=[

@@ -1,7 +1,10 @@
 import pytest
 import torch
 
-from mnemoscope.training.linear_model import damped_least_squares
+from mnemoscope.training.conjugate_gradients import (
+    damped_least_squares,
+    preconditioned_least_squares,
+)
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -71,3 +74,58 @@ def test_nothing_to_gain(b):
     assert found.converged
     assert not found.x.any()
     assert torch.equal(found.rest, b)
+
+
+class Products:
+    """A matrix as a linearization, with the number of products asked for."""
+
+    def __init__(self, J):
+        self.J, self.weights, self.asked = J, J.new_zeros(J.shape[1]), 0
+
+    def push(self, v):
+        self.asked += 1
+        return self.J @ v
+
+    def pull(self, u):
+        return self.J.mT @ u
+
+
+def preconditioned(J, M, b, damping, *, tol=1e-13, max_products=200):
+    products = Products(J)
+    factor = torch.linalg.cholesky(M)
+    found = preconditioned_least_squares(
+        products,
+        lambda r: torch.cholesky_solve(r[:, None], factor)[:, 0],
+        b, damping, tol=tol, max_products=max_products,
+    )  # fmt: skip
+    return found, products.asked
+
+
+@pytest.mark.parametrize("damping", [1e-3, 10.0])
+@pytest.mark.parametrize(("n", "p"), [(6, 20), (20, 6)], ids=["wide", "tall"])
+def test_with_any_preconditioner_it_is_the_same_solution(n, p, damping):
+    J, b = problem(n, p)
+    G, _ = problem(n, n, seed=1)
+    found, _ = preconditioned(J, G @ G.mT + torch.eye(n, dtype=J.dtype), b, damping, tol=1e-12)
+    x = J.mT @ torch.linalg.solve(J @ J.mT + damping * torch.eye(n, dtype=J.dtype), b)
+    assert found.converged
+    # Condition numbers are below 1e5: 1e-12 of the residual is below 1e-6 of x.
+    assert torch.allclose(found.x, x, rtol=1e-6, atol=1e-6)
+    assert torch.allclose(found.rest, b - J @ found.x, rtol=1e-9, atol=1e-9)
+
+
+def test_with_the_matrix_itself_one_step_is_enough():
+    J, b = problem(10, 30)
+    J = J * torch.logspace(0, 4, 10, dtype=J.dtype)[:, None]
+    M = J @ J.mT + 1e-3 * torch.eye(10, dtype=J.dtype)
+    found, asked = preconditioned(J, M, b, 1e-3, tol=1e-6)
+    assert found.converged
+    assert asked == 1
+    _, without = preconditioned(J, torch.eye(10, dtype=J.dtype), b, 1e-3, tol=1e-6)
+    assert without > 5
+
+
+def test_nothing_to_solve_takes_no_product():
+    J, b = problem(4, 6)
+    found, asked = preconditioned(J, torch.eye(4, dtype=J.dtype), 0 * b, 0.1)
+    assert (asked, float(found.x.abs().max()), found.converged) == (0, 0.0, True)

@@ -4,12 +4,25 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.training import linear_model as module
-from mnemoscope.training.linear_model import KernelModel, ProductModel, linear_model
+from mnemoscope.training.last_layer import find_last_layer
+from mnemoscope.training.linear_model import (
+    KernelModel,
+    PreconditionedModel,
+    ProductModel,
+    linear_model,
+)
 from mnemoscope.training.tangent_kernel import ParameterLinearization
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
-MODELS = pytest.mark.parametrize("model", [KernelModel, ProductModel])
+
+def preconditioned(net, X):
+    """The model with the last layer's preconditioner, that without where it is frozen."""
+    last = find_last_layer(net, X)
+    return ProductModel(net, X) if last is None else PreconditionedModel(net, X, last)
+
+
+MODELS = pytest.mark.parametrize("model", [KernelModel, ProductModel, preconditioned])
 
 
 @pytest.fixture
@@ -108,6 +121,8 @@ def test_the_kernel_is_formed_where_it_may_be(monkeypatch):
     net, X, *_ = problem()
     assert type(linear_model(net, X)) is KernelModel
     monkeypatch.setattr(module, "can_form_kernel", lambda net, X: False)
+    assert type(linear_model(net, X)) is PreconditionedModel
+    net.body.linear_3.weight.requires_grad_(False)
     assert type(linear_model(net, X)) is ProductModel
 
 
@@ -127,3 +142,33 @@ def test_a_derivative_that_is_not_finite_is_refused(model, monkeypatch):
     monkeypatch.setattr(module, "can_form_kernel", lambda net, X: model is KernelModel)
     with pytest.raises(mn.MnemoscopeError, match=r"Root whose derivative .* not finite"):
         linear_model(Root(), torch.ones(2, 3))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        mn.nets.FullyConnected(shape=(1, 4, 4), width=32, depth=6, activation="tanh"),
+        mn.nets.FullyConnected(shape=(1, 4, 4), width=32, depth=6, init="ntk"),
+        mn.nets.Convolutional(shape=(1, 4, 4), channels=4, depth=4),
+        mn.nets.UNet(shape=(1, 4, 4), channels=4, levels=1),
+    ],
+    ids=["tanh", "NTK", "convolutional", "U-Net"],
+)
+def test_the_preconditioner_changes_no_step_and_saves_products(spec, monkeypatch):
+    net = spec.build(seed=0, dtype=torch.float64).eval()
+    generator = torch.Generator().manual_seed(0)
+    X = torch.rand(6, 1, 4, 4, generator=generator, dtype=torch.float64)
+    r = torch.randn(X.numel(), generator=generator, dtype=torch.float64)
+    monkeypatch.setattr(module, "LOOSEST", 1e-10)
+    plain, better = ProductModel(net, X), preconditioned(net, X)
+    damping = 1e-4 * plain.scale
+    asked = []
+    for model in (plain, better):
+        push = model.linear.push
+        monkeypatch.setattr(model.linear, "push", lambda v, push=push: asked.append(1) or push(v))
+    expected = plain.step(r, damping, share=1.0)
+    count = len(asked)
+    step = better.step(r, damping, share=1.0)
+    # The kernel's condition is at most 1e4 there: 1e-10 of a gradient is 1e-6 of a step.
+    assert (step.change - expected.change).norm() <= 1e-5 * expected.change.norm()
+    assert len(asked) - count < count

@@ -301,7 +301,8 @@ def test_the_record_says_how_to_do_it_again():
     assert record is fit.record
     assert record.options == {
         "tol": 1e-8, "optimizer": "adam", "lr": 2e-3, "schedule": "constant", "batch_size": 5,
-        "max_steps": 30, "momentum": 0.9, "weight_decay": 0.0, "init_scale": 1.0, "seed": 7,
+        "max_steps": 30, "momentum": 0.9, "weight_decay": 0.0, "noise": 0.0,
+        "init_scale": 1.0, "seed": 7,
         "unit": unit_of(X), "dtype": "float32", "finish": "none", "stop": "loss",
     }  # fmt: skip
     assert (record.steps, record.loss, record.converged) == (fit.steps, fit.loss, fit.converged)
