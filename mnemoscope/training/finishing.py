@@ -2,7 +2,7 @@
 
 The paper's statements are about descent to interpolation. Contraction at the examples is settled
 long before the loss is small; what is left is a residual that a linear solve removes, and as long
-as the update is small beside the weights the network stays the one that descent has found.
+as the update is small compared with the weights the network stays the one that descent has found.
 """
 
 import math
