@@ -109,7 +109,7 @@ def forks(tmp_path_factory):
 
 
 @pytest.fixture
-def start(here, environment, forks):
+def start(here, environment, request):
     """A command as a process of its own, not waited for.
 
     It is forked from one that has the libraries, see `tests/forks.py`; `anew`: it imports them.
@@ -124,7 +124,9 @@ def start(here, environment, forks):
             "cwd": here,
             "env": environment,
         } | options
-        python = [sys.executable] if anew else [sys.executable, "-SE", FORKS, forks]
+        python = [sys.executable]
+        if not anew:
+            python += ["-SE", FORKS, request.getfixturevalue("forks")]
         process = subprocess.Popen([*python, *program, *map(str, arguments)], **options)
         started.append(process)
         return process
