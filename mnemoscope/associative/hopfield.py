@@ -14,6 +14,8 @@ distance of the two, and
 Without `b` a pattern of large norm takes over those that point its way.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -94,10 +96,10 @@ def _smallest_beta(flat: Float[Tensor, "n d"]) -> float:
         return 1.0
     allowed = ERROR * float(X.max() - X.min()) * X.shape[1] ** 0.5
     squares = distance.square()
-    low, high = torch.tensor([1e-6, 1e12], dtype=torch.float64).log().tolist()
+    low, high = math.log(1e-6), math.log(1e12)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        weights = torch.exp(-0.5 * torch.tensor(middle).exp().double() * squares) * other
+        weights = torch.exp(-0.5 * math.exp(middle) * squares) * other
         error = float((weights * distance).sum(1).max())
         low, high = (low, middle) if error <= allowed else (middle, high)
-    return float(torch.tensor(high).double().exp())
+    return math.exp(high)

@@ -18,7 +18,7 @@ from mnemoscope.dynamics.atlas import Atlas
 from mnemoscope.dynamics.census import survey
 from mnemoscope.dynamics.orbits import OrbitOptions
 from mnemoscope.dynamics.starts import block_size
-from mnemoscope.dynamics.states import expand, rms
+from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap
 
 DISTANCE = 1e-3
@@ -84,7 +84,7 @@ def _leading(f: SelfMap, X: Tensor, V: Tensor) -> Float[Tensor, "n *shape"]:
     linear = f.linearize(X)
     for _ in range(PRODUCTS):
         image = linear.jvp(V)
-        length = rms(image).clamp_min(torch.finfo(V.dtype).tiny).reshape(-1, *[1] * (V.ndim - 1))
+        length = rms(image).reshape(-1, *[1] * (V.ndim - 1))
         # Where the Jacobian is zero every direction is as good.
-        V = torch.where(expand(rms(image) > 0, V), image / length, V)
+        V = torch.where(length > 0, image / length, V)
     return V
