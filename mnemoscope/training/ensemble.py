@@ -193,7 +193,7 @@ class _Ensemble:
         """Finishes a network; returns the method, or None if nothing was done."""
         options, square = self.options[r], float(self.squares[r])
         X, Y = self.examples_of(r)
-        goal = finished_at(options)
+        goal = finished_at(options, Y)
         if options.finish == "least_squares":
             solved = solve_last_layer(network, X, Y, tol=options.tol * square, aim=goal * square)
             if solved.outcome == "done":
@@ -363,12 +363,9 @@ class _GroupRun:
         r, ensemble = int(self.members[row]), self.ensemble
         options = ensemble.options[r]
         square = float(ensemble.squares[r])
-        solved = solve_last_layer(
-            self._network(row),
-            *ensemble.examples_of(r),
-            tol=options.tol * square,
-            aim=finished_at(options) * square,
-        )
+        X, Y = ensemble.examples_of(r)
+        goal = finished_at(options, Y) * square
+        solved = solve_last_layer(self._network(row), X, Y, tol=options.tol * square, aim=goal)
         return next_finish(solved, loss, options)
 
     def _round(self, *, full_batch: bool) -> Tensor:

@@ -88,7 +88,7 @@ class TrainingOptions:
         seed: Random seed of the initial weights, the order of the examples, and dropout.
         unit: Scale of the examples; default: the width of their range.
         dtype: Floating-point type of the network; default: float32, or that of a given network.
-        finish: What follows the optimizer, down to a loss of 1e-14: none, least_squares of a linear
+        finish: What follows the optimizer, down to rounding: none, least_squares of a linear
             last layer (from 1e-3 on), or gauss_newton over all layers (from 1e-4 on).
         stop: What ends the optimizer: loss, or contraction (the spectral radii at the examples no
             longer change).

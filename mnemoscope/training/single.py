@@ -200,7 +200,11 @@ class _Run:
     @property
     def target(self) -> float:
         """The loss at which the current solver has done its part."""
-        return finished_at(self.options) if self.at.finishing else self.at.finish_from
+        return self._finished_at if self.at.finishing else self.at.finish_from
+
+    @cached_property
+    def _finished_at(self) -> float:
+        return finished_at(self.options, self.examples.Y)
 
     def prepare(self, path: Path | None) -> None:
         """Checks the network, makes the solver and restores the checkpoint, if there is one."""
@@ -355,7 +359,7 @@ class _Run:
         before = {"loss": at.loss, "weights": weights}
         if options.finish == "least_squares":
             X, Y = self.examples.X, self.examples.Y
-            goal = finished_at(options) * square
+            goal = self._finished_at * square
             solved = solve_last_layer(self.net, X, Y, tol=options.tol * square, aim=goal)
             again = next_finish(solved, at.loss, options)
             if again is not None:

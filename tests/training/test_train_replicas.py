@@ -139,7 +139,8 @@ def test_each_is_finished():
     X = digits()
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=48, depth=3)
     replicas = mn.train_replicas(spec, X, mn.TrainingOptions(finish="gauss_newton"), seeds=SEEDS)
-    assert bool((replicas.loss <= 1e-14).all())
+    # Outputs within four roundings of the targets.
+    assert bool((replicas.loss <= (4 * 2**-23) ** 2 * X.square().mean()).all())
     for r, seed in enumerate(SEEDS):
         _, fit = alone(spec, X, seed, finish="gauss_newton")
         held_against(replicas, r, None, fit, rel=1e-3)
