@@ -168,17 +168,20 @@ class LearningRates:
 
 def finish_from(options: TrainingOptions) -> float:
     """Returns the loss at which the optimizer has done its part."""
-    if waits(options):
+    if waits(options) or options.stop == "contraction":
         return options.tol
     return max(options.tol, FINISH_FROM.get(options.finish, 0.0))
 
 
 def waits(options: TrainingOptions) -> bool:
-    """Decides whether the finish waits for the last step.
+    """Decides whether the finish waits for the last step, however small the loss is before.
 
-    With noise on the inputs a small loss at the examples is no sign that training is done.
+    With noise on the inputs a small loss at the examples is no sign that training is done, nor
+    where contraction is to have settled.
     """
-    return options.noise > 0 and options.finish == "least_squares"
+    return options.finish == "least_squares" and (
+        options.noise > 0 or options.stop == "contraction"
+    )
 
 
 def finished_at(options: TrainingOptions, Y: Float[Tensor, "n *shape"]) -> float:
