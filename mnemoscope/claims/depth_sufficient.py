@@ -58,7 +58,7 @@ BY = ("law", "size", "n")
 
 def design(scale: Scale) -> Iterator[Setting]:
     """Networks of one channel on one and on two images of noise, over depth and seeds."""
-    seeds = scale.range(4, 10, 20)
+    seeds = scale.range(2, 10, 20)
     most = {"preserving": scale.choose(16, 60, 300), "pytorch": LONGEST_PYTORCH}
     preserving = scale.choose((2,), (2, 3, 4), (2, 3, 4, 5, 6))
     pytorch = scale.choose((), (2, 3), (2, 3, 4, 5, 6))

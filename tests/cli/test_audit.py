@@ -73,6 +73,7 @@ def test_it_fails_on_a_finding_only_if_there_is_one(
 ):
     found = mn.Audit.load(audited_once / "audit").with_summary(**{finding: value})
     monkeypatch.setattr("mnemoscope.measure.audit", lambda *_, **__: found)
+    monkeypatch.setattr("mnemoscope.report.write_report", lambda _, path: path.write_text("page"))
     assert run("audit", "runs/train", "--fail-on", finding).code == code
     assert run("audit", "runs/train").code == 0
 

@@ -131,21 +131,17 @@ def test_a_command_on_a_folder_that_another_writes_to_is_refused(trained, here, 
 
 
 # D4: options of the wrong type in run.json.
-@pytest.mark.parametrize(
-    "options",
-    [
+def test_options_of_another_type_in_a_run(nets, here, refused, run):
+    assert run(*nets, "--out", "run").code == 0
+    for options in (
         {"scale": 5}, {"weights": 3}, {"adapter": ["a"]}, {"channels_last": "yes"}, {"output": {}},
         {"noise_level": "x"}, {"budget": 1e9}, {"factory_args": {}}, {"black_box": 1}, {"x": "y"},
         {"noise_level": True},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_options_of_another_type_in_a_run(nets, here, refused, run, options):
-    assert run(*nets, "--out", "run").code == 0
-    change(here / "run/run.json", map=options)
-    (name,) = options
-    for command in ("audit", "extract"):
-        refused(command, "run", says=["run.json, which says of its model", f"{name}="])
+    ):  # fmt: skip
+        change(here / "run/run.json", map=options)
+        (name,) = options
+        for command in ("audit", "extract"):
+            refused(command, "run", says=["run.json, which says of its model", f"{name}="])
 
 
 @pytest.mark.parametrize(

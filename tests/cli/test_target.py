@@ -119,17 +119,17 @@ def test_a_model_that_takes_one_state_at_a_time(mine, run):
     assert done.code == 0, done.err
 
 
-@pytest.mark.parametrize("wrong", ["3", 0, -1, True, 1.5, None])
-def test_a_damaged_batch_size_in_a_run(mine, run, wrong):
+def test_a_damaged_batch_size_in_a_run(mine, run):
     brief = ["--starts", "4", "--trials", "1", "--max-steps", "20", "--fixed-batch", "2"]
     assert run("audit", "mine:Plain", *DIGITS, *brief).code == 0
     path = mine / "runs/Plain/run.json"
     index = json.loads(path.read_text())
-    index["settings"]["map"]["fixed_batch"] = wrong
-    path.write_text(json.dumps(index))
-    done = run("audit", "runs/Plain", *BRIEF)
-    assert done.code == 2
-    assert "fixed_batch" in done.err
+    for wrong in ("3", 0, -1, True, 1.5, None):
+        index["settings"]["map"]["fixed_batch"] = wrong
+        path.write_text(json.dumps(index))
+        done = run("audit", "runs/Plain", *BRIEF)
+        assert done.code == 2, wrong
+        assert "fixed_batch" in done.err
 
 
 def test_the_size_that_a_vae_was_made_for_is_only_a_default(here, run):

@@ -9,7 +9,7 @@ from mnemoscope.dynamics.states import group_within, nearest
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
 
-def starts(known, dtype, n=300):
+def starts(known, dtype, n=100):
     generator = torch.Generator().manual_seed(0)
     return torch.randn(n, *known.shape, generator=generator, dtype=torch.float64).to(dtype)
 

@@ -17,7 +17,10 @@ def drawn(n, *shape, dtype=torch.float64, scale=1.0, seed=0):
     return (scale * torch.randn(n, *shape, generator=generator, dtype=torch.float64)).to(dtype)
 
 
-def search(known, dtype, n=200):
+STARTS = 100
+
+
+def search(known, dtype, n=STARTS):
     return find_fixed_points(known.self_map(dtype), drawn(n, *known.shape, dtype=dtype))
 
 
@@ -27,7 +30,7 @@ def test_every_point_returned_is_a_fixed_point_and_those_that_attract_are_known(
     found = search(known, dtype)
     f = known.self_map(dtype)
     if len(found.points):
-        unit = unit_of_starts(drawn(200, *known.shape, dtype=dtype))
+        unit = unit_of_starts(drawn(STARTS, *known.shape, dtype=dtype))
         size = found.points.flatten(1).abs().amax(1).clamp_min(unit)
         # The floor at which `refine` counts a point as settled.
         assert bool((f.residual(found.points) <= 16 * torch.finfo(dtype).eps * size).all())
@@ -38,7 +41,7 @@ def test_every_point_returned_is_a_fixed_point_and_those_that_attract_are_known(
         away = (attracting.double() - states).flatten(1).square().mean(1).sqrt()
         assert float(away.min()) <= 1e-4
     assert bool((found.spectral_radius[found.attracting] < 1).all())
-    assert found.labels.shape == (200,)
+    assert found.labels.shape == (STARTS,)
     hits = torch.bincount(found.labels[found.labels >= 0], minlength=len(found.points))
     assert torch.equal(hits, found.count)
 

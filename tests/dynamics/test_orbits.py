@@ -151,20 +151,20 @@ def test_memory_does_not_grow_with_the_number_of_starts():
     assert module.orbit_batch_size(f) <= module.BATCH
 
 
-@pytest.mark.parametrize("stride", [2, module.LOOK, 50])
-def test_looking_seldom_at_who_is_done_changes_no_orbit(known, dtype, stride, monkeypatch):
-    Z = starts(known, dtype, n=40)
+def test_looking_seldom_at_who_is_done_changes_no_orbit(known, dtype, monkeypatch):
+    Z = starts(known, dtype, n=15)
     often = mn.iterate(known.self_map(dtype), Z, max_steps=300, batch_size=7)
-    monkeypatch.setattr(module, "_stride", lambda Z: stride)
-    seldom = mn.iterate(known.self_map(dtype), Z, max_steps=300, batch_size=7)
-    assert seldom.status.tolist() == often.status.tolist()
-    assert seldom.period.tolist() == often.period.tolist()
-    # The level of a state, which decides what counts as rounding, is looked at in other steps. In
-    # single precision steps that are all rounding may end an orbit at one look or another.
-    looks = 1 if dtype == torch.float64 else 4
-    assert (seldom.steps - often.steps).abs().max() <= looks * module.LOOK
-    if often.count(mn.Status.CONVERGED):
-        assert torch.allclose(seldom.end, often.end, rtol=1e-4, atol=1e-4)
+    for stride in (2, module.LOOK, 50):
+        monkeypatch.setattr(module, "_stride", lambda Z, stride=stride: stride)
+        seldom = mn.iterate(known.self_map(dtype), Z, max_steps=300, batch_size=7)
+        assert seldom.status.tolist() == often.status.tolist()
+        assert seldom.period.tolist() == often.period.tolist()
+        # The level of a state, which decides what counts as rounding, is looked at in other steps.
+        # In single precision steps that are all rounding may end an orbit at one look or another.
+        looks = 1 if dtype == torch.float64 else 4
+        assert (seldom.steps - often.steps).abs().max() <= looks * module.LOOK
+        if often.count(mn.Status.CONVERGED):
+            assert torch.allclose(seldom.end, often.end, rtol=1e-4, atol=1e-4)
 
 
 def test_looking_seldom_leads_to_the_same_attractors(monkeypatch):

@@ -63,7 +63,7 @@ def test_basins_of_slow_attractors(dtype):
 @pytest.mark.parametrize(("eps", "d", "fast"), [(1e-5, 10, 0.9), (1e-3, 10, 0.9), (1e-4, 2, 0.5)])
 def test_mixed_coordinates_change_no_basin(eps, d, fast, dtype):
     f, Q = two_wells(eps, d, fast=fast)
-    Z = normal(200, d, seed=1).to(dtype)
+    Z = normal(60, d, seed=1).to(dtype)
     positive = Z @ Q[0].to(dtype) > 0
     census = mn.find_attractors(mn.SelfMap(f, (d,), dtype=dtype), Z)
     assert len(census.period) == 2

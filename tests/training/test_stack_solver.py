@@ -110,7 +110,8 @@ def test_a_whole_training_comes_to_the_same(batch_size):
     X = examples()
     fast, plain = network(), network()
     hooked(plain)
-    one, other = (mn.train(net, X, batch_size=batch_size) for net in (fast, plain))
+    options = mn.TrainingOptions(batch_size=batch_size, tol=1e-5)
+    one, other = (mn.train(net, X, options) for net in (fast, plain))
     assert one.converged
     assert other.converged
     assert one.steps == pytest.approx(other.steps, rel=0.02)

@@ -417,34 +417,35 @@ def every_round(monkeypatch):
 
 
 @pytest.mark.usefixtures("every_round")
-@pytest.mark.parametrize("rounds", [2, 12])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_killed_training_goes_on_to_the_same_numbers(way, rounds, tmp_path):
+def test_a_killed_training_goes_on_to_the_same_numbers(way, tmp_path):
     options = WAYS[way] | {"max_steps": 200, "tol": 1e-30}
-    X, path = digits(), tmp_path / "checkpoint"
+    X = digits()
     whole = network("leaky_relu")
     undisturbed = []
     one = mn.train(whole, X, mn.TrainingOptions(**options), on_progress=undisturbed.append)
-    net = network("leaky_relu")
-    with pytest.raises(Killed):
-        mn.train(
-            net,
-            X,
-            mn.TrainingOptions(**options),
-            checkpoint=path,
-            on_progress=at_round(rounds, kill),
+    for rounds in (2, 12):
+        path = tmp_path / f"checkpoint {rounds}"
+        net = network("leaky_relu")
+        with pytest.raises(Killed):
+            mn.train(
+                net,
+                X,
+                mn.TrainingOptions(**options),
+                checkpoint=path,
+                on_progress=at_round(rounds, kill),
+            )
+        # Resumed in another process the weights at hand are the first ones.
+        net = network("leaky_relu")
+        looks = []
+        other = mn.train(
+            net, X, mn.TrainingOptions(**options), checkpoint=path, on_progress=looks.append
         )
-    # Resumed in another process the weights at hand are the first ones.
-    net = network("leaky_relu")
-    looks = []
-    other = mn.train(
-        net, X, mn.TrainingOptions(**options), checkpoint=path, on_progress=looks.append
-    )
-    # The round that was killed is done again, those before it are not.
-    assert looks[0].step == undisturbed[rounds - 1].step
-    assert equal(weights(net), weights(whole))
-    assert (one.loss, one.steps) == (other.loss, other.steps)
-    assert one.history.drop("seconds").equals(other.history.drop("seconds"))
+        # The round that was killed is done again, those before it are not.
+        assert looks[0].step == undisturbed[rounds - 1].step
+        assert equal(weights(net), weights(whole))
+        assert (one.loss, one.steps) == (other.loss, other.steps)
+        assert one.history.drop("seconds").equals(other.history.drop("seconds"))
 
 
 class OffByOne(nn.Module):

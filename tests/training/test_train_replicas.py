@@ -45,9 +45,9 @@ def held_against(replicas, r, net, fit, *, rel):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
-        {"batch_size": 2},
-        {"schedule": "cosine", "max_steps": 800},
+        {"tol": 1e-5},
+        {"batch_size": 2, "tol": 1e-5},
+        {"schedule": "cosine", "max_steps": 300},
         {"schedule": "constant", "optimizer": "rmsprop", "max_steps": 200},
         {"optimizer": "gradient_descent", "momentum": 0.5, "max_steps": 200},
         {"weight_decay": 1e-3, "max_steps": 100},
