@@ -15,7 +15,7 @@ from mnemoscope.base.provenance import versions
 from mnemoscope.nets import FinishRecord, HistoryRow, Network, Spec
 from mnemoscope.nets.stack import drawn_parameters, make_stack, network_from
 from mnemoscope.training.examples import Examples, Order, checked_examples
-from mnemoscope.training.finishing import finish_record, solve_last_layer
+from mnemoscope.training.finishing import Solved, finish_record, solve_last_layer
 from mnemoscope.training.fit import Fit, History, ReplicaProgress, fit_of
 from mnemoscope.training.group import Descent, Group, shares
 from mnemoscope.training.networks import whole_loss
@@ -29,6 +29,7 @@ from mnemoscope.training.schedules import (
     finish_from,
     finished_at,
     largest_loss,
+    largest_update,
     next_finish,
     promising,
     waits,
@@ -195,7 +196,7 @@ class _Ensemble:
         X, Y = self.examples_of(r)
         goal = finished_at(options, Y)
         if options.finish == "least_squares":
-            solved = solve_last_layer(network, X, Y, tol=options.tol * square, aim=goal * square)
+            solved = _solved(network, X, Y, options, square)
             if solved.outcome == "done":
                 self.solved[r] = whole_loss(network, X, Y) / square
                 return "least_squares"
@@ -364,8 +365,7 @@ class _GroupRun:
         options = ensemble.options[r]
         square = float(ensemble.squares[r])
         X, Y = ensemble.examples_of(r)
-        goal = finished_at(options, Y) * square
-        solved = solve_last_layer(self._network(row), X, Y, tol=options.tol * square, aim=goal)
+        solved = _solved(self._network(row), X, Y, options, square)
         return next_finish(solved, loss, options)
 
     def _round(self, *, full_batch: bool) -> Tensor:
@@ -416,6 +416,20 @@ class _GroupRun:
 
     def _seconds(self) -> float:
         return time.perf_counter() - self.begun
+
+
+def _solved(
+    network: Network, X: Tensor, Y: Tensor, options: TrainingOptions, square: float
+) -> Solved:
+    """Solves the last layer of a replica, as its options ask for."""
+    return solve_last_layer(
+        network,
+        X,
+        Y,
+        tol=options.tol * square,
+        aim=finished_at(options, Y) * square,
+        largest=largest_update(options),
+    )
 
 
 def _begin(

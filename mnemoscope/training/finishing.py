@@ -49,10 +49,9 @@ def solve_last_layer(
     *,
     tol: float,
     aim: float,
+    largest: float = LARGEST_UPDATE,
 ) -> Solved:
     """Changes the last layer by the smallest update that brings the loss to `aim`.
-
-    An update above `LARGEST_UPDATE` is not made.
 
     Args:
         net: The network; changed only if the outcome is `done`.
@@ -60,6 +59,7 @@ def solve_last_layer(
         Y: `(n, *shape)`, the targets.
         tol: The mean squared error that counts as interpolation.
         aim: The mean squared error to reach where that is possible.
+        largest: The largest update that is made, as a share of the norm of the layer's parameters.
     """
     last = find_last_layer(net, X)
     if last is None:
@@ -72,7 +72,7 @@ def solve_last_layer(
         if attempt == 0 and path.rest(0.0) > tol * entries:
             return Solved("unable")
         update = _smallest(path, aim * entries)
-        if attempt == 0 and float(update.norm()) > LARGEST_UPDATE * norm:
+        if attempt == 0 and float(update.norm()) > largest * norm:
             return Solved("early", float(update.norm()) / norm)
         last.add(update)
         if whole_loss(net, X, Y) <= aim:

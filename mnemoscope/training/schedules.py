@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceError
-from mnemoscope.training.finishing import Solved
+from mnemoscope.training.finishing import LARGEST_UPDATE, Solved
 from mnemoscope.training.options import TrainingOptions
 
 Loss = TypeVar("Loss", float, Tensor)
@@ -182,6 +182,15 @@ def waits(options: TrainingOptions) -> bool:
     return options.finish == "least_squares" and (
         options.noise > 0 or options.stop == "contraction"
     )
+
+
+def largest_update(options: TrainingOptions) -> float:
+    """Returns the largest update of the last layer that a finish may make.
+
+    Training with noise leaves a margin at the examples that bears a large one, and after its last
+    step nothing else is left.
+    """
+    return math.inf if options.noise > 0 else LARGEST_UPDATE
 
 
 def finished_at(options: TrainingOptions, Y: Float[Tensor, "n *shape"]) -> float:

@@ -1,9 +1,11 @@
 """The end of a training with `stop="contraction"`: contraction at the examples has settled.
 
 Every `PROBE_STEPS` steps spectral radii are computed at up to `PROBED` examples. Contraction has
-settled when over `PROBES` probes in a row no radius has moved by more than `LARGEST_CHANGE` from
-what it was before them, so that a slow drift counts too. Changes are absolute, since it is the
-side of 1 that matters; one that stays within `LARGEST_CHANGE` of 1 cannot be decided by waiting.
+settled when over `PROBES` probes in a row `STEADY` of the radii have not moved by more than
+`LARGEST_CHANGE` from what they were before them, so that a slow drift counts too. Not all: an
+example next to a kink of the activations has another radius on each side of it, and goes on
+crossing it. Changes are absolute, since it is the side of 1 that matters; one that stays within
+`LARGEST_CHANGE` of 1 cannot be decided by waiting.
 Before the loss is small nothing has been learned: new networks contract everywhere, and steadily.
 """
 
@@ -31,6 +33,9 @@ PROBES = 4
 
 LARGEST_CHANGE = 0.03
 """The largest change of a spectral radius in them."""
+
+STEADY = 0.75
+"""Share of the radii that must not change more."""
 
 PROBED = 16
 """The most examples that are probed, evenly spread over all."""
@@ -64,10 +69,9 @@ class Settling:
 
     def after(self, radii: Sequence[float], step: int) -> "Settling":
         """Returns the state after one more probe."""
-        agree = bool(self.radii) and all(
-            abs(now - then) <= LARGEST_CHANGE for now, then in zip(radii, self.radii, strict=True)
-        )
-        if agree:
+        changes = [abs(now - then) for now, then in zip(radii, self.radii or radii, strict=True)]
+        steady = sum(change <= LARGEST_CHANGE for change in changes)
+        if self.radii and steady >= STEADY * len(changes):
             return replace(self, step=step, quiet=self.quiet + 1)
         return Settling(step, tuple(radii))
 

@@ -49,6 +49,7 @@ from mnemoscope.training.schedules import (
     finish_from,
     finished_at,
     largest_loss,
+    largest_update,
     next_finish,
     promising,
     waits,
@@ -360,7 +361,14 @@ class _Run:
         if options.finish == "least_squares":
             X, Y = self.examples.X, self.examples.Y
             goal = self._finished_at * square
-            solved = solve_last_layer(self.net, X, Y, tol=options.tol * square, aim=goal)
+            solved = solve_last_layer(
+                self.net,
+                X,
+                Y,
+                tol=options.tol * square,
+                aim=goal,
+                largest=largest_update(options),
+            )
             again = next_finish(solved, at.loss, options)
             if again is not None:
                 at.finish_from = again

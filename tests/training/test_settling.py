@@ -56,6 +56,15 @@ def test_drift_is_a_change():
     assert not after(*[0.5 + 0.02 * k for k in range(PROBES + 1)]).over
 
 
+@pytest.mark.parametrize(("moving", "settles"), [(0, True), (1, True), (2, False)])
+def test_a_quarter_may_cross_kinks(moving, settles):
+    state = Settling()
+    for number in range(PROBES + 1):
+        radii = [0.9 + 0.2 * (number % 2)] * moving + [0.5] * (5 - moving)
+        state = state.after(radii, PROBE_STEPS * (number + 1))
+    assert state.over == settles
+
+
 def test_probes_begin_once_the_loss_is_small():
     state = Settling()
     assert not state.due(PROBE_STEPS, 2 * LARGEST_LOSS)
@@ -98,10 +107,10 @@ def test_training_ends_when_contraction_has_settled():
     whole = spec().build(seed=0)
     longer = mn.train(whole, X, mn.TrainingOptions(lr=2e-4, tol=1e-11))
     assert longer.steps > fit.steps
-    # What it ended for: on the way to interpolation little more happens. They were steady within
-    # 0.03 for 200 steps.
-    then, now = mn.spectral_radius(net, X), mn.spectral_radius(whole, X)
-    assert (then - now).abs().max() < 3 * LARGEST_CHANGE
+    # What it ended for: on the way to interpolation little more happens. Three quarters of them
+    # were steady within 0.03 for 200 steps.
+    changes = (mn.spectral_radius(net, X) - mn.spectral_radius(whole, X)).abs().sort().values
+    assert changes[3] < 3 * LARGEST_CHANGE
 
 
 @pytest.mark.parametrize("finish", ["least_squares", "gauss_newton"])
