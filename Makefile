@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
-demo: $(VENV)/.package  ## Watch an autoencoder memorize real pictures (a quarter of a minute)
+demo: $(VENV)/.package  ## Watch an autoencoder memorize real pictures (half a minute)
 	@$(BIN)/mnemoscope demo
 
 test: $(VENV)/.dev  ## Run all tests

@@ -1,12 +1,13 @@
 """Associative memories side by side: what each stores and recalls, and the bytes it takes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnemoscope.measure import AuditOptions, audit
+from mnemoscope.measure import AuditOptions, AuditRun, audit
 from mnemoscope.results import Audit
 
 COLUMNS = {
@@ -53,9 +54,20 @@ def audited(
     options: AuditOptions,
     *,
     seed: int,
+    run: AuditRun | None = None,
 ) -> dict[str, tuple[nn.Module, Audit]]:
-    """Audits memories of the same examples with the same options and seed."""
-    return {name: (net, audit(net, X, options, seed=seed)) for name, net in memories.items()}
+    """Audits memories of the same examples with the same options and seed.
+
+    `run` is that of the first one; the others report their progress alike, and nothing is proved
+    of them.
+    """
+    first = run or AuditRun()
+    results: dict[str, tuple[nn.Module, Audit]] = {}
+    for name, net in memories.items():
+        results[name] = net, audit(net, X, options, seed=seed, run=first)
+        first = replace(first, name=name, checkpoint=None)
+        options = replace(options, certificates=0)
+    return results
 
 
 def size_in_bytes(net: nn.Module) -> int:

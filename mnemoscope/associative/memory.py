@@ -24,7 +24,7 @@ class Memory:
         audit: What it stores, how it recalls, what else attracts.
         table: A row for each memory, corruption and strength: bytes, what is stored and recalled;
             columns in `mnemoscope.associative.comparing.COLUMNS`. The memories are `network`, and
-            for comparison `plain`, trained without noise, and `hopfield`.
+            for comparison `hopfield` and `plain`, trained without noise.
     """
 
     net: Network

@@ -14,7 +14,7 @@ from mnemoscope.claims.checks import (
     nearly_none,
     share,
 )
-from mnemoscope.claims.claim import Check, Claim, ClaimResult, Scale
+from mnemoscope.claims.claim import Check, Claim, ClaimResult, Regime, Scale
 from mnemoscope.claims.design import Row, Setting, each_network, noise_images, rows_of, trained
 from mnemoscope.claims.rates import Counted, listed, pooled, rates_figure, shares
 from mnemoscope.sweep.measurements import Trained
@@ -24,6 +24,7 @@ __all__ = [
     "Claim",
     "ClaimResult",
     "Counted",
+    "Regime",
     "Row",
     "Scale",
     "Setting",

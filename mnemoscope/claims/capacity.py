@@ -147,6 +147,7 @@ def headline(
         "steps": steps,
         "interpolated": not stopped and loss <= 1e-8,
         "diverged": bool(stopped),
+        "in_regime": True,
         **dict.fromkeys(COLUMNS),
         **measured,
         "stopped": stopped,

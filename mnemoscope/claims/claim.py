@@ -9,7 +9,7 @@ import polars as pl
 
 from mnemoscope.base.check import one_of, whole_number
 from mnemoscope.base.discovery import Registry
-from mnemoscope.claims.design import Setting, rows_of
+from mnemoscope.claims.design import IN_REGIME, Setting, rows_of
 from mnemoscope.claims.rates import with_rate
 from mnemoscope.plots import Figure
 
@@ -81,6 +81,24 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Regime:
+    """The settings that a claim is about; only runs inside it decide the verdict.
+
+    Which runs lie in it is their column `in_regime`, see `Setting`.
+
+    Attributes:
+        words: The settings: capacity for each number to be stored, width, depth, optimizer,
+            first weights.
+        source: Where they are taken from.
+        tried: The number of candidate regimes that pilots ran, this one included.
+    """
+
+    words: str
+    source: str
+    tried: int = 1
+
+
+@dataclass(frozen=True)
 class Claim:
     """A claim of the literature, executable: a design, checks and figures.
 
@@ -90,7 +108,7 @@ class Claim:
         statement: The claim in one sentence.
         source: The publication.
         tolerance: The tolerance and its reason, set before anything was measured.
-        checks: Compares prediction and measurement, given the table of runs. Only runs that
+        checks: Compares prediction and measurement, given the runs of the regime. Only runs that
             interpolated (column `interpolated`) may count.
         figures: Describes the charts of the runs.
         design: Yields the settings: networks to train, and what to measure of them.
@@ -99,6 +117,8 @@ class Claim:
         columns: Columns that only runs that interpolated have, with their types.
         rates: Rates to add to the table, as columns of counts and totals by name.
         note: States further results of the runs in a sentence or two.
+        regime: The settings that it is about; None: all that are run.
+        reach: States how far beyond the regime it holds, given all runs.
     """
 
     number: int
@@ -113,6 +133,8 @@ class Claim:
     columns: Mapping[str, pl.DataType] = field(default_factory=dict)
     rates: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     note: Callable[[pl.DataFrame], str] = lambda runs: ""
+    regime: Regime | None = None
+    reach: Callable[[pl.DataFrame], str] = lambda runs: ""
 
     def rows(self, scale: Scale) -> pl.DataFrame:
         """Runs the experiment; returns a row for each run."""
@@ -126,8 +148,11 @@ class Claim:
         return runs
 
     def judge(self, runs: pl.DataFrame, seconds: float = 0.0) -> "ClaimResult":
-        """Checks the table of runs."""
-        return ClaimResult(self, runs, tuple(self.checks(runs)), self.note(runs), seconds)
+        """Checks the runs of the regime, and states the reach by all runs."""
+        judged = runs.filter(IN_REGIME) if IN_REGIME in runs.columns else runs
+        return ClaimResult(
+            self, runs, tuple(self.checks(judged)), self.note(runs), seconds, self.reach(runs)
+        )
 
 
 @dataclass(frozen=True)
@@ -140,6 +165,7 @@ class ClaimResult:
         checks: Prediction against measurement.
         note: Further results of the runs; may be empty.
         seconds: Duration (s).
+        reach: How far beyond the regime the claim holds; may be empty.
     """
 
     claim: Claim
@@ -147,6 +173,7 @@ class ClaimResult:
     checks: tuple[Check, ...]
     note: str
     seconds: float
+    reach: str = ""
 
     @property
     def name(self) -> str:
@@ -187,6 +214,7 @@ class ClaimResult:
             "name": self.name,
             "statement": self.claim.statement,
             "source": self.claim.source,
+            "regime": None if self.claim.regime is None else vars(self.claim.regime),
             "quantity": None if check is None else check.what,
             **{name: None if check is None else getattr(check, name) for name in numbers},
             "tolerance_reason": self.claim.tolerance,
@@ -195,6 +223,7 @@ class ClaimResult:
             "runs": self.runs.height,
             "interpolated": self.interpolated,
             "note": self.note,
+            "reach": self.reach,
             "seconds": self.seconds,
         }
 

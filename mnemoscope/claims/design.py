@@ -16,6 +16,9 @@ from mnemoscope.sweep.configuration import Measure
 from mnemoscope.sweep.measurements import Trained, find_measurement
 from mnemoscope.training import TrainingOptions, train_replicas
 
+IN_REGIME = "in_regime"
+"""Column of runs: whether they lie in the claim's regime."""
+
 Row = dict[str, Any]
 Rows = Iterable[Row | list[Row]]
 """Measurements: for each network a row, or a list of several."""
@@ -36,6 +39,7 @@ class Setting:
         targets: What to map each example to (default: itself).
         interpolation: The loss that counts as interpolation (default: the one at which training
             stops).
+        in_regime: Whether its runs lie in the claim's regime and decide its verdict.
     """
 
     spec: Spec
@@ -46,6 +50,7 @@ class Setting:
     measure: tuple[str | Callable[[Trained], Rows], ...] = ()
     targets: Tensor | None = None
     interpolation: float | None = None
+    in_regime: bool = True
 
 
 def rows_of(
@@ -145,7 +150,7 @@ def _factors(setting: Setting, r: int) -> Row:
     }
     fields = setting.spec.model_dump(exclude={"shape", "kind"})
     n = setting.X.shape[-len(setting.spec.shape) - 1]
-    return {**fields, **training, "n": n, **setting.levels}
+    return {**fields, **training, "n": n, **setting.levels, IN_REGIME: setting.in_regime}
 
 
 def _by_name(name: str, networks: Trained) -> Rows:

@@ -39,6 +39,7 @@ from mnemoscope.claims import (
     each_value,
     share,
 )
+from mnemoscope.claims.slopes import log_slope
 from mnemoscope.data import load_data
 from mnemoscope.maps import SelfMap
 from mnemoscope.nets import FullyConnected, Network
@@ -167,30 +168,10 @@ def centred_radii(
     return torch.linalg.eigvals(J - J0).abs().amax(1)
 
 
-def slope(widths: Sequence[float], differences: Sequence[float]) -> tuple[float, float]:
-    """Fits the slope of the log of the differences against that of the widths; and its error.
-
-    By least squares; the error is the standard error. NaN for fewer than three points or a single
-    width.
-
-    Example:
-        >>> round(slope([1, 4, 16], [1.0, 0.5, 0.25])[0], 6)
-        -0.5
-    """
-    if len(widths) < 3 or len(set(widths)) < 2:
-        return math.nan, math.nan
-    x = torch.tensor(widths, dtype=torch.float64).log()
-    y = torch.tensor(differences, dtype=torch.float64).log()
-    x, y = x - x.mean(), y - y.mean()
-    found = x @ y / (x @ x)
-    error = ((y - found * x).square().sum() / (len(x) - 2) / (x @ x)).sqrt()
-    return float(found), float(error)
-
-
 def slopes(runs: pl.DataFrame) -> list[tuple[float, float]]:
     """Fits the slope of every activation, depth and norm that has one, with its error."""
     found = (
-        slope(group["width"].to_list(), group["difference"].to_list())
+        log_slope(group["width"].to_list(), group["difference"].to_list())
         for _, group in runs.group_by("activation", "depth", "norm", maintain_order=True)
     )
     return [(value, error) for value, error in found if not math.isnan(value)]

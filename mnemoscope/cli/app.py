@@ -17,10 +17,11 @@ from mnemoscope.cli.extract import extract
 from mnemoscope.cli.help_text import Paragraphs
 from mnemoscope.cli.printing import printing
 from mnemoscope.cli.report import report
+from mnemoscope.cli.store import store
 from mnemoscope.cli.sweep import sweep
 from mnemoscope.cli.train import train
 
-COMMANDS = (demo, train, audit, extract, compare, report, claims)
+COMMANDS = (demo, train, store, audit, extract, compare, report, claims)
 
 EXPECTED = {
     "MissingArgumentError": "a value for it",

@@ -132,6 +132,10 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
                     f"(tolerance {_short(check['tolerance'])})",
                     soft_wrap=True,
                 )
+            if row["regime"]:
+                console.print(f"  regime: {row['regime']['words']}", soft_wrap=True)
+            if row["reach"]:
+                console.print(f"  reach: {row['reach']}", soft_wrap=True)
             if row["note"]:
                 console.print(f"  {row['note']}", soft_wrap=True)
 

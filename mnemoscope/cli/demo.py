@@ -6,7 +6,7 @@ from typing import Any, Literal
 from mnemoscope.cli.audit_folder import audit_in
 from mnemoscope.cli.computing import check_device, one_thread
 from mnemoscope.cli.options import RUN_OPTIONS, Place, RunOptions
-from mnemoscope.cli.printing import print_audit, print_json, print_lines
+from mnemoscope.cli.printing import finish_line, print_audit, print_json, print_lines
 from mnemoscope.cli.run_folder import claimed
 from mnemoscope.cli.training_folder import fit_in
 from mnemoscope.training import TrainingOptions
@@ -35,14 +35,18 @@ RECIPES = {
     "photos": Recipe(
         data={"source": "photos", "n": 24, "offset": 0, "size": 32, "gray": False},
         spec={"kind": "fully_connected", "width": 96, "depth": 8, "activation": "leaky_relu"},
-        training=TrainingOptions(lr=8e-4, schedule="cosine", batch_size=6, max_steps=6000),
+        training=TrainingOptions(
+            lr=8e-4, schedule="cosine", batch_size=6, max_steps=6000, finish="least_squares"
+        ),
         starts=400,
         trials=10,
     ),
     "digits": Recipe(
         data={"source": "digits", "n": 20, "offset": 0, "size": None, "gray": False},
         spec={"kind": "fully_connected", "width": 256, "depth": 8, "activation": "leaky_relu"},
-        training=TrainingOptions(lr=1e-3, schedule="cosine", batch_size=5, max_steps=5000),
+        training=TrainingOptions(
+            lr=1e-3, schedule="cosine", batch_size=5, max_steps=5000, finish="least_squares"
+        ),
         starts=400,
         trials=10,
     ),
@@ -57,7 +61,7 @@ def demo(
 ) -> int:
     """Watch an autoencoder memorize real pictures, give them back, and explain itself.
 
-    Trains, audits and writes a page, in a quarter of a minute.
+    Trains, audits and writes a page, in half a minute.
 
     Args:
         data: What to memorize.
@@ -87,7 +91,8 @@ def demo(
             )
         fit = fit_in(folder, spec, X, options, device=run.device)
         if not run.json:
-            print_lines(f"Trained to a loss of {fit.loss:.1e} in {fit.steps:,} steps.", "")
+            trained = f"Trained to a loss of {fit.loss:.1e} in {fit.steps:,} steps."
+            print_lines(trained, *finish_line(fit), "")
         network = load(folder.network, device=run.device)
         tried = AuditOptions(starts=recipe.starts, trials=recipe.trials)
         result = audit_in(folder, network, X, tried, source=recipe.data, seed=run.seed)

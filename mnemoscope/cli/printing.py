@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mnemoscope.base.stats import Share
     from mnemoscope.results import Audit
+    from mnemoscope.training import Fit
 
 WIDE = 120
 """Columns of a table where no terminal sets them."""
@@ -112,6 +113,18 @@ def _rates(audit: "Audit") -> list[tuple[str, "Share"]]:
     reached = summary.reached
     rows.append((f"pulled from pure noise ({reached.starts:,} starts)", reached))
     return [(name, rate) for name, rate in rows if rate is not None]
+
+
+def finish_line(fit: "Fit") -> list[str]:
+    """Says how a training was finished, in one line if it was."""
+    finish = fit.record.finish
+    if finish is None:
+        return []
+    words = {"least_squares": "the last layer by least squares", "gauss_newton": "Gauss-Newton"}
+    return [
+        f"Finished from a loss of {finish.loss_before:.1e}: {words[finish.method]}, an update of "
+        f"{finish.update:.1%} of the weights."
+    ]
 
 
 def duplicates_line(X: "Tensor") -> list[str]:

@@ -5,6 +5,7 @@
     unfinished-<settings>/   a training under way: its run.json and its checkpoint
     audit/, report.html      the audit
     screen/                  the screening, its two audits and their pages
+    memories.csv             the table of memories that mnemoscope store compares
     auditing-<command>/      checkpoints of an audit under way
 
 A training changes nothing that an earlier run has left until it has a network to put there. How
@@ -68,6 +69,10 @@ class RunFolder:
         """The checkpoint of the training under way."""
         return self.unfinished / "checkpoint.safetensors"
 
+    def checkpoints(self) -> list[Path]:
+        """Lists the checkpoints of the training under way."""
+        return sorted(self.unfinished.glob("*.safetensors"))
+
     @property
     def auditing(self) -> Path:
         """The folder of this command's audit under way; removed when it is done."""
@@ -83,6 +88,11 @@ class RunFolder:
     def screen(self) -> Path:
         """The screening's folder."""
         return self.path / "screen"
+
+    @property
+    def memories(self) -> Path:
+        """The table of memories."""
+        return self.path / "memories.csv"
 
     @property
     def report(self) -> Path:

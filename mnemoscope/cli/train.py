@@ -16,7 +16,7 @@ from mnemoscope.cli.options import (
     flag,
     naming_options,
 )
-from mnemoscope.cli.printing import duplicates_line, print_json, print_lines
+from mnemoscope.cli.printing import duplicates_line, finish_line, print_json, print_lines
 from mnemoscope.cli.reading import DATA_OPTIONS, DataOptions, anchored, read
 from mnemoscope.cli.run_folder import claimed
 from mnemoscope.cli.training_folder import fit_in
@@ -128,6 +128,7 @@ def train(
             *duplicates_line(X),
             f"The network {outcome}: loss {fit.loss:.2e} after {fit.steps:,} steps, "
             f"{fit.seconds:.1f} s.",
+            *finish_line(fit),
             f"{folder.network}",
             f"What has it memorized?  {follow_up('audit', folder.path)}",
         )

@@ -34,18 +34,9 @@ def fit_in(
     dtype = getattr(torch, options.dtype or "float32")
     network = spec.build(seed=options.seed, dtype=dtype, device=device)
     check_targets(folder.path, [folder.network.name, INDEX])
-    with _training_in(folder) as checkpoint:
-        try:
-            with training_progress(options.tol) as show:
-                fit = train(network, X, options, checkpoint=checkpoint, on_progress=show)
-        except KeyboardInterrupt as error:
-            if not checkpoint.exists():
-                raise
-            raise MnemoscopeError(
-                f"training interrupted; its state is kept in {checkpoint}",
-                expected="training to end",
-                todo=f"to go on, run the same command again: {command()}",
-            ) from error
+    with training_in(folder):
+        with training_progress(options.tol) as show:
+            fit = train(network, X, options, checkpoint=folder.checkpoint, on_progress=show)
         source = folder.settings["data"]
         network.training_record = fit.record.model_copy(update={"source": source})
         with publishing(claimed=True) as new:
@@ -62,8 +53,8 @@ def fit_in(
 
 
 @contextmanager
-def _training_in(folder: RunFolder) -> Iterator[Path]:
-    """Yields the checkpoint of a training under way, which stays if the training is interrupted.
+def training_in(folder: RunFolder) -> Iterator[None]:
+    """Keeps the checkpoints of a training under way if it is interrupted.
 
     Without a checkpoint to continue from, and after divergence, nothing stays.
     """
@@ -72,12 +63,21 @@ def _training_in(folder: RunFolder) -> Iterator[Path]:
         diverged = False
         write_index(folder.unfinished, {"settings": folder.settings, "command": command()})
         try:
-            yield folder.checkpoint
+            yield
         except DivergenceError:
             diverged = True
             raise
+        except KeyboardInterrupt as error:
+            kept = folder.checkpoints()
+            if not kept:
+                raise
+            raise MnemoscopeError(
+                f"training interrupted; its state is kept in {kept[-1]}",
+                expected="training to end",
+                todo=f"to go on, run the same command again: {command()}",
+            ) from error
         finally:
-            if diverged or not folder.checkpoint.exists():
+            if diverged or not folder.checkpoints():
                 shutil.rmtree(folder.unfinished, ignore_errors=True)
 
 

@@ -41,7 +41,7 @@ def test_it_recalls_what_is_corrupted(memory, digits):
 def test_memories_stand_side_by_side(memory, digits):
     table = memory.to_frame()
     assert dict(table.schema) == COLUMNS
-    assert table["memory"].unique(maintain_order=True).to_list() == ["network", "plain", "hopfield"]
+    assert table["memory"].unique(maintain_order=True).to_list() == ["network", "hopfield", "plain"]
     assert table.height == 3 * 2
     network, plain, hopfield = (
         table.filter(memory=name)["bytes"][0] for name in ("network", "plain", "hopfield")
@@ -68,7 +68,8 @@ def test_equal_examples_are_one(digits):
 def test_attempts_go_on_until_all_are_stored(digits, monkeypatch):
     seen = []
 
-    def fitted(options):
+    def fitted(options, name):
+        assert name == f"attempt-{len(seen) + 1}"
         seen.append((options.max_steps, options.noise))
         net = mn.nets.FullyConnected(shape=(1, 8, 8), width=8, depth=2).build(seed=0)
         return net, "fit"
@@ -83,12 +84,12 @@ def test_attempts_go_on_until_all_are_stored(digits, monkeypatch):
 def test_choices():
     assert [width_for(n) for n in (1, 100, 129, 500, 10**6)] == [256, 256, 512, 1024, 4096]
     X = torch.tensor([[0.0, 0.0], [0.0, 0.2], [1.0, 1.0], [1.0, 0.8]])
-    # Neighbours at 0.2 / sqrt(2) (RMS), the unit is 1: half of that.
-    assert noise_for(X) == pytest.approx(0.2 / 2**0.5 / 2, rel=1e-6)
+    # Neighbours at 0.2 / sqrt(2) (RMS), the unit is 1.
+    assert noise_for(X) == pytest.approx(0.2 / 2**0.5, rel=1e-6)
     assert noise_for(100 * X) == pytest.approx(noise_for(X), rel=1e-6)
     assert noise_for(X[:1]) == storing.LARGEST_NOISE
     training = training_for(torch.eye(40), mn.StoreOptions(noise=0.05), seed=7)
-    assert (training.batch_size, training.noise, training.seed) == (4, 0.05, 7)
+    assert (training.batch_size, training.noise, training.seed) == (8, 0.05, 7)
 
 
 def test_sequence_is_one_cycle(digits):

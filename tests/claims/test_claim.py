@@ -5,7 +5,16 @@ import math
 import polars as pl
 import pytest
 
-from mnemoscope.claims import Claim, ClaimResult, all_near_zero, at_least, at_most, near, nearly_all
+from mnemoscope.claims import (
+    Claim,
+    ClaimResult,
+    Regime,
+    all_near_zero,
+    at_least,
+    at_most,
+    near,
+    nearly_all,
+)
 
 
 def claim(**fields):
@@ -96,3 +105,17 @@ def test_the_row_tells_the_decisive_check_and_all_others():
     assert (row["predicted"], row["measured"], row["difference"], row["tolerance"]) == (0, 3, 3, 1)
     assert [check["verdict"] for check in row["checks"]] == ["holds", "fails"]
     assert (row["runs"], row["interpolated"], row["seconds"], row["note"]) == (2, 1, 1.5, "a note")
+
+
+def test_only_runs_of_the_regime_are_judged_and_the_reach_is_told_by_all():
+    runs = pl.DataFrame({"interpolated": [True, True], "hits": [1, 0], "in_regime": [True, False]})
+    judged = claim(
+        checks=lambda runs: [nearly_all("x", runs, "hits")],
+        regime=Regime("wide networks", "the source", tried=2),
+        reach=lambda runs: f"{runs['hits'].sum()} of {runs.height}",
+    ).judge(runs)
+    assert judged.verdict == "holds"
+    row = judged.row()
+    assert row["regime"] == {"words": "wide networks", "source": "the source", "tried": 2}
+    assert (row["reach"], row["runs"]) == ("1 of 2", 2)
+    assert claim().judge(runs).row()["regime"] is None

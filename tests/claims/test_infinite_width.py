@@ -6,16 +6,17 @@ import pytest
 import torch
 
 import mnemoscope as mn
-from mnemoscope.claims.infinite_width import centred_radii, scaled_digits, slope
+from mnemoscope.claims.infinite_width import centred_radii, scaled_digits
+from mnemoscope.claims.slopes import log_slope
 
 
 def test_the_slope_and_its_error_by_hand():
     # In logarithms of width 0, 1, 2: 0, 0, 3. Slope 1.5, residuals 0.5, -1, 0.5.
-    found, error = slope([math.exp(t) for t in range(3)], [1.0, 1.0, math.exp(3)])
+    found, error = log_slope([math.exp(t) for t in range(3)], [1.0, 1.0, math.exp(3)])
     assert found == pytest.approx(1.5)
     assert error == pytest.approx((1.5 / 1 / 2) ** 0.5)
     for widths in ([1, 2], [1, 1, 1]):
-        assert math.isnan(slope(widths, [1.0] * len(widths))[0])
+        assert math.isnan(log_slope(widths, [1.0] * len(widths))[0])
 
 
 def test_examples_have_the_norm():

@@ -9,13 +9,14 @@ from mnemoscope.claims.claim import CLAIMS, find_claim, run_claims
 NAMES = [
     "projection", "nonlinear-span", "two-layer-contraction", "deep-contraction", "iteration",
     "depth-necessary", "depth-sufficient", "convolutional-memorization", "downsampling",
-    "sequences", "infinite-width", "robust-to-training", "capacity",
+    "sequences", "infinite-width", "robust-to-training", "capacity", "early-stopping",
+    "contractive-near-identity", "memorization-time",
 ]  # fmt: skip
 
 
 def test_they_are_all_there_in_order():
     assert list(CLAIMS) == NAMES
-    assert [claim.number for claim in CLAIMS.values()] == list(range(1, 14))
+    assert [claim.number for claim in CLAIMS.values()] == list(range(1, len(NAMES) + 1))
 
 
 @pytest.mark.parametrize("name", NAMES)
