@@ -38,7 +38,7 @@ INTERPOLATED = 1e-8
 """The end to which earlier losses are compared."""
 
 EARLY = 1e-4
-"""The earliest loss of which the checks speak: the residual is 1e-2 (RMS) there, the distance at
+"""The earliest loss that is checked: the residual is 1e-2 (RMS) there, the distance at
 which an attractor still matches its example. At larger losses it could not."""
 
 MOST_STEPS = 20_000
@@ -56,9 +56,9 @@ COLUMNS: dict[str, pl.DataType] = {
 
 def design(scale: Scale) -> Iterator[Setting]:
     """Yields networks of 8 layers on digits, stopped at each loss; and narrower ones as reach."""
-    regime = scale.choose([(5, 32, 4)], [(20, 256, 8), (50, 256, 8)], [(20, 256, 8), (50, 256, 8)])
+    regime = scale.choose([(5, 32, 4)], [(20, 256, 8)], [(20, 256, 8), (50, 256, 8)])
     beyond = scale.choose([], [(20, 64, 8), (20, 256, 4)], [(20, 64, 8), (20, 256, 4)])
-    losses = scale.choose(LOSSES[1:7], LOSSES, LOSSES)
+    losses = scale.choose(LOSSES[1:7], LOSSES[:7:2], LOSSES)
     for (n, width, depth), inside in [
         *((size, True) for size in regime),
         *((size, False) for size in beyond),
@@ -220,9 +220,9 @@ CLAIM = Claim(
     ),
     regime=Regime(
         words=(
-            "20 and 50 digits, width 256 (4 times the pixels), 8 layers, leaky_relu: 424,000 "
-            "parameters for at most 3,200 numbers; Adam 1e-3 in batches of n / 5, PyTorch's first "
-            "weights"
+            "20 digits (with `long` 50 as well), width 256 (4 times the pixels), 8 layers, "
+            "leaky_relu: 424,000 parameters for at most 3,200 numbers; Adam 1e-3 in batches of "
+            "n / 5, PyTorch's first weights"
         ),
         source="the paper's deep fully connected networks; PyTorch's defaults",
     ),
