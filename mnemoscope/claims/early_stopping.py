@@ -96,7 +96,7 @@ BY = ("width", "depth", "n", "seed")
 
 
 def compared(runs: pl.DataFrame) -> pl.DataFrame:
-    """Builds a row for each example and loss, beside the same example at the end.
+    """Builds a row for each example and loss, with the same example at the end.
 
     Columns: those of `BY`, `tol`, `example`, `contracts`, `stored`, `contracts_at_end`,
     `stored_at_end`.
