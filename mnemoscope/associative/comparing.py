@@ -61,12 +61,12 @@ def audited(
     `run` is that of the first one; the others report their progress alike, and nothing is proved
     of them.
     """
-    first = run or AuditRun()
-    results: dict[str, tuple[nn.Module, Audit]] = {}
+    own, results = run or AuditRun(), dict[str, tuple[nn.Module, Audit]]()
     for name, net in memories.items():
-        results[name] = net, audit(net, X, options, seed=seed, run=first)
-        first = replace(first, name=name, checkpoint=None)
-        options = replace(options, certificates=0)
+        if results:
+            own = replace(own, name=name, checkpoint=None)
+            options = replace(options, certificates=0)
+        results[name] = net, audit(net, X, options, seed=seed, run=own)
     return results
 
 

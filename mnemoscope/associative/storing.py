@@ -24,6 +24,7 @@ from mnemoscope.associative.memory import Memory
 from mnemoscope.base.check import real_number, whole_number
 from mnemoscope.base.errors import DivergenceError, MnemoscopeError
 from mnemoscope.base.unit import unit_of
+from mnemoscope.data import duplicates
 from mnemoscope.data.given import given_examples
 from mnemoscope.dynamics.stored import stored_examples
 from mnemoscope.maps import SelfMap
@@ -178,7 +179,7 @@ def store_sequence(
         KeyboardInterrupt: Ctrl-C.
     """
     given = given_examples(X)
-    if len(torch.unique(given.flatten(1), dim=0)) < len(given):
+    if duplicates(given):
         raise MnemoscopeError(
             "a sequence in which an example occurs twice",
             expected="each example once, since a map gives one image to each state",
@@ -274,7 +275,7 @@ def _best(
     """Trains until every example is stored; returns the attempt that stored most."""
     best: tuple[int, Network, Fit] | None = None
     diverged: DivergenceError | None = None
-    wanted = len(torch.unique(X.flatten(1), dim=0))
+    wanted = len(X) - len(duplicates(X))
     for attempt in range(attempts):
         try:
             net, fit = fitted(training, f"attempt-{attempt + 1}")

@@ -141,20 +141,16 @@ def checks(runs: pl.DataFrame) -> Iterator[Check]:
 def settled_at(runs: pl.DataFrame) -> pl.DataFrame:
     """Finds for each example the largest loss from which on it is contractive at all that follow.
 
-    Infinite: at every loss that was looked at; null: not at the last one.
+    Null: it is not contractive at the last loss.
     """
-    each = compared(runs).sort("tol")
     by = [*BY, "example"]
-
-    def first(group: pl.DataFrame) -> pl.DataFrame:
-        contracts, losses = group["contracts"].to_list(), group["tol"].to_list()
-        until = next((i for i, yes in enumerate(contracts) if not yes), len(losses))
-        found = None if until == 0 else losses[until - 1]
-        return group.head(1).select(by).with_columns(settled=pl.lit(found, pl.Float64))
-
-    if each.is_empty():
-        return pl.DataFrame(schema={**dict.fromkeys(by, pl.Int64), "settled": pl.Float64})
-    return pl.concat(first(group) for _, group in each.group_by(by, maintain_order=True))
+    since = pl.col("contracts").cast(pl.Int8).cum_min() == 1
+    return (
+        compared(runs)
+        .sort("tol")
+        .group_by(by, maintain_order=True)
+        .agg(settled=pl.col("tol").filter(since).max())
+    )
 
 
 def note(runs: pl.DataFrame) -> str:

@@ -46,7 +46,6 @@ def audit_in(
     """
     from mnemoscope.measure import AuditRun, Effort, audit_within
     from mnemoscope.measure import audit as audit_
-    from mnemoscope.report import write_report
     from mnemoscope.results.audit import KIND
 
     def measure(checkpoints: Path, show: Show) -> "Audit":
@@ -59,12 +58,26 @@ def audit_in(
         return audit_within(f, X, effort, options, held_out=held_out, seed=seed, run=run)
 
     def write(audit: "Audit", stage: Path) -> list[Path]:
-        audit.save(stage / folder.audit.name)
-        write_report(audit, stage / folder.report.name)
+        write_audit(audit, folder, stage)
         return [folder.report]
 
-    names = [folder.report.name, *(Path(folder.audit.name) / name for name in KIND.files())]
-    return _measured_in(folder, names, folder.audit / KIND.index, measure, write)[0]
+    index = folder.audit / KIND.index
+    return _measured_in(folder, audit_files(folder), index, measure, write)[0]
+
+
+def write_audit(audit: "Audit", folder: RunFolder, stage: Path) -> None:
+    """Writes the tables and the page of an audit into a stage of a run's folder."""
+    from mnemoscope.report import write_report
+
+    audit.save(stage / folder.audit.name)
+    write_report(audit, stage / folder.report.name)
+
+
+def audit_files(folder: RunFolder) -> list[Path]:
+    """Returns the files of an audit, relative to its run's folder."""
+    from mnemoscope.results.audit import KIND
+
+    return [*(Path(folder.audit.name) / name for name in KIND.files()), Path(folder.report.name)]
 
 
 def screen_in(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter
 
 from mnemoscope.base.publishing import check_targets, publishing
+from mnemoscope.cli.audit_folder import audit_files, write_audit
 from mnemoscope.cli.computing import check_device
 from mnemoscope.cli.invocation import command
 from mnemoscope.cli.options import RUN_OPTIONS, Place, RunOptions, naming_options
@@ -165,10 +166,9 @@ def _store_in(
     from mnemoscope.associative import store_sequence
     from mnemoscope.measure import AuditRun
     from mnemoscope.nets import save
-    from mnemoscope.report import write_report
 
-    names = [path.name for path in (folder.network, folder.report, folder.memories)]
-    check_targets(folder.path, [*names, INDEX])
+    names = (folder.network.name, folder.memories.name, INDEX)
+    check_targets(folder.path, [*names, *audit_files(folder)])
     source = folder.settings["data"]
     with training_in(folder):
         with training_progress(1e-8) as show:
@@ -185,8 +185,7 @@ def _store_in(
         with publishing(claimed=True) as new:
             stage = new.folder(folder.path)
             save(result.net, stage / folder.network.name)
-            result.audit.save(stage / folder.audit.name)
-            write_report(result.audit, stage / folder.report.name)
+            write_audit(result.audit, folder, stage)
             result.table.write_csv(stage / folder.memories.name)
             folder.write_settings(stage)
             new.remove(folder.path, *folder.left())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mnemoscope.base.errors import DivergenceError, MnemoscopeError
 from mnemoscope.base.files import made, remove_left_behind
 from mnemoscope.base.publishing import check_targets, publishing
-from mnemoscope.cli.audit_folder import screening_files
+from mnemoscope.cli.audit_folder import audit_files, screening_files
 from mnemoscope.cli.invocation import command
 from mnemoscope.cli.progress import training_progress
 from mnemoscope.cli.run_folder import INDEX, RunFolder, write_index
@@ -83,12 +83,11 @@ def training_in(folder: RunFolder) -> Iterator[None]:
 
 def _audits_of_another(folder: RunFolder, record: "TrainingRecord") -> list[Path]:
     """Lists the files of audits of the network that was there before this one."""
-    from mnemoscope.results.audit import KIND
     from mnemoscope.results.screen import SAMPLE
 
     old: list[Path] = []
     if _is_of_another(folder.audit, record):
-        old += [*(folder.audit / name for name in KIND.files()), folder.report]
+        old += [folder.path / name for name in audit_files(folder)]
     if _is_of_another(folder.screen / SAMPLE, record):
         old += [folder.path / name for name in screening_files(folder)]
     return old

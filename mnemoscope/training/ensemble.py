@@ -15,7 +15,7 @@ from mnemoscope.base.provenance import versions
 from mnemoscope.nets import FinishRecord, HistoryRow, Network, Spec
 from mnemoscope.nets.stack import drawn_parameters, make_stack, network_from
 from mnemoscope.training.examples import Examples, Order, checked_examples
-from mnemoscope.training.finishing import Solved, finish_record, solve_last_layer
+from mnemoscope.training.finishing import finish_last_layer, finish_record, finished_at
 from mnemoscope.training.fit import Fit, History, ReplicaProgress, fit_of
 from mnemoscope.training.group import Descent, Group, shares
 from mnemoscope.training.networks import whole_loss
@@ -27,9 +27,7 @@ from mnemoscope.training.schedules import (
     ROUND,
     LearningRates,
     finish_from,
-    finished_at,
     largest_loss,
-    largest_update,
     next_finish,
     promising,
     waits,
@@ -192,13 +190,12 @@ class _Ensemble:
 
     def _finish(self, r: int, network: Network) -> str | None:
         """Finishes a network; returns the method, or None if nothing was done."""
-        options, square = self.options[r], float(self.squares[r])
+        options = self.options[r]
         X, Y = self.examples_of(r)
-        goal = finished_at(options, Y)
         if options.finish == "least_squares":
-            solved = _solved(network, X, Y, options, square)
+            solved = finish_last_layer(network, X, Y, options)
             if solved.outcome == "done":
-                self.solved[r] = whole_loss(network, X, Y) / square
+                self.solved[r] = whole_loss(network, X, Y) / float(self.squares[r])
                 return "least_squares"
             if solved.outcome == "early":
                 return None
@@ -206,7 +203,10 @@ class _Ensemble:
         if left < 1:
             return None
         newton = TrainingOptions(
-            optimizer="gauss_newton", tol=goal, max_steps=left, unit=options.unit
+            optimizer="gauss_newton",
+            tol=finished_at(options, Y),
+            max_steps=left,
+            unit=options.unit,
         )
         self.newtons[r] = train(network, X, newton, targets=Y)
         return "gauss_newton"
@@ -363,9 +363,7 @@ class _GroupRun:
         """Returns the loss at which to try the finish of a member again; None: it has its turn."""
         r, ensemble = int(self.members[row]), self.ensemble
         options = ensemble.options[r]
-        square = float(ensemble.squares[r])
-        X, Y = ensemble.examples_of(r)
-        solved = _solved(self._network(row), X, Y, options, square)
+        solved = finish_last_layer(self._network(row), *ensemble.examples_of(r), options)
         return next_finish(solved, loss, options)
 
     def _round(self, *, full_batch: bool) -> Tensor:
@@ -416,20 +414,6 @@ class _GroupRun:
 
     def _seconds(self) -> float:
         return time.perf_counter() - self.begun
-
-
-def _solved(
-    network: Network, X: Tensor, Y: Tensor, options: TrainingOptions, square: float
-) -> Solved:
-    """Solves the last layer of a replica, as its options ask for."""
-    return solve_last_layer(
-        network,
-        X,
-        Y,
-        tol=options.tol * square,
-        aim=finished_at(options, Y) * square,
-        largest=largest_update(options),
-    )
 
 
 def _begin(

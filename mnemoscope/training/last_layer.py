@@ -15,6 +15,7 @@ with `c k^2 + 1` columns, so it interpolates only few and small pictures.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -114,19 +115,8 @@ def find_last_layer(net: nn.Module, X: Float[Tensor, "n *shape"]) -> LastLayer |
     It is a `Linear` or `Conv2d` that is called once, with trainable parameters of its own and at
     most `MOST_COLUMNS` inputs, and whose output at an example equals the network's, entry by entry.
     """
-    passed: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
-
-    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        passed.setdefault(module, []).append((inputs[0].clone(), output.clone()))
-
     layers = [module for module in net.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
-    try:
-        with eval_mode(net), torch.no_grad():
-            whole = net(X[:1])
-    finally:
-        for hook in hooks:
-            hook.remove()
+    whole, passed = _passing(net, layers, X[:1])
     for layer in reversed(layers):
         if not _is_free(net, layer) or len(passed.get(layer, [])) != 1:
             continue
@@ -201,7 +191,7 @@ def ridge_path(
     """
     factor, target, beyond = None, None, 0.0
     for x, y in zip(X.split(BATCH), Y.split(BATCH), strict=True):
-        inputs, outputs = _passing(net, last.layer, x)
+        inputs, outputs = _passing(net, [last.layer], x)[1][last.layer][0]
         rows = last.rows(inputs)
         residual = last.targets(last.outputs(y.double()) - outputs.double())
         for a, r in zip(rows.split(ROWS), residual.split(ROWS), strict=True):
@@ -228,20 +218,27 @@ def last_rows(
     net: nn.Module, last: LastLayer, X: Float[Tensor, "n *shape"]
 ) -> Float[Tensor, "m p"]:
     """Returns the rows that enter the last layer at all examples, `A`."""
-    return torch.cat([last.rows(_passing(net, last.layer, x)[0]) for x in X.split(BATCH)])
+    parts = (_passing(net, [last.layer], x)[1][last.layer][0][0] for x in X.split(BATCH))
+    return torch.cat([last.rows(inputs) for inputs in parts])
 
 
-def _passing(net: nn.Module, layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns what enters a layer and what leaves it."""
-    caught: list[Tensor] = []
+Passed = dict[nn.Module, list[tuple[Tensor, Tensor]]]
+"""What entered and what left a layer, each time that it was called."""
 
-    def catch(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        caught.extend((inputs[0], output))
 
-    hook = layer.register_forward_hook(catch)
+@torch.no_grad()
+def _passing(net: nn.Module, layers: Iterable[nn.Module], x: Tensor) -> tuple[Tensor, Passed]:
+    """Returns the network's output, and what enters and leaves some of its layers."""
+    passed: Passed = {}
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        # Copies: a layer that follows may work in place.
+        passed.setdefault(module, []).append((inputs[0].clone(), output.clone()))
+
+    hooks = [layer.register_forward_hook(note) for layer in layers]
     try:
         with eval_mode(net):
-            net(x)
+            return net(x), passed
     finally:
-        hook.remove()
-    return caught[0], caught[1]
+        for hook in hooks:
+            hook.remove()

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceError
-from mnemoscope.training.finishing import LARGEST_UPDATE, Solved
+from mnemoscope.training.finishing import Solved
 from mnemoscope.training.options import TrainingOptions
 
 Loss = TypeVar("Loss", float, Tensor)
@@ -49,16 +49,6 @@ FINISH_FROM = {"least_squares": 1e-3, "gauss_newton": 1e-4}
 
 EARLIER = 10**-0.5
 """The factor by which the loss must fall before a finish that came too early is tried again."""
-
-FINISHED = 1e-14
-"""The loss at which the finish ends in float64, unless `tol` is lower still."""
-
-ROUNDINGS = 4.0
-"""The error of outputs that counts as their rounding, in roundings of the targets.
-
-In float32 Gauss-Newton converges quadratically to 2.1 to 2.5 of them, on digits and photographs,
-with 4 and 8 layers. From there on each step lowers the loss by less than half, by luck.
-"""
 
 STALL_STEPS = 10 * WINDOW
 """Steps without a fall after which the loss has stalled: `plateau` has then tried several rates."""
@@ -182,27 +172,6 @@ def waits(options: TrainingOptions) -> bool:
     return options.finish == "least_squares" and (
         options.noise > 0 or options.stop == "contraction"
     )
-
-
-def largest_update(options: TrainingOptions) -> float:
-    """Returns the largest update of the last layer that a finish may make.
-
-    Training with noise leaves a margin at the examples that bears a large one, and after its last
-    step nothing else is left.
-    """
-    return math.inf if options.noise > 0 else LARGEST_UPDATE
-
-
-def finished_at(options: TrainingOptions, Y: Float[Tensor, "n *shape"]) -> float:
-    """Returns the loss at which the finish has done its part: at the rounding of the outputs.
-
-    Args:
-        options: With the unit.
-        Y: `(n, *shape)`, the targets.
-    """
-    assert options.unit is not None
-    rounding = ROUNDINGS * torch.finfo(Y.dtype).eps / options.unit
-    return min(options.tol, max(FINISHED, rounding**2 * float(Y.double().square().mean())))
 
 
 def next_finish(solved: Solved, loss: float, options: TrainingOptions) -> float | None:

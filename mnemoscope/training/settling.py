@@ -69,10 +69,11 @@ class Settling:
 
     def after(self, radii: Sequence[float], step: int) -> "Settling":
         """Returns the state after one more probe."""
-        changes = [abs(now - then) for now, then in zip(radii, self.radii or radii, strict=True)]
-        steady = sum(change <= LARGEST_CHANGE for change in changes)
-        if self.radii and steady >= STEADY * len(changes):
-            return replace(self, step=step, quiet=self.quiet + 1)
+        if self.radii:
+            pairs = zip(radii, self.radii, strict=True)
+            steady = sum(abs(now - then) <= LARGEST_CHANGE for now, then in pairs)
+            if steady >= STEADY * len(radii):
+                return replace(self, step=step, quiet=self.quiet + 1)
         return Settling(step, tuple(radii))
 
 

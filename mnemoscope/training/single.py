@@ -29,7 +29,7 @@ from mnemoscope.nets import HistoryRow, Network
 from mnemoscope.nets.modules import state_dtype
 from mnemoscope.training.checkpoint import read_checkpoint, write_checkpoint
 from mnemoscope.training.examples import Examples, Order, checked_examples
-from mnemoscope.training.finishing import finish_record, solve_last_layer
+from mnemoscope.training.finishing import finish_last_layer, finish_record, finished_at
 from mnemoscope.training.fit import Fit, History, Progress, fit_of
 from mnemoscope.training.networks import check_network, trainable, whole_loss
 from mnemoscope.training.noise import input_noise
@@ -47,9 +47,7 @@ from mnemoscope.training.schedules import (
     Stall,
     divergence,
     finish_from,
-    finished_at,
     largest_loss,
-    largest_update,
     next_finish,
     promising,
     waits,
@@ -355,20 +353,11 @@ class _Run:
 
     def _finish(self) -> None:
         """Solves the last layer, or hands over to Gauss-Newton, or leaves it to further descent."""
-        at, options, square = self.at, self.options, self.square
+        at, options = self.at, self.options
         weights = {str(i): p.detach().clone() for i, p in enumerate(trainable(self.net))}
         before = {"loss": at.loss, "weights": weights}
         if options.finish == "least_squares":
-            X, Y = self.examples.X, self.examples.Y
-            goal = self._finished_at * square
-            solved = solve_last_layer(
-                self.net,
-                X,
-                Y,
-                tol=options.tol * square,
-                aim=goal,
-                largest=largest_update(options),
-            )
+            solved = finish_last_layer(self.net, self.examples.X, self.examples.Y, options)
             again = next_finish(solved, at.loss, options)
             if again is not None:
                 at.finish_from = again

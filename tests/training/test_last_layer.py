@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import mnemoscope as mn
-from mnemoscope.training import finishing, schedules
+from mnemoscope.training import finishing
 from mnemoscope.training.finishing import solve_last_layer
 from mnemoscope.training.last_layer import LastLayer, RidgePath, find_last_layer, ridge_path
 from mnemoscope.training.networks import whole_loss
@@ -291,7 +291,7 @@ def test_gauss_newton_where_the_last_layer_cannot_interpolate():
 def test_solve_that_comes_too_early_is_left_to_descent(monkeypatch):
     net, X = fully_connected(dtype=torch.float32), digits()
     at_once = finished(net, X)
-    monkeypatch.setattr(schedules, "LARGEST_UPDATE", at_once.finish_update / 10)
+    monkeypatch.setattr(finishing, "LARGEST_UPDATE", at_once.finish_update / 10)
     net = fully_connected(dtype=torch.float32)
     later = finished(net, X)
     assert later.loss_before_finish < at_once.loss_before_finish
@@ -302,7 +302,7 @@ def test_solve_that_comes_too_early_is_left_to_descent(monkeypatch):
 
 def test_descent_that_interpolates_needs_no_finish(monkeypatch):
     net, X = fully_connected(dtype=torch.float32), digits()
-    monkeypatch.setattr(schedules, "LARGEST_UPDATE", 0.0)
+    monkeypatch.setattr(finishing, "LARGEST_UPDATE", 0.0)
     fit = finished(net, X)
     assert fit.converged
     assert fit.record.finish is None
@@ -326,7 +326,7 @@ def test_replicas_whose_solve_comes_too_early_go_on(monkeypatch):
     options = mn.TrainingOptions(finish="least_squares")
     first = mn.train_replicas(spec, X, options, seeds=range(3))
     limit = min(fit.finish_update for fit in first.fits) / 10
-    monkeypatch.setattr(schedules, "LARGEST_UPDATE", limit)
+    monkeypatch.setattr(finishing, "LARGEST_UPDATE", limit)
     for fit in mn.train_replicas(spec, X, options, seeds=range(3)).fits:
         assert fit.converged
         assert fit.finish_update <= limit
