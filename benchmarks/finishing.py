@@ -45,7 +45,10 @@ WAYS = {
 
 MAX_STEPS = 40_000
 
-Cell = tuple[str, int, int, int]
+BATCHES = {"full": 1, "a fifth": 5}
+"""Steps of an epoch by the size of a batch."""
+
+Cell = tuple[str, int, int, int, str]
 
 
 def examples(data: str, n: int) -> Tensor:
@@ -56,14 +59,14 @@ def examples(data: str, n: int) -> Tensor:
 def measured(cell: Cell) -> list[dict[str, object]]:
     """Trains the networks of a cell in each way; returns a row for each."""
     torch.set_num_threads(1)
-    data, n, width, depth = cell
+    data, n, width, depth, batch = cell
     X = examples(data, n)
     spec = mn.nets.FullyConnected(shape=tuple(X.shape[1:]), width=width, depth=depth)
     rows = []
     plain: dict[int, Tensor] = {}
     for way, changes in WAYS.items():
         begun = time.perf_counter()
-        options = mn.TrainingOptions(max_steps=MAX_STEPS, **changes)
+        options = mn.TrainingOptions(max_steps=MAX_STEPS, batch_size=n // BATCHES[batch], **changes)
         replicas = mn.train_replicas(spec, X, options, seeds=SEEDS)
         seconds = (time.perf_counter() - begun) / len(SEEDS)
         for r, seed in enumerate(SEEDS):
@@ -79,6 +82,7 @@ def measured(cell: Cell) -> list[dict[str, object]]:
                     "n": n,
                     "width": width,
                     "depth": depth,
+                    "batch": batch,
                     "way": way,
                     "seed": seed,
                     "loss": fit.loss,
@@ -99,31 +103,34 @@ def measured(cell: Cell) -> list[dict[str, object]]:
 def tables(rows: pl.DataFrame) -> str:
     """Writes the tables in Markdown: by cell and way, and the ways over all cells."""
     lines = [
-        "| data | n | width x depth | " + " | ".join(WAYS) + " |",
-        "|---" * (3 + len(WAYS)) + "|",
+        "| batch | data | n | width x depth | " + " | ".join(WAYS) + " |",
+        "|---" * (4 + len(WAYS)) + "|",
     ]
-    for data, n, width, depth in itertools.product(DATA, COUNTS, WIDTHS, DEPTHS):
+    for batch, data, n, width, depth in itertools.product(BATCHES, DATA, COUNTS, WIDTHS, DEPTHS):
         cell = rows.filter(
             (pl.col("data") == data)
             & (pl.col("n") == n)
             & (pl.col("width") == width)
             & (pl.col("depth") == depth)
+            & (pl.col("batch") == batch)
         )
         if not cell.is_empty():
             shown = [_shown(cell.filter(pl.col("way") == way), n) for way in WAYS]
-            lines.append(f"| {data} | {n} | {width} x {depth} | " + " | ".join(shown) + " |")
+            lines.append(
+                f"| {batch} | {data} | {n} | {width} x {depth} | " + " | ".join(shown) + " |"
+            )
     lines += [
         "",
-        "| way | interpolated | stored | contractive | lost | gained | seconds a network |",
-        "|---|---|---|---|---|---|---|",
+        "| batch | way | interpolated | stored | contractive | lost | gained | seconds a network |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for way in WAYS:
-        own = rows.filter(pl.col("way") == way)
+    for batch, way in itertools.product(BATCHES, WAYS):
+        own = rows.filter((pl.col("way") == way) & (pl.col("batch") == batch))
         fitted = own.filter(pl.col("loss") <= 1e-8)
         total = int(fitted["n"].sum())
         stored = Rate.of(int(fitted["stored"].sum()), total)
         lines.append(
-            f"| {way} | {len(fitted)} of {len(own)} | {stored.count} of {stored.total} "
+            f"| {batch} | {way} | {len(fitted)} of {len(own)} | {stored.count} of {stored.total} "
             f"({stored.count / max(1, total):.3f}) | {int(fitted['contractive'].sum())} "
             f"| {int(fitted['lost'].sum())} | {int(fitted['gained'].sum())} "
             f"| {own['seconds'].mean():.1f} |"
@@ -147,7 +154,7 @@ def _known(path: Path) -> pl.DataFrame:
 
 
 def _missing(cells: Iterable[Cell], known: pl.DataFrame) -> list[Cell]:
-    names = ("data", "n", "width", "depth")
+    names = ("data", "n", "width", "depth", "batch")
     done = set() if known.is_empty() else set(known.select(names).iter_rows())
     return [cell for cell in cells if cell not in done]
 
@@ -161,7 +168,8 @@ def main() -> None:
     widths, counts = ((128,), (10,)) if given.quick else (WIDTHS, COUNTS)
     # The small ones first.
     cells = sorted(
-        itertools.product(DATA, counts, widths, DEPTHS), key=lambda c: c[1] * c[2] ** 2 * c[3]
+        itertools.product(DATA, counts, widths, DEPTHS, BATCHES),
+        key=lambda c: BATCHES[c[4]] * c[1] * c[2] ** 2 * c[3],
     )
     rows = _known(given.file)
     with get_context("spawn").Pool(os.cpu_count()) as pool:

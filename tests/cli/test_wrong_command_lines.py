@@ -10,9 +10,9 @@ import pytest
     [
         (
             "trian digits",
-            ['Unknown command "trian"', "demo, train, audit, extract, compare, report", "train"],
+            ['Unknown command "trian"', "demo, train, store, audit, extract, compare, report", "train"],
         ),
-        ("--jsno", "one of demo, train, audit, extract, compare, report"),
+        ("--jsno", "one of demo, train, store, audit, extract, compare, report"),
         ("train", ["--data", "see mnemoscope train --help"]),
         ("audit", "see mnemoscope audit --help"),
         ("report", "see mnemoscope report --help"),

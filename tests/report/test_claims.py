@@ -18,7 +18,7 @@ def row(name="a-claim", verdict="holds", **fields):
         "name": name, "statement": "It is so.", "source": "somewhere", "quantity": "a distance",
         "predicted": 0.0, "measured": 1e-7, "difference": 1e-7, "tolerance": 1e-6,
         "tolerance_reason": "float32", "verdict": verdict, "checks": [check], "runs": 4,
-        "interpolated": 3, "note": "", "seconds": 1.25, **fields,
+        "interpolated": 3, "note": "", "seconds": 1.25, "regime": None, "reach": "", **fields,
     }  # fmt: skip
 
 
@@ -46,8 +46,16 @@ def test_verdicts_are_counted_and_every_check_is_shown(tmp_path):
     assert 'href="#second"' in text
 
 
+def test_the_regime_and_the_reach_are_shown(tmp_path):
+    regime = {"words": "wide networks", "source": "the paper", "tried": 2}
+    text = written(tmp_path, (row(regime=regime, reach="Width 32: 3 of 4."), []))
+    assert "wide networks (the paper; 2 candidates tried in pilots)" in text
+    assert "Width 32: 3 of 4." in text
+    assert "regime" not in written(tmp_path, (row(), []))
+
+
 def test_nothing_of_it_is_run_as_code(tmp_path):
-    fields = dict.fromkeys(("statement", "source", "note", "tolerance_reason"), HOSTILE)
+    fields = dict.fromkeys(("statement", "source", "note", "tolerance_reason", "reach"), HOSTILE)
     text = written(tmp_path, (row(**fields), [FIGURE]))
     assert HOSTILE not in text
     assert "&lt;img src=x" in text
