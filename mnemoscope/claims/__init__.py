@@ -16,7 +16,7 @@ from mnemoscope.claims.checks import (
 )
 from mnemoscope.claims.claim import Check, Claim, ClaimResult, Regime, Scale
 from mnemoscope.claims.design import Row, Setting, each_network, noise_images, rows_of, trained
-from mnemoscope.claims.rates import Counted, listed, pooled, rates_figure, shares
+from mnemoscope.claims.rates import Counted, listed, phase_diagram, pooled, rates_figure, shares
 from mnemoscope.sweep.measurements import Trained
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "nearly_all",
     "nearly_none",
     "noise_images",
+    "phase_diagram",
     "pooled",
     "rates_figure",
     "rows_of",

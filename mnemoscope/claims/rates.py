@@ -9,6 +9,9 @@ import polars as pl
 from mnemoscope.base.stats import wilson
 from mnemoscope.plots import Axis, Figure
 
+IN_REGIME = "in_regime"
+"""Column of runs: whether they lie in the claim's regime."""
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -143,6 +146,39 @@ def rates_figure(
         line="values",
         interval=True,
         **fields,
+    )
+
+
+def phase_diagram(
+    frame: pl.DataFrame, kind: Counted, x: Axis, y: Axis, title: str, facet: str | None = None
+) -> Figure:
+    """Describes a rate over two factors: a cell for each pair, the regime with an outline.
+
+    Args:
+        frame: A row for each network, with the column `in_regime`.
+        kind: What is counted.
+        x: The factor along the horizontal axis.
+        y: The factor along the vertical axis.
+        title: What the share is, in words.
+        facet: Column with a panel for each value.
+    """
+    by = [column for column in (facet, y.column, x.column) if column]
+    inside = frame.group_by(by, maintain_order=True).agg(outlined=pl.col(IN_REGIME).all())
+    rates = pooled(
+        frame.select(*by, count=pl.col(kind.count), total=pl.col(kind.total)),
+        by,
+        "count",
+        "total",
+        "share",
+    )
+    return Figure(
+        rates.drop_nulls("share").join(inside, on=by, nulls_equal=True, maintain_order="left"),
+        x,
+        y,
+        cells=Axis("share", title, "share"),
+        facet=facet,
+        width=46 * frame[x.column].n_unique(),
+        height=28 * frame[y.column].n_unique(),
     )
 
 

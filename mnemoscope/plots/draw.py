@@ -11,12 +11,18 @@ from altair.typing import ChartType
 from mnemoscope.plots.figure import Axis, Figure
 from mnemoscope.plots.theme import COLOURS, theme
 
+OUTLINED = "outlined"
+"""Column of cells that have an outline."""
+
 DASHED: dict[str, Any] = {"style": "reference", "strokeDash": [4, 3]}
 
 
 def draw(figure: Figure) -> ChartType:
     """Draws a figure: intervals, lines, points, the line of theory, and its panels."""
-    layers = [*_intervals(figure), *_lines(figure), _points(figure), *_theory(figure)]
+    if figure.cells is not None:
+        layers = [*_cells(figure, figure.cells)]
+    else:
+        layers = [*_intervals(figure), *_lines(figure), _points(figure), *_theory(figure)]
     data = chart_data(figure.data.select(_columns(figure)))
     chart = alt.layer(*layers, data=data).properties(width=figure.width, height=figure.height)
     if figure.facet:
@@ -36,6 +42,27 @@ def draw(figure: Figure) -> ChartType:
 def _panels(kind: Any, figure: Figure, column: str) -> Any:
     values = figure.data[column].unique(maintain_order=True).to_list()
     return kind(f"{column}:N", title=None, sort=values)
+
+
+def _cells(figure: Figure, share: Axis) -> Iterator[alt.Chart]:
+    places, tooltip = _places(figure), _tooltip(figure)
+    # The paper shows through a small share, so that one scale serves light and dark pages.
+    strength = alt.Opacity(
+        f"{share.column}:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 1]), legend=None
+    )
+    rect = alt.Chart().mark_rect(color=COLOURS["stored"])
+    yield rect.encode(**places, opacity=strength, tooltip=tooltip)
+    if OUTLINED in figure.data.columns:
+        outline = alt.Chart().mark_rect(
+            filled=False, style="reference", strokeWidth=2.5, strokeOpacity=1
+        )
+        yield outline.transform_filter(f"datum.{OUTLINED}").encode(**places)
+    text = alt.Chart().mark_text(style="reference-label", fontSize=10)
+    yield text.encode(
+        **places,
+        text=alt.Text(f"{share.column}:Q", format=".0%"),
+        color=alt.when(f"datum.{share.column} > 0.55").then(alt.value("white")),
+    )
 
 
 def _points(figure: Figure) -> alt.Chart:
@@ -154,13 +181,13 @@ def _tooltip(figure: Figure) -> list[alt.Tooltip]:
 
 def _tooltip_columns(figure: Figure) -> Iterator[tuple[str, str, bool]]:
     deciding = (figure.facet, figure.row, figure.column, figure.by, figure.shape, figure.offset)
-    places = {axis.column: axis for axis in (figure.x, figure.y)}
+    places = {axis.column: axis for axis in (figure.x, figure.y, figure.cells) if axis}
     for column in dict.fromkeys([*deciding, *places, *figure.tooltip]):
         if column:
             axis = places.get(column)
             title = figure.titles.get(column) or (axis and axis.title) or column
             yield column, title, axis is not None and axis.scale == "share"
-    if figure.interval:
+    if figure.interval or figure.cells:
         yield from ((name, title, False) for name, title in COUNTS.items())
         name = figure.quantity.column
         yield from ((f"{name}_low", "95% from", True), (f"{name}_high", "to", True))
@@ -173,7 +200,8 @@ COUNTS = {"runs": "networks", "count": "count", "total": "of"}
 def _columns(figure: Figure) -> list[pl.Expr]:
     """Returns the columns that the chart shows."""
     shown = [column for column, _, _ in _tooltip_columns(figure)]
-    behind = [figure.detail, figure.theory.y if figure.theory else None]
+    outlined = OUTLINED if OUTLINED in figure.data.columns else None
+    behind = [figure.detail, figure.theory.y if figure.theory else None, outlined]
     names = dict.fromkeys([*shown, *(name for name in behind if isinstance(name, str))])
     return [pl.col(name) for name in names]
 

@@ -58,6 +58,8 @@ class Figure:
         shape: Column that decides the shape of the points.
         offset: Column by which points of one category are moved apart, along a `category` axis.
         detail: Column that separates lines of one colour.
+        cells: A share: both axes are categories then, and each pair of them is a cell with this
+            percentage; of the column `outlined`, if there is one, true ones have an outline.
         line: Connects the points of each colour: their values, or the mean or median at each `x`.
         interval: Draws the 95% intervals in the columns `{name}_low` and `{name}_high`, `name`
             being the column of the quantity; `runs`, `count` and `total` are then in the tooltip.
@@ -80,6 +82,7 @@ class Figure:
     shape: str | None = None
     offset: str | None = None
     detail: str | None = None
+    cells: Axis | None = None
     line: Literal["values", "mean", "median"] | None = None
     interval: bool = False
     theory: Reference | None = None
@@ -100,5 +103,7 @@ class Figure:
 
     @property
     def quantity(self) -> Axis:
-        """The axis of the measurement: `y`, or `x` where `y` has categories."""
+        """The axis of the measurement: the cells, `y`, or `x` where `y` has categories."""
+        if self.cells is not None:
+            return self.cells
         return self.x if self.y.scale == "category" else self.y

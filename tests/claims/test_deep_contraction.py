@@ -3,13 +3,14 @@
 import polars as pl
 import pytest
 
-from mnemoscope.claims.deep_contraction import COLUMNS, checks, note
+from mnemoscope.claims.deep_contraction import CLAIM, COLUMNS, checks, note
 
 
 def run(interpolated=True, **measured):
     row = {
-        "activation": "tanh", "depth": 4, "batch_size": 4, "seed": 0, "n": 4,
-        "interpolated": interpolated, **dict.fromkeys(COLUMNS),
+        "activation": "tanh", "depth": 4, "width": 64, "batch_size": 4, "seed": 0, "n": 4,
+        "interpolated": interpolated, "in_regime": True,
+        **dict.fromkeys(name for name in COLUMNS if name != "width"),
     }  # fmt: skip
     return row | measured
 
@@ -24,22 +25,31 @@ COUNTED = {
 }  # fmt: skip
 
 
-def test_shares_are_pooled_over_networks_of_a_depth():
-    runs = table(run(**COUNTED), run(**COUNTED | {"contractive": 4}), run(depth=8, **COUNTED))
-    four, eight, *_ = checks(runs)
+def test_shares_are_pooled_over_networks_of_one_size_and_of_one_activation():
+    five = {**COUNTED, "n": 5, "activation": "relu"}
+    runs = table(run(**COUNTED), run(**COUNTED | {"contractive": 4}), run(**five))
+    four, of_five, tanh, relu, *_ = checks(runs)
     assert (four.measured, four.runs) == (7 / 8, 2)
     assert four.difference == pytest.approx(1 / 8)
-    assert (eight.measured, eight.runs) == (3 / 4, 1)
+    assert (of_five.measured, of_five.runs) == (3 / 5, 1)
+    assert (tanh.measured, relu.measured) == (7 / 8, 3 / 5)
 
 
-def test_neither_runs_that_do_not_interpolate_nor_small_batches_count():
-    runs = table(
-        run(**COUNTED), run(interpolated=False), run(batch_size=2, **COUNTED | {"contractive": 0})
-    )
+def test_runs_that_do_not_interpolate_count_for_nothing():
+    runs = table(run(**COUNTED), run(interpolated=False))
     check, *_ = checks(runs)
     assert (check.measured, check.runs) == (3 / 4, 1)
-    assert "1 of 3 networks did not interpolate" in note(runs)
-    assert "tanh: contractive 0% (0 of 4)" in note(runs)
+    assert "1 of 2 networks did not interpolate" in note(runs)
+
+
+def test_only_the_regime_is_judged_and_the_rest_is_its_reach():
+    other = {**COUNTED, "contractive": 0, "in_regime": False}
+    runs = table(run(**COUNTED | {"contractive": 4}), run(width=32, **other))
+    result = CLAIM.judge(runs)
+    assert (result.checks[0].measured, result.checks[0].runs) == (1, 1)
+    assert "In the regime: n = 4: contractive 100% (4 of 4)" in result.note
+    assert "depth = 4, width = 32: contractive 0% (0 of 4)" in result.reach
+    assert "spectral radius of 1.1 or more 0.0% are stored" in result.reach
 
 
 def test_orbits_count_only_where_they_were_followed():
@@ -51,8 +61,10 @@ def test_orbits_count_only_where_they_were_followed():
 
 def test_every_network_is_counted(quick):
     runs = quick("deep-contraction").runs
-    assert runs.height == 2 * 2 * 2
-    assert runs.select("activation", "depth", "seed").n_unique() == runs.height
+    # Two activations at two depths, and the regime.
+    assert runs.height == (2 * 2 + 1) * 2
+    assert runs["in_regime"].sum() == 2
+    assert runs.select("activation", "depth", "width", "seed").n_unique() == runs.height
     counted = runs.filter("interpolated")
     for column in ("contractive", "stored", "well_below", "well_above"):
         assert counted[column].is_between(0, 5).all()

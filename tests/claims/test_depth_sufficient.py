@@ -5,7 +5,14 @@ import math
 import polars as pl
 import pytest
 
-from mnemoscope.claims.depth_sufficient import checks, collapse_depth, crossing, depths, medians
+from mnemoscope.claims.depth_sufficient import (
+    LAWS,
+    checks,
+    collapse_depth,
+    crossing,
+    depths,
+    medians,
+)
 
 
 def runs(*rows, heuristic=9):
@@ -75,20 +82,22 @@ def result(quick):
     return quick("depth-sufficient")
 
 
-def test_each_depth_is_tried_with_one_and_with_two_images(result):
+def test_each_depth_is_tried_with_each_law_and_two_decide(result):
     found = result.runs
-    assert found.height == 2 * len(depths(2, 16)) * 2
-    assert set(found["n"]) == {1, 2}
-    assert len(result.checks) == 2
-    assert all(check.predicted == 2 for check in result.checks)
+    assert found.height == 3 * len(depths(2, 16)) * 2
+    assert set(found["law"]) == set(LAWS)
+    assert set(found.filter("in_regime")["law"]) == {"pytorch", "xavier"}
+    assert [check.predicted for check in result.checks] == [2, 2]
     # As many eigenvalues as examples are 1; of one example that is the first, unless a larger one
     # precedes it.
     kept = found.filter("interpolated", pl.col("next_modulus") < 0.9)
     assert (kept["first_modulus"] > 0.99).all()
-    assert result.note
+    assert "Xavier's weights" in result.note
+    assert "weights that preserve the signal" in result.reach
 
 
 def test_depth_makes_the_next_eigenvalue_smaller(result):
     # Not its depth, which is what the claim is about, but that there is a collapse at all.
-    deepest = medians(result.runs).filter(pl.col("depth") == 16)
+    preserving = result.runs.filter(pl.col("law") == "preserving")
+    deepest = medians(preserving).filter(pl.col("depth") == 16)
     assert (deepest["median"] < 0.05).all()

@@ -4,7 +4,15 @@ import polars as pl
 import pytest
 
 from mnemoscope.base.stats import wilson
-from mnemoscope.claims.rates import Counted, listed, pooled, rates_figure, shares, with_rate
+from mnemoscope.claims.rates import (
+    Counted,
+    listed,
+    phase_diagram,
+    pooled,
+    rates_figure,
+    shares,
+    with_rate,
+)
 from mnemoscope.plots import Axis
 
 FRAME = pl.DataFrame(
@@ -57,3 +65,19 @@ def test_several_rates_are_one_table_one_list_and_one_figure():
 def test_nothing_to_count_is_an_empty_table():
     assert pooled(FRAME.head(0), ["kind"], "hits", "of", "rate").is_empty()
     assert listed(FRAME.head(0), ["kind"], {"hit": Counted("hits", "of")}) == ""
+
+
+def test_a_phase_diagram_has_a_cell_for_each_pair_and_outlines_the_regime():
+    frame = pl.DataFrame(
+        {
+            "depth": [2, 2, 8],
+            "width": [32, 32, 64],
+            "hits": [1, 3, 4],
+            "of": [4, 4, 4],
+            "in_regime": [False, False, True],
+        }
+    )
+    axes = Axis("depth", "depth", "category"), Axis("width", "width", "category")
+    figure = phase_diagram(frame, Counted("hits", "of"), *axes, "stored")
+    cells = figure.data.select("depth", "width", "share", "runs", "outlined").rows()
+    assert cells == [(2, 32, 0.5, 2, False), (8, 64, 1.0, 1, True)]

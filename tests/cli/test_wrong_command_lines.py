@@ -10,7 +10,11 @@ import pytest
     [
         (
             "trian digits",
-            ['Unknown command "trian"', "demo, train, store, audit, extract, compare, report", "train"],
+            [
+                'Unknown command "trian"',
+                "demo, train, store, audit, extract, compare, report",
+                "train",
+            ],
         ),
         ("--jsno", "one of demo, train, store, audit, extract, compare, report"),
         ("train", ["--data", "see mnemoscope train --help"]),

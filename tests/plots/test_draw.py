@@ -55,6 +55,19 @@ def test_colours_are_those_of_what_is_meant():
     }
 
 
+def test_cells_show_a_share_over_two_categories_and_outline_some():
+    data = DATA.with_columns(outlined=pl.col("share") == 1)
+    places = {"x": Axis("width", "width", "category"), "y": Axis("kind", "", "category")}
+    drawn = draw(Figure(data, **places, cells=Y)).to_dict()
+    (rows,) = drawn["datasets"].values()
+    assert [row["outlined"] for row in rows] == [False, True, False, False]
+    (cell, filled), (outline, _), (text, shown) = marks(drawn)
+    assert (cell, outline, text) == ("rect", "rect", "text")
+    assert filled["opacity"]["field"] == shown["text"]["field"] == "share"
+    assert drawn["layer"][1]["transform"] == [{"filter": "datum.outlined"}]
+    assert {tip["field"] for tip in filled["tooltip"]} >= {"share_low", "runs", "count", "total"}
+
+
 def test_intervals_are_along_the_axis_of_the_quantity():
     (rule, encoding), _ = marks(spec(interval=True))
     assert rule == "rule"
