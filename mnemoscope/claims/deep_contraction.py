@@ -64,7 +64,7 @@ LR_OF_ONE_LAYER = 1e-2
 """One layer, whose loss is nearly a quadratic, bears a higher rate and needs it."""
 
 PARTS = 5
-"""Small batches: so many in a pass."""
+"""The number of small batches in a pass."""
 
 MOST_STEPS = 20_000
 """Steps after which a network has not interpolated; in full batches a quarter of them."""
