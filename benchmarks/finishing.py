@@ -48,7 +48,10 @@ MAX_STEPS = 40_000
 BATCHES = {"full": 1, "a fifth": 5}
 """Steps of an epoch by the size of a batch."""
 
+FACTORS = ("data", "n", "width", "depth", "batch")
+
 Cell = tuple[str, int, int, int, str]
+"""A value of each factor."""
 
 
 def examples(data: str, n: int) -> Tensor:
@@ -78,11 +81,7 @@ def measured(cell: Cell) -> list[dict[str, object]]:
             finish = fit.record.finish
             rows.append(
                 {
-                    "data": data,
-                    "n": n,
-                    "width": width,
-                    "depth": depth,
-                    "batch": batch,
+                    **dict(zip(FACTORS, cell, strict=True)),
                     "way": way,
                     "seed": seed,
                     "loss": fit.loss,
@@ -107,13 +106,7 @@ def tables(rows: pl.DataFrame) -> str:
         "|---" * (4 + len(WAYS)) + "|",
     ]
     for batch, data, n, width, depth in itertools.product(BATCHES, DATA, COUNTS, WIDTHS, DEPTHS):
-        cell = rows.filter(
-            (pl.col("data") == data)
-            & (pl.col("n") == n)
-            & (pl.col("width") == width)
-            & (pl.col("depth") == depth)
-            & (pl.col("batch") == batch)
-        )
+        cell = rows.filter(data=data, n=n, width=width, depth=depth, batch=batch)
         if not cell.is_empty():
             shown = [_shown(cell.filter(pl.col("way") == way), n) for way in WAYS]
             lines.append(
@@ -125,7 +118,7 @@ def tables(rows: pl.DataFrame) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for batch, way in itertools.product(BATCHES, WAYS):
-        own = rows.filter((pl.col("way") == way) & (pl.col("batch") == batch))
+        own = rows.filter(way=way, batch=batch)
         fitted = own.filter(pl.col("loss") <= 1e-8)
         total = int(fitted["n"].sum())
         stored = Rate.of(int(fitted["stored"].sum()), total)
@@ -154,8 +147,7 @@ def _known(path: Path) -> pl.DataFrame:
 
 
 def _missing(cells: Iterable[Cell], known: pl.DataFrame) -> list[Cell]:
-    names = ("data", "n", "width", "depth", "batch")
-    done = set() if known.is_empty() else set(known.select(names).iter_rows())
+    done = set() if known.is_empty() else set(known.select(FACTORS).iter_rows())
     return [cell for cell in cells if cell not in done]
 
 

@@ -9,8 +9,8 @@ import polars as pl
 
 from mnemoscope.base.check import one_of, whole_number
 from mnemoscope.base.discovery import Registry
-from mnemoscope.claims.design import Setting, rows_of
-from mnemoscope.claims.rates import IN_REGIME, with_rate
+from mnemoscope.claims.design import IN_REGIME, Setting, rows_of
+from mnemoscope.claims.rates import with_rate
 from mnemoscope.plots import Figure
 
 Verdict = Literal["holds", "fails", "not_applicable"]

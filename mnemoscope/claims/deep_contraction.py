@@ -52,8 +52,7 @@ WELL_BELOW, WELL_ABOVE = 0.9, 1.1
 """Spectral radii that the residual of training cannot bring to the other side of 1."""
 
 OVERPARAMETERIZED = ("leaky_relu", "relu", "selu")
-"""Activations of the regime: those that are piecewise linear, or linear on one side, which the
-paper's figures of deep networks use."""
+"""Activations of the regime: linear for positive inputs. Smooth and bounded ones are its reach."""
 
 SIX = ("leaky_relu", "relu", "selu", "tanh", "sigmoid", "silu")
 ALL = tuple(name for name in ACTIVATIONS if name != "identity")
@@ -259,17 +258,11 @@ def note(runs: pl.DataFrame) -> str:
 
 
 def reach(runs: pl.DataFrame) -> str:
-    """States contraction beyond the regime: by depth and width, by batch, by activation."""
+    """States contraction beyond the regime, in full batches over all activations."""
     beyond = runs.filter("interpolated", ~pl.col("in_regime"))
-    inside = runs.filter("in_regime")
-    widest = pl.col("width") == (inside["width"].max() or 0)
     parts = {
-        "full batches, by depth and width": (
-            beyond.filter(FULL, DEEP, ~widest),
-            ["depth", "width"],
-        ),
-        "full batches at the regime's width": (beyond.filter(FULL, widest), ["activation"]),
-        "other activations in small batches": (beyond.filter(~FULL), ["activation"]),
+        "Full batches": (beyond.filter(FULL, DEEP), ["depth", "width"]),
+        "Small batches": (beyond.filter(~FULL), ["activation", "depth", "width"]),
     }
     stated = [
         f"{words}: {listed(those, by, CONTRACTIVE)}"
@@ -279,7 +272,7 @@ def reach(runs: pl.DataFrame) -> str:
     above = beyond.filter(pl.col("well_above") > 0)
     if above.height:
         stated.append(
-            f"of examples with a spectral radius of {WELL_ABOVE} or more "
+            f"Of examples with a spectral radius of {WELL_ABOVE} or more "
             f"{share(above, 'well_above_stored', 'well_above'):.1%} are stored"
         )
     return ". ".join([*stated, "One layer, said to project, is shown only"]) + "."

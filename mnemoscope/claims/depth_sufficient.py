@@ -19,7 +19,6 @@ Source: Radhakrishnan, Yang, Belkin, Uhler, arXiv 1810.10333, on linear convolut
 
 import math
 from collections.abc import Iterator
-from typing import Literal
 
 import polars as pl
 import torch
@@ -59,8 +58,6 @@ MOVE = 0.3
 """The rate of Adam is at most this over the number of layers: each step moves every layer of a
 product by about the rate."""
 
-Law = Literal["pytorch", "xavier", "preserving"]
-
 LAWS = {
     "pytorch": "PyTorch's weights",
     "xavier": "Xavier's weights",
@@ -68,7 +65,7 @@ LAWS = {
 }
 """The laws in words."""
 
-INSIDE: tuple[Law, ...] = ("pytorch", "xavier")
+INSIDE = ("pytorch", "xavier")
 """The laws of the regime."""
 
 BY = ("law", "size", "n")

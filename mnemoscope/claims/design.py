@@ -11,11 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceWarning
-from mnemoscope.claims.rates import IN_REGIME
 from mnemoscope.nets import Network, Spec
 from mnemoscope.sweep.configuration import Measure
 from mnemoscope.sweep.measurements import Trained, find_measurement
 from mnemoscope.training import TrainingOptions, train_replicas
+
+IN_REGIME = "in_regime"
+"""Column of runs: whether they lie in the claim's regime."""
 
 Row = dict[str, Any]
 Rows = Iterable[Row | list[Row]]

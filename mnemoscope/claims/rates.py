@@ -7,10 +7,8 @@ from typing import Any
 import polars as pl
 
 from mnemoscope.base.stats import wilson
+from mnemoscope.claims.design import IN_REGIME
 from mnemoscope.plots import Axis, Figure
-
-IN_REGIME = "in_regime"
-"""Column of runs: whether they lie in the claim's regime."""
 
 
 @dataclass(frozen=True)
@@ -163,19 +161,14 @@ def phase_diagram(
         facet: Column with a panel for each value.
     """
     by = [column for column in (facet, y.column, x.column) if column]
-    inside = frame.group_by(by, maintain_order=True).agg(outlined=pl.col(IN_REGIME).all())
-    rates = pooled(
-        frame.select(*by, count=pl.col(kind.count), total=pl.col(kind.total)),
-        by,
-        "count",
-        "total",
-        "share",
-    )
+    inside = frame.group_by(by, maintain_order=True).agg(pl.col(IN_REGIME).all())
+    rates = shares(frame, by, {title: kind}).drop_nulls("share")
     return Figure(
-        rates.drop_nulls("share").join(inside, on=by, nulls_equal=True, maintain_order="left"),
+        rates.join(inside, on=by, nulls_equal=True, maintain_order="left"),
         x,
         y,
         cells=Axis("share", title, "share"),
+        outline=IN_REGIME,
         facet=facet,
         width=46 * frame[x.column].n_unique(),
         height=28 * frame[y.column].n_unique(),

@@ -11,9 +11,6 @@ from altair.typing import ChartType
 from mnemoscope.plots.figure import Axis, Figure
 from mnemoscope.plots.theme import COLOURS, theme
 
-OUTLINED = "outlined"
-"""Column of cells that have an outline."""
-
 DASHED: dict[str, Any] = {"style": "reference", "strokeDash": [4, 3]}
 
 
@@ -52,11 +49,11 @@ def _cells(figure: Figure, share: Axis) -> Iterator[alt.Chart]:
     )
     rect = alt.Chart().mark_rect(color=COLOURS["stored"])
     yield rect.encode(**places, opacity=strength, tooltip=tooltip)
-    if OUTLINED in figure.data.columns:
+    if figure.outline:
         outline = alt.Chart().mark_rect(
             filled=False, style="reference", strokeWidth=2.5, strokeOpacity=1
         )
-        yield outline.transform_filter(f"datum.{OUTLINED}").encode(**places)
+        yield outline.transform_filter(f"datum.{figure.outline}").encode(**places)
     text = alt.Chart().mark_text(style="reference-label", fontSize=10)
     yield text.encode(
         **places,
@@ -200,8 +197,7 @@ COUNTS = {"runs": "networks", "count": "count", "total": "of"}
 def _columns(figure: Figure) -> list[pl.Expr]:
     """Returns the columns that the chart shows."""
     shown = [column for column, _, _ in _tooltip_columns(figure)]
-    outlined = OUTLINED if OUTLINED in figure.data.columns else None
-    behind = [figure.detail, figure.theory.y if figure.theory else None, outlined]
+    behind = [figure.detail, figure.outline, figure.theory.y if figure.theory else None]
     names = dict.fromkeys([*shown, *(name for name in behind if isinstance(name, str))])
     return [pl.col(name) for name in names]
 

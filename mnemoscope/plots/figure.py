@@ -59,7 +59,8 @@ class Figure:
         offset: Column by which points of one category are moved apart, along a `category` axis.
         detail: Column that separates lines of one colour.
         cells: A share: both axes are categories then, and each pair of them is a cell with this
-            percentage; of the column `outlined`, if there is one, true ones have an outline.
+            percentage, and with its interval in the tooltip.
+        outline: Column that decides which cells have an outline.
         line: Connects the points of each colour: their values, or the mean or median at each `x`.
         interval: Draws the 95% intervals in the columns `{name}_low` and `{name}_high`, `name`
             being the column of the quantity; `runs`, `count` and `total` are then in the tooltip.
@@ -83,6 +84,7 @@ class Figure:
     offset: str | None = None
     detail: str | None = None
     cells: Axis | None = None
+    outline: str | None = None
     line: Literal["values", "mean", "median"] | None = None
     interval: bool = False
     theory: Reference | None = None

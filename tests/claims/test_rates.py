@@ -79,5 +79,6 @@ def test_a_phase_diagram_has_a_cell_for_each_pair_and_outlines_the_regime():
     )
     axes = Axis("depth", "depth", "category"), Axis("width", "width", "category")
     figure = phase_diagram(frame, Counted("hits", "of"), *axes, "stored")
-    cells = figure.data.select("depth", "width", "share", "runs", "outlined").rows()
+    cells = figure.data.select("depth", "width", "share", "runs", "in_regime").rows()
     assert cells == [(2, 32, 0.5, 2, False), (8, 64, 1.0, 1, True)]
+    assert figure.outline == "in_regime"

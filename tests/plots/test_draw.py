@@ -58,7 +58,7 @@ def test_colours_are_those_of_what_is_meant():
 def test_cells_show_a_share_over_two_categories_and_outline_some():
     data = DATA.with_columns(outlined=pl.col("share") == 1)
     places = {"x": Axis("width", "width", "category"), "y": Axis("kind", "", "category")}
-    drawn = draw(Figure(data, **places, cells=Y)).to_dict()
+    drawn = draw(Figure(data, **places, cells=Y, outline="outlined")).to_dict()
     (rows,) = drawn["datasets"].values()
     assert [row["outlined"] for row in rows] == [False, True, False, False]
     (cell, filled), (outline, _), (text, shown) = marks(drawn)
