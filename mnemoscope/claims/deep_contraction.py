@@ -263,6 +263,7 @@ def reach(runs: pl.DataFrame) -> str:
     parts = {
         "Full batches": (beyond.filter(FULL, DEEP), ["depth", "width"]),
         "Small batches": (beyond.filter(~FULL), ["activation", "depth", "width"]),
+        "One layer, which is said to project": (beyond.filter(~DEEP), ["activation"]),
     }
     stated = [
         f"{words}: {listed(those, by, CONTRACTIVE)}"
@@ -275,22 +276,20 @@ def reach(runs: pl.DataFrame) -> str:
             f"Of examples with a spectral radius of {WELL_ABOVE} or more "
             f"{share(above, 'well_above_stored', 'well_above'):.1%} are stored"
         )
-    return ". ".join([*stated, "One layer, said to project, is shown only"]) + "."
+    return ". ".join(stated) + "." if stated else ""
 
 
 def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
-    """Describes the share of contractive examples over depth and width, by activation."""
-    batches = pl.when(FULL).then(pl.lit("full batches")).otherwise(pl.lit("small batches"))
-    counted = runs.filter("interpolated").with_columns(
-        width=pl.when(DEEP).then(pl.col("width").cast(pl.String)).otherwise(pl.lit("–")),
-        panel=pl.format("{}, {}, n = {}", "activation", batches, "n"),
+    """Describes the share of contractive examples over depth, batches and width, by activation."""
+    counted = runs.filter("interpolated", DEEP).sort("depth", ~FULL, "width", maintain_order=True)
+    small = pl.when(FULL).then(pl.lit("")).otherwise(pl.lit(" small"))
+    counted = counted.with_columns(batches=pl.format("{}{}", "depth", small))
+    axes = (
+        Axis("batches", f"depth (small: batches of n / {PARTS})", "category"),
+        Axis("width", "width", "category"),
     )
-    axes = Axis("depth", "depth", "category"), Axis("width", "width", "category")
-    return (
-        phase_diagram(
-            counted, CONTRACTIVE["contractive"], *axes, "contractive examples", facet="panel"
-        ),
-    )
+    kind = CONTRACTIVE["contractive"]
+    return (phase_diagram(counted, kind, *axes, "contractive examples", facet="activation"),)
 
 
 CLAIM = Claim(

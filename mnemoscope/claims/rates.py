@@ -152,6 +152,8 @@ def phase_diagram(
 ) -> Figure:
     """Describes a rate over two factors: a cell for each pair, the regime with an outline.
 
+    Categories come in the order of their first rows.
+
     Args:
         frame: A row for each network, with the column `in_regime`.
         kind: What is counted.
