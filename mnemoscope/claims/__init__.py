@@ -15,11 +15,20 @@ from mnemoscope.claims.checks import (
     share,
 )
 from mnemoscope.claims.claim import Check, Claim, ClaimResult, Regime, Scale
-from mnemoscope.claims.design import Row, Setting, each_network, noise_images, rows_of, trained
+from mnemoscope.claims.design import (
+    FULL_BATCHES,
+    Row,
+    Setting,
+    each_network,
+    noise_images,
+    rows_of,
+    trained,
+)
 from mnemoscope.claims.rates import Counted, listed, phase_diagram, pooled, rates_figure, shares
 from mnemoscope.sweep.measurements import Trained
 
 __all__ = [
+    "FULL_BATCHES",
     "Check",
     "Claim",
     "ClaimResult",

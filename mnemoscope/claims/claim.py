@@ -9,9 +9,11 @@ import polars as pl
 
 from mnemoscope.base.check import one_of, whole_number
 from mnemoscope.base.discovery import Registry
+from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.claims.design import IN_REGIME, Setting, rows_of
 from mnemoscope.claims.rates import with_rate
 from mnemoscope.plots import Figure
+from mnemoscope.sweep.process_pool import Processes, WorkerLost
 
 Verdict = Literal["holds", "fails", "not_applicable"]
 Effort = Literal["quick", "default", "long"]
@@ -265,17 +267,53 @@ def run_claims(
     names: Iterable[str] = (),
     scale: Scale | None = None,
     *,
+    workers: int = 1,
     on_begin: Callable[[Claim], object] | None = None,
 ) -> Iterator[ClaimResult]:
-    """Runs claims in order, and yields each result when it is complete.
+    """Runs claims, and yields their results in order, each when it is complete.
 
     Args:
         names: Names of claims (default: all). They are looked up before the first is run.
         scale: The effort for each.
-        on_begin: Called before each.
+        workers: Number of processes, each with one thread; 1 runs them in this one.
+        on_begin: Called before each; with several workers, before each is waited for.
+
+    Raises:
+        MnemoscopeError: there is no claim of a name, or a process died.
     """
     chosen = [find_claim(name) for name in names] or list(CLAIMS.values())
+    workers = min(whole_number("workers", workers, least=1), len(chosen))
+    scale, show = scale or Scale(), on_begin or (lambda claim: None)
+    if workers > 1:
+        yield from _side_by_side(chosen, scale, workers, show)
+        return
     for claim in chosen:
-        if on_begin is not None:
-            on_begin(claim)
+        show(claim)
         yield run_claim(claim, scale)
+
+
+def _side_by_side(
+    chosen: Sequence[Claim], scale: Scale, workers: int, show: Callable[[Claim], object]
+) -> Iterator[ClaimResult]:
+    executor, left = Processes(workers), True
+    try:
+        futures = [executor.submit(_timed, claim.name, scale) for claim in chosen]
+        for claim, future in zip(chosen, futures, strict=True):
+            show(claim)
+            try:
+                yield claim.judge(*future.result())
+            except WorkerLost as error:
+                raise MnemoscopeError(
+                    f"the process of the claim {claim.name}, which died",
+                    expected="one that comes to its end",
+                    todo="run the claim alone, on a machine with more memory",
+                ) from error
+        left = False
+    finally:
+        executor.shutdown(cancel_futures=left)
+
+
+def _timed(name: str, scale: Scale) -> tuple[pl.DataFrame, float]:
+    """Makes the table of runs of a claim in another process."""
+    result = run_claim(name, scale)
+    return result.runs, result.seconds

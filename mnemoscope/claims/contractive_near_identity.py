@@ -90,7 +90,7 @@ BASIC = ("n", "seed", "loss", "interpolated", "in_regime")
 
 def design(scale: Scale) -> Iterator[Setting]:
     """Yields networks on more and more points, in one and two dimensions, and in more."""
-    counts = scale.choose(COUNTS[:2], COUNTS, (4, 9, 16, 36, 64, 144, 256))
+    counts = scale.choose(COUNTS[:2], COUNTS[:3], (4, 9, 16, 36, 64, 144, 256))
     width, depth = scale.choose((64, 4), (WIDTH, DEPTH), (WIDTH, DEPTH))
     most = scale.choose(*MOST_STEPS)
     for d in scale.choose((1,), (1, 2), (1, 2, 8, 64)):

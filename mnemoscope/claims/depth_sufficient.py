@@ -73,16 +73,18 @@ BY = ("law", "size", "n")
 
 def design(scale: Scale) -> Iterator[Setting]:
     """Networks of one channel on one and on two images of noise, over depth and seeds."""
-    seeds, deepest = scale.range(2, 8, 20), scale.choose(16, 60, 300)
+    deepest = scale.choose(16, 60, 300)
     sizes = scale.choose((2,), (2, 3, 4), (2, 3, 4, 5, 6))
-    # Two images of the largest size only with `long`.
+    # Two images of the largest size, or with weights of the reach, only with `long`.
     cases = [
         (law, size, n)
         for law in LAWS
         for size in sizes
-        for n in scale.choose((1,), (1, 2) if size < sizes[-1] else (1,), (1, 2))
+        for n in scale.choose((1,), (1, 2) if size < sizes[-1] and law in INSIDE else (1,), (1, 2))
     ]
     for law, size, n in cases:
+        inside = law in INSIDE
+        seeds = scale.range(2, 8, 20) if inside else scale.range(2, 4, 10)
         X = torch.stack([noise_images(n, size, seed=seed) for seed in seeds])
         heuristic_depth = heuristic_memorizing_depth(size)
         for depth in depths(size, LONGEST_PYTORCH if law == "pytorch" else deepest):
@@ -104,7 +106,7 @@ def design(scale: Scale) -> Iterator[Setting]:
                     "finish": "gauss_newton",
                 },
                 measure=(next_modulus,),
-                in_regime=law in INSIDE,
+                in_regime=inside,
             )
 
 

@@ -19,6 +19,9 @@ from mnemoscope.training import TrainingOptions, train_replicas
 IN_REGIME = "in_regime"
 """Column of runs: whether they lie in the claim's regime."""
 
+FULL_BATCHES = pl.col("batch_size") == pl.col("n")
+"""Runs whose steps each take all examples."""
+
 Row = dict[str, Any]
 Rows = Iterable[Row | list[Row]]
 """Measurements: for each network a row, or a list of several."""

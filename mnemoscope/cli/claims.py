@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
+from mnemoscope.base.check import whole_number
 from mnemoscope.base.errors import MnemoscopeError
 from mnemoscope.base.files import replacing
 from mnemoscope.base.publishing import check_targets, publishing
@@ -58,6 +59,7 @@ def claims(
     scale: ScaleOptions = SCALE_OPTIONS,
     out: Place = None,
     fail: bool = False,
+    workers: int | None = None,
     run: RunOptions = RUN_OPTIONS,
 ) -> int:
     """Run the claims of the literature: compare what theory predicts with what is measured.
@@ -69,6 +71,7 @@ def claims(
         all: Run all claims, the default.
         out: Folder for the page and the table of every run; default: none.
         fail: Exit with 1 if a claim fails; default: always 0.
+        workers: Number of processes, of one thread each; default: one for each core.
         scale: How much of each is run.
         run: How it is carried out.
     """
@@ -82,9 +85,14 @@ def claims(
     import_libraries()
     from mnemoscope.claims import Scale
     from mnemoscope.claims.claim import find_claim, run_claims
+    from mnemoscope.sweep.executors import available_cores
 
     chosen = [find_claim(name).name for name in names]
+    if workers is not None:
+        whole_number("--workers", workers, least=1)
     check_device(run.device)
+    # An accelerator computes for one claim after the other: they would share its memory.
+    many = workers or (available_cores() if run.device == "cpu" else 1)
     effort = "quick" if scale.quick else "long" if scale.long else "default"
     chosen_scale = Scale(effort, scale.seeds, run.seed, run.device)
     results: list[ClaimResult] = []
@@ -97,7 +105,9 @@ def claims(
         show = stack.enter_context(progress("claims"))
         if run.device == "cpu":
             stack.enter_context(one_thread())
-        for result in run_claims(chosen, chosen_scale, on_begin=lambda claim: show(claim.name)):
+        for result in run_claims(
+            chosen, chosen_scale, workers=many, on_begin=lambda claim: show(claim.name)
+        ):
             results.append(result)
             if folder is not None:
                 _write(folder, results)

@@ -56,7 +56,7 @@ class Processes(Executor):
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise MnemoscopeError(
                 "a script that starts processes where it is imported",
-                expected='a sweep that is run under `if __name__ == "__main__":`',
+                expected='processes that are started under `if __name__ == "__main__":`',
                 todo="put it there, as the processes it starts import the script too",
             )
         self._timeout = timeout
@@ -123,7 +123,7 @@ class Processes(Executor):
         raise NoWorkers(
             f"processes that end before they have begun, {STARTS} of {STARTS}",
             expected="processes that can import mnemoscope and the script that was started",
-            todo='run the sweep under `if __name__ == "__main__":`, and see what they print',
+            todo='start them under `if __name__ == "__main__":`, and see what they print',
         )
 
     def _instead_of(self, pool: ProcessPoolExecutor) -> ProcessPoolExecutor:

@@ -3,7 +3,17 @@
 import polars as pl
 
 import mnemoscope as mn
-from mnemoscope.claims.capacity import COLUMNS, HEADLINE, SWEEP, checks, headline, note
+from mnemoscope.associative import StoreOptions
+from mnemoscope.claims.capacity import (
+    COLUMNS,
+    HEADLINE,
+    SWEEP,
+    checks,
+    headline,
+    note,
+    plain,
+    stored,
+)
 from mnemoscope.dynamics.starts import STARTS
 
 
@@ -11,7 +21,7 @@ def table(*rows):
     made = [
         {
             "part": SWEEP, "n": 10, "size": 8, "seed": 0, "interpolated": True,
-            **dict.fromkeys(COLUMNS), "loss": 1e-9, "steps": 10,
+            "way": "plain", "in_regime": True, **dict.fromkeys(COLUMNS), "loss": 1e-9, "steps": 10,
             "training_minutes": 0.0, "census_minutes": 0.0,
         } | row
         for row in rows
@@ -19,10 +29,13 @@ def table(*rows):
     return pl.DataFrame(made, schema_overrides=COLUMNS)
 
 
-def ends(stored, spurious=0, attractors=0, **more):
+AUDIT = mn.AuditOptions(starts=10, trials=1, certificates=0)
+
+
+def ends(kept, spurious=0, attractors=0, **more):
     return {
-        "stored": stored, "starts": 100, "spurious": spurious, "spurious_attractors": attractors,
-        "not_settled": 0, **more,
+        "stored": kept, "contractive": kept, "starts": 100, "spurious": spurious,
+        "spurious_attractors": attractors, "not_settled": 0, **more,
     }  # fmt: skip
 
 
@@ -54,24 +67,39 @@ X = mn.load_data("photos", n=4, size=8)
 SPEC = mn.nets.FullyConnected(shape=(3, 8, 8), width=32, depth=4)
 
 
-def test_the_headline_goes_through_its_stages_until_it_interpolates():
-    row = headline(SPEC, X, 0, ((1e-3, 20), (2e-3, 4_000), (1e-3, 10)), 20, "cpu")
+def trained(**options):
+    return lambda: plain(SPEC, X, mn.TrainingOptions(batch_size=2, **options))
+
+
+def test_the_headline_says_how_it_was_finished():
+    make = trained(lr=2e-3, max_steps=4_000, finish="least_squares")
+    row = headline(X, 0, "plain", make, 20)
     assert row["interpolated"]
-    assert 20 < row["steps"] < 4_020
+    assert row["in_regime"]
     assert row["starts"] == 20 * len(STARTS)
-    assert f"{row['stored']} of 4 stored" in note(table(row))
-    assert "did not interpolate" not in note(table(row))
+    words = note(table(row))
+    assert f"{row['stored']} of 4 stored" in words
+    assert "finished from a loss of" in words
+    assert "did not interpolate" not in words
+
+
+def test_what_store_makes_is_shown_and_decides_nothing():
+    quick = StoreOptions(width=32, depth=4, steps=500, attempts=1, compare=False, audit=AUDIT)
+    row = headline(X, 0, "store", lambda: stored(X, quick, seed=0, device="cpu"), 20)
+    assert not row["in_regime"]
+    assert row["interpolated"]
+    assert 0 < row["stored"] <= 4
 
 
 def test_the_headline_is_measured_where_it_does_not_interpolate():
-    row = headline(SPEC, X, 0, ((1e-3, 20), (1e-3, 10)), 5, "cpu")
+    row = headline(X, 0, "plain", trained(max_steps=20), 5)
     assert not row["interpolated"]
-    assert (row["steps"], row["starts"]) == (30, 5 * len(STARTS))
+    assert (row["steps"], row["starts"]) == (20, 5 * len(STARTS))
     assert "did not interpolate" in note(table(row))
 
 
 def test_a_headline_that_diverges_has_its_reason_and_no_counts():
-    row = headline(SPEC, X, 0, ((1e6, 100),), 5, "cpu")
+    row = headline(X, 0, "plain", trained(lr=1e6, max_steps=100), 5)
     assert (row["interpolated"], row["diverged"], row["stored"]) == (False, True, None)
     assert row["stopped"] in note(table(row))
 

@@ -12,6 +12,7 @@ def table(*rows):
             "seed": 0,
             "kind": "uniform",
             "interpolated": True,
+            "in_regime": True,
             **dict.fromkeys(COUNTS),
             "stored": None,
         }
@@ -53,7 +54,9 @@ def test_the_note_sets_networks_that_store_all_apart():
 
 def test_every_start_of_every_distribution_has_an_end(quick):
     runs = quick("iteration").runs
-    assert runs.height == 2 * 2
+    # Two networks of the regime and two of its reach, from two distributions each.
+    assert runs.height == (2 + 2) * 2
+    assert runs["in_regime"].sum() == 2 * 2
     counted = runs.filter("interpolated")
     assert (counted["starts"] == 100).all()
     assert (counted["examples_reached"] <= counted["n"]).all()

@@ -10,7 +10,8 @@ def table(*rows):
         {
             "study": "optimizer", "optimizer": "adam", "lr": 1e-3, "batch_size": 4,
             "init": "default", "seed": 0, "n": 4, "steps": 10, "loss": 1e-9,
-            "interpolated": True, "diverged": False, "contractive": 2, "stored": 2,
+            "interpolated": True, "in_regime": True, "diverged": False,
+            "contractive": 2, "stored": 2,
         } | row
         for row in rows
     ]  # fmt: skip

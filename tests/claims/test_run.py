@@ -1,10 +1,12 @@
 """All claims are found and well formed, and listed where a name is wrong."""
 
 import pytest
+from polars.testing import assert_frame_equal
 
 import mnemoscope as mn
 from mnemoscope.claims import Scale
 from mnemoscope.claims.claim import CLAIMS, find_claim, run_claims
+from mnemoscope.sweep.process_pool import Processes, WorkerLost
 
 NAMES = [
     "projection", "nonlinear-span", "two-layer-contraction", "deep-contraction", "iteration",
@@ -16,16 +18,16 @@ NAMES = [
 
 def test_they_are_all_there_in_order():
     assert list(CLAIMS) == NAMES
-    assert [claim.number for claim in CLAIMS.values()] == list(range(1, len(NAMES) + 1))
+    assert [found.number for found in CLAIMS.values()] == list(range(1, len(NAMES) + 1))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_says_what_is_claimed_where_and_what_counts(name):
-    claim = find_claim(name)
-    for text in (claim.statement, claim.source, claim.tolerance):
+    found = find_claim(name)
+    for text in (found.statement, found.source, found.tolerance):
         assert text.strip() == text
         assert len(text) > 10
-    assert claim.statement.endswith(".")
+    assert found.statement.endswith(".")
 
 
 def test_an_unknown_claim_lists_those_there_are():
@@ -34,6 +36,24 @@ def test_an_unknown_claim_lists_those_there_are():
     assert (raised.value.field, list(raised.value.choices)) == ("claim", NAMES)
     with pytest.raises(mn.MnemoscopeError):
         next(run_claims(["projection", "nonsense"], Scale("quick")))
+
+
+def test_processes_give_what_one_gives_and_in_order():
+    names, scale = ["two-layer-contraction", "projection"], Scale("quick", seeds=1)
+    alone, together = (list(run_claims(names, scale, workers=count)) for count in (1, 2))
+    assert [result.name for result in together] == names
+    for one, other in zip(alone, together, strict=True):
+        assert_frame_equal(one.runs, other.runs)
+        assert one.checks == other.checks
+
+
+def test_a_process_that_dies_is_named(monkeypatch):
+    def lost(*call):
+        raise WorkerLost("the process that computed it died")
+
+    monkeypatch.setattr(Processes, "_call", lost)
+    with pytest.raises(mn.MnemoscopeError, match="died"):
+        list(run_claims(["projection", "nonlinear-span"], workers=2))
 
 
 def test_seeds_below_one_are_refused():
