@@ -319,7 +319,7 @@ CLAIM = Claim(
     regime=Regime(
         words=(
             "1, 2 and 5 digits (with `long` 10 as well), 16 channels, 6 layers of 3 × 3 kernels "
-            "with three strides, to 1 × 1, and three upsamplings, beside the same without: 9,500 "
+            "with three strides, to 1 × 1, and three upsamplings, and the same without them: 9,500 "
             "parameters for at most 320 numbers; Adam 3e-3, PyTorch's first weights"
         ),
         source=(

@@ -12,7 +12,7 @@ NAMES = [
     "projection", "nonlinear-span", "two-layer-contraction", "deep-contraction", "iteration",
     "depth-necessary", "depth-sufficient", "convolutional-memorization", "downsampling",
     "sequences", "infinite-width", "robust-to-training", "capacity", "early-stopping",
-    "contractive-near-identity", "memorization-time",
+    "contractive-near-identity", "memorization-time", "memorized-spurious-generalized",
 ]  # fmt: skip
 
 
