@@ -201,8 +201,7 @@ def headline(
     f = SelfMap(net, shape=net.shape)
     X = X.to(f.device)
     return row | {
-        "width": net.spec.width,
-        "depth": net.spec.depth,
+        **net.spec.model_dump(include={"width", "depth"}),
         "loss": fit.loss,
         "steps": fit.steps,
         "interpolated": fit.loss <= INTERPOLATED,
