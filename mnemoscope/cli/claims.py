@@ -10,11 +10,11 @@ from cyclopts import Parameter
 
 from mnemoscope.base.check import whole_number
 from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.base.files import replacing
+from mnemoscope.base.files import make_folder, replacing
 from mnemoscope.base.publishing import check_targets, publishing
 from mnemoscope.cli.computing import check_device, import_libraries, one_thread
 from mnemoscope.cli.invocation import FOUND, command
-from mnemoscope.cli.options import RUN_OPTIONS, Place, RunOptions
+from mnemoscope.cli.options import CHART_OPTIONS, RUN_OPTIONS, ChartOptions, Place, RunOptions
 from mnemoscope.cli.printing import plain_table, print_json, print_lines, printed_console
 from mnemoscope.cli.progress import progress
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
@@ -61,6 +61,7 @@ def claims(
     fail: bool = False,
     workers: int | None = None,
     run: RunOptions = RUN_OPTIONS,
+    drawn: ChartOptions = CHART_OPTIONS,
 ) -> int:
     """Run the claims of the literature: compare what theory predicts with what is measured.
 
@@ -74,6 +75,7 @@ def claims(
         workers: Number of processes, of one thread each; default: one for each core.
         scale: How much of each is run.
         run: How it is carried out.
+        drawn: The charts.
     """
     if all and names:
         raise MnemoscopeError(
@@ -102,6 +104,9 @@ def claims(
             settings = {"claims": chosen or "all", **vars(chosen_scale)}
             folder = stack.enter_context(claimed(out, settings, force=run.force))
             check_targets(folder.path, [PAGE, RUNS, RESULTS, INDEX])
+        if drawn.charts is not None:
+            # Before hours of work, not after.
+            make_folder(drawn.charts)
         show = stack.enter_context(progress("claims"))
         if run.device == "cpu":
             stack.enter_context(one_thread())
@@ -111,6 +116,8 @@ def claims(
             results.append(result)
             if folder is not None:
                 _write(folder, results)
+            if drawn.charts is not None:
+                _draw(result, drawn.charts, drawn.file_format)
     rows = [result.row() for result in results]
     if run.json:
         print_json(rows)
@@ -119,6 +126,15 @@ def claims(
         if folder is not None:
             print_lines("", str(folder.path / PAGE))
     return FOUND if fail and any(row["verdict"] == "fails" for row in rows) else 0
+
+
+def _draw(result: "ClaimResult", folder: str, format: str) -> None:
+    """Writes each figure of a claim as a file: `NAME-1`, `NAME-2`, ..."""
+    from mnemoscope.plots.draw import draw
+    from mnemoscope.report.export import write_each
+
+    charts = {f"{result.name}-{k}": draw(figure) for k, figure in enumerate(result.figures(), 1)}
+    write_each(charts, folder, format)
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:

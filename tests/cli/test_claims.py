@@ -44,6 +44,14 @@ def test_a_folder_with_page_and_runs(here, run):
     assert "--force" in refused.err
 
 
+def test_figures_as_files(here, run):
+    done = run(*QUICK, "--charts", "figures", "--format", "png")
+    assert done.code == 0
+    files = sorted((here / "figures").iterdir())
+    assert [file.name for file in files] == ["projection-1.png"]
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -52,6 +60,8 @@ def test_a_folder_with_page_and_runs(here, run):
         (["claims", "projection", "--all"], "remove one of them"),
         (["claims", "projection", "--quick", "--long"], "one of them at most"),
         (["claims", "projection", "--quick", "--seeds", "few"], "a whole number"),
+        (["claims", "projection", "--workers", "0"], "--workers"),
+        (["claims", "projection", "--format", "png"], "--charts"),
     ],
 )
 def test_wrong_input_is_one_line(run, arguments, says):
