@@ -114,10 +114,7 @@ def claims(
             chosen, chosen_scale, workers=many, on_begin=lambda claim: show(claim.name)
         ):
             results.append(result)
-            if folder is not None:
-                _write(folder, results)
-            if drawn.charts is not None:
-                _draw(result, drawn.charts, drawn.file_format)
+            _keep(results, folder, drawn)
     rows = [result.row() for result in results]
     if run.json:
         print_json(rows)
@@ -128,13 +125,17 @@ def claims(
     return FOUND if fail and any(row["verdict"] == "fails" for row in rows) else 0
 
 
-def _draw(result: "ClaimResult", folder: str, format: str) -> None:
-    """Writes each figure of a claim as a file: `NAME-1`, `NAME-2`, ..."""
+def _keep(results: Sequence["ClaimResult"], folder: RunFolder | None, drawn: ChartOptions) -> None:
+    """Writes the folder with the results so far, and the figures of the last one as files."""
     from mnemoscope.plots.draw import draw
     from mnemoscope.report.export import write_each
 
-    charts = {f"{result.name}-{k}": draw(figure) for k, figure in enumerate(result.figures(), 1)}
-    write_each(charts, folder, format)
+    if folder is not None:
+        _write(folder, results)
+    if drawn.charts is not None:
+        name, figures = results[-1].name, results[-1].figures()
+        charts = {f"{name}-{k}": draw(figure) for k, figure in enumerate(figures, 1)}
+        write_each(charts, drawn.charts, drawn.file_format)
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:
