@@ -143,7 +143,13 @@ class _Iterate:
                 if not lower.loss < trial.loss:
                     break
                 trial = lower
-        while not trial.loss < self.loss and trial.step.predicted > NEGLIGIBLE:
+        # A step that was not found to the end says nothing about those with more damping, whose
+        # systems are better conditioned.
+        while (
+            not trial.loss < self.loss
+            and (trial.step.predicted > NEGLIGIBLE or not trial.step.exact)
+            and math.isfinite(trial.mu)
+        ):
             trial, factor = self._try(trial.mu * factor), 2 * factor
         return trial
 

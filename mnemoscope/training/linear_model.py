@@ -52,11 +52,13 @@ class Step:
         change: `(P,)`, of the parameters.
         predicted: The share of `||r||^2` by which it falls in the linear model.
         short: Less damping would ask for a longer step that predicts notably more.
+        exact: It was found to the tolerance; else it need not lower even the model's loss.
     """
 
     change: Float[Tensor, " P"]
     predicted: float
     short: bool
+    exact: bool = True
 
 
 class LinearModel(ABC):
@@ -85,7 +87,7 @@ class LinearModel(ABC):
         solved = self._solve(residual, damping, share)
         predicted = 1 - float(solved.rest @ solved.rest) / square
         short = solved.converged and predicted < ENOUGH and damping > self.floor
-        return Step(-solved.x, predicted, short)
+        return Step(-solved.x, predicted, short, solved.converged)
 
     @abstractmethod
     def _solve(self, residual: Float[Tensor, " N"], damping: float, share: float) -> LeastSquares:

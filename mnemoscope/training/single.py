@@ -291,7 +291,8 @@ class _Run:
         if at.step >= options.max_steps:
             reason = f"max_steps={options.max_steps} was reached"
         else:
-            reason = at.apart or f"{options.optimizer} could go no further"
+            by = "gauss_newton" if at.finishing else options.optimizer
+            reason = at.apart or f"{by} could go no further"
             if at.settling.over:
                 reason = SETTLED
         return fit_of(

@@ -1,6 +1,7 @@
 import copy
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -261,3 +262,24 @@ def test_before_the_first_step():
 def test_a_network_with_nothing_to_train_is_refused():
     with pytest.raises(mn.MnemoscopeError, match="without parameters to train"):
         GaussNewton(network().requires_grad_(False))
+
+
+def test_a_step_that_was_not_found_to_the_end_is_no_reason_to_stop(monkeypatch):
+    exact, damped = linear_model.PreconditionedModel._solve, []
+
+    def too_hard(self, residual, damping, share):
+        damped.append(damping / self.scale)
+        solved = exact(self, residual, damping, share)
+        if damping > 100 * self.scale:
+            return solved
+        # What products that ran out may leave: a step that raises the loss, even in the model.
+        return replace(solved, x=-solved.x, rest=2 * residual, converged=False)
+
+    monkeypatch.setattr(linear_model, "can_form_kernel", lambda net, X: False)
+    monkeypatch.setattr(linear_model.PreconditionedModel, "_solve", too_hard)
+    net, X = network(), digits()
+    method, before = GaussNewton(net), loss_of(net, X, X)
+    method.advance(X, X, 1, tol=0.0)
+    assert not method.stalled
+    assert method.loss < before
+    assert damped[0] < 100 < damped[-1]
