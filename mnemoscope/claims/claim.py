@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 import polars as pl
+import torch
 
 from mnemoscope.base.check import one_of, whole_number
 from mnemoscope.base.discovery import Registry
@@ -314,6 +315,7 @@ def _side_by_side(
 
 
 def _timed(name: str, scale: Scale) -> tuple[pl.DataFrame, float]:
-    """Makes the table of runs of a claim in another process."""
+    """Makes the table of runs of a claim in another process, on one thread of its own."""
+    torch.set_num_threads(1)
     result = run_claim(name, scale)
     return result.runs, result.seconds
