@@ -30,7 +30,6 @@ from mnemoscope.training.schedules import (
     largest_loss,
     next_finish,
     promising,
-    waits,
 )
 from mnemoscope.training.settling import SETTLED, Settling, probe
 from mnemoscope.training.single import train
@@ -193,7 +192,7 @@ class _Ensemble:
         options = self.options[r]
         X, Y = self.examples_of(r)
         if options.finish == "least_squares":
-            solved = finish_last_layer(network, X, Y, options)
+            solved = finish_last_layer(network, X, Y, options, step=int(self.steps[r]))
             if solved.outcome == "done":
                 self.solved[r] = whole_loss(network, X, Y) / float(self.squares[r])
                 return "least_squares"
@@ -314,8 +313,8 @@ class _GroupRun:
             if bool(looked_at.any()):
                 now = self._losses()
                 self._leave(looked_at & ~(now <= bound), now, diverged=True)
-                waited = last and waits(self.options)
-                ready = self._ready(self.running & looked_at & ((now <= self.goals) | waited), now)
+                over = last and self.options.finish == "least_squares"
+                ready = self._ready(self.running & looked_at & ((now <= self.goals) | over), now)
                 self._leave(ready | (self.running & looked_at & last), now)
             if self.options.stop == "contraction":
                 self._watch_contraction(seen)
@@ -363,7 +362,8 @@ class _GroupRun:
         """Returns the loss at which to try the finish of a member again; None: it has its turn."""
         r, ensemble = int(self.members[row]), self.ensemble
         options = ensemble.options[r]
-        solved = finish_last_layer(self._network(row), *ensemble.examples_of(r), options)
+        examples = ensemble.examples_of(r)
+        solved = finish_last_layer(self._network(row), *examples, options, step=self.step)
         return next_finish(solved, loss, options)
 
     def _round(self, *, full_batch: bool) -> Tensor:

@@ -25,6 +25,10 @@ from mnemoscope.training.settling import probe, probed
 LARGEST_UPDATE = 0.1
 """The largest update of the last layer, as a share of the norm of its parameters."""
 
+LARGEST_LAST_UPDATE = 1.0
+"""The same once descent has taken all its steps, when nothing else is left. Of 500 photographs an
+update of 1.1 left 390 stored, one of 2.2 none."""
+
 FINISHED = 1e-14
 """The loss at which the finish ends in float64, unless `tol` is lower still."""
 
@@ -70,21 +74,27 @@ def finish_last_layer(
     X: Float[Tensor, "n *shape"],
     Y: Float[Tensor, "n *shape"],
     options: TrainingOptions,
+    *,
+    step: int,
 ) -> Solved:
     """Solves the last layer as the options of a training ask for; they have the unit.
 
-    Training with noise leaves a margin at the examples that bears a large update, and after its
-    last step nothing else is left.
+    After the last step nothing else is left, so that a larger update is made. Training with noise
+    leaves a margin at the examples that bears any.
     """
     assert options.unit is not None
     square = options.unit**2
+    if options.noise > 0:
+        largest = math.inf
+    else:
+        largest = LARGEST_UPDATE if step < options.max_steps else LARGEST_LAST_UPDATE
     return solve_last_layer(
         net,
         X,
         Y,
         tol=options.tol * square,
         aim=finished_at(options, Y) * square,
-        largest=math.inf if options.noise > 0 else LARGEST_UPDATE,
+        largest=largest,
     )
 
 

@@ -50,7 +50,6 @@ from mnemoscope.training.schedules import (
     largest_loss,
     next_finish,
     promising,
-    waits,
 )
 from mnemoscope.training.settling import SETTLED, Settling, probe
 from mnemoscope.training.solvers import Solver, Stepwise, make_solver, seeded
@@ -338,7 +337,9 @@ class _Run:
         """Returns the solver of the next round, the finish when it is its turn; None at the end."""
         at = self.at
         due = at.loss <= self.target or (
-            waits(self.options) and at.step >= self.options.max_steps and not at.finished
+            self.options.finish == "least_squares"
+            and at.step >= self.options.max_steps
+            and not at.finished
         )
         if due and self.options.finish != "none" and not at.finishing:
             self._finish()
@@ -358,7 +359,9 @@ class _Run:
         weights = {str(i): p.detach().clone() for i, p in enumerate(trainable(self.net))}
         before = {"loss": at.loss, "weights": weights}
         if options.finish == "least_squares":
-            solved = finish_last_layer(self.net, self.examples.X, self.examples.Y, options)
+            solved = finish_last_layer(
+                self.net, self.examples.X, self.examples.Y, options, step=at.step
+            )
             again = next_finish(solved, at.loss, options)
             if again is not None:
                 at.finish_from = again
@@ -369,7 +372,7 @@ class _Run:
             if solved.outcome == "done":
                 at.before, at.loss = before, self._mean_square()
                 return
-        if not at.finished:
+        if not at.finished and at.step < options.max_steps:
             at.before, at.finishing = before, True
             self._begin()
 

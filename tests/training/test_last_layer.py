@@ -6,7 +6,11 @@ from torch import nn
 
 import mnemoscope as mn
 from mnemoscope.training import finishing
-from mnemoscope.training.finishing import solve_last_layer
+from mnemoscope.training.finishing import (
+    LARGEST_LAST_UPDATE,
+    LARGEST_UPDATE,
+    solve_last_layer,
+)
 from mnemoscope.training.last_layer import LastLayer, RidgePath, find_last_layer, ridge_path
 from mnemoscope.training.networks import whole_loss
 
@@ -365,3 +369,34 @@ def test_last_layer_with_rows_for_positions():
     path = ridge_path(layer, last, X, X)
     last.add(path.update(0.0))
     assert whole_loss(layer, X, X) < 1e-25
+
+
+STEPS = 150
+"""Of full-batch Adam: the solve of the last layer is large then, and would be left to descent."""
+
+
+def early(**options):
+    """Ten digits, a network for them and a training that ends in a solve."""
+    spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=64, depth=4)
+    chosen = mn.TrainingOptions(finish="least_squares", **options)
+    return spec, mn.load_data("digits", n=10), chosen
+
+
+@pytest.mark.parametrize("replicas", [False, True])
+def test_after_the_last_step_a_larger_update_is_made(replicas):
+    spec, X, options = early(max_steps=STEPS)
+    if replicas:
+        fit = mn.train_replicas(spec, X, options, seeds=[0]).fits[0]
+    else:
+        fit = mn.train(spec.build(seed=0), X, options)
+    assert fit.converged
+    assert fit.steps == STEPS
+    assert LARGEST_UPDATE < fit.finish_update <= LARGEST_LAST_UPDATE
+    assert fit.record.finish.method == "least_squares"
+
+
+def test_an_update_larger_than_the_weights_is_never_made():
+    spec, X, options = early(max_steps=1)
+    fit = mn.train(spec.build(seed=0), X, options)
+    assert not fit.converged
+    assert fit.finish_update is None
