@@ -1,7 +1,7 @@
 """Counts as rates in tables: each with its total and its interval."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -152,7 +152,7 @@ def phase_diagram(
 ) -> Figure:
     """Describes a rate over two factors: a cell for each pair, the regime with an outline.
 
-    Categories come in the order of their first rows.
+    Numbers come in their order, other categories in that of their first rows.
 
     Args:
         frame: A row for each network, with the column `in_regime`.
@@ -162,6 +162,7 @@ def phase_diagram(
         title: What the share is, in words.
         facet: Column with a panel for each value.
     """
+    x, y = _in_order(frame, x), _in_order(frame, y)
     by = [column for column in (facet, y.column, x.column) if column]
     inside = frame.group_by(by, maintain_order=True).agg(pl.col(IN_REGIME).all())
     rates = shares(frame, by, {title: kind}).drop_nulls("share")
@@ -175,6 +176,13 @@ def phase_diagram(
         width=46 * frame[x.column].n_unique(),
         height=28 * frame[y.column].n_unique(),
     )
+
+
+def _in_order(frame: pl.DataFrame, axis: Axis) -> Axis:
+    """Returns an axis of categories whose numbers come in their order."""
+    if not frame.schema[axis.column].is_numeric():
+        return axis
+    return replace(axis, ticks=tuple(frame[axis.column].drop_nulls().unique().sort()))
 
 
 def _rated(frame: pl.DataFrame, count: str, total: str, trials: str, name: str) -> pl.DataFrame:

@@ -128,7 +128,8 @@ def _places(figure: Figure) -> dict[str, Any]:
 def _channel(kind: Any, axis: Axis, field: str = "") -> Any:
     title = axis.title or None
     if axis.scale == "category":
-        return kind(f"{axis.column}:N", title=title, sort=None, axis=alt.Axis(labelAngle=0))
+        order = list(axis.ticks) or None
+        return kind(f"{axis.column}:N", title=title, sort=order, axis=alt.Axis(labelAngle=0))
     form = "%" if axis.scale == "share" else axis.format
     ticks = alt.Axis(
         values=list(axis.ticks) if axis.ticks else alt.Undefined,

@@ -17,7 +17,7 @@ class Axis:
         column: Name of the column.
         title: Title of the axis; empty for none.
         scale: `share` is linear from 0 to 1 in percent; `category` has a place for each value, in
-            the order of the table.
+            the order of `ticks`, or of the table.
         ticks: Values at which there are ticks (default: chosen by the drawing library).
         domain: Ends of the axis; values beyond them are drawn at the ends.
         format: Number format of the ticks, as d3 writes it.

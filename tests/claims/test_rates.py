@@ -14,6 +14,7 @@ from mnemoscope.claims.rates import (
     with_rate,
 )
 from mnemoscope.plots import Axis
+from mnemoscope.plots.draw import draw
 
 FRAME = pl.DataFrame(
     {"kind": ["a", "b", "a", "b"], "hits": [1, None, 3, 0], "of": [2, 2, 4, 0]},
@@ -82,3 +83,21 @@ def test_a_phase_diagram_has_a_cell_for_each_pair_and_outlines_the_regime():
     cells = figure.data.select("depth", "width", "share", "runs", "in_regime").rows()
     assert cells == [(2, 32, 0.5, 2, False), (8, 64, 1.0, 1, True)]
     assert figure.outline == "in_regime"
+
+
+def test_cells_come_in_the_order_of_numbers_and_of_first_rows():
+    frame = pl.DataFrame(
+        {
+            "n": [40, 5, 10],
+            "network": ["wide", "narrow", "wide"],
+            "hits": [1, 1, 1],
+            "of": [1, 1, 1],
+            "in_regime": [True, True, True],
+        }
+    )
+    axes = Axis("n", "n", "category"), Axis("network", "", "category")
+    drawn = draw(phase_diagram(frame, Counted("hits", "of"), *axes, "stored")).to_dict()
+    encodings = [layer["encoding"] for layer in drawn["layer"]]
+    assert all(encoding["x"]["sort"] == [5, 10, 40] for encoding in encodings)
+    assert all(encoding["y"]["sort"] is None for encoding in encodings)
+    assert next(iter(drawn["datasets"].values()))[0]["network"] == "wide"
