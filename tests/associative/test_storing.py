@@ -20,7 +20,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def memory(digits):
-    return mn.store(digits, mn.StoreOptions(audit=QUICK))
+    return mn.store(digits, mn.StoreOptions(audit=QUICK, steps=1_200))
 
 
 def test_it_stores_all_and_says_how_sure(memory):
@@ -94,7 +94,7 @@ def test_choices():
 
 def test_sequence_is_one_cycle(digits):
     X = digits[:5]
-    memory = mn.store_sequence(X, mn.StoreOptions(compare=False, audit=QUICK))
+    memory = mn.store_sequence(X, mn.StoreOptions(compare=False, audit=QUICK, steps=1_500))
     orbits = mn.iterate(memory.net, X)
     assert orbits.period.tolist() == [5] * 5
     assert memory.audit.summary.stored.count == 5

@@ -17,37 +17,24 @@ DIGITS = ["store", "digits", "--n", "4", "--steps", "600", *BRIEF]
 ALONE = [*DIGITS, "--no-compare"]
 
 
-@pytest.fixture
-def stored(run):
+def test_it_leaves_a_memory_that_can_be_audited_as_any_run(here, run, refused):
     done = run(*ALONE, "--json")
     assert done.code == 0, done.err
-    return done.json
-
-
-def test_it_leaves_a_memory(here, stored):
     folder = here / "runs/store"
     assert {path.name for path in folder.iterdir()} == {
         "network.safetensors", "run.json", "audit", "report.html", "memories.csv",
     }  # fmt: skip
-    assert stored["stored"]["count"] == stored["examples"] == 4
-    assert stored["memories"] == pl.read_csv(folder / "memories.csv").to_dicts()
-    assert {row["memory"] for row in stored["memories"]} == {"network"}
+    assert done.json["stored"]["count"] == done.json["examples"] == 4
+    assert done.json["memories"] == pl.read_csv(folder / "memories.csv").to_dicts()
+    assert {row["memory"] for row in done.json["memories"]} == {"network"}
     network = mn.nets.load(folder / "network.safetensors")
     assert network.training_record.finish.method == "least_squares"
     X = mn.load_data("digits", n=4)
     assert torch.allclose(network(X), X, atol=1e-5)
-
-
-@pytest.mark.usefixtures("stored")
-def test_it_can_be_audited_as_any_run(run):
+    refused(*ALONE, "--seed", "1", says="already holds another run")
     again = run("audit", "runs/store", *BRIEF, "--json")
     assert again.code == 0, again.err
     assert again.json["stored"]["count"] == 4
-
-
-@pytest.mark.usefixtures("stored")
-def test_another_memory_needs_a_folder_of_its_own(refused):
-    refused(*ALONE, "--seed", "1", says="already holds another run")
 
 
 def test_memories_are_printed_side_by_side(run):
