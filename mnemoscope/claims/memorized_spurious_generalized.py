@@ -3,7 +3,7 @@
 Pham, Raya, Negri, Zaki, Ambrogioni and Krotov (arXiv 2505.21777) see diffusion models as
 associative memories: with few examples samples are training examples; beyond the capacity they are
 states that no training example is near, though samples come to them again and again; with many
-examples they are new. Here the denoisers are networks that are not told the noise level, trained on
+examples they are new. Here the denoisers are networks that are not given the noise level, trained on
 inputs with noise of all levels up to `NOISE` units, and samples are drawn by
 `mnemoscope.dynamics.annealing`.
 
@@ -254,7 +254,7 @@ CLAIM = Claim(
         "What a denoiser generates is memorized with few training examples, spurious with more, "
         "and generalized with many."
     ),
-    source="arXiv 2505.21777, for diffusion models; here denoisers that are not told the noise",
+    source="arXiv 2505.21777, for diffusion models; here denoisers that are not given the noise",
     tolerance=(
         "Each kind must make up half of the samples or more in its place: the source speaks of "
         "three phases and states no rates. At the most examples 0.05 may be memorized, and 0.05 of "
