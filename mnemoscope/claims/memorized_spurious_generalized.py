@@ -3,8 +3,8 @@
 Pham, Raya, Negri, Zaki, Ambrogioni and Krotov (arXiv 2505.21777) see diffusion models as
 associative memories: with few examples samples are training examples; beyond the capacity they are
 states that no training example is near, though samples come to them again and again; with many
-examples they are new. Here the denoisers are networks that are not given the noise level, trained on
-inputs with noise of all levels up to `NOISE` units, and samples are drawn by
+examples they are new. Here the denoisers are networks that are not given the noise level, trained
+on inputs with noise of all levels up to `NOISE` units, and samples are drawn by
 `mnemoscope.dynamics.annealing`.
 
 Two states count as one within `tau`: half of the distance that 95 of 100 held-out examples have at

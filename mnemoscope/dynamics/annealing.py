@@ -1,4 +1,4 @@
-"""Samples that a denoiser generates which is not given the noise level.
+"""Samples of a denoiser that is not given the noise level.
 
 A denoiser `D` trained by least squares on noisy inputs predicts the mean of the state given the
 noisy one, and `D(z) - z` is `s^2` times the gradient of the log density of noisy states, at the
