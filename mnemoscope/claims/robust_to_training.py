@@ -235,8 +235,8 @@ def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
         phase_diagram(
             first_weights,
             STORING,
-            Axis("init", "first weights", "category"),
             Axis("network", "width × depth", "category"),
+            Axis("init", "first weights", "category"),
             "networks that store an example",
             facet="optimizer",
         ),
