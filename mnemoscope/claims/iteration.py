@@ -61,7 +61,7 @@ def design(scale: Scale) -> Iterator[Setting]:
         yield _setting(scale, n, width, depth, seeds, parts=1)
     others: dict[str, Sequence[tuple[int, int]]] = {
         "quick": (),
-        "default": ((64, 8), (128, 8), (WIDTH, 4)),
+        "default": ((128, 8), (WIDTH, 4)),
         "long": (*product((32, 64, 128, 512), (4, 8, 12)), (WIDTH, 4), (WIDTH, 12)),
     }
     for (width, depth), n in product(others[scale.effort], beyond):
