@@ -17,6 +17,7 @@ from mnemoscope.claims.checks import (
 from mnemoscope.claims.claim import Check, Claim, ClaimResult, Regime, Scale
 from mnemoscope.claims.design import (
     FULL_BATCHES,
+    NETWORK,
     Row,
     Setting,
     each_network,
@@ -29,6 +30,7 @@ from mnemoscope.sweep.measurements import Trained
 
 __all__ = [
     "FULL_BATCHES",
+    "NETWORK",
     "Check",
     "Claim",
     "ClaimResult",

@@ -23,6 +23,7 @@ from mnemoscope.associative import StoreOptions, store
 from mnemoscope.base.errors import DivergenceError
 from mnemoscope.base.stats import Rate
 from mnemoscope.claims import (
+    NETWORK,
     Check,
     Claim,
     Counted,
@@ -287,9 +288,7 @@ def figures(runs: pl.DataFrame) -> tuple[Figure, ...]:
     sweep = runs.filter("interpolated", pl.col("part") == SWEEP)
     inside = sweep.filter("in_regime")
     x = Axis("n", "pictures", "log", ticks=tuple(inside["n"].unique().sort()))
-    cells = sweep.sort("depth", "width", "n", maintain_order=True).with_columns(
-        network=pl.format("{} × {}", "width", "depth")
-    )
+    cells = sweep.sort("depth", "width", "n", maintain_order=True).with_columns(NETWORK)
     return (
         rates_figure(inside, LINES, x, "", {"detail": "width"}, width=420),
         phase_diagram(

@@ -22,6 +22,9 @@ IN_REGIME = "in_regime"
 FULL_BATCHES = pl.col("batch_size") == pl.col("n")
 """Runs whose steps each take all examples."""
 
+NETWORK = pl.format("{} × {}", "width", "depth").alias("network")
+"""The network of a run: width and depth."""
+
 Row = dict[str, Any]
 Rows = Iterable[Row | list[Row]]
 """Measurements: for each network a row, or a list of several."""

@@ -24,8 +24,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import polars as pl
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from mnemoscope.base.stats import Z95
@@ -41,6 +39,7 @@ from mnemoscope.claims import (
     at_most,
     each_network,
 )
+from mnemoscope.claims.denoising import HELD_OUT, NEVER, OFFSET, denoising_error
 from mnemoscope.claims.slopes import log_slope
 from mnemoscope.data import load_data
 from mnemoscope.nets import FullyConnected
@@ -49,16 +48,10 @@ from mnemoscope.plots import Axis, Figure
 NOISE = 0.5
 """The largest standard deviation of the noise on the inputs of denoisers, in units."""
 
-HELD_OUT, OFFSET = 300, 1400
-"""Digits that no network is trained on, from the end of the data set."""
-
 BATCH = 20
 """Examples of a step, whatever `n` is."""
 
 GENERALIZED, MEMORIZED = 1.1, 0.5
-
-NEVER = 1e-30
-"""A loss that is never reached: every network takes all its steps."""
 
 KINDS = {"denoiser": NOISE, "autoencoder": 0.0}
 
@@ -103,20 +96,10 @@ def _ladder(most: int) -> list[int]:
 def errors(trained: Trained, *, held_out: Tensor, noise: float) -> Iterator[Row]:
     """Measures the mean squared error of training examples and of those held out."""
     for net, X, seed, _ in each_network(trained):
-        with torch.no_grad():
-            yield {
-                "train_error": _error(net, X, noise, seed),
-                "held_out_error": _error(net, held_out.to(X), noise, seed),
-            }
-
-
-def _error(net: torch.nn.Module, X: Float[Tensor, "n *shape"], noise: float, seed: int) -> float:
-    """Computes the error from inputs with noise, whose width is uniform from 0 to `noise`."""
-    generator = torch.Generator().manual_seed(seed)
-    copies = X.repeat(max(1, HELD_OUT // len(X)), *[1] * (X.ndim - 1))
-    width = noise * torch.rand(len(copies), *[1] * (X.ndim - 1), generator=generator)
-    noisy = copies + (width * torch.randn(copies.shape, generator=generator)).to(X)
-    return float((net(noisy) - copies).double().square().mean())
+        yield {
+            "train_error": denoising_error(net, X, noise, seed),
+            "held_out_error": denoising_error(net, held_out.to(X), noise, seed),
+        }
 
 
 def first_below(steps: Sequence[float], values: Sequence[float], bound: float) -> float:

@@ -39,6 +39,7 @@ from mnemoscope.claims import (
     rates_figure,
     share,
 )
+from mnemoscope.claims.denoising import HELD_OUT, NEVER, OFFSET, denoising_error
 from mnemoscope.data import load_data
 from mnemoscope.dynamics.annealing import Annealing, anneal
 from mnemoscope.dynamics.sample_kinds import sample_kinds
@@ -50,14 +51,8 @@ from mnemoscope.plots import Axis, Figure
 NOISE = 1.0
 """The largest standard deviation of the noise on inputs, in units; samples start there."""
 
-HELD_OUT, OFFSET = 300, 1400
-"""Digits that no network is trained on, from the end of the data set."""
-
 CROPS = 2000
 """Crops of photographs in the largest training set of them; the 300 after them are held out."""
-
-NEVER = 1e-30
-"""A loss that is never reached: every network takes all its steps."""
 
 MOST = 0.5
 """A kind prevails where it has at least this share."""
@@ -160,19 +155,10 @@ def generated(trained: Trained, *, held_out: Tensor, tau: float, samples: int) -
             "incomplete": int((~complete).sum()),
             "taken_for_known": int((~known.generalized).sum()),
             "held_out": len(unseen),
-            "train_error": _error(f, X, seed),
-            "held_out_error": _error(f, unseen, seed),
+            "train_error": denoising_error(net, X, NOISE * unit_of(X), seed),
+            "held_out_error": denoising_error(net, unseen, NOISE * unit_of(unseen), seed),
             "tau": tau,
         }
-
-
-def _error(f: SelfMap, X: Float[Tensor, "n *shape"], seed: int) -> float:
-    """Computes the mean squared error from inputs with noise, up to `NOISE` of the data's unit."""
-    generator = torch.Generator().manual_seed(seed)
-    copies = X.repeat(max(1, HELD_OUT // len(X)), *[1] * (X.ndim - 1))
-    width = NOISE * unit_of(X) * torch.rand(len(copies), *[1] * (X.ndim - 1), generator=generator)
-    noisy = copies + (width * torch.randn(copies.shape, generator=generator)).to(X)
-    return float((f(noisy) - copies).double().square().mean())
 
 
 KINDS = {

@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 
 from mnemoscope.claims import (
+    NETWORK,
     Check,
     Claim,
     Counted,
@@ -206,9 +207,9 @@ STORING = Counted("storing", "one")
 def _storing(runs: pl.DataFrame) -> pl.DataFrame:
     """Returns the runs that count, with columns for what `STORING` counts, and the network."""
     return runs.filter("interpolated").with_columns(
+        NETWORK,
         storing=(pl.col("stored") > 0).cast(pl.Int64),
         one=pl.lit(1, pl.Int64),
-        network=pl.format("{} × {}", "width", "depth"),
     )
 
 

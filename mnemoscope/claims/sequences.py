@@ -26,6 +26,7 @@ from torch import Tensor
 from mnemoscope.base.stats import Z95
 from mnemoscope.base.unit import unit_of
 from mnemoscope.claims import (
+    NETWORK,
     Check,
     Claim,
     Counted,
@@ -310,9 +311,9 @@ STORED = Counted("stored", "one")
 def _counted(runs: pl.DataFrame) -> pl.DataFrame:
     """Returns the runs that count, with columns for what `STORED` counts, and the network."""
     return runs.filter("interpolated").with_columns(
+        NETWORK,
         pl.col("stored").cast(pl.Int64),
         one=pl.lit(1, pl.Int64),
-        network=pl.format("{} × {}", "width", "depth"),
     )
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mnemoscope.base.check import real_number, whole_number
+from mnemoscope.dynamics.states import rms
 from mnemoscope.maps import SelfMap
 from mnemoscope.maps.self_map import as_self_map
 
@@ -69,7 +70,7 @@ def anneal(
     for _ in range(options.max_steps):
         z = Z[moving]
         change = f(z) - z
-        level = change.flatten(1).square().mean(1).sqrt()
+        level = rms(change)
         noise = torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device)
         going = level > options.until
         steps = h * change + added * level.reshape(-1, *[1] * (z.ndim - 1)) * noise

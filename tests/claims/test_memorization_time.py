@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mnemoscope.claims.claim import find_claim
-from mnemoscope.claims.memorization_time import _error, first_below, times
+from mnemoscope.claims.denoising import denoising_error
+from mnemoscope.claims.memorization_time import first_below, times
 
 
 def test_crossing_is_interpolated_in_logarithms():
@@ -59,5 +60,5 @@ def test_a_network_that_never_memorizes_has_no_time():
 def test_error_of_the_identity_is_the_noise():
     X = torch.rand(5, 200, generator=torch.Generator().manual_seed(0))
     # The width is uniform from 0 to 0.3: its mean square is 0.3^2 / 3.
-    assert _error(torch.nn.Identity(), X, 0.3, 0) == pytest.approx(0.03, rel=0.2)
-    assert _error(torch.nn.Identity(), X, 0.0, 0) == 0
+    assert denoising_error(torch.nn.Identity(), X, 0.3, 0) == pytest.approx(0.03, rel=0.2)
+    assert denoising_error(torch.nn.Identity(), X, 0.0, 0) == 0
