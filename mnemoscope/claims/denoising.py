@@ -12,16 +12,16 @@ NEVER = 1e-30
 
 
 def denoising_error(
-    f: torch.nn.Module, X: Float[Tensor, "n *shape"], noise: float, seed: int
+    f: torch.nn.Module, X: Float[Tensor, "n *shape"], width: float, seed: int
 ) -> float:
     """Computes the mean squared error from inputs with noise.
 
-    Each of some hundred copies has a width of its own, uniform from 0 to `noise`, in the scale of
-    the data.
+    Each of some hundred copies has a standard deviation of its own, uniform from 0 to `width`, in
+    the scale of the data.
     """
     generator = torch.Generator().manual_seed(seed)
     copies = X.repeat(max(1, HELD_OUT // len(X)), *[1] * (X.ndim - 1))
-    width = noise * torch.rand(len(copies), *[1] * (X.ndim - 1), generator=generator)
-    noisy = copies + (width * torch.randn(copies.shape, generator=generator)).to(X)
+    deviation = width * torch.rand(len(copies), *[1] * (X.ndim - 1), generator=generator)
+    noisy = copies + (deviation * torch.randn(copies.shape, generator=generator)).to(X)
     with torch.no_grad():
         return float((f(noisy) - copies).double().square().mean())

@@ -27,6 +27,7 @@ import polars as pl
 from torch import Tensor
 
 from mnemoscope.base.stats import Z95
+from mnemoscope.base.unit import unit_of
 from mnemoscope.claims import (
     Check,
     Claim,
@@ -96,9 +97,10 @@ def _ladder(most: int) -> list[int]:
 def errors(trained: Trained, *, held_out: Tensor, noise: float) -> Iterator[Row]:
     """Measures the mean squared error of training examples and of those held out."""
     for net, X, seed, _ in each_network(trained):
+        width = noise * unit_of(X)
         yield {
-            "train_error": denoising_error(net, X, noise, seed),
-            "held_out_error": denoising_error(net, held_out.to(X), noise, seed),
+            "train_error": denoising_error(net, X, width, seed),
+            "held_out_error": denoising_error(net, held_out.to(X), width, seed),
         }
 
 

@@ -142,10 +142,10 @@ def same_within(
 def generated(trained: Trained, *, held_out: Tensor, tau: float, samples: int) -> Iterator[Row]:
     """Counts the kinds of samples, and measures the errors of each denoiser."""
     for net, X, seed, _ in each_network(trained):
-        f, unseen = SelfMap(net), held_out.to(X)
+        f, unseen, width = SelfMap(net), held_out.to(X), NOISE * unit_of(X)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(samples, *X.shape[1:], generator=generator).to(X)
-        starts = X.mean() + NOISE * unit_of(X) * noise
+        starts = X.mean() + width * noise
         drawn, complete = anneal(f, starts, Annealing(until=tau), seed=seed)
         drawn = drawn[complete]
         kinds, known = sample_kinds(drawn, X, tau=tau), sample_kinds(unseen, X, tau=tau)
@@ -155,8 +155,8 @@ def generated(trained: Trained, *, held_out: Tensor, tau: float, samples: int) -
             "incomplete": int((~complete).sum()),
             "taken_for_known": int((~known.generalized).sum()),
             "held_out": len(unseen),
-            "train_error": denoising_error(net, X, NOISE * unit_of(X), seed),
-            "held_out_error": denoising_error(net, unseen, NOISE * unit_of(unseen), seed),
+            "train_error": denoising_error(net, X, width, seed),
+            "held_out_error": denoising_error(net, unseen, width, seed),
             "tau": tau,
         }
 

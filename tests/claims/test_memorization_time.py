@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -6,7 +7,7 @@ import torch
 
 from mnemoscope.claims.claim import find_claim
 from mnemoscope.claims.denoising import denoising_error
-from mnemoscope.claims.memorization_time import first_below, times
+from mnemoscope.claims.memorization_time import errors, first_below, times
 
 
 def test_crossing_is_interpolated_in_logarithms():
@@ -62,3 +63,16 @@ def test_error_of_the_identity_is_the_noise():
     # The width is uniform from 0 to 0.3: its mean square is 0.3^2 / 3.
     assert denoising_error(torch.nn.Identity(), X, 0.3, 0) == pytest.approx(0.03, rel=0.2)
     assert denoising_error(torch.nn.Identity(), X, 0.0, 0) == 0
+
+
+class Identities(list):
+    fits = (SimpleNamespace(converged=True),)
+
+
+def test_noise_of_the_errors_is_in_units_of_the_training_examples():
+    X = 7 * torch.rand(5, 200, generator=torch.Generator().manual_seed(0))
+    group = SimpleNamespace(replicas=Identities([torch.nn.Identity()]), X=[X], seeds=[0])
+    (row,) = errors(group, held_out=X + 1, noise=0.3)
+    # As above, in the scale of data whose entries range over almost 7.
+    assert row["train_error"] == pytest.approx(0.03 * 49, rel=0.2)
+    assert row["held_out_error"] == pytest.approx(0.03 * 49, rel=0.2)
