@@ -36,8 +36,14 @@ test-adapter-%: .venv-adapters/%/.made
 	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check -c tests/adapters/constraints/$*.txt -e '.[$(subst _,-,$*)]' pytest $(BESIDE_$*)
 	@touch $@
 
-bench: $(VENV)/.dev  ## Measure against what one would write by hand (half an hour): benchmarks/results.md
-	@$(BIN)/python benchmarks/run.py
+bench: .venv-bench/.made  ## Measure against peers and what one would write by hand (an hour): benchmarks/results.md
+	@.venv-bench/bin/python benchmarks/run.py
+
+.venv-bench/.made: pyproject.toml benchmarks/constraints.txt
+	@echo "Making the environment of the benchmarks in .venv-bench ..."
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -c benchmarks/constraints.txt -e '.[bench]'
+	@touch $@
 
 attack: $(VENV)/.dev  ## Hostile input, kills, full disks, races: counts what goes wrong (half an hour)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m attack
@@ -59,7 +65,7 @@ lowest: $(VENV)/.dev
 	@$(BIN)/python .ci/lowest
 
 clean:  ## Remove the environments
-	rm -rf $(VENV) .venv-adapters
+	rm -rf $(VENV) .venv-adapters .venv-bench
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 import mnemoscope as mn
@@ -29,6 +30,16 @@ def audit(net: nn.Module, X: Tensor, **options: Any) -> object:
     if hasattr(mn, "AuditOptions"):
         return mn.audit(net, X, mn.AuditOptions.of(**options), seed=0)
     return mn.audit(net, X, seed=0, **options)
+
+
+def stored(net: nn.Module, X: Tensor) -> int:
+    """Counts the examples to which orbits from 0.001 beside them return within 0.01, by hand."""
+    noise = torch.randn(X.shape, generator=torch.Generator().manual_seed(0))
+    Z = X + 0.001 * noise
+    with torch.no_grad():
+        for _ in range(2000):
+            Z = net(Z)
+    return int(((Z - X).flatten(1).square().mean(1).sqrt() < 0.01).sum())
 
 
 def _earlier(options: dict[str, Any]) -> dict[str, Any]:

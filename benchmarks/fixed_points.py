@@ -74,13 +74,13 @@ def tanh(z: Tensor) -> Tensor:
     return torch.tanh(2 * z)
 
 
-def digits() -> torch.nn.Module:
+def digits() -> mn.nets.Network:
     """A network that has memorized ten digits."""
     X = mn.load_data("digits", n=10)
     net = mn.nets.FullyConnected(shape=(1, 8, 8), width=128, depth=4, activation="sigmoid").build(
         seed=0
     )
-    mn.train(net, X)
+    mn.train(net, X, mn.TrainingOptions())
     return net.eval().requires_grad_(False)
 
 

@@ -12,14 +12,18 @@ from pathlib import Path
 
 import census
 import curves
+import equilibria
 import fixed_points
 import gauss_newton
 import grouping
+import jax_replicas
+import krylov
 import million_starts
 import one_network
 import reading
 import replicas
 import screen
+import slow_points
 import spectra
 import timing
 import torch
@@ -33,13 +37,25 @@ RESULTS = Path(__file__).parent / "results.md"
 
 SECTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
     "replicas": ("Many networks at once", lambda n: compared(replicas.comparisons(n))),
+    "jax_replicas": (
+        "Many networks at once, against JAX",
+        lambda n: compared(jax_replicas.comparisons(n)),
+    ),
     "one_network": ("One network", lambda n: compared(one_network.comparisons(n))),
     "training_step": (
         "A training step and its batched products",
         lambda n: table(training_step.HEADER, training_step.rows(n)),
     ),
     "spectra": ("Spectra", lambda n: compared(spectra.comparisons(n))),
+    "krylov": (
+        "Spectra, against ARPACK and PROPACK",
+        lambda n: compared(krylov.comparisons(max(n, krylov.PAIRS))),
+    ),
     "census": ("Census", lambda n: compared(census.comparisons(n))),
+    "equilibria": (
+        "Starts to their ends, against torchdeq",
+        lambda n: compared(equilibria.comparisons(n)),
+    ),
     "grouping": ("Groups of states", lambda n: compared(grouping.comparisons(n))),
     "million_starts": (
         "A million starts",
@@ -51,6 +67,10 @@ SECTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
     ),
     "reading": ("Reading a table", lambda n: compared(reading.comparisons(n))),
     "fixed_points": ("Fixed points", lambda n: compared(fixed_points.comparisons(n))),
+    "slow_points": (
+        "Fixed points, against canns and fsolve",
+        lambda n: compared(slow_points.comparisons(n)),
+    ),
     "curves": ("Curves", lambda n: table(curves.HEADER, curves.rows(min(n, 3)))),
     "gauss_newton": ("Gauss-Newton compared with Adam", lambda n: gauss_newton.report()),
 }

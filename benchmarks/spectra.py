@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import fitting
 import torch
 from timing import HEADER, PAIRS, Comparison, compare, median_seconds, table
 from torch import Tensor, nn
@@ -95,7 +96,7 @@ def comparisons(pairs: int) -> list[Comparison]:
     X = mn.load_data("digits", n=100)
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=256, depth=8)
     small = spec.build(seed=0).eval()
-    mn.train(small, X, batch_size=20, max_steps=1000)
+    fitting.train(small, X, batch_size=20, max_steps=1000)
     text = "at 10 states, d = 3,072, width 1,024, depth 6"
     return [
         question(

@@ -73,6 +73,7 @@ def compare(
     pairs: int,
     reach: float,
     part: float = 1.0,
+    memory: bool = True,
     note: Callable[[], str] = lambda: "",
 ) -> Comparison:
     """Runs ours once unmeasured, for what is made on first use, then both in turn.
@@ -84,6 +85,7 @@ def compare(
         pairs: How often.
         reach: The ratio that is aimed at.
         part: The share of its work that `rival` does; its times are divided by it.
+        memory: Whether to run both once more, for the memory that they need.
         note: Evaluated after the last pair, for the table.
     """
     ours()
@@ -91,8 +93,8 @@ def compare(
     for _ in range(pairs):
         times[0].append(seconds(ours))
         times[1].append(seconds(rival) / part)
-    memory = added_memory(ours), added_memory(rival)
-    return Comparison(question, *times, reach=reach, memory=memory, note=note())
+    used = (added_memory(ours), added_memory(rival)) if memory else (math.nan, math.nan)
+    return Comparison(question, *times, reach=reach, memory=used, note=note())
 
 
 def seconds(work: Callable[[], object]) -> float:
