@@ -4,7 +4,7 @@ import torch
 import mnemoscope as mn
 from mnemoscope.associative import storing
 from mnemoscope.associative.comparing import COLUMNS, size_in_bytes
-from mnemoscope.associative.storing import noise_for, training_for, width_for
+from mnemoscope.associative.storing import noise_for, rate_for, training_for, width_for
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -88,8 +88,11 @@ def test_choices():
     assert noise_for(X) == pytest.approx(0.2 / 2**0.5, rel=1e-6)
     assert noise_for(100 * X) == pytest.approx(noise_for(X), rel=1e-6)
     assert noise_for(X[:1]) == storing.LARGEST_NOISE
-    training = training_for(torch.eye(40), mn.StoreOptions(noise=0.05), seed=7)
+    training = training_for(torch.eye(40), mn.StoreOptions(noise=0.05), 256, seed=7)
     assert (training.batch_size, training.noise, training.seed) == (8, 0.05, 7)
+    # Adam's own rate up to 256 units, beyond it by the square root of the width.
+    assert [rate_for(width) for width in (8, 256, 1024)] == pytest.approx([1e-3, 1e-3, 5e-4])
+    assert training.lr == rate_for(256)
 
 
 def test_sequence_is_one_cycle(digits):
