@@ -2,7 +2,7 @@
 
 python benchmarks/against.py COMMIT [--pairs 9] [--only SECTION ...]
 
-Two processes, one for each checkout, do the same work in turn; which begins changes from pair to
+Two processes, one for each checkout, do the same work in turn; the order changes from pair to
 pair. Both use this environment's packages. The ratio of a pair is the time now by the time then;
 the table gives the geometric mean of the ratios and its 95% interval (Student's, of the
 logarithms).

@@ -33,7 +33,7 @@ def audit(net: nn.Module, X: Tensor, **options: Any) -> object:
 
 
 def stored(net: nn.Module, X: Tensor) -> int:
-    """Counts the examples to within 0.01 of which orbits return that begin 0.001 away, by hand."""
+    """Counts the examples that attract orbits from 0.001 away to within 0.01, by hand."""
     noise = torch.randn(X.shape, generator=torch.Generator().manual_seed(0))
     Z = X + 0.001 * noise
     with torch.no_grad():
