@@ -116,7 +116,7 @@ def design(scale: Scale) -> Iterator[Setting]:
     for activation in others:
         if activation not in inside:
             yield _setting(10, activation, depth, width, scale.range(2, 3, 5), parts=PARTS)
-    for n, activation in product(scale.choose((), (10, 20), (10, 20, 50, 100)), inside):
+    for n, activation in product(scale.choose((), (10,), (10, 20, 50, 100)), inside):
         yield _setting(n, activation, depth, width, scale.range(2, 3, 5), parts=1)
     n, activations = scale.choose(5, 10, 10), scale.choose(("leaky_relu", "sigmoid"), SIX, ALL)
     widths = scale.choose((32,), (32, 64), (32, 64, 128))

@@ -75,12 +75,12 @@ def design(scale: Scale) -> Iterator[Setting]:
     """Networks of one channel on one and on two images of noise, over depth and seeds."""
     deepest = scale.choose(16, 60, 300)
     sizes = scale.choose((2,), (2, 3, 4), (2, 3, 4, 5, 6))
-    # Two images of the largest size, or with weights of the reach, only with `long`.
+    # Two images beyond the smallest size, or with weights of the reach, only with `long`.
     cases = [
         (law, size, n)
         for law in LAWS
         for size in sizes
-        for n in scale.choose((1,), (1, 2) if size < sizes[-1] and law in INSIDE else (1,), (1, 2))
+        for n in scale.choose((1,), (1, 2) if size == sizes[0] and law in INSIDE else (1,), (1, 2))
     ]
     for law, size, n in cases:
         inside = law in INSIDE

@@ -92,8 +92,9 @@ def design(scale: Scale) -> Iterator[Setting]:
     counts = scale.choose((2,), (1, 2, 5), (1, 2, 5, 10))
     yield from _pair(scale, *INSIDE, counts, scale.range(2, 5, 20), in_regime=True)
     others = scale.choose((), ((4, 2),), ((4, 1), (4, 2), (6, 2), (8, 3), (12, 3)))
+    fewer = scale.choose((), (2,), counts[1:])
     for depth, strides in others:
-        yield from _pair(scale, depth, strides, counts[1:], scale.range(2, 2, 10))
+        yield from _pair(scale, depth, strides, fewer, scale.range(2, 2, 10))
 
 
 def _pair(

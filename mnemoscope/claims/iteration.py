@@ -56,7 +56,7 @@ def design(scale: Scale) -> Iterator[Setting]:
     for n in counts:
         yield _setting(scale, n, width, depth, scale.range(2, 3, 20), parts=PARTS, in_regime=True)
     seeds = scale.range(1, 3, 10)
-    beyond = scale.choose((5,), (10, 40), (10, 20, 40, 80))
+    beyond = scale.choose((5,), (10,), (10, 20, 40, 80))
     for n in beyond:
         yield _setting(scale, n, width, depth, seeds, parts=1)
     others: dict[str, Sequence[tuple[int, int]]] = {

@@ -157,21 +157,16 @@ class LearningRates:
 
 
 def finish_from(options: TrainingOptions) -> float:
-    """Returns the loss at which the optimizer has done its part."""
-    if waits(options) or options.stop == "contraction":
+    """Returns the loss at which the optimizer has done its part.
+
+    With noise on the inputs a small loss at the examples is no sign of that: a last layer is solved
+    after the last step. Nor is it where contraction is to settle, before `tol`.
+    """
+    if options.finish == "least_squares" and options.noise > 0:
+        return 0.0
+    if options.stop == "contraction":
         return options.tol
     return max(options.tol, FINISH_FROM.get(options.finish, 0.0))
-
-
-def waits(options: TrainingOptions) -> bool:
-    """Decides whether the finish waits for the last step, however small the loss is before.
-
-    With noise on the inputs a small loss at the examples is no sign that training is done, nor
-    where contraction is to have settled.
-    """
-    return options.finish == "least_squares" and (
-        options.noise > 0 or options.stop == "contraction"
-    )
 
 
 def next_finish(solved: Solved, loss: float, options: TrainingOptions) -> float | None:
