@@ -33,22 +33,23 @@ from mnemoscope.base.stats import Rate
 from mnemoscope.dynamics.stored import stored_examples
 from mnemoscope.maps import SelfMap
 
-GROUPS = (4, 8, 16, 32, 64)
+GROUPS = (16, 8, 4, 2, 1)
+"""How many groups the rival's networks make."""
 
 RATES = (1e-3, 2e-3, 4e-3)
 
 MAX_STEPS = 20_000
 
-SIZES = [(32, 4), (128, 4), (256, 8)]
-"""Widths and depths."""
+SIZES = [(32, 4, 64), (128, 4, 64), (256, 8, 16)]
+"""Width, depth, and how many of the 64 the rival trains (the others take as long)."""
 
 
 class Rival:
     """Training as a competent user of JAX writes it."""
 
-    def __init__(self, spec: mn.nets.FullyConnected, X: Tensor) -> None:
+    def __init__(self, spec: mn.nets.FullyConnected, X: Tensor, count: int) -> None:
         f, flat = function(spec), jnp.array(X.flatten(1))
-        self._first = [parameters(spec.build(seed=seed)) for seed in range(REPLICAS)]
+        self._first = [parameters(spec.build(seed=seed)) for seed in range(count)]
 
         def loss(layers: Parameters) -> Any:
             return jnp.mean((f(layers, flat) - flat) ** 2)
@@ -78,17 +79,17 @@ class Rival:
 
     def all(self, size: int, lr: float) -> list[Any]:
         """Trains all networks in groups of this size."""
-        return [self.group(begin, size, lr, TOL) for begin in range(0, REPLICAS, size)]
+        return [self.group(begin, size, lr, TOL) for begin in range(0, len(self._first), size)]
 
     def fastest(self, rates: tuple[float, ...]) -> tuple[int, float, float]:
         """The fastest size and rate by a first group, and the longest compilation in seconds."""
-        compilation = 0.0
-        for size in GROUPS:
+        compilation, sizes = 0.0, [len(self._first) // groups for groups in GROUPS]
+        for size in sizes:
             begun = time.perf_counter()
             # No loss is above this: only the compilation and one evaluation.
             self.group(0, size, LR, 1e9)
             compilation = max(compilation, time.perf_counter() - begun)
-        size = min(GROUPS, key=lambda size: self._seconds(size, LR))
+        size = min(sizes, key=lambda size: self._seconds(size, LR))
         return size, min(rates, key=lambda lr: self._seconds(size, lr)), compilation
 
     def _seconds(self, size: int, lr: float) -> float:
@@ -142,13 +143,13 @@ def networks(spec: mn.nets.FullyConnected, groups: list[Any]) -> list[nn.Module]
     return nets
 
 
-def question(way: str, width: int, depth: int, pairs: int) -> Comparison:
+def question(way: str, width: int, depth: int, count: int, pairs: int) -> Comparison:
     X = mn.load_data("digits", n=10)
     spec = mn.nets.FullyConnected(shape=(1, 8, 8), width=width, depth=depth)
     options: dict[str, Any] = {"tol": TOL, "lr": LR, "schedule": "constant"}
     if way == "b":
         options = fastest_of_ours(spec, X)
-    rival = Rival(spec, X)
+    rival = Rival(spec, X, count)
     size, lr, compilation = rival.fastest((LR,) if way == "a" else RATES)
     found: dict[str, Any] = {}
 
@@ -156,7 +157,8 @@ def question(way: str, width: int, depth: int, pairs: int) -> Comparison:
         mine, theirs = found["ours"], found["rival"]
         losses = jnp.concatenate([group[1] for group in theirs])
         parts = [
-            f"interpolated {int(mine.converged.sum())} and {int((losses <= TOL).sum())}",
+            f"interpolated {int(mine.converged.sum())} of {REPLICAS} and "
+            f"{int((losses <= TOL).sum())} of {count}",
             f"the rival in groups of {size}, compiled in {compilation:.1f} s",
         ]
         if way == "b":
@@ -172,6 +174,8 @@ def question(way: str, width: int, depth: int, pairs: int) -> Comparison:
         lambda: found.update(ours=fitting.train_replicas(spec, X, seeds=REPLICAS, **options)),
         lambda: found.update(rival=rival.all(size, lr)),
         pairs=pairs,
+        part=count / REPLICAS,
+        memory=False,
         reach=2 if way == "a" else 3,
         note=note,
     )

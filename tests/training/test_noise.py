@@ -128,3 +128,15 @@ def test_finish_waits_for_the_last_step():
     replicas = mn.train_replicas(spec(), X, common, seeds=range(2))
     assert replicas.fits[0].loss_before_finish == pytest.approx(fit.loss_before_finish, rel=0.1)
     assert all(fit.converged and fit.steps == 1500 for fit in replicas.fits)
+
+
+def test_a_network_that_interpolates_is_trained_on_with_noise():
+    X = mn.load_data("digits", n=5)
+    net = spec().build(seed=0)
+    mn.train(net, X, mn.TrainingOptions(finish="least_squares"))
+    before = [p.clone() for p in net.parameters()]
+    fit = mn.train(net, X, mn.TrainingOptions(noise=0.1, max_steps=60, finish="least_squares"))
+    # Its first loss is below every tolerance.
+    assert (fit.steps, fit.converged) == (60, True)
+    assert fit.loss < 1e-13 < fit.loss_before_finish
+    assert not torch.equal(before[0], next(net.parameters()))
