@@ -1,6 +1,6 @@
 """64 networks trained to a loss of 1e-8, against JAX: `jit(vmap(while_loop))` with optax's Adam.
 
-python benchmarks/jax_replicas.py [pairs]
+python benchmarks/jax_replicas.py [pairs] [a|b]
 
 Ten digits (d = 64), full batch, the same first weights. The rival trains groups of networks, each
 network until its own loss is reached; of five sizes of groups it takes the one whose first group
@@ -181,10 +181,11 @@ def question(way: str, width: int, depth: int, count: int, pairs: int) -> Compar
     )
 
 
-def comparisons(pairs: int) -> list[Comparison]:
-    return [question(way, *size, pairs) for way in ("a", "b") for size in SIZES]
+def comparisons(pairs: int, ways: str = "ab") -> list[Comparison]:
+    return [question(way, *size, pairs) for way in ways for size in SIZES]
 
 
 if __name__ == "__main__":
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
-    print(table(HEADER, [c.row() for c in comparisons(pairs)]))
+    ways = sys.argv[2] if len(sys.argv) > 2 else "ab"
+    print(table(HEADER, [c.row() for c in comparisons(pairs, ways)]))
