@@ -4,7 +4,7 @@ Plain training to interpolation stores what it happens to store. Here the networ
 its inputs carry noise while its targets are the examples (`mnemoscope.training.noise`), which
 shapes the basins, and a least-squares solve of the last layer then makes every example a fixed
 point. What is stored is verified by orbits and a census, and where an example is missing, the next
-attempt goes on from there with less noise. It is another objective than reproduction, so it is no
+attempt trains longer with less noise. It is another objective than reproduction, so it is no
 evidence about the inductive bias of plain training.
 """
 
@@ -71,9 +71,8 @@ class StoreOptions:
         noise: Largest standard deviation of the noise on the inputs, in units; default: the
             distance between near examples, at most 0.2.
         steps: Optimizer steps of the first attempt.
-        attempts: Maximum number of attempts; each next one goes on from the network before, for as
-            many steps with half the noise, or begins anew with a third of the rate where the one
-            before diverged.
+        attempts: Maximum number of attempts; each next one takes twice the steps with half the
+            noise, or a third of the rate where the one before diverged.
         compare: Whether to train a plain network and to build a modern Hopfield network for
             comparison.
         audit: The options of the audits that verify and compare; by default they try less than
@@ -215,12 +214,8 @@ class _Work:
         targets = None if targets is None else targets.to(device)
         chosen = plan(X, options, seed=self.seed)
 
-        def fitted(
-            training: TrainingOptions, name: str, before: Network | None = None
-        ) -> tuple[Network, Fit]:
+        def fitted(training: TrainingOptions, name: str) -> tuple[Network, Fit]:
             net = chosen.spec.build(seed=self.seed, device=device)
-            if before is not None:
-                net.load_state_dict(before.state_dict())
             path = None
             if self.checkpoint is not None:
                 path = Path(self.checkpoint) / f"{name}.safetensors"
@@ -282,29 +277,28 @@ def noise_for(X: Float[Tensor, "n *shape"]) -> float:
 
 
 def _best(
-    fitted: Callable[[TrainingOptions, str, Network | None], tuple[Network, Fit]],
+    fitted: Callable[[TrainingOptions, str], tuple[Network, Fit]],
     X: Float[Tensor, "n *shape"],
     training: TrainingOptions,
     attempts: int,
 ) -> tuple[Network, Fit]:
     """Trains until every example is stored; returns the attempt that stored most."""
     best: tuple[int, Network, Fit] | None = None
-    before: Network | None = None
     diverged: DivergenceError | None = None
     wanted = len(X) - len(duplicates(X))
     for attempt in range(attempts):
         try:
-            before, fit = fitted(training, f"attempt-{attempt + 1}", before)
+            net, fit = fitted(training, f"attempt-{attempt + 1}")
         except DivergenceError as error:
             diverged = error
             training = replace(training, lr=training.first_rate / 3)
             continue
-        stored = int(stored_examples(SelfMap(before, shape=before.shape), X).sum())
+        stored = int(stored_examples(SelfMap(net, shape=net.shape), X).sum())
         if best is None or stored > best[0]:
-            best = stored, before, fit
+            best = stored, net, fit
         if stored == wanted:
             break
-        training = replace(training, noise=training.noise / 2)
+        training = replace(training, noise=training.noise / 2, max_steps=2 * training.max_steps)
     if best is None:
         assert diverged is not None
         raise diverged

@@ -44,8 +44,8 @@ class MemoryOptions:
         noise: Largest standard deviation of the noise on the inputs of training, in units; default:
             the distance between near examples, at most 0.2.
         steps: Optimizer steps of the first attempt; default: from the number of examples.
-        attempts: Maximum number of attempts; the next one goes on from the one before with half
-            the noise.
+        attempts: Maximum number of attempts; the next one takes twice the steps with half the
+            noise.
         compare: Compare with plain training and with a modern Hopfield network.
         starts: Starts of each distribution in an audit.
         trials: Corrupted copies of each example, for each corruption and strength.
