@@ -128,15 +128,18 @@ def memorizing() -> list[Row]:
     """A network that stores 50 photographs, by the best means of each version."""
     X = mn.load_data("photos", n=50, size=16, gray=True)
     spec = mn.nets.FullyConnected(shape=(1, 16, 16), width=256, depth=8)
-    options: dict[str, Any] = {"batch_size": 10}
-    if hasattr(mn, "StoreOptions"):
-        # The options of `mn.store`'s first attempt; earlier versions had descent only.
-        ours = {"noise": 0.2, "schedule": "cosine", "max_steps": 3000, "finish": "least_squares"}
-        options |= ours
+
+    def fit_of(net: mn.nets.Network) -> mn.Fit:
+        # The first attempt of `mn.store`; earlier versions had descent only.
+        if hasattr(mn, "StoreOptions"):
+            from mnemoscope.associative.storing import plan
+
+            return mn.train(net, X, plan(X, seed=0).training)
+        return fitting.train(net, X, batch_size=10)
 
     def trained() -> mn.nets.Network:
         net = spec.build(seed=0)
-        fit = fitting.train(net, X, **options)
+        fit = fit_of(net)
         if not fit.converged:
             raise SystemExit(f"loss {fit.loss:.1e} after {fit.steps} steps")
         return net

@@ -74,9 +74,9 @@ def starts(net: mn.nets.Network) -> Tensor:
     return torch.cat(list(drawn.blocks(net.shape, dtype=torch.float32, device=cpu)))
 
 
-def question(name: str, pairs: int, taken: int, note: str) -> Comparison:
-    net = demo_network()
-    Z = starts(net)
+def question(
+    name: str, net: mn.nets.Network, Z: Tensor, pairs: int, taken: int, note: str
+) -> Comparison:
     return compare(
         f"{STARTS:,} wide_gaussian starts to their ends, demo network, torchdeq {name}",
         lambda: mn.find_attractors(net, Z),
@@ -95,8 +95,8 @@ def comparisons(pairs: int) -> list[Comparison]:
     # Anderson's needs at least as many iterations for all starts as for some of them.
     least = solved("anderson", net, Z[:SOME])[1]
     return [
-        question("fixed_point_iter", pairs, taken, agreement(net, Z, ends)),
-        question("anderson", pairs, least, f"iterations as for {SOME} of the starts"),
+        question("fixed_point_iter", net, Z, pairs, taken, agreement(net, Z, ends)),
+        question("anderson", net, Z, pairs, least, f"iterations as for {SOME} of the starts"),
     ]
 
 

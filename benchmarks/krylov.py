@@ -44,7 +44,7 @@ def products(net: nn.Module, z: Tensor, *, both: bool) -> Any:
     with torch.no_grad():
         forward = torch.func.linearize(f, z)[1]
     backward = torch.func.vjp(f, z)[1] if both else None
-    # scipy's stubs know neither what a call of the class makes nor a tolerance that is no integer.
+    # The types known of scipy's class are those of its subclasses' `__init__`, not of its own call.
     operator: Any = LinearOperator
     return operator(
         (size, size),
