@@ -40,6 +40,9 @@ RATES = (1e-3, 2e-3, 4e-3)
 
 MAX_STEPS = 20_000
 
+ORBIT = 1000
+"""Applications after which an orbit counts as unsettled where stored examples are counted."""
+
 SIZES = [(32, 4, 64), (128, 4, 64), (256, 8, 16)]
 """Width, depth, and how many of the 64 the rival trains (the others take as long)."""
 
@@ -54,11 +57,11 @@ class Rival:
         def loss(layers: Parameters) -> Any:
             return jnp.mean((f(layers, flat) - flat) ** 2)
 
-        def trained(layers: Parameters, lr: Any, tol: Any) -> Any:
+        def trained(layers: Parameters, lr: Any, tol: Any, most: Any) -> Any:
             adam = optax.inject_hyperparams(optax.adam)(learning_rate=lr)
 
             def unfinished(carry: Any) -> Any:
-                return (carry[2] > tol) & (carry[4] < MAX_STEPS)
+                return (carry[2] > tol) & (carry[4] < most)
 
             def step(carry: Any) -> Any:
                 layers, state, _, gradient, steps = carry
@@ -70,32 +73,32 @@ class Rival:
             last = jax.lax.while_loop(unfinished, step, first)
             return last[0], last[2], last[4]
 
-        self._trained = jax.jit(jax.vmap(trained, in_axes=(0, None, None)))
+        self._trained = jax.jit(jax.vmap(trained, in_axes=(0, None, None, None)))
 
-    def group(self, begin: int, size: int, lr: float, tol: float) -> Any:
+    def group(self, begin: int, size: int, lr: float, most: int = MAX_STEPS) -> Any:
         """Trains some networks; returns their layers, losses and steps, stacked."""
         stacked = jax.tree.map(lambda *p: jnp.stack(p), *self._first[begin : begin + size])
-        return jax.block_until_ready(self._trained(stacked, lr, tol))
+        return jax.block_until_ready(self._trained(stacked, lr, TOL, most))
 
     def all(self, size: int, lr: float) -> list[Any]:
         """Trains all networks in groups of this size."""
-        return [self.group(begin, size, lr, TOL) for begin in range(0, len(self._first), size)]
+        return [self.group(begin, size, lr) for begin in range(0, len(self._first), size)]
 
     def fastest(self, rates: tuple[float, ...]) -> tuple[int, float, float]:
         """The fastest size and rate by a first group, and the longest compilation in seconds."""
         compilation, sizes = 0.0, [len(self._first) // groups for groups in GROUPS]
         for size in sizes:
             begun = time.perf_counter()
-            # No loss is above this: only the compilation and one evaluation.
-            self.group(0, size, LR, 1e9)
+            self.group(0, size, LR, most=0)
             compilation = max(compilation, time.perf_counter() - begun)
         size = min(sizes, key=lambda size: self._seconds(size, LR))
-        return size, min(rates, key=lambda lr: self._seconds(size, lr)), compilation
+        rate = min(rates, key=lambda lr: self._seconds(size, lr)) if len(rates) > 1 else LR
+        return size, rate, compilation
 
     def _seconds(self, size: int, lr: float) -> float:
         """Seconds of the first group for each network; infinite if one does not interpolate."""
         begun = time.perf_counter()
-        _, losses, _ = self.group(0, size, lr, TOL)
+        _, losses, _ = self.group(0, size, lr)
         reached = bool((losses <= TOL).all())
         return (time.perf_counter() - begun) / size if reached else float("inf")
 
@@ -124,7 +127,9 @@ def text(rate: Rate) -> str:
 def stored_rate(nets: list[nn.Module], X: Tensor) -> Rate:
     """How many of the examples these networks store."""
     shape = tuple(X.shape[1:])
-    kept = sum(int(stored_examples(SelfMap(net, shape=shape), X).sum()) for net in nets)
+    kept = 0
+    for net in nets:
+        kept += int(stored_examples(SelfMap(net, shape=shape), X, max_steps=ORBIT).sum())
     return Rate.of(kept, len(nets) * len(X))
 
 

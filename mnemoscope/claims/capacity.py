@@ -115,7 +115,7 @@ def design(scale: Scale) -> Iterator[Setting]:
     """Yields networks on more and more crops of photographs, in the regime and beyond."""
     networks = {
         "quick": {(64, 6): ((5, 10), ())},
-        "default": {(256, 8): ((10, 20, 40), (80,)), (64, 8): ((), (10,))},
+        "default": {(256, 8): ((10, 20, 40), ()), (64, 8): ((), (10,))},
         "long": {
             (256, 8): ((10, 20, 40), (80, 160, 320)),
             (512, 8): ((10, 20, 40, 80), (160,)),

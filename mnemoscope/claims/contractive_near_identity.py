@@ -90,11 +90,15 @@ BASIC = ("n", "seed", "loss", "interpolated", "in_regime")
 
 def design(scale: Scale) -> Iterator[Setting]:
     """Yields networks on more and more points, in one and two dimensions, and in more."""
-    counts = scale.choose(COUNTS[:2], COUNTS[:3], (4, 9, 16, 36, 64, 144, 256))
+    many = (4, 9, 16, 36, 64, 144, 256)
+    # 64 points in two dimensions do not interpolate in the steps there are by default.
+    counts = scale.choose(
+        {1: COUNTS[:2]}, {1: COUNTS[:3], 2: COUNTS[:2]}, dict.fromkeys((1, 2, 8, 64), many)
+    )
     width, depth = scale.choose((64, 4), (WIDTH, DEPTH), (WIDTH, DEPTH))
     most = scale.choose(*MOST_STEPS)
-    for d in scale.choose((1,), (1, 2), (1, 2, 8, 64)):
-        for n in counts:
+    for d, those in counts.items():
+        for n in those:
             yield Setting(
                 FullyConnected(shape=(d,), width=width, depth=depth),
                 points(n, d),

@@ -109,7 +109,7 @@ def design(scale: Scale) -> Iterator[Setting]:
     width, depth = scale.choose((64, 4), (256, 8), (256, 8))
     inside = scale.choose(("leaky_relu",), OVERPARAMETERIZED, OVERPARAMETERIZED)
     for n, activation in product(scale.choose((5,), (10, 20), (10, 20, 50, 100)), inside):
-        seeds = scale.range(2, 6, 10)
+        seeds = scale.range(2, 4, 10)
         yield _setting(n, activation, depth, width, seeds, parts=PARTS, in_regime=True)
     # Eight layers of sigmoid take all their steps there and do not interpolate.
     others = scale.choose((), ("tanh", "silu"), ALL)

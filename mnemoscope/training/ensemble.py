@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,12 @@ from mnemoscope.base.provenance import versions
 from mnemoscope.nets import FinishRecord, HistoryRow, Network, Spec
 from mnemoscope.nets.stack import drawn_parameters, make_stack, network_from
 from mnemoscope.training.examples import Examples, Order, checked_examples
-from mnemoscope.training.finishing import finish_last_layer, finish_record, finished_at
+from mnemoscope.training.finishing import (
+    finish_last_layer,
+    finished_at,
+    record_of_finish,
+    relative_update,
+)
 from mnemoscope.training.fit import Fit, History, ReplicaProgress, fit_of
 from mnemoscope.training.group import Descent, Group, shares
 from mnemoscope.training.networks import whole_loss
@@ -31,7 +36,7 @@ from mnemoscope.training.schedules import (
     next_finish,
     promising,
 )
-from mnemoscope.training.settling import SETTLED, Settling, probe
+from mnemoscope.training.settling import SETTLED, Settling, probe_each
 from mnemoscope.training.single import train
 
 CLOSE_RANKS = 8
@@ -58,8 +63,8 @@ def train_replicas(
     diverges. No replica's numbers depend on the others'.
 
     On a CPU replicas are trained in groups whose parameters fit into the cache, one group after the
-    other; see `mnemoscope.training.group`. Memory: all parameters, and about six times those of a
-    group.
+    other; see `mnemoscope.training.group`. Memory: all parameters (and those that a finish
+    changes once more), and about six times those of a group.
 
     Args:
         spec: What each network is built from.
@@ -136,7 +141,7 @@ class _Ensemble:
         diverged: `(R,)`, which of them diverged.
         finishes: The records of finishes.
         newtons: The trainings by Gauss-Newton that finished replicas.
-        solved: The losses of replicas whose last layer was solved.
+        solves: What became of the solve of each replica that has left for its finish.
     """
 
     def __init__(
@@ -162,7 +167,7 @@ class _Ensemble:
         self.histories: dict[int, tuple[int, _Rows]] = {}
         self.finishes: dict[int, FinishRecord] = {}
         self.newtons: dict[int, Fit] = {}
-        self.solved: dict[int, float] = {}
+        self.solves: dict[int, _Solve] = {}
 
     def run(self) -> None:
         """Trains one group after the other."""
@@ -174,41 +179,56 @@ class _Ensemble:
         """Applies the finish to every replica that has reached the loss where it takes over."""
         if self.options[0].finish == "none":
             return
+        changes: dict[int, _Values] = {}
         for r in (self.ready & ~self.diverged).nonzero()[:, 0].tolist():
-            network = network_from(self.spec, [values[r] for values in self.final])
-            before = [p.detach().clone() for p in network.parameters()]
-            method = self._finish(r, network)
-            if method is None:
-                continue
-            X, _ = self.examples_of(r)
-            self.finishes[r] = finish_record(
-                network, X, method=method, loss=float(self.loss[r]), weights=before
+            solve = self.solves.get(r)
+            if solve is None or solve.outcome == "unable":
+                changes[r] = self._by_gauss_newton(r)
+            elif solve.outcome == "done":
+                changes[r] = solve.values
+        rows = [r for r, values in changes.items() if values]
+        if not rows:
+            return
+        before = self._radii(rows)
+        updates = {r: self._update(r, changes[r]) for r in rows}
+        for r, *radii in zip(rows, before, self._radii(rows), strict=True):
+            self.finishes[r] = record_of_finish(
+                "gauss_newton" if r in self.newtons else "least_squares",
+                float(self.loss[r]),
+                update=updates[r],
+                count=self.examples.count,
+                radii=radii,
             )
-            for values, parameter in zip(self.final, network.parameters(), strict=True):
-                values[r] = parameter.detach()
 
-    def _finish(self, r: int, network: Network) -> str | None:
-        """Finishes a network; returns the method, or None if nothing was done."""
+    def _update(self, r: int, change: "_Values") -> float:
+        """Changes parameters of a replica; returns the norm of the change, relative to theirs."""
+        pairs = [(now, self.final[i][r]) for i, now in change.items()]
+        update = relative_update(pairs)
+        for now, final in pairs:
+            final.copy_(now)
+        return update
+
+    def _radii(self, rows: list[int]) -> list[list[float]]:
+        """Returns the spectral radii of some replicas at their probed examples."""
+        X = [self.examples_of(r)[0] for r in rows]
+        return probe_each(self.spec, [values[rows] for values in self.final], X)
+
+    def _by_gauss_newton(self, r: int) -> "_Values":
+        """Returns the parameters of a replica after Gauss-Newton; none if no step is left."""
         options = self.options[r]
-        X, Y = self.examples_of(r)
-        if options.finish == "least_squares":
-            solved = finish_last_layer(network, X, Y, options, step=int(self.steps[r]))
-            if solved.outcome == "done":
-                self.solved[r] = whole_loss(network, X, Y) / float(self.squares[r])
-                return "least_squares"
-            if solved.outcome == "early":
-                return None
         left = options.max_steps - int(self.steps[r])
         if left < 1:
-            return None
+            return {}
+        X, Y = self.examples_of(r)
         newton = TrainingOptions(
             optimizer="gauss_newton",
             tol=finished_at(options, Y),
             max_steps=left,
             unit=options.unit,
         )
+        network = network_from(self.spec, [values[r] for values in self.final])
         self.newtons[r] = train(network, X, newton, targets=Y)
-        return "gauss_newton"
+        return dict(enumerate(p.detach() for p in network.parameters()))
 
     def fit(self, r: int, known_versions: dict[str, str]) -> Fit:
         """Returns the result of replica `r`."""
@@ -235,8 +255,9 @@ class _Ensemble:
                 row.model_copy(update={"step": row.step + steps, "seconds": row.seconds + seconds})
                 for row in newton.record.history
             )
-        if r in self.solved:
-            rows[-1] = rows[-1].model_copy(update={"loss": self.solved[r]})
+        solve = self.solves.get(r)
+        if solve is not None and solve.outcome == "done":
+            rows[-1] = rows[-1].model_copy(update={"loss": solve.loss})
         provenance = {**self.examples.provenance(r), "versions": known_versions}
         return fit_of(options, provenance, rows, reason=reason, finish=self.finishes.get(r))
 
@@ -260,6 +281,25 @@ class _Ensemble:
                 loss=float(losses.max()) if len(losses) else math.nan,
             )
         )
+
+
+_Values = dict[int, Tensor]
+"""Parameters of a replica by their place in the network's own order."""
+
+
+@dataclass(frozen=True)
+class _Solve:
+    """What became of the solve of a replica's last layer.
+
+    Attributes:
+        outcome: As in `Solved`.
+        values: The parameters that it changes.
+        loss: The loss after it; NaN if nothing changes.
+    """
+
+    outcome: str
+    values: _Values
+    loss: float = math.nan
 
 
 _Rows = History[tuple[int, float, Tensor, list[float]]]
@@ -341,9 +381,11 @@ class _GroupRun:
             for row in self.running.nonzero()[:, 0].tolist()
             if self.settling[row].due(self.step, float(seen[row]))
         ]
-        for row in rows:
-            X, _ = self.ensemble.examples_of(int(self.members[row]))
-            self.settling[row] = self.settling[row].after(probe(self._network(row), X), self.step)
+        if rows:
+            X = [self.ensemble.examples_of(r)[0] for r in self.members[rows].tolist()]
+            now = [values[self.place[rows]] for values in self.group.stack.parameters]
+            for row, radii in zip(rows, probe_each(self.ensemble.spec, now, X), strict=True):
+                self.settling[row] = self.settling[row].after(radii, self.step)
         over = torch.zeros_like(self.running)
         over[[row for row in rows if self.settling[row].over]] = True
         if bool(over.any()):
@@ -361,10 +403,17 @@ class _GroupRun:
     def _next_finish(self, row: int, loss: float) -> float | None:
         """Returns the loss at which to try the finish of a member again; None: it has its turn."""
         r, ensemble = int(self.members[row]), self.ensemble
-        options = ensemble.options[r]
-        examples = ensemble.examples_of(r)
-        solved = finish_last_layer(self._network(row), *examples, options, step=self.step)
-        return next_finish(solved, loss, options)
+        options, network = ensemble.options[r], self._network(row)
+        before = [p.detach().clone() for p in network.parameters()]
+        X, Y = ensemble.examples_of(r)
+        solved = finish_last_layer(network, X, Y, options, step=self.step)
+        again = next_finish(solved, loss, options)
+        if again is None:
+            pairs = enumerate(zip(network.parameters(), before, strict=True))
+            values = {i: p.detach() for i, (p, old) in pairs if not torch.equal(p, old)}
+            after = whole_loss(network, X, Y) / float(self.squares[row]) if values else math.nan
+            ensemble.solves[r] = _Solve(solved.outcome, values, after)
+        return again
 
     def _round(self, *, full_batch: bool) -> Tensor:
         """Takes a round of full-batch steps, or a pass over the mini-batches: losses on the way."""

@@ -175,26 +175,56 @@ def finish_record(
         weights: The trainable weights when it began.
     """
     now = trainable(net)
-    changes = [
-        (float((p.detach().double() - before.double()).norm()), float(before.double().norm()))
-        for p, before in zip(now, weights, strict=True)
-    ]
-    changed = [(change, size) for change, size in changes if change > 0]
-    size = math.hypot(*(size for _, size in changed))
-    update = math.hypot(*(change for change, _ in changed)) / size if size else 0.0
+    update = relative_update(zip(now, weights, strict=True))
     after = _radii(net, X)
     kept = [p.detach().clone() for p in now]
     _restore(now, weights)
-    radii = _radii(net, X)
+    before = _radii(net, X)
     _restore(now, kept)
+    return record_of_finish(method, loss, update=update, count=len(X), radii=(before, after))
+
+
+def record_of_finish(
+    method: str,
+    loss: float,
+    *,
+    update: float,
+    count: int,
+    radii: tuple[Sequence[float], Sequence[float]],
+) -> FinishRecord:
+    """Builds the record of a finish.
+
+    Args:
+        method: The finish.
+        loss: The loss when it began.
+        update: The norm of what it changed, relative to that of the parameters it changed.
+        count: The number of examples.
+        radii: The spectral radii at the probed examples, before and after.
+    """
+    before, after = radii
     return FinishRecord(
         method=method,
         loss_before=loss,
         update=update,
-        examples=tuple(probed(len(X)).tolist()) if after else (),
-        radii_before=radii,
-        radii_after=after,
+        examples=tuple(probed(count).tolist()) if after else (),
+        radii_before=tuple(before),
+        radii_after=tuple(after),
     )
+
+
+def relative_update(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Computes the norm of the change of parameters, relative to that of those that changed.
+
+    Args:
+        pairs: Each parameter as it is now and as it was.
+    """
+    changes = [
+        (float((now.detach().double() - then.double()).norm()), float(then.double().norm()))
+        for now, then in pairs
+    ]
+    changed = [(change, size) for change, size in changes if change > 0]
+    size = math.hypot(*(size for _, size in changed))
+    return math.hypot(*(change for change, _ in changed)) / size if size else 0.0
 
 
 def _radii(net: nn.Module, X: Float[Tensor, "n *shape"]) -> tuple[float, ...]:

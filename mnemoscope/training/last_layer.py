@@ -34,8 +34,9 @@ BATCH = 64
 ROWS = 8192
 """Rows of `A` that are factored at once."""
 
-HALVINGS = 60
-"""Bisections of `log lambda` between the squares of the largest and the smallest singular value."""
+SECTIONS, ROUNDS = 64, 10
+"""Parts of a range of `log lambda` that are compared at once, and how often the range is narrowed
+to one of them: to `64^-10`, the rounding of float64."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +162,7 @@ class RidgePath:
 
     def rest(self, damping: float) -> float:
         """Returns the square of the residual that `D(damping)` leaves."""
-        left = (damping / (self.s**2 + damping))[:, None] * self.projected
-        return self.beyond + float(left.square().sum())
+        return float(self._rests(self.s.new_tensor([damping])))
 
     def largest_damping(self, rest: float) -> float:
         """Returns the largest `lambda` that leaves at most this; 0 where none does."""
@@ -170,11 +170,19 @@ class RidgePath:
             return 0.0
         low = math.log(float(self.s[-1]) ** 2) - math.log(1e30)
         high = math.log(float(self.s[0]) ** 2) + math.log(1e30)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.rest(math.exp(middle)) <= rest else (low, middle)
+        for _ in range(ROUNDS):
+            edges = torch.linspace(low, high, SECTIONS + 1, dtype=torch.float64)
+            enough = self._rests(edges.exp().to(self.s)) <= rest
+            # What is left grows with the damping, so that these are the first edges.
+            at = max(1, int(enough.sum())) - 1
+            low, high = float(edges[at]), float(edges[min(at + 1, SECTIONS)])
         damping = math.exp(low)
         return damping if self.rest(damping) <= rest else 0.0
+
+    def _rests(self, damping: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
+        """Returns the square of the residual that each damping leaves."""
+        left = damping[:, None] / (self.s**2 + damping[:, None])
+        return self.beyond + left.square() @ self.projected.square().sum(1)
 
 
 @torch.no_grad()

@@ -17,8 +17,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mnemoscope.linalg import spectral_radius
-from mnemoscope.nets import FullyConnected, Network
+from mnemoscope.nets import FullyConnected, Network, Spec
 from mnemoscope.nets.modules import eval_mode
+from mnemoscope.nets.stack import network_from
 from mnemoscope.training.networks import is_plain
 from mnemoscope.training.replicas import has_small_cores, stack_spectral_radius
 
@@ -88,10 +89,31 @@ def probe(net: nn.Module, X: Float[Tensor, "n *shape"]) -> list[float]:
     Raises:
         MnemoscopeError: the network is no self-map (its outputs depend on the batch, or on chance).
     """
-    states = X[probed(len(X)).to(X.device)]
     if isinstance(net, Network) and is_plain(net) and has_small_cores(net.spec):
-        assert isinstance(net.spec, FullyConnected)
-        values = [p.detach()[None] for p in net.parameters()]
-        return stack_spectral_radius(net.spec, values, states[None])[0].tolist()
+        return probe_each(net.spec, [p.detach()[None] for p in net.parameters()], [X])[0]
     with eval_mode(net):
-        return spectral_radius(net, states).tolist()
+        return spectral_radius(net, X[probed(len(X)).to(X.device)]).tolist()
+
+
+def probe_each(
+    spec: Spec,
+    parameters: Sequence[Float[Tensor, "r *shape"]],
+    X: Sequence[Float[Tensor, "n *shape"]],
+) -> list[list[float]]:
+    """Computes the spectral radii of networks of one spec at the probed examples of each.
+
+    Args:
+        spec: What they are built from.
+        parameters: `(R, *shape)` each.
+        X: The examples of each.
+    """
+    states = [x[probed(len(x)).to(x.device)] for x in X]
+    if has_small_cores(spec):
+        assert isinstance(spec, FullyConnected)
+        return stack_spectral_radius(spec, parameters, torch.stack(states)).tolist()
+    radii = []
+    for r, z in enumerate(states):
+        net = network_from(spec, [values[r] for values in parameters])
+        with eval_mode(net):
+            radii.append(spectral_radius(net, z).tolist())
+    return radii
