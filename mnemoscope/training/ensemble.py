@@ -191,13 +191,13 @@ class _Ensemble:
             return
         before = self._radii(rows)
         updates = {r: self._update(r, changes[r]) for r in rows}
-        for r, *radii in zip(rows, before, self._radii(rows), strict=True):
+        for r, then, now in zip(rows, before, self._radii(rows), strict=True):
             self.finishes[r] = record_of_finish(
                 "gauss_newton" if r in self.newtons else "least_squares",
                 float(self.loss[r]),
                 update=updates[r],
                 count=self.examples.count,
-                radii=radii,
+                radii=(then, now),
             )
 
     def _update(self, r: int, change: "_Values") -> float:
