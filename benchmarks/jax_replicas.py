@@ -23,25 +23,16 @@ import jax
 import jax.numpy as jnp
 import optax
 import torch
+from best_means import MAX_STEPS, RATES, REPLICAS, TOL, both_stored, fastest_of_ours
 from jax_networks import Parameters, function, parameters
-from replicas import LR, REPLICAS, TOL
+from replicas import LR
 from timing import HEADER, PAIRS, Comparison, compare, table
 from torch import Tensor, nn
 
 import mnemoscope as mn
-from mnemoscope.base.stats import Rate
-from mnemoscope.dynamics.stored import stored_examples
-from mnemoscope.maps import SelfMap
 
 GROUPS = (16, 8, 4, 2, 1)
 """How many groups the rival's networks make."""
-
-RATES = (1e-3, 2e-3, 4e-3)
-
-MAX_STEPS = 20_000
-
-ORBIT = 1000
-"""Applications after which an orbit counts as unsettled where stored examples are counted."""
 
 SIZES = [(32, 4, 64), (128, 4, 64), (256, 8, 16)]
 """Width, depth, and how many of the 64 the rival trains (the others take as long)."""
@@ -103,36 +94,6 @@ class Rival:
         return (time.perf_counter() - begun) / size if reached else float("inf")
 
 
-def fastest_of_ours(spec: mn.nets.FullyConnected, X: Tensor) -> dict[str, Any]:
-    """The options with which ours come to interpolation soonest, each tried once."""
-    ways: list[dict[str, Any]] = [
-        {"tol": TOL, "lr": lr, "schedule": "constant", "finish": finish}
-        for lr in RATES
-        for finish in ("none", "least_squares")
-    ]
-
-    def elapsed(options: dict[str, Any]) -> float:
-        begun = time.perf_counter()
-        replicas = fitting.train_replicas(spec, X, seeds=REPLICAS, max_steps=MAX_STEPS, **options)
-        reached = bool(replicas.converged.all())
-        return time.perf_counter() - begun if reached else float("inf")
-
-    return min(ways, key=elapsed)
-
-
-def text(rate: Rate) -> str:
-    return f"{rate.count} of {rate.total} ({rate.low:.3f} – {rate.high:.3f})"
-
-
-def stored_rate(nets: list[nn.Module], X: Tensor) -> Rate:
-    """How many of the examples these networks store."""
-    shape = tuple(X.shape[1:])
-    kept = 0
-    for net in nets:
-        kept += int(stored_examples(SelfMap(net, shape=shape), X, max_steps=ORBIT).sum())
-    return Rate.of(kept, len(nets) * len(X))
-
-
 def networks(spec: mn.nets.FullyConnected, groups: list[Any]) -> list[nn.Module]:
     """Networks with the weights that the rival has found."""
     nets = []
@@ -167,11 +128,8 @@ def question(way: str, width: int, depth: int, count: int, pairs: int) -> Compar
             f"the rival in groups of {size}, compiled in {compilation:.1f} s",
         ]
         if way == "b":
-            one, other = stored_rate(list(mine), X), stored_rate(networks(spec, theirs), X)
             parts.append(f"rates {options['lr']:g} (finish: {options['finish']}) and {lr:g}")
-            parts.append(f"stored {text(one)} and {text(other)}")
-            if one.high < other.low or other.high < one.low:
-                parts.append("the intervals do not overlap: this row does not count")
+            parts += both_stored(list(mine), networks(spec, theirs), X)
         return "; ".join(parts)
 
     return compare(

@@ -112,7 +112,7 @@ def _network(
     """Yields one network with sequences of every shape."""
     width, depth = network
     spec = FullyConnected(shape=(1, 8, 8), width=width, depth=depth, activation=activation)
-    starts = scale.choose(50, 100, 1000)
+    starts = scale.choose(50, 50, 1000)
     alone: dict[int, list[Row]] = {}
     for n, count in shapes:
         X, after = load_data("digits", n=n), successors(n, count)

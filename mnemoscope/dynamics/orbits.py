@@ -48,7 +48,8 @@ accelerator finished orbits are frozen until the next check, which avoids a devi
 step."""
 
 PILOT = 64
-"""Orbits worked on at first where landmarks may be learned, until `SETTLED_IN` are done."""
+"""Orbits worked on at first where landmarks may be learned, until `SETTLED_IN` are done or `LONG`
+steps have passed."""
 
 SETTLED_IN = 512
 """Orbits after which most landmarks are known: from then on the batch has its full size."""
@@ -407,7 +408,8 @@ def _follow(
                 known = _Landmarks(landmarks, given, target, limits.tol)
                 _enter_captured(f, found, batch, image, known)
         batch.advance(image, leaving)
-        if batch.done >= SETTLED_IN:
+        # What has not settled for so long gives no landmarks soon.
+        if batch.done >= SETTLED_IN or turn >= LONG:
             batch.widen(size)
     return found
 

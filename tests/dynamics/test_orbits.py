@@ -178,3 +178,20 @@ def test_looking_seldom_leads_to_the_same_attractors(monkeypatch):
     assert len(seldom.attractors) == len(often.attractors) >= 2
     # A start next to the border of two basins may converge earlier or later.
     assert (seldom.labels == often.labels).float().mean() >= 0.99
+
+
+def test_orbits_that_do_not_settle_are_followed_side_by_side():
+    """In pilots of `PILOT` orbits each this would take 4 times `max_steps` evaluations."""
+    calls = []
+
+    def f(z):
+        """A logistic map in each entry, at a chaotic parameter."""
+        calls.append(len(z))
+        return 3.9 * z * (1 - z)
+
+    generator = torch.Generator().manual_seed(0)
+    Z = torch.rand(4 * module.PILOT, 2, generator=generator, dtype=torch.float64)
+    orbits = mn.iterate(f, Z, max_steps=3000, landmarks=Z[:0])
+    assert orbits.count(mn.Status.UNSETTLED) == len(Z)
+    # Orbits that began late end late; then they are followed by leaps for a quarter of the steps.
+    assert len(calls) < module.LONG + 3000 + 3000 / 4 + 100
