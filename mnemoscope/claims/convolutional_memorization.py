@@ -81,7 +81,7 @@ def design(scale: Scale) -> Iterator[Setting]:
     deep = tuple(range(4, 25, 2))
     depths = {
         "digits": scale.choose((4, 20), (4, 8, 12, 16, 20), deep),
-        "photos": scale.choose((), (4, 12, 20), deep),
+        "photos": scale.choose((), (4, 20), deep),
     }
     for data, those in depths.items():
         size = SIZE if data == "photos" else None

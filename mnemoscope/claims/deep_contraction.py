@@ -119,7 +119,7 @@ def design(scale: Scale) -> Iterator[Setting]:
     for n, activation in product(scale.choose((), (10,), (10, 20, 50, 100)), inside):
         yield _setting(n, activation, depth, width, scale.range(2, 3, 5), parts=1)
     n, activations = scale.choose(5, 10, 10), scale.choose(("leaky_relu", "sigmoid"), SIX, ALL)
-    widths = scale.choose((32,), (32, 64), (32, 64, 128))
+    widths = scale.choose((32,), (64,), (32, 64, 128))
     for depth, activation, width in product(
         scale.choose((1, 4), (1, 2, 4, 8), (1, 2, 4, 8, 12)), activations, widths
     ):
