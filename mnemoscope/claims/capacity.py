@@ -7,19 +7,19 @@ at a spurious attractor, at none.
 With `long` a network is also trained on 500 crops of 32 x 32 pixels in three colours, and 10,000
 starts of each distribution are followed. (Radhakrishnan, Belkin, Uhler, PNAS 117(44), 2020, report
 500 pictures in one network, without any apparent spurious attractor.) It is trained in two ways: by
-plain descent whose last layer is solved (`finish`), which is what the claim is about, and by
-`mnemoscope.store`, which trains for storage and is shown for comparison.
+plain descent whose last layer is solved (`finish`), which is what the claim is about, and as the
+first attempt of `mnemoscope.store`, which trains for storage and is shown for comparison.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
 import polars as pl
 from torch import Tensor
 
-from mnemoscope.associative import StoreOptions, store
+from mnemoscope.associative import plan
 from mnemoscope.base.errors import DivergenceError
 from mnemoscope.base.stats import Rate
 from mnemoscope.claims import (
@@ -49,10 +49,9 @@ from mnemoscope.dynamics.starts import STARTS
 from mnemoscope.dynamics.stored import stored_examples
 from mnemoscope.linalg import spectral_radius
 from mnemoscope.maps import SelfMap
-from mnemoscope.measure import AuditOptions
 from mnemoscope.nets import FullyConnected, Network
 from mnemoscope.plots import Axis, Figure
-from mnemoscope.training import Fit, TrainingOptions, train
+from mnemoscope.training import TrainingOptions, train
 
 PARTS = 4
 """Mini-batches of a pass; full batches store far less of many pictures."""
@@ -68,17 +67,14 @@ SWEEP = "sweep"
 
 HEADLINE_STARTS = 10_000
 
+HEADLINE_SPEC = FullyConnected(shape=(3, 32, 32), width=1024, depth=8)
+
 HEADLINE_TRAINING = TrainingOptions(
     lr=5e-4, schedule="cosine", batch_size=50, max_steps=15_000, finish="least_squares"
 )
 """Plain descent to 500 pictures. At a rate of 1e-3 networks of this width are thrown back to where
 they began, and a rate that is halved when the loss stagnates is too small before the network
 interpolates."""
-
-HEADLINE_STORING = StoreOptions(
-    compare=False, audit=AuditOptions(starts=100, trials=1, certificates=0)
-)
-"""The options of `store`; where orbits end is counted as for the plain network."""
 
 PILOTS = 1
 """Pilots of the headline used the first seed; the headline takes the one after it."""
@@ -99,15 +95,14 @@ def run(scale: Scale) -> pl.DataFrame:
     runs = rows_of(design(scale), COLUMNS, device=scale.device)
     if scale.effort != "long":
         return runs
-    X = load_data("photos", n=500, size=32)
-    spec = FullyConnected(shape=X.shape[1:], width=1024, depth=8)
+    X = load_data("photos", n=500, size=32).to(scale.device)
     seed = scale.seed + PILOTS
-    training = replace(HEADLINE_TRAINING, seed=seed)
+    storing = plan(X, seed=seed)
     ways = {
-        "plain": lambda: plain(spec, X.to(scale.device), training),
-        "store": lambda: stored(X, HEADLINE_STORING, seed=seed, device=scale.device),
+        "plain": (HEADLINE_SPEC, replace(HEADLINE_TRAINING, seed=seed)),
+        "store": (storing.spec, storing.training),
     }
-    rows = [headline(X, seed, way, make, HEADLINE_STARTS) for way, make in ways.items()]
+    rows = [headline(X, way, *trained, HEADLINE_STARTS) for way, trained in ways.items()]
     return pl.concat([runs, pl.DataFrame(rows, schema=runs.schema)])
 
 
@@ -161,20 +156,8 @@ def _ends(net: Network, X: Tensor, starts: int, seed: int) -> Row:
     return asdict(count_outcomes_from_noise(net, X, tuple(STARTS), starts, seed)[0])
 
 
-def plain(spec: FullyConnected, X: Tensor, options: TrainingOptions) -> tuple[Network, Fit]:
-    """Trains a network by descent, as the options say."""
-    net = spec.build(seed=options.seed, device=X.device)
-    return net, train(net, X, options)
-
-
-def stored(X: Tensor, options: StoreOptions, *, seed: int, device: str) -> tuple[Network, Fit]:
-    """Trains a network for storage."""
-    memory = store(X, options, seed=seed, device=device)
-    return memory.net, memory.fit
-
-
 def headline(
-    X: Tensor, seed: int, way: str, make: Callable[[], tuple[Network, Fit]], starts: int
+    X: Tensor, way: str, spec: FullyConnected, training: TrainingOptions, starts: int
 ) -> Row:
     """Trains a network on many pictures; returns its row.
 
@@ -183,11 +166,12 @@ def headline(
     """
     begun = time.perf_counter()
     row: Row = {
+        **spec.model_dump(include={"width", "depth"}),
         "part": HEADLINE,
         "way": way,
         "n": len(X),
         "size": X.shape[-1],
-        "seed": seed,
+        "seed": training.seed,
         "loss": float("nan"),
         "steps": 0,
         "interpolated": False,
@@ -195,16 +179,15 @@ def headline(
         "in_regime": way == "plain",
         **dict.fromkeys(COLUMNS),
     }
+    net = spec.build(seed=training.seed, device=X.device)
     try:
-        net, fit = make()
+        fit = train(net, X, training)
     except DivergenceError as error:
         minutes = (time.perf_counter() - begun) / 60
         return row | {"diverged": True, "stopped": str(error), "training_minutes": minutes}
     trained = time.perf_counter()
     f = SelfMap(net, shape=net.shape)
-    X = X.to(f.device)
     return row | {
-        **net.spec.model_dump(include={"width", "depth"}),
         "loss": fit.loss,
         "steps": fit.steps,
         "interpolated": fit.loss <= INTERPOLATED,
@@ -212,7 +195,7 @@ def headline(
         "finish_update": fit.finish_update,
         "stored": int(stored_examples(f, X).sum()),
         "contractive": int((spectral_radius(f, X) < 1).sum()),
-        **_ends(net, X, starts, seed),
+        **_ends(net, X, starts, training.seed),
         "training_minutes": (trained - begun) / 60,
         "census_minutes": (time.perf_counter() - trained) / 60,
     }

@@ -3,7 +3,7 @@
 import polars as pl
 
 import mnemoscope as mn
-from mnemoscope.associative import StoreOptions
+from mnemoscope.associative import StoreOptions, plan
 from mnemoscope.claims.capacity import (
     COLUMNS,
     HEADLINE,
@@ -11,8 +11,6 @@ from mnemoscope.claims.capacity import (
     checks,
     headline,
     note,
-    plain,
-    stored,
 )
 from mnemoscope.dynamics.starts import STARTS
 
@@ -27,9 +25,6 @@ def table(*rows):
         for row in rows
     ]  # fmt: skip
     return pl.DataFrame(made, schema_overrides=COLUMNS)
-
-
-AUDIT = mn.AuditOptions(starts=10, trials=1, certificates=0)
 
 
 def ends(kept, spurious=0, attractors=0, **more):
@@ -67,13 +62,12 @@ X = mn.load_data("photos", n=4, size=8)
 SPEC = mn.nets.FullyConnected(shape=(3, 8, 8), width=32, depth=4)
 
 
-def trained(**options):
-    return lambda: plain(SPEC, X, mn.TrainingOptions(batch_size=2, **options))
+def plain(starts=5, **options):
+    return headline(X, "plain", SPEC, mn.TrainingOptions(batch_size=2, **options), starts)
 
 
 def test_the_headline_says_how_it_was_finished():
-    make = trained(lr=2e-3, max_steps=4_000, finish="least_squares")
-    row = headline(X, 0, "plain", make, 20)
+    row = plain(20, lr=2e-3, max_steps=4_000, finish="least_squares")
     assert row["interpolated"]
     assert row["in_regime"]
     assert row["starts"] == 20 * len(STARTS)
@@ -84,22 +78,22 @@ def test_the_headline_says_how_it_was_finished():
 
 
 def test_what_store_makes_is_shown_and_decides_nothing():
-    quick = StoreOptions(width=32, depth=4, steps=500, attempts=1, compare=False, audit=AUDIT)
-    row = headline(X, 0, "store", lambda: stored(X, quick, seed=0, device="cpu"), 20)
+    first = plan(X, StoreOptions(width=32, depth=4, steps=500), seed=0)
+    row = headline(X, "store", first.spec, first.training, 20)
     assert not row["in_regime"]
     assert row["interpolated"]
     assert 0 < row["stored"] <= 4
 
 
 def test_the_headline_is_measured_where_it_does_not_interpolate():
-    row = headline(X, 0, "plain", trained(max_steps=20), 5)
+    row = plain(max_steps=20)
     assert not row["interpolated"]
     assert (row["steps"], row["starts"]) == (20, 5 * len(STARTS))
     assert "did not interpolate" in note(table(row))
 
 
 def test_a_headline_that_diverges_has_its_reason_and_no_counts():
-    row = headline(X, 0, "plain", trained(lr=1e6, max_steps=100), 5)
+    row = plain(lr=1e6, max_steps=100)
     assert (row["interpolated"], row["diverged"], row["stored"]) == (False, True, None)
     assert row["stopped"] in note(table(row))
 
