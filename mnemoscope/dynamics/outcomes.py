@@ -154,7 +154,12 @@ def reached_own(
 
 
 def count_outcomes_from_noise(
-    f: nn.Module, X: Float[Tensor, "n *shape"], kinds: Sequence[str], count: int, seed: int
+    f: nn.Module,
+    X: Float[Tensor, "n *shape"],
+    kinds: Sequence[str],
+    count: int,
+    seed: int,
+    **options: Unpack[OrbitOptions],
 ) -> tuple[OutcomeCounts, dict[str, OutcomeCounts]]:
     """Counts what starts of several distributions reached: all of them, and each.
 
@@ -166,6 +171,7 @@ def count_outcomes_from_noise(
         kinds: Names in `mnemoscope.dynamics.starts.STARTS`.
         count: Starts of each.
         seed: Random seed.
+        **options: As in `iterate`.
     """
     shape = tuple(X.shape[1:])
     blocks = [
@@ -175,7 +181,7 @@ def count_outcomes_from_noise(
             shape, dtype=X.dtype, device=X.device
         )
     ]
-    census = find_attractors(f, torch.cat(blocks), X)
+    census = find_attractors(f, torch.cat(blocks), X, **options)
     parts = {
         kind: count_outcomes(census, slice(i * count, (i + 1) * count))
         for i, kind in enumerate(kinds)
