@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mnemoscope.base.errors import DivergenceWarning, MnemoscopeError
 from mnemoscope.base.provenance import versions
-from mnemoscope.nets import FinishRecord, HistoryRow, Network, Spec
+from mnemoscope.nets import FinishRecord, HistoryRow, Spec
 from mnemoscope.nets.stack import drawn_parameters, make_stack, network_from
 from mnemoscope.training.examples import Examples, Order, checked_examples
 from mnemoscope.training.finishing import (
@@ -63,8 +63,8 @@ def train_replicas(
     diverges. No replica's numbers depend on the others'.
 
     On a CPU replicas are trained in groups whose parameters fit into the cache, one group after the
-    other; see `mnemoscope.training.group`. Memory: all parameters (and those that a finish
-    changes once more), and about six times those of a group.
+    other; see `mnemoscope.training.group`. Memory: all parameters (with a finish, those of the
+    finished replicas twice), and about six times those of a group.
 
     Args:
         spec: What each network is built from.
@@ -394,17 +394,12 @@ class _GroupRun:
             self.goals = torch.where(over, torch.maximum(self.goals, now), self.goals)
             self._leave(self._ready(over, now), now)
 
-    def _network(self, row: int) -> Network:
-        """Returns the network of a member as it is now."""
-        place = int(self.place[row])
-        values = [p[place] for p in self.group.stack.parameters]
-        return network_from(self.ensemble.spec, values)
-
     def _next_finish(self, row: int, loss: float) -> float | None:
         """Returns the loss at which to try the finish of a member again; None: it has its turn."""
         r, ensemble = int(self.members[row]), self.ensemble
-        options, network = ensemble.options[r], self._network(row)
-        before = [p.detach().clone() for p in network.parameters()]
+        options, place = ensemble.options[r], int(self.place[row])
+        before = [values[place] for values in self.group.stack.parameters]
+        network = network_from(ensemble.spec, before)
         X, Y = ensemble.examples_of(r)
         solved = finish_last_layer(network, X, Y, options, step=self.step)
         again = next_finish(solved, loss, options)
