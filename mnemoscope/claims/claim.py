@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -122,6 +123,8 @@ class Claim:
         note: States further results of the runs in a sentence or two.
         regime: The settings that it is about; None: all that are run.
         reach: States how far beyond the regime it holds, given all runs.
+        seconds: What the default takes on one core, about; of several claims the longest begins
+            first.
     """
 
     number: int
@@ -138,6 +141,7 @@ class Claim:
     note: Callable[[pl.DataFrame], str] = lambda runs: ""
     regime: Regime | None = None
     reach: Callable[[pl.DataFrame], str] = lambda runs: ""
+    seconds: float = 60.0
 
     def rows(self, scale: Scale) -> pl.DataFrame:
         """Runs the experiment; returns a row for each run."""
@@ -269,38 +273,47 @@ def run_claims(
     scale: Scale | None = None,
     *,
     workers: int = 1,
-    on_begin: Callable[[Claim], object] | None = None,
+    on_change: Callable[[Sequence[Claim]], object] | None = None,
 ) -> Iterator[ClaimResult]:
-    """Runs claims, and yields their results in order, each when it is complete.
+    """Runs claims, and yields each result as soon as it is complete.
+
+    One process runs them in order; several begin with those that take longest, so that none of
+    them is left with a long one at the end.
 
     Args:
         names: Names of claims (default: all). They are looked up before the first is run.
         scale: The effort for each.
         workers: Number of processes, each with one thread; 1 runs them in this one.
-        on_begin: Called before each; with several workers, before each is waited for.
+        on_change: Called with the claims that are not complete, those that run first, at the
+            beginning and after each but the last.
 
     Raises:
         MnemoscopeError: there is no claim of a name, or a process died.
     """
     chosen = [find_claim(name) for name in names] or list(CLAIMS.values())
     workers = min(whole_number("workers", workers, least=1), len(chosen))
-    scale, show = scale or Scale(), on_begin or (lambda claim: None)
+    scale, show = scale or Scale(), on_change or (lambda left: None)
     if workers > 1:
         yield from _side_by_side(chosen, scale, workers, show)
         return
-    for claim in chosen:
-        show(claim)
+    for k, claim in enumerate(chosen):
+        show(chosen[k:])
         yield run_claim(claim, scale)
 
 
 def _side_by_side(
-    chosen: Sequence[Claim], scale: Scale, workers: int, show: Callable[[Claim], object]
+    chosen: Sequence[Claim],
+    scale: Scale,
+    workers: int,
+    show: Callable[[Sequence[Claim]], object],
 ) -> Iterator[ClaimResult]:
-    executor, left = Processes(workers), True
+    executor, complete = Processes(workers), False
+    longest_first = sorted(chosen, key=lambda claim: -claim.seconds)
     try:
-        futures = [executor.submit(_timed, claim.name, scale) for claim in chosen]
-        for claim, future in zip(chosen, futures, strict=True):
-            show(claim)
+        left = {executor.submit(_timed, claim.name, scale): claim for claim in longest_first}
+        show(list(left.values()))
+        for future in as_completed(list(left)):
+            claim = left.pop(future)
             try:
                 yield claim.judge(*future.result())
             except WorkerLost as error:
@@ -309,9 +322,11 @@ def _side_by_side(
                     expected="one that comes to its end",
                     todo="run the claim alone, on a machine with more memory",
                 ) from error
-        left = False
+            if left:
+                show(list(left.values()))
+        complete = True
     finally:
-        executor.shutdown(cancel_futures=left)
+        executor.shutdown(cancel_futures=not complete)
 
 
 def _timed(name: str, scale: Scale) -> tuple[pl.DataFrame, float]:

@@ -276,4 +276,5 @@ CLAIM = Claim(
     checks=checks,
     reach=reach,
     figures=figures,
+    seconds=65,
 )

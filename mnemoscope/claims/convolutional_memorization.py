@@ -197,4 +197,5 @@ CLAIM = Claim(
     checks=checks,
     note=note,
     figures=figures,
+    seconds=110,
 )

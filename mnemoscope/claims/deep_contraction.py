@@ -326,4 +326,5 @@ CLAIM = Claim(
     note=note,
     reach=reach,
     figures=figures,
+    seconds=200,
 )

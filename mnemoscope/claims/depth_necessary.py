@@ -212,4 +212,5 @@ CLAIM = Claim(
     checks=checks,
     note=note,
     figures=figures,
+    seconds=60,
 )

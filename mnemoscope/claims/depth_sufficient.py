@@ -281,4 +281,5 @@ CLAIM = Claim(
     note=note,
     reach=reach,
     figures=figures,
+    seconds=200,
 )

@@ -334,4 +334,5 @@ CLAIM = Claim(
     note=note,
     reach=reach,
     figures=figures,
+    seconds=130,
 )

@@ -229,4 +229,5 @@ CLAIM = Claim(
     note=note,
     reach=reach,
     figures=figures,
+    seconds=60,
 )

@@ -265,4 +265,5 @@ CLAIM = Claim(
     checks=checks,
     note=note,
     figures=figures,
+    seconds=45,
 )

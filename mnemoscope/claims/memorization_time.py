@@ -251,4 +251,5 @@ CLAIM = Claim(
     checks=checks,
     note=note,
     figures=figures,
+    seconds=120,
 )

@@ -210,4 +210,5 @@ CLAIM = Claim(
     columns={"span_distance": pl.Float64()},
     checks=checks,
     figures=figures,
+    seconds=80,
 )

@@ -133,4 +133,5 @@ CLAIM = Claim(
     run=run,
     checks=checks,
     figures=figures,
+    seconds=30,
 )

@@ -395,4 +395,5 @@ CLAIM = Claim(
     note=note,
     reach=reach,
     figures=figures,
+    seconds=200,
 )

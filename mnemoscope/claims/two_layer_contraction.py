@@ -201,4 +201,5 @@ CLAIM = Claim(
     checks=checks,
     note=lambda runs: NOTE,
     figures=figures,
+    seconds=30,
 )

@@ -20,7 +20,7 @@ from mnemoscope.cli.progress import progress
 from mnemoscope.cli.run_folder import INDEX, RunFolder, claimed
 
 if TYPE_CHECKING:
-    from mnemoscope.claims import ClaimResult
+    from mnemoscope.claims import Claim, ClaimResult
 
 PAGE, RUNS, RESULTS = "claims.html", "runs.parquet", "claims.json"
 
@@ -108,13 +108,14 @@ def claims(
             # Before hours of work, not after.
             make_folder(drawn.charts)
         show = stack.enter_context(progress("claims"))
+
         if run.device == "cpu":
             stack.enter_context(one_thread())
         for result in run_claims(
-            chosen, chosen_scale, workers=many, on_begin=lambda claim: show(claim.name)
+            chosen, chosen_scale, workers=many, on_change=lambda left: show(_names(left, many))
         ):
-            results.append(result)
-            _keep(results, folder, drawn)
+            results = sorted([*results, result], key=lambda each: each.claim.number)
+            _keep(results, result, folder, drawn)
     rows = [result.row() for result in results]
     if run.json:
         print_json(rows)
@@ -125,17 +126,27 @@ def claims(
     return FOUND if fail and any(row["verdict"] == "fails" for row in rows) else 0
 
 
-def _keep(results: Sequence["ClaimResult"], folder: RunFolder | None, drawn: ChartOptions) -> None:
-    """Writes the folder with the results so far, and the figures of the last one as files."""
+def _keep(
+    results: Sequence["ClaimResult"],
+    newest: "ClaimResult",
+    folder: RunFolder | None,
+    drawn: ChartOptions,
+) -> None:
+    """Writes the folder with the results so far, and the figures of the newest as files."""
     from mnemoscope.plots.draw import draw
     from mnemoscope.report.export import write_each
 
     if folder is not None:
         _write(folder, results)
     if drawn.charts is not None:
-        name, figures = results[-1].name, results[-1].figures()
-        charts = {f"{name}-{k}": draw(figure) for k, figure in enumerate(figures, 1)}
+        figures = enumerate(newest.figures(), 1)
+        charts = {f"{newest.name}-{k}": draw(figure) for k, figure in figures}
         write_each(charts, drawn.charts, drawn.file_format)
+
+
+def _names(left: Sequence["Claim"], many: int) -> str:
+    """Names the claims that run, and counts those that are not complete."""
+    return f"{', '.join(claim.name for claim in left[:many])} ({len(left)} not complete)"
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,5 +1,7 @@
 """All claims are found and well formed, and listed where a name is wrong."""
 
+from concurrent.futures import Future
+
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -38,13 +40,38 @@ def test_an_unknown_claim_lists_those_there_are():
         next(run_claims(["projection", "nonsense"], Scale("quick")))
 
 
-def test_processes_give_what_one_gives_and_in_order():
+def test_processes_give_what_one_gives():
     names, scale = ["two-layer-contraction", "projection"], Scale("quick", seeds=1)
-    alone, together = (list(run_claims(names, scale, workers=count)) for count in (1, 2))
-    assert [result.name for result in together] == names
-    for one, other in zip(alone, together, strict=True):
-        assert_frame_equal(one.runs, other.runs)
-        assert one.checks == other.checks
+    alone = list(run_claims(names, scale))
+    assert [result.name for result in alone] == names
+    together = {result.name: result for result in run_claims(names, scale, workers=2)}
+    assert set(together) == set(names)
+    for one in alone:
+        assert_frame_equal(one.runs, together[one.name].runs)
+        assert one.checks == together[one.name].checks
+
+
+def test_processes_begin_with_the_longest_and_say_what_is_left(monkeypatch):
+    begun = []
+
+    def submit(self, fn, name, scale):
+        begun.append(name)
+        future = Future()
+        future.set_result((find_claim(name).rows(scale), 1.0))
+        return future
+
+    monkeypatch.setattr(Processes, "submit", submit)
+    names, left = ["projection", "two-layer-contraction", "infinite-width"], []
+    results = run_claims(
+        names,
+        Scale("quick", seeds=1),
+        workers=2,
+        on_change=lambda claims: left.append([claim.name for claim in claims]),
+    )
+    complete = [result.name for result in results]
+    assert sorted(complete) == sorted(names)
+    assert begun == sorted(names, key=lambda name: -find_claim(name).seconds)
+    assert left == [[name for name in begun if name not in complete[:k]] for k in range(3)]
 
 
 def test_a_process_that_dies_is_named(monkeypatch):
