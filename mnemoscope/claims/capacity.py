@@ -118,16 +118,16 @@ def design(scale: Scale) -> Iterator[Setting]:
         "quick": {(64, 6): ((5, 10), ())},
         "default": {(256, 8): ((10, 20, 40), ()), (64, 8): ((), (10,))},
         "long": {
-            (256, 8): ((10, 20, 40), (80, 160, 320)),
-            (512, 8): ((10, 20, 40, 80), (160,)),
-            **dict.fromkeys(((64, 8), (128, 8), (256, 4), (256, 12)), ((), (10, 20, 40, 80))),
+            (256, 8): ((10, 20, 40), (80, 160)),
+            (512, 8): ((10, 20, 40, 80), ()),
+            **dict.fromkeys(((64, 8), (128, 8), (256, 4), (256, 12)), ((), (10, 40))),
         },
     }
     for network, (inside, beyond) in networks[scale.effort].items():
         for n in inside:
-            yield _setting(scale, n, network, scale.range(2, 3, 5), in_regime=True)
+            yield _setting(scale, n, network, scale.range(2, 3, 3), in_regime=True)
         for n in beyond:
-            yield _setting(scale, n, network, scale.range(2, 2, 3))
+            yield _setting(scale, n, network, scale.range(2, 2, 2))
 
 
 def _setting(
@@ -147,7 +147,7 @@ def _setting(
         seeds,
         levels={"part": SWEEP, "size": size},
         training={"batch_size": max(1, n // PARTS), "max_steps": most},
-        measure=("stored", partial(ends, starts=scale.choose(50, 100, 1_000))),
+        measure=("stored", partial(ends, starts=scale.choose(50, 100, 200))),
         in_regime=in_regime,
     )
 

@@ -102,7 +102,7 @@ def design(scale: Scale) -> Iterator[Setting]:
             yield Setting(
                 FullyConnected(shape=(d,), width=width, depth=depth),
                 points(n, d),
-                scale.range(2, 2, 10),
+                scale.range(2, 2, 3),
                 levels={"study": TRAINED, "d": d},
                 training={"batch_size": max(1, n // 4), "max_steps": most},
                 measure=(partial(nearness, d=d),),
@@ -110,7 +110,7 @@ def design(scale: Scale) -> Iterator[Setting]:
             )
 
 
-MOST_STEPS = (4_000, 4_000, 20_000)
+MOST_STEPS = (4_000, 4_000, 10_000)
 """Steps after which a run has not interpolated: quick, by default, and with `--long`."""
 
 

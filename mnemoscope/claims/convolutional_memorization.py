@@ -76,8 +76,8 @@ COUNTS: dict[str, pl.DataType] = {
 
 def design(scale: Scale) -> Iterator[Setting]:
     """Networks on one image each, and at length on five, over depth."""
-    seeds = scale.range(2, 4, 20)
-    fresh = scale.choose(10, 20, 100)
+    seeds = scale.range(2, 4, 6)
+    fresh = scale.choose(10, 20, 50)
     deep = tuple(range(4, 25, 2))
     depths = {
         "digits": scale.choose((4, 20), (4, 8, 12, 16, 20), deep),
@@ -85,7 +85,8 @@ def design(scale: Scale) -> Iterator[Setting]:
     }
     for data, those in depths.items():
         size = SIZE if data == "photos" else None
-        for n in scale.choose((1,), (1,), (1, 5)):
+        # Five photographs would take most of the time, and few networks interpolate one.
+        for n in (1, 5) if scale.effort == "long" and data == "digits" else (1,):
             # Each network has examples of its own; the other pictures come after them.
             pictures = load_data(data, n=n * len(seeds) + fresh, size=size)
             for depth in those:

@@ -109,15 +109,15 @@ def design(scale: Scale) -> Iterator[Setting]:
     width, depth = scale.choose((64, 4), (256, 8), (256, 8))
     inside = scale.choose(("leaky_relu",), OVERPARAMETERIZED, OVERPARAMETERIZED)
     for n, activation in product(scale.choose((5,), (10, 20), (10, 20, 50, 100)), inside):
-        seeds = scale.range(2, 4, 10)
+        seeds = scale.range(2, 4, 5)
         yield _setting(n, activation, depth, width, seeds, parts=PARTS, in_regime=True)
     # Eight layers of sigmoid take all their steps there and do not interpolate.
     others = scale.choose((), ("tanh", "silu"), ALL)
     for activation in others:
         if activation not in inside:
-            yield _setting(10, activation, depth, width, scale.range(2, 3, 5), parts=PARTS)
+            yield _setting(10, activation, depth, width, scale.range(2, 3, 3), parts=PARTS)
     for n, activation in product(scale.choose((), (10,), (10, 20, 50, 100)), inside):
-        yield _setting(n, activation, depth, width, scale.range(2, 3, 5), parts=1)
+        yield _setting(n, activation, depth, width, scale.range(2, 3, 3), parts=1)
     n, activations = scale.choose(5, 10, 10), scale.choose(("leaky_relu", "sigmoid"), SIX, ALL)
     widths = scale.choose((32,), (64,), (32, 64, 128))
     for depth, activation, width in product(
@@ -125,11 +125,11 @@ def design(scale: Scale) -> Iterator[Setting]:
     ):
         # A single layer has no hidden units, so there is only one width.
         if depth > 1 or width == widths[0]:
-            yield _setting(n, activation, depth, width, scale.range(2, 4, 10), parts=1)
+            yield _setting(n, activation, depth, width, scale.range(2, 4, 4), parts=1)
     for width, depth, parts in product(
         scale.choose((), (), (512, 1024)), scale.choose((), (), (8, 12)), (1, PARTS)
     ):
-        yield _setting(20, "leaky_relu", depth, width, scale.range(0, 0, 2), parts=parts)
+        yield _setting(20, "leaky_relu", depth, width, scale.range(0, 0, 1), parts=parts)
 
 
 def _setting(

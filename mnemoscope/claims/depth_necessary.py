@@ -58,7 +58,7 @@ Case = tuple[int, int, tuple[int, ...]]
 
 def design(scale: Scale) -> Iterator[Setting]:
     """Networks of 1, 4 and 16 channels, each with an image of its own."""
-    seeds = scale.range(2, 4, 10)
+    seeds = scale.range(2, 4, 6)
     cases: list[Case] = scale.choose(
         [(4, 3, (1, 2, 3))],
         [(4, 3, (1, 2, 3)), (8, 3, (1, 3, 6, 7)), (8, 5, (1, 3, 4))],

@@ -70,7 +70,7 @@ ORBIT_STEPS = 200
 RATE = 3e-3
 """Rate of Adam."""
 
-MOST_STEPS = (4_000, 4_000, 20_000)
+MOST_STEPS = (4_000, 4_000, 10_000)
 """Steps after which a run has not interpolated: quick, by default, and with `--long`."""
 
 COLUMNS: dict[str, pl.DataType] = {
@@ -90,11 +90,11 @@ def design(scale: Scale) -> Iterator[Setting]:
     `strides` names the pair of networks, `downsample` is that of each: as many, or 0.
     """
     counts = scale.choose((2,), (1, 2, 5), (1, 2, 5, 10))
-    yield from _pair(scale, *INSIDE, counts, scale.range(2, 5, 20), in_regime=True)
-    others = scale.choose((), ((4, 2),), ((4, 1), (4, 2), (6, 2), (8, 3), (12, 3)))
+    yield from _pair(scale, *INSIDE, counts, scale.range(2, 5, 6), in_regime=True)
+    others = scale.choose((), ((4, 2),), ((4, 1), (4, 2), (6, 2), (8, 3)))
     fewer = scale.choose((), (2,), counts[1:])
     for depth, strides in others:
-        yield from _pair(scale, depth, strides, fewer, scale.range(2, 2, 10))
+        yield from _pair(scale, depth, strides, fewer, scale.range(2, 2, 2))
 
 
 def _pair(
@@ -114,7 +114,7 @@ def _pair(
         ),
         "leaky_relu": (
             {"tol": NONLINEAR_LOSS},
-            partial(ends, starts=scale.choose(10, 50, 500)),
+            partial(ends, starts=scale.choose(10, 50, 100)),
         ),
     }
     most = scale.choose(*MOST_STEPS)

@@ -68,7 +68,7 @@ def design(scale: Scale) -> Iterator[Setting]:
             yield Setting(
                 FullyConnected(shape=X.shape[1:], width=width, depth=depth),
                 X,
-                scale.range(2, 5, 20),
+                scale.range(2, 5, 8),
                 training={"tol": loss, "batch_size": n // 5, "max_steps": MOST_STEPS},
                 measure=(contraction,),
                 in_regime=inside,

@@ -54,9 +54,9 @@ def design(scale: Scale) -> Iterator[Setting]:
     width, depth = scale.choose((32, 4), (WIDTH, DEPTH), (WIDTH, DEPTH))
     counts = scale.choose((5,), (5, 10, 20, 40), (5, 10, 20, 40, 80))
     for n in counts:
-        yield _setting(scale, n, width, depth, scale.range(2, 3, 20), parts=PARTS, in_regime=True)
-    seeds = scale.range(1, 3, 10)
-    beyond = scale.choose((5,), (10,), (10, 20, 40, 80))
+        yield _setting(scale, n, width, depth, scale.range(2, 3, 5), parts=PARTS, in_regime=True)
+    seeds = scale.range(1, 3, 3)
+    beyond = scale.choose((5,), (10,), (10, 20, 40))
     for n in beyond:
         yield _setting(scale, n, width, depth, seeds, parts=1)
     others: dict[str, Sequence[tuple[int, int]]] = {
@@ -78,7 +78,7 @@ def _setting(
     parts: int,
     in_regime: bool = False,
 ) -> Setting:
-    starts = scale.choose(100, 500, 2_000)
+    starts = scale.choose(100, 500, 1_000)
     kinds = scale.choose(("uniform", "gaussian"), tuple(STARTS), tuple(STARTS))
 
     def ends(trained: Trained) -> Iterator[list[Row]]:

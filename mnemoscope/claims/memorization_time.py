@@ -66,7 +66,7 @@ def design(scale: Scale) -> Iterator[Setting]:
     """Yields networks on more and more digits, stopped after more and more steps."""
     width, depth = scale.choose((64, 3), (256, 4), (256, 4))
     counts = scale.choose((20, 40, 80), (20, 50, 100, 200), (20, 50, 100, 200, 400, 800, 1400))
-    most = scale.choose(400, 3_200, 12_800)
+    most = scale.choose(400, 3_200, 6_400)
     held_out = load_data("digits", n=HELD_OUT, offset=OFFSET)
     for kind, noise in KINDS.items():
         for n in counts:
@@ -75,7 +75,7 @@ def design(scale: Scale) -> Iterator[Setting]:
                 yield Setting(
                     FullyConnected(shape=X.shape[1:], width=width, depth=depth),
                     X,
-                    scale.range(2, 2, 5),
+                    scale.range(2, 2, 3),
                     levels={"kind": kind},
                     training={
                         "schedule": "constant",

@@ -86,14 +86,14 @@ def design(scale: Scale) -> Iterator[Setting]:
     )
     everything = load_data("digits", n=OFFSET)
     held_out = load_data("digits", n=HELD_OUT, offset=OFFSET)
-    seeds = scale.range(1, 2, 5)
+    seeds = scale.range(1, 2, 2)
     yield from _settings(scale, "digits", everything, held_out, counts, seeds)
     if scale.effort == "long":
         crops = load_data("photos", n=CROPS + HELD_OUT, size=8, gray=True)
         pictures, unseen = crops[:CROPS], crops[CROPS:]
         counts = (2, 20, 200, CROPS)
         yield from _settings(
-            scale, "photos", pictures, unseen, counts, scale.range(1, 1, 3), in_regime=False
+            scale, "photos", pictures, unseen, counts, scale.range(1, 1, 1), in_regime=False
         )
 
 
@@ -118,7 +118,7 @@ def _settings(
             training={
                 "schedule": "cosine",
                 "batch_size": min(n, 50),
-                "max_steps": scale.choose(1_000, 4_000, 16_000),
+                "max_steps": scale.choose(1_000, 4_000, 8_000),
                 "noise": NOISE,
                 "tol": NEVER,
             },

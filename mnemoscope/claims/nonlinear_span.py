@@ -63,7 +63,7 @@ LONG_ONLY = ("photos", "softplus")
 
 def design(scale: Scale) -> Iterator[Setting]:
     """Yields gradient descent from random and from zero weights, on digits and photographs."""
-    seeds = scale.range(2, 3, 50)
+    seeds = scale.range(2, 3, 10)
     for data, n, polish in scale.choose(QUICK, DEFAULT, LONG):
         X = examples(data, n)
         norm = float(torch.linalg.matrix_norm(X.flatten(1), 2))

@@ -29,7 +29,7 @@ LONG = [("digits", 10), ("digits", 40), ("photos", 5), ("photos", 20)]
 
 def run(scale: Scale) -> pl.DataFrame:
     """Runs gradient descent from random and from zero weights, on digits and photographs."""
-    seeds = scale.range(3, 20, 100)
+    seeds = scale.range(3, 20, 50)
     cases = scale.choose([("digits", 5)], [("digits", 10), ("photos", 5)], LONG)
     starts = (("default", seeds), ("zeros", range(scale.seed, scale.seed + 1)))
     return pl.concat(

@@ -64,10 +64,10 @@ OTHER_INITS = ("scaled(0.05)", "scaled(0.2)")
 """The deviation of `default` at width 128 or somewhat less, without first biases; and four times
 that."""
 
-SMALLER = ((64, 6), (32, 4))
+SMALLER = ((64, 6),)
 """Width and depth of the networks of the reach, only with `long`."""
 
-UPDATES = (1_000, 4_000, 16_000)
+UPDATES = (1_000, 4_000, 8_000)
 """Full batches interpolate in fewer updates than the first of these, small ones in the second."""
 
 
@@ -75,7 +75,7 @@ def design(scale: Scale) -> Iterator[Setting]:
     """Yields the three studies, on digits."""
     X = load_data("digits", n=scale.choose(5, 10, 20))
     everything, full, small = tuple(OPTIMIZERS), len(X), len(X) // 5
-    most = scale.choose(2_000, 4_500, 50_000)
+    most = scale.choose(2_000, 4_500, 9_000)
 
     def setting(
         study: str,
@@ -103,7 +103,7 @@ def design(scale: Scale) -> Iterator[Setting]:
         )
 
     sizes = scale.choose((full, small), (full, small), (full, full // 2, small))
-    seeds = scale.range(2, 3, 10)
+    seeds = scale.range(2, 3, 4)
     optimizers = scale.choose(("momentum", "adam"), everything, everything)
     for optimizer, size in product(optimizers, sizes):
         yield setting("optimizer", seeds, optimizer, size, shares=SHARES, max_steps=most)

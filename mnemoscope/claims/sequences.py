@@ -89,14 +89,14 @@ def design(scale: Scale) -> Iterator[Setting]:
     shapes = scale.choose(SHAPES[::2], SHAPES, [*SHAPES, (20, 1), (20, 4)])
     network = scale.choose((64, 4), (WIDTH, DEPTH), (WIDTH, DEPTH))
     for activation in scale.choose(QUICK, DEFAULT, LONG):
-        seeds = scale.range(2, 4, 20)
+        seeds = scale.range(2, 4, 8)
         yield from _network(scale, activation, network, shapes, seeds, in_regime=True)
     others = product(
         scale.choose(QUICK[:1], QUICK[:1], LONG), scale.choose(((32, 4),), OTHERS[1:], OTHERS)
     )
     for activation, network in others:
         # Ten digits, in one sequence and in two.
-        yield from _network(scale, activation, network, shapes[1:], scale.range(1, 2, 10))
+        yield from _network(scale, activation, network, shapes[1:], scale.range(1, 2, 2))
 
 
 def _network(
@@ -111,7 +111,7 @@ def _network(
     """Yields one network with sequences of every shape."""
     width, depth = network
     spec = FullyConnected(shape=(1, 8, 8), width=width, depth=depth, activation=activation)
-    starts = scale.choose(50, 50, 1000)
+    starts = scale.choose(50, 50, 200)
     alone: dict[int, list[Row]] = {}
     for n, count in shapes:
         X, after = load_data("digits", n=n), successors(n, count)

@@ -58,7 +58,7 @@ NOTE = (
 def run(scale: Scale) -> pl.DataFrame:
     """Trains each activation from equal and from unequal units, at three steps."""
     rows = []
-    for seed in scale.range(1, 3, 20):
+    for seed in scale.range(1, 3, 10):
         x = load_data("digits", n=1, offset=seed)[0].double()
         x = x / x.norm()
         for activation in ACTIVATIONS:
