@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from mnemoscope.training.tangent_kernel import ParameterLinearization
+from mnemoscope.training.parameter_linearization import ParameterLinearization
 
 Product = Callable[[Tensor], Tensor]
 """A linear map's product with a vector."""

@@ -29,7 +29,7 @@ from torch.func import functional_call
 from mnemoscope.nets.modules import eval_mode
 from mnemoscope.training.linear_model import Step, linear_model
 from mnemoscope.training.networks import trainable
-from mnemoscope.training.tangent_kernel import split
+from mnemoscope.training.parameter_linearization import split
 
 FIRST_DAMPING = 0.1
 """`mu` at first. At 0.01 a deep network's first step can throw it where little is to be gained."""

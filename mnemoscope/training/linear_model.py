@@ -25,11 +25,11 @@ from mnemoscope.training.conjugate_gradients import (
     preconditioned_least_squares,
 )
 from mnemoscope.training.last_layer import LastLayer, find_last_layer, last_rows
-from mnemoscope.training.tangent_kernel import (
+from mnemoscope.training.parameter_linearization import (
     ParameterLinearization,
-    can_form_kernel,
-    tangent_kernel,
+    linearize_parameters,
 )
+from mnemoscope.training.tangent_kernel import can_form_kernel, tangent_kernel
 
 LOOSEST, FINEST = 0.1, 1e-3
 """The share of their gradient that conjugate gradients may leave, at first and at the end.
@@ -100,7 +100,7 @@ class KernelModel(LinearModel):
     def __init__(self, net: nn.Module, X: Float[Tensor, "n *shape"]) -> None:
         """Forms the kernel: `N^2` float64 numbers, three times that while solving."""
         self._kernel = tangent_kernel(net, X)
-        super().__init__(ParameterLinearization(net, X), float(self._kernel.diagonal().mean()))
+        super().__init__(linearize_parameters(net, X), float(self._kernel.diagonal().mean()))
 
     def _solve(self, residual: Tensor, damping: float, share: float) -> LeastSquares:
         factor, failed = torch.linalg.cholesky_ex(self._damped(damping))
@@ -130,7 +130,7 @@ class ProductModel(LinearModel):
 
     def __init__(self, net: nn.Module, X: Float[Tensor, "n *shape"]) -> None:
         """Estimates the kernel's trace from one product with random signs (Hutchinson 1990)."""
-        linear = ParameterLinearization(net, X)
+        linear = linearize_parameters(net, X)
         generator = torch.Generator().manual_seed(0)
         signs = 2 * torch.randint(2, (linear.size,), generator=generator) - 1
         pulled = linear.pull(signs.to(linear.weights))

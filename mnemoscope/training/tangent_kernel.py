@@ -19,20 +19,14 @@ All of it is in float64, whatever the network's dtype: a step solves with `J J^T
 number is the square of `J`'s, so that float32 would lose twice the digits.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cached_property
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, vjp, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mnemoscope.base.errors import MnemoscopeError, first_line
 from mnemoscope.nets import Network
 from mnemoscope.nets.plain import plain_layers
 from mnemoscope.training.networks import is_plain, trainable
+from mnemoscope.training.parameter_linearization import RecordedLinearization, reals
 
 KERNEL_SIZE = 3072
 """The largest `N` that a kernel is formed for: 72 MiB. Beyond, conjugate gradients are as fast."""
@@ -40,84 +34,12 @@ KERNEL_SIZE = 3072
 JACOBIAN_ENTRIES = 2**25
 """The most entries a Jacobian may have that a kernel is formed from: 256 MiB."""
 
-ROWS_AT_ONCE = 64
-"""Rows of a Jacobian that are computed together."""
-
-
-class ParameterLinearization:
-    """A network linearized in its trainable parameters, at a batch of states, in float64.
-
-    Reverse mode gives `u -> J^T u`. That map is linear, so its own reverse mode is `v -> J v`, as
-    in `mnemoscope.maps.Linearization`. Held: what one gradient of the whole batch holds, in
-    float64; twice that once `push` was called.
-
-    Attributes:
-        weights: `(P,)`, the trainable parameters one after the other; of complex ones the real
-            and imaginary parts.
-    """
-
-    def __init__(self, net: nn.Module, X: Float[Tensor, "n *shape"]) -> None:
-        """Evaluates the network and keeps what its derivative needs."""
-        self._net = net
-        own = {name: p for name, p in net.named_parameters() if p.requires_grad}
-        self.weights = torch.cat([_double(_reals(p)).flatten() for p in own.values()])
-        fixed = {name: _double(p) for name, p in net.named_parameters() if name not in own}
-        fixed.update((name, _double(buffer)) for name, buffer in net.named_buffers())
-
-        def outputs(weights: Tensor) -> Tensor:
-            return functional_call(net, fixed | split(net, weights), (X.double(),)).flatten()
-
-        # The fused kernels of attention have no second derivative, which `push` needs.
-        with _refusing(net), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            values, self._pull = vjp(outputs, self.weights)[:2]
-            self._zeros = torch.zeros_like(values)
-
-    @property
-    def size(self) -> int:
-        """The number of output entries, `N`."""
-        return self._zeros.numel()
-
-    def pull(self, u: Float[Tensor, " N"]) -> Float[Tensor, " P"]:
-        """Computes `J^T u`."""
-        with _refusing(self._net), torch.no_grad():
-            return self._pull(u)[0]
-
-    def push(self, v: Float[Tensor, " P"]) -> Float[Tensor, " N"]:
-        """Computes `J v`."""
-        with _refusing(self._net), torch.no_grad():
-            return self._push(v)[0]
-
-    def rows(self) -> Float[Tensor, "N P"]:
-        """Computes `J` itself, in bounded chunks of rows."""
-        J = self.weights.new_empty(self.size, len(self.weights))
-        units = torch.eye(self.size, dtype=J.dtype, device=J.device)
-        with _refusing(self._net), torch.no_grad():
-            for rows, u in zip(J.split(ROWS_AT_ONCE), units.split(ROWS_AT_ONCE), strict=True):
-                rows.copy_(vmap(lambda u: self._pull(u)[0])(u))
-        return J
-
-    @cached_property
-    def _push(self) -> Callable[[Tensor], tuple[Tensor, ...]]:
-        return vjp(lambda u: self._pull(u)[0], self._zeros)[1]
-
-
-def split(net: nn.Module, weights: Float[Tensor, " P"]) -> dict[str, Float[Tensor, "*shape"]]:
-    """Splits one tensor that holds all trainable parameters into these, by name."""
-    own = {name: p for name, p in net.named_parameters() if p.requires_grad}
-    parts = weights.split([_reals(p).numel() for p in own.values()])
-    return {
-        name: torch.view_as_complex(part.view(*p.shape, 2))
-        if p.is_complex()
-        else part.view(p.shape)
-        for (name, p), part in zip(own.items(), parts, strict=True)
-    }
-
 
 def can_form_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> bool:
     """Decides whether the kernel, and the Jacobian where it needs one, keep within bounds."""
     if X.numel() > KERNEL_SIZE:
         return False
-    entries = X.numel() * sum(_reals(p).numel() for p in trainable(net))
+    entries = X.numel() * sum(reals(p).numel() for p in trainable(net))
     return is_plain(net) or entries <= JACOBIAN_ENTRIES
 
 
@@ -129,10 +51,10 @@ def tangent_kernel(net: nn.Module, X: Float[Tensor, "n *shape"]) -> Float[Tensor
     """
     if isinstance(net, Network) and is_plain(net):
         return _by_layers(net, X)
-    d, parameters = X[0].numel(), sum(_reals(p).numel() for p in trainable(net))
+    d, parameters = X[0].numel(), sum(reals(p).numel() for p in trainable(net))
     J = X.new_empty(X.numel(), parameters, dtype=torch.float64)
     for x, rows in zip(X, J.split(d), strict=True):
-        rows.copy_(ParameterLinearization(net, x[None]).rows())
+        rows.copy_(RecordedLinearization(net, x[None]).rows())
     return J @ J.mT
 
 
@@ -157,31 +79,3 @@ def _by_layers(net: Network, X: Float[Tensor, "n *shape"]) -> Float[Tensor, "N N
         if index:
             delta = (delta @ weights[index]).mul_(slopes[index - 1][:, None])
     return kernel.view(n * d, n * d)
-
-
-def _double(tensor: Tensor) -> Tensor:
-    values = tensor.detach()
-    if values.is_complex():
-        return values.to(torch.complex128)
-    return values.double() if values.is_floating_point() else values
-
-
-def _reals(tensor: Tensor) -> Tensor:
-    """Returns the same numbers as real ones: a complex one is two of them."""
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
-
-
-@contextmanager
-def _refusing(net: nn.Module) -> Iterator[None]:
-    try:
-        yield
-    except MnemoscopeError:
-        raise
-    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-        raise MnemoscopeError(
-            f"a {type(net).__name__} that gives no derivative in its parameters: "
-            f"{first_line(error)}",
-            expected="a network that torch.func can differentiate, in float64",
-            todo="train it with another optimizer, such as adam, and with finish='none'",
-            field="net",
-        ) from error

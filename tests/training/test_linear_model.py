@@ -11,7 +11,7 @@ from mnemoscope.training.linear_model import (
     ProductModel,
     linear_model,
 )
-from mnemoscope.training.tangent_kernel import ParameterLinearization
+from mnemoscope.training.parameter_linearization import RecordedLinearization
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -38,7 +38,7 @@ def problem(n=4, width=9, d=5):
     net = spec.build(seed=0, dtype=torch.float64).eval()
     X = torch.randn(n, d, generator=generator, dtype=torch.float64)
     r = torch.randn(n * d, generator=generator, dtype=torch.float64)
-    return net, X, ParameterLinearization(net, X).rows(), r
+    return net, X, RecordedLinearization(net, X).rows(), r
 
 
 @MODELS

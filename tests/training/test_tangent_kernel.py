@@ -5,13 +5,9 @@ from torch.func import functional_call, jacrev
 
 import mnemoscope as mn
 from mnemoscope.nets import ACTIVATIONS
+from mnemoscope.training import parameter_linearization
 from mnemoscope.training import tangent_kernel as module
-from mnemoscope.training.tangent_kernel import (
-    ParameterLinearization,
-    can_form_kernel,
-    split,
-    tangent_kernel,
-)
+from mnemoscope.training.tangent_kernel import can_form_kernel, tangent_kernel
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
@@ -101,7 +97,7 @@ def test_of_convolutions(spec):
 
 
 def test_of_a_module_of_the_users_own(monkeypatch):
-    monkeypatch.setattr(module, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(parameter_linearization, "ROWS_AT_ONCE", 2)
     net, X = Doubled().double().eval(), states(5)
     assert_is_kernel(tangent_kernel(net, X), jacobian(net, X))
 
@@ -127,39 +123,6 @@ def test_it_is_in_float64_whatever_the_networks_dtype():
     assert_is_kernel(kernel, jacobian(net.double(), X.double()))
 
 
-@pytest.mark.parametrize("net", [fully_connected(), Doubled()], ids=["spec", "own"])
-def test_the_products_are_those_with_the_jacobian(net):
-    net, X = net.double().eval(), states(2, 3) if hasattr(net, "spec") else states(5)
-    J, linear = jacobian(net, X), ParameterLinearization(net, X)
-    v, u = states(J.shape[1], n=1)[0], states(J.shape[0], n=1)[0]
-    assert linear.size == len(J)
-    # Sums of at most a few hundred products of order 1.
-    assert torch.allclose(linear.push(v), J @ v, rtol=1e-12, atol=1e-12)
-    assert torch.allclose(linear.pull(u), J.mT @ u, rtol=1e-12, atol=1e-12)
-    assert torch.allclose(linear.rows(), J, rtol=1e-12, atol=1e-12)
-
-
-def test_split_is_the_way_back_from_the_weights():
-    net = fully_connected()
-    net.body.linear_1.requires_grad_(False)
-    parts = split(net, ParameterLinearization(net, states(2, 3)).weights)
-    own = {name: p for name, p in net.named_parameters() if p.requires_grad}
-    assert list(parts) == list(own)
-    assert all(torch.equal(parts[name], own[name]) for name in own)
-
-
-def test_attention_has_both_products():
-    # Its fused kernel has no second derivative.
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True).double().eval()
-    X = states(3, 4)
-    linear = ParameterLinearization(layer, X)
-    J = linear.rows()
-    v = states(J.shape[1], n=1)[0]
-    assert torch.allclose(linear.push(v), J @ v, rtol=1e-12, atol=1e-12)
-
-
 def test_a_kernel_is_formed_within_its_bounds(monkeypatch):
     # 3,072 outputs: 48 digits of 64 entries.
     net = mn.nets.FullyConnected(shape=(1, 8, 8), width=8, depth=2).build(seed=0)
@@ -171,21 +134,3 @@ def test_a_kernel_is_formed_within_its_bounds(monkeypatch):
     assert can_form_kernel(spec.build(seed=0), torch.zeros(2, 1, 4, 4))
     assert not can_form_kernel(spec.build(seed=0), torch.zeros(3, 1, 4, 4))
     assert can_form_kernel(net, torch.zeros(48, 1, 8, 8))
-
-
-class OnlyFloat32(nn.Module):
-    """Insists on its dtype."""
-
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(4, 4, bias=False)
-
-    def forward(self, z):
-        return self.linear(z.float())
-
-
-def test_a_module_that_cannot_be_float64_is_refused():
-    with torch.random.fork_rng():
-        net = OnlyFloat32()
-    with pytest.raises(mn.MnemoscopeError, match=r"OnlyFloat32 that gives no derivative .* adam"):
-        ParameterLinearization(net, torch.zeros(2, 4))
