@@ -51,10 +51,12 @@ from .linalg import operator_norm as operator_norm
 from .linalg import spectral_radius as spectral_radius
 from .linalg import spectrum as spectrum
 from .maps import BlackBox as BlackBox
+from .maps import LatentOptions as LatentOptions
 from .maps import LoadOptions as LoadOptions
 from .maps import MapOptions as MapOptions
 from .maps import SelfMap as SelfMap
 from .maps import Wrapped as Wrapped
+from .maps import latent_map as latent_map
 from .maps import load_map as load_map
 from .measure import AuditOptions as AuditOptions
 from .measure import AuditRun as AuditRun

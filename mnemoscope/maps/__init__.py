@@ -10,14 +10,19 @@ from mnemoscope.maps.check import (
     check_values,
     compare_growth,
 )
+from mnemoscope.maps.halves import Halves, halves_of
 from mnemoscope.maps.image_spaces import ImageSpace, image_space
+from mnemoscope.maps.latent import LatentMap, LatentOptions, latent_map
 from mnemoscope.maps.linearization import Linearization
 from mnemoscope.maps.self_map import SelfMap
 from mnemoscope.maps.wrapped import MapOptions, Wrapped
 
 __all__ = [
     "BlackBox",
+    "Halves",
     "ImageSpace",
+    "LatentMap",
+    "LatentOptions",
     "Linearization",
     "LoadOptions",
     "MapOptions",
@@ -28,6 +33,8 @@ __all__ = [
     "check_map",
     "check_values",
     "compare_growth",
+    "halves_of",
     "image_space",
+    "latent_map",
     "load_map",
 ]
