@@ -100,18 +100,16 @@ def measured(cell: Cell) -> list[dict[str, object]]:
 
 
 def tables(rows: pl.DataFrame) -> str:
-    """Writes the tables in Markdown: by cell and way, and the ways over all cells."""
+    """Writes the tables in Markdown: by network and way, and the ways over all cells."""
     lines = [
-        "| batch | data | n | width x depth | " + " | ".join(WAYS) + " |",
-        "|---" * (4 + len(WAYS)) + "|",
+        "| batch | data | width x depth | " + " | ".join(WAYS) + " |",
+        "|---" * (3 + len(WAYS)) + "|",
     ]
-    for batch, data, n, width, depth in itertools.product(BATCHES, DATA, COUNTS, WIDTHS, DEPTHS):
-        cell = rows.filter(data=data, n=n, width=width, depth=depth, batch=batch)
-        if not cell.is_empty():
-            shown = [_shown(cell.filter(pl.col("way") == way), n) for way in WAYS]
-            lines.append(
-                f"| {batch} | {data} | {n} | {width} x {depth} | " + " | ".join(shown) + " |"
-            )
+    for batch, data, width, depth in itertools.product(BATCHES, DATA, WIDTHS, DEPTHS):
+        those = rows.filter(data=data, width=width, depth=depth, batch=batch)
+        if not those.is_empty():
+            shown = [_shown(those.filter(pl.col("way") == way)) for way in WAYS]
+            lines.append(f"| {batch} | {data} | {width} x {depth} | " + " | ".join(shown) + " |")
     lines += [
         "",
         "| batch | way | interpolated | stored | contractive | lost | gained | seconds a network |",
@@ -131,15 +129,20 @@ def tables(rows: pl.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _shown(rows: pl.DataFrame, n: int) -> str:
-    """The stored share of interpolating networks; lost and gained against no finish."""
+def _shown(rows: pl.DataFrame) -> str:
+    """The share stored of each number of examples, by networks that interpolated.
+
+    Then the examples lost and gained against no finish, and how many networks did not interpolate.
+    """
+    shares = []
+    for n in COUNTS:
+        fitted = rows.filter(pl.col("n") == n, pl.col("loss") <= 1e-8)
+        shares.append(f"{fitted['stored'].sum() / (n * len(fitted)):.2f}" if len(fitted) else "-")
     fitted = rows.filter(pl.col("loss") <= 1e-8)
-    if fitted.is_empty():
-        return "none interpolated"
-    share = fitted["stored"].sum() / (n * len(fitted))
-    changed = f" (-{fitted['lost'].sum()} +{fitted['gained'].sum()})"
-    missed = "" if len(fitted) == len(rows) else f", {len(fitted)} nets"
-    return f"{share:.2f}{changed if rows['way'][0] != 'none' else ''}{missed}"
+    plain = rows["way"][0] == "none"
+    changed = "" if plain else f" (-{fitted['lost'].sum()} +{fitted['gained'].sum()})"
+    missed = len(rows) - len(fitted)
+    return " / ".join(shares) + changed + (f", {missed} not interpolated" if missed else "")
 
 
 def _known(path: Path) -> pl.DataFrame:

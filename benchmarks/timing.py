@@ -57,7 +57,7 @@ class Comparison:
         ]
 
 
-HEADER = ["question", "ours, s", "rival, s", "ratio", "reach", "memory, MiB", "note"]
+HEADER = ["question", "ours, s", "rival, s", "ratio", "aim", "memory, MiB", "note"]
 
 
 def spread(times: Sequence[float]) -> str:
