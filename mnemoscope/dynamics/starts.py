@@ -95,7 +95,10 @@ def pink(size: torch.Size, generator: torch.Generator, span: Range) -> Tensor:
         spectrum / frequency.clamp_min(lowest), dim=axes, s=[size[a] for a in axes]
     )
     noise = noise - noise.mean(dim=axes, keepdim=True)
-    noise = noise / noise.flatten(1).std(dim=1).clamp_min(1e-12).reshape(-1, *[1] * (len(size) - 1))
+    flat = noise.flatten(1)
+    # A single entry has no spread, and is its own mean.
+    spread = flat.std(dim=1, correction=min(1, flat.shape[1] - 1)).clamp_min(1e-12)
+    noise = noise / spread.reshape(-1, *[1] * (len(size) - 1))
     channels = torch.Size([*size[: -len(axes)], *[1] * len(axes)])
     mean = span.low + span.width * _rand(channels, generator)
     one_each = torch.Size([size[0], *[1] * (len(size) - 1)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,8 +38,14 @@ class Method(nn.Module):
 
 def as_stage(half: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a half itself, a method of a module as a module that has its weights."""
-    owner, function = (getattr(half, name, None) for name in ("__self__", "__func__"))
-    return Method(owner, function) if isinstance(owner, nn.Module) and function else half
+    options: dict[str, Any] = {}
+    method = half
+    if isinstance(half, partial) and not half.args:
+        method, options = half.func, half.keywords
+    owner, function = (getattr(method, name, None) for name in ("__self__", "__func__"))
+    if not isinstance(owner, nn.Module) or function is None:
+        return half
+    return Method(owner, partial(function, **options) if options else function)
 
 
 def halves_of(model: object, encoder: str | None = None, decoder: str | None = None) -> Halves:

@@ -11,6 +11,7 @@ counts as near: `E(x)` may be an attractor of `f` though `x` is none of `g`, sin
 is, may differ from `x` by the reconstruction error (Fumero et al., arXiv 2505.22785).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +21,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from mnemoscope.base.errors import MnemoscopeError
-from mnemoscope.maps.failures import failed
+from mnemoscope.base.errors import MnemoscopeError, first_line
+from mnemoscope.maps.derivatives import UNSEEN, Footprint
+from mnemoscope.maps.failures import MapFailedError
 from mnemoscope.maps.halves import Halves, as_stage
+from mnemoscope.maps.live_memory import is_memory
 from mnemoscope.maps.self_map import CONSTANTS, SelfMap
 from mnemoscope.maps.wrapped import Output, chosen, is_parts, part_of, parts_of
 from mnemoscope.nets.modules import eval_mode, in_single, state_device, state_dtype
@@ -60,11 +63,15 @@ class LatentOptions:
     black_box: bool = False
 
     def __post_init__(self) -> None:
-        low, high = self.scale
-        if not low < high:
+        try:
+            low, high = map(float, self.scale)
+        except (TypeError, ValueError):
+            low, high = math.nan, math.nan
+        if not -math.inf < low < high < math.inf:
             raise MnemoscopeError(
-                f"scale {low:g}, {high:g}",
-                expected="the model's values where the data's are 0 and 1, the lower one first",
+                f"scale={self.scale!r}",
+                expected="the model's values where the data's are 0 and 1, two finite numbers, the "
+                "lower one first",
                 todo="pass scale=(-1, 1) for a model of values from -1 to 1",
                 field="scale",
             )
@@ -73,9 +80,10 @@ class LatentOptions:
 class Bottleneck(nn.Module):
     """Decodes codes and encodes what comes out; also each half by itself, for data."""
 
-    def __init__(self, halves: Halves, options: LatentOptions) -> None:
+    def __init__(self, halves: Halves, options: LatentOptions, data_shape: tuple[int, ...]) -> None:
         """Keeps both halves; in single precision where they have half of it."""
         super().__init__()
+        self.data_shape = data_shape
         self.encoder, self.decoder = in_single(halves.encoder), in_single(halves.decoder)
         self.options = options
         both = (self.encoder, self.decoder)
@@ -84,7 +92,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, h: Float[Tensor, "n *code"]) -> Float[Tensor, "n *code"]:
         """Returns the codes of what these codes decode to."""
-        return self._code(self._decoded(h))
+        # An encoder may change its input in place, and a decoder may give what it keeps.
+        return self._code(self._decoded(h).clone())
 
     def encoded(self, X: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *code"]:
         """Returns the codes of data."""
@@ -97,7 +106,7 @@ class Bottleneck(nn.Module):
         return (self._decoded(h) - low) / (high - low)
 
     def _code(self, x: Tensor) -> Tensor:
-        return code_of(self.encoder(x), self.options.code, x)
+        return code_of(self.encoder(x), self.options.code)
 
     def _decoded(self, h: Tensor) -> Tensor:
         made, output = self.decoder(h), self.options.output
@@ -107,13 +116,7 @@ class Bottleneck(nn.Module):
 
 
 class LatentMap(SelfMap):
-    """A self-map of codes that knows the data they stand for; made by `latent_map`.
-
-    Attributes:
-        data_shape: The shape of what a code decodes to, an example's.
-    """
-
-    data_shape: tuple[int, ...]
+    """A self-map of codes that knows the data they stand for; made by `latent_map`."""
 
     @property
     def bottleneck(self) -> Bottleneck:
@@ -122,21 +125,43 @@ class LatentMap(SelfMap):
         assert isinstance(found, Bottleneck)
         return found
 
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """The shape of what a code decodes to, an example's."""
+        return self.bottleneck.data_shape
+
+    @property
+    def footprint(self) -> Footprint:
+        """The memory that one code takes: of a map that is only evaluated, by the data's size."""
+        if self.differentiable:
+            return super().footprint
+        return Footprint(UNSEEN * max(self.size, self._data_size) * self.dtype.itemsize)
+
+    def __matmul__(self, inner: SelfMap) -> SelfMap:
+        """Composes as any self-map; the result is a map of codes without halves of its own."""
+        outer = SelfMap.__new__(SelfMap)
+        vars(outer).update(vars(self))
+        return outer @ inner
+
+    @property
+    def _data_size(self) -> int:
+        return torch.Size(self.data_shape).numel()
+
     def encode(self, X: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *code"]:
         """Returns the codes of data, `(n, *shape)`.
 
         Raises:
             MnemoscopeError: these are no data of the encoder, or a code is not finite.
         """
-        X = torch.as_tensor(X)
-        if tuple(X.shape[1:]) != self.data_shape or X.ndim == 0:
-            raise MnemoscopeError(
-                f"data of shape {tuple(X.shape)}",
-                expected=f"a batch (n, {', '.join(map(str, self.data_shape))})",
-                todo="reshape them, or pass one example as x[None]",
-                field="X",
-            )
-        codes = self._through(self.bottleneck.encoded, X)
+        try:
+            X = torch.as_tensor(X)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._no_data(f"a {type(X).__name__} ({first_line(error)})") from error
+        if X.ndim == 0 or tuple(X.shape[1:]) != self.data_shape:
+            raise self._no_data(f"data of shape {tuple(X.shape)}")
+        if X.is_complex():
+            raise self._no_data(f"data of {X.dtype}")
+        codes = self._through(self.bottleneck.encoded, X, self.shape)
         bad = (~torch.isfinite(codes).flatten(1).all(1)).nonzero()[:, 0]
         if len(bad):
             raise MnemoscopeError(
@@ -149,14 +174,30 @@ class LatentMap(SelfMap):
 
     def decode(self, H: Float[Tensor, "n *code"]) -> Float[Tensor, "n *shape"]:
         """Returns the data that codes stand for, `(n, *data_shape)`."""
-        return self._through(self.bottleneck.decoded, self.batch(H))
+        return self._through(self.bottleneck.decoded, self.batch(H), self.data_shape)
 
-    def _through(self, half: Callable[[Tensor], Tensor], Z: Tensor) -> Tensor:
+    def _no_data(self, given: str) -> MnemoscopeError:
+        """Returns the error for what is no batch of data."""
+        return MnemoscopeError(
+            given,
+            expected=f"real numbers of shape (n, {', '.join(map(str, self.data_shape))})",
+            todo="reshape them, or pass one example as x[None]",
+            field="X",
+        )
+
+    def _through(
+        self, half: Callable[[Tensor], Tensor], Z: Tensor, shape: tuple[int, ...]
+    ) -> Tensor:
         """Evaluates one half in parts that fit into the budget: half takes less than both."""
-        size = self.batch_size(self.footprint.evaluate)
+        copies = 4 * self._data_size * self.dtype.itemsize
+        size = self.batch_size(max(copies, self.footprint.evaluate))
+        parts = []
         with self.evaluating(), torch.no_grad():
-            given = (part.detach().to(self.device, self.dtype) for part in Z.split(size))
-            parts = [half(part.clone()) for part in given]
+            for part in Z.split(size):
+                given = part.detach().to(self.device, self.dtype, copy=True)
+                made = _made(half, given)
+                _refuse_shape(made, (len(part), *shape), tuple(given.shape))
+                parts.append(made)
         return torch.cat(parts)
 
 
@@ -199,28 +240,29 @@ def latent_map(
                 todo="pass both: mn.latent_map(model.encoder, model.decoder)",
             )
     halves, options = Halves(as_stage(encoder), as_stage(decoder)), options or LatentOptions()
-    bottleneck, data_shape = Bottleneck(halves, options), _data_shape(encoder, shape)
+    bottleneck = Bottleneck(halves, options, _data_shape(encoder, shape))
     with eval_mode(bottleneck), torch.no_grad():
-        code = _some_code(bottleneck, data_shape, device)
-    f = LatentMap(
+        code = _some_codes(bottleneck, device)
+    return LatentMap(
         bottleneck, tuple(code.shape[1:]), dtype=code.dtype, device=device, budget=budget, unit=unit
     )
-    f.data_shape = data_shape
-    return f
 
 
-def code_of(made: Any, code: Output | None = None, given: Tensor | None = None) -> Tensor:
+def code_of(made: Any, code: Output | None = None) -> Tensor:
     """Returns the code in what an encoder gives: a tensor, or the mean of a distribution.
 
     Raises:
-        MnemoscopeError: it is not known which part is the code, or the codes are whole numbers.
+        MnemoscopeError: it is not known which part is the code, or the codes are no real numbers.
     """
-    found = chosen(made, code, given) if code is not None else _mean_of(made)
+    part = made if code is None else part_of(made, code)
+    found = _mean_of(part)
     if not isinstance(found, Tensor):
+        named = "" if code is None else f", and no code in its part {code!r}"
         raise MnemoscopeError(
-            f"an encoder that gives a {type(made).__name__}{parts_of(made)}",
-            expected="a tensor, a distribution, or a pair (mean, variance)",
-            todo="name the part that is the mean of the code: LatentOptions(code=0), --code 0"
+            f"an encoder that gives a {type(made).__name__}{parts_of(made)}{named}",
+            expected="a tensor, a distribution with a mean, or a pair (mean, variance)",
+            todo="say which part is the mean of the code, LatentOptions(code=...): its name, its "
+            "place or a function of what the encoder gives"
             if is_parts(made)
             else "wrap the encoder in a function that returns the code alone",
             field="code",
@@ -228,9 +270,9 @@ def code_of(made: Any, code: Output | None = None, given: Tensor | None = None) 
     if not found.is_floating_point():
         raise MnemoscopeError(
             f"an encoder whose codes are of {found.dtype}",
-            expected="codes of real numbers: between whole ones there is no orbit",
-            todo="name the part before they are rounded to a codebook: LatentOptions(code=...), "
-            "--code",
+            expected="codes of real numbers: between others there is no orbit",
+            todo="name another part of what it gives, LatentOptions(code=...); of a codebook the "
+            "part before it",
             field="code",
         )
     return found
@@ -241,93 +283,124 @@ def _mean_of(made: Any) -> Any:
     if isinstance(made, Tensor):
         return made
     if isinstance(made, Distribution):
-        return made.mean
+        try:
+            return made.mean
+        except NotImplementedError:
+            return None
     distribution = part_of(made, DISTRIBUTION)
     if distribution is not None:
         return distribution.mean
     for name in (*CODES, *MEANS):
         if isinstance(part := part_of(made, name), Tensor):
             return part
-    if isinstance(made, Sequence) and len(made) < SAMPLES and all(_alike(made[0], z) for z in made):
-        return made[0]
-    return None
+    pair = isinstance(made, Sequence) and 0 < len(made) < SAMPLES
+    return made[0] if pair and all(_alike(made[0], z) for z in made) else None
 
 
 def _alike(one: Any, other: Any) -> bool:
     return isinstance(one, Tensor) and isinstance(other, Tensor) and one.shape == other.shape
 
 
+def _made(half: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
+    """Returns what a half gives, or the error for one that raises."""
+    try:
+        return half(given)
+    except MnemoscopeError:
+        raise
+    except (Exception, SystemExit) as error:
+        if is_memory(error):
+            raise
+        # The methods of `Bottleneck`: `encoded` and `decoded`.
+        name = half.__name__.removesuffix("d") + "r"
+        article, what = ("an", "data") if name == "encoder" else ("a", "codes")
+        raise MapFailedError(
+            f"{article} {name} that fails on {what} of shape {tuple(given.shape)} and {given.dtype}"
+            f": {type(error).__name__}: {first_line(error)}",
+            expected="an encoder and a decoder that belong together, and data of the encoder's",
+            todo="check shape and dtype of the data, and of what the encoder gives",
+            field=name,
+        ) from error
+
+
+def _refuse_shape(made: Tensor, expected: tuple[int, ...], given: tuple[int, ...]) -> None:
+    if tuple(made.shape) != expected:
+        raise MnemoscopeError(
+            f"a half that gives {tuple(made.shape)} for a batch of shape {given}",
+            expected=f"shape {expected}, one for each of the batch",
+            todo="check which axis of its output is that of the batch",
+        )
+
+
 def _data_shape(encoder: object, shape: Sequence[int] | None) -> tuple[int, ...]:
-    stated = shape if shape is not None else getattr(encoder, "shape", None)
+    stated: Any = shape if shape is not None else getattr(encoder, "shape", None)
     if stated is None and isinstance(encoder, nn.Module):
         first = next((m for m in encoder.modules() if list(m.parameters(recurse=False))), None)
         stated = (first.in_features,) if isinstance(first, nn.Linear) else None
-    sides = None if stated is None else tuple(stated)
-    if sides is None or len(sides) == 0 or any(int(side) < 1 for side in sides):
+    sides = tuple(stated) if isinstance(stated, Sequence) and not isinstance(stated, str) else ()
+    if not sides or not all(isinstance(side, int) and side >= 1 for side in sides):
         raise MnemoscopeError(
             "an encoder that does not state the shape of its data"
-            if sides is None
-            else f"shape={shape}",
-            expected="the shape of one example, each side at least 1",
-            todo="pass it: mn.latent_map(encoder, decoder, shape=(3, 64, 64)), --shape 3,64,64",
+            if shape is None
+            else f"shape={shape!r}",
+            expected="the shape of one example: whole numbers of at least 1",
+            todo="pass it: mn.latent_map(encoder, decoder, shape=(3, 64, 64))",
             field="shape",
         )
-    return tuple(int(side) for side in sides)
+    return sides
 
 
-def _some_code(
-    bottleneck: Bottleneck, data_shape: tuple[int, ...], device: torch.device | str | None
-) -> Float[Tensor, "1 *code"]:
-    """Returns the code of a constant example; refuses halves that do not fit or draw at random."""
+def _some_codes(
+    bottleneck: Bottleneck, device: torch.device | str | None
+) -> Float[Tensor, "2 *code"]:
+    """Returns the codes of two constant examples; refuses halves that do not fit.
+
+    Two, since what takes another axis for that of the batch shows with one example only.
+    """
     dtype, place = state_dtype([bottleneck], None), state_device([bottleneck], device)
-    error: Exception | None = None
+    error: MnemoscopeError | None = None
     for value in CONSTANTS:
-        x = torch.full((1, *data_shape), value, dtype=dtype, device=place)
+        x = torch.full((2, *bottleneck.data_shape), value, dtype=dtype, device=place)
+        x[1] = 0.25
         try:
-            code, again = bottleneck.encoded(x.clone()), bottleneck.encoded(x.clone())
-        except MnemoscopeError:
-            raise
-        except Exception as failure:
+            codes, again = (_made(bottleneck.encoded, x.clone()) for _ in range(2))
+            _refuse_codes(codes, again, x)
+            state = _made(bottleneck.decoded, codes.clone())
+        except MapFailedError as failure:
             error = error or failure
             continue
-        if code.ndim < 2 or len(code) != 1:
+        if tuple(state.shape) != tuple(x.shape):
             raise MnemoscopeError(
-                f"an encoder that gives codes of shape {tuple(code.shape)} for one example",
-                expected="a batch (1, *code), each example with a code of its own",
-                todo="let it keep the batch's dimension",
+                f"a decoder that gives {tuple(state.shape)} for the codes of data {tuple(x.shape)}",
+                expected="data of the shape that the encoder takes",
+                todo="check that both belong together, or pass the shape of one example",
+                field="decoder",
             )
-        if not torch.equal(code, again):
-            raise MnemoscopeError(
-                "an encoder that gives another code at each call",
-                expected="one code for an example: the mean, not a sample",
-                todo="name the mean in what it gives, LatentOptions(code=...), --code, or call "
-                ".eval() on the model",
-                field="code",
-            )
-        _refuse_unfit(bottleneck, code, x)
-        return code
+        return codes
     assert error is not None
-    raise failed((1, *data_shape), error) from error
+    raise error
 
 
-def _refuse_unfit(bottleneck: Bottleneck, code: Tensor, x: Tensor) -> None:
-    """Refuses a decoder whose output is nothing that the encoder was given."""
-    try:
-        state = bottleneck.decoded(code.clone())
-    except MnemoscopeError:
-        raise
-    except Exception as error:
+def _refuse_codes(codes: Tensor, again: Tensor, x: Tensor) -> None:
+    """Refuses codes that are none for each example, or that are drawn at random."""
+    if codes.ndim < 2 or len(codes) != len(x):
         raise MnemoscopeError(
-            f"a decoder that fails on codes of shape {tuple(code.shape)}: "
-            f"{type(error).__name__}: {error}",
-            expected="a decoder of what the encoder gives",
-            todo="check that both belong together",
-            field="decoder",
-        ) from error
-    if state.shape != x.shape:
+            f"an encoder that gives codes of shape {tuple(codes.shape)} for {len(x)} examples",
+            expected=f"a batch ({len(x)}, *code), each example with a code of its own",
+            todo="check which axis of its output is that of the batch",
+            field="encoder",
+        )
+    if not bool(torch.isfinite(codes).any()):
+        raise MapFailedError(
+            "an encoder whose codes are all NaN or infinite",
+            expected="finite codes",
+            todo="check its weights",
+            field="encoder",
+        )
+    if codes.shape != again.shape or not torch.equal(codes.nan_to_num(), again.nan_to_num()):
         raise MnemoscopeError(
-            f"a decoder that gives {tuple(state.shape)} for the code of data {tuple(x.shape)}",
-            expected="data of the shape that the encoder takes",
-            todo="check that both belong together, or pass the shape of one example",
-            field="decoder",
+            "an encoder that gives another code at each call",
+            expected="one code for an example: the mean, not a sample",
+            todo="name the mean in what it gives, LatentOptions(code=...), or call .eval() on the "
+            "model",
+            field="code",
         )

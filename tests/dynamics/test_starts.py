@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import pytest
 import torch
@@ -46,6 +47,14 @@ def test_moments_of_each_kind():
     assert widths.max() < 40
     # Uniform between 0 and log 30: standard error 0.022.
     assert float(widths.log().mean()) == pytest.approx(math.log(30) / 2, abs=0.11)
+
+
+def test_pink_noise_of_a_single_entry_is_its_level():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Z = drawn("pink", 50, (1,))
+    assert bool(torch.isfinite(Z).all())
+    assert float(Z.std()) > 0
 
 
 def test_pink_noise_falls_off_as_one_over_the_frequency():

@@ -1,6 +1,7 @@
 """Latent maps: conjugate to the map of states, whatever the halves give."""
 
 from collections import namedtuple
+from functools import partial
 
 import pytest
 import torch
@@ -146,6 +147,59 @@ def test_methods_bring_the_weights_of_their_module():
     assert half.dtype == torch.float32
 
 
+def test_options_of_a_method_are_kept():
+    with torch.random.fork_rng():
+        model = Methods()
+    model.encode = partial(model.encode)
+    f = latent_map(model.encode, model.decode, shape=(4,))
+    assert len(list(f.bottleneck.parameters())) == 4
+
+
+def test_a_composition_is_a_map_of_codes_alone():
+    _, f = autoencoder()
+    g = mn.SelfMap(lambda h: h / 2, f.shape, dtype=torch.float64)
+    H = f.encode(digits())
+    for composed, expected in ((f @ g, f(H / 2)), (g @ f, f(H) / 2), (f @ f, f(f(H)))):
+        assert type(composed) is mn.SelfMap
+        assert torch.equal(composed(H), expected)
+
+
+def test_halves_may_change_their_input_in_place():
+    state = torch.ones(4, 2)
+    f = latent_map(lambda x: x.mul_(2)[:, :1], lambda h: state[: len(h)], shape=(2,))
+    for _ in range(2):
+        assert torch.equal(f(torch.zeros(3, 1)), torch.full((3, 1), 2.0))
+
+
+def test_memory_is_that_of_the_data_where_codes_are_small():
+    sizes = []
+
+    def encoder(x):
+        sizes.append(len(x))
+        return x.flatten(1)[:, :1]
+
+    def decoder(h):
+        return h[:, :, None, None].repeat(1, 3, 64, 64)
+
+    # 48 KiB of data for each code of four bytes.
+    options = LatentOptions(black_box=True)
+    f = latent_map(encoder, decoder, (3, 64, 64), options, budget=4 * 2**20)
+    sizes.clear()
+    f(torch.zeros(500, 1))
+    f.encode(torch.zeros(500, 3, 64, 64))
+    assert max(sizes) * 3 * 64 * 64 * 4 <= 4 * 2**20
+    assert sum(sizes) == 1000
+
+
+def test_codes_that_are_undefined_at_0_are_defined_elsewhere():
+    f = latent_map(
+        lambda x: x[:, :1] / x.norm(dim=1, keepdim=True), lambda h: h.expand(-1, 2), (2,)
+    )
+    assert f.shape == (1,)
+    with pytest.raises(mn.MnemoscopeError, match="codes are all NaN"):
+        latent_map(lambda x: x[:, :1] * torch.nan, lambda h: h.expand(-1, 2), (2,))
+
+
 def drawn(x):
     generator = torch.Generator().manual_seed(int(x.numel()) + len(calls))
     calls.append(1)
@@ -161,13 +215,13 @@ REFUSED = {
         lambda x: x[:, :1],
         lambda h: h.expand(-1, 3),
         (2,),
-        r"gives \(1, 3\) for the code of data \(1, 2\)",
+        r"gives \(2, 3\) for the codes of data \(2, 2\)",
     ),
     "a decoder that fails": (
         lambda x: x[:, :1],
         lambda h: h @ torch.ones(2, 2),
         (2,),
-        r"a decoder that fails on codes of shape \(1, 1\)",
+        r"a decoder that fails on codes of shape \(2, 1\)",
     ),
     "integers": (lambda x: x.round().int(), lambda h: h.float(), (2,), "codes are of torch.int32"),
     "a sample": (drawn, lambda h: h.expand(-1, 2), (2,), "another code at each call"),
@@ -175,9 +229,28 @@ REFUSED = {
         lambda x: (x[:, :1], x[:, :1], x[:, 1:]),
         lambda h: h.expand(-1, 2),
         (2,),
-        "a tensor, a distribution, or a pair",
+        "a tensor, a distribution with a mean, or a pair",
     ),
-    "no batch": (lambda x: x.flatten(), lambda h: h[None], (2,), r"codes of shape \(2,\)"),
+    "another axis": (
+        lambda x: x.mean(0, keepdim=True)[:, :1],
+        lambda h: h.expand(-1, 2),
+        (2,),
+        r"codes of shape \(1, 1\) for 2 examples",
+    ),
+    "no such part": (
+        lambda x: {"z": (x, x, x)},
+        lambda h: h,
+        (2,),
+        "an encoder that gives a dict with z; expected a tensor, a distribution",
+    ),
+    "an encoder that fails": (
+        lambda x: x.double() @ torch.ones(2, 1),
+        lambda h: h.expand(-1, 2),
+        (2,),
+        r"an encoder that fails on data of shape \(2, 2\) and torch.float32",
+    ),
+    "a shape in words": (lambda x: x, lambda h: h, "2", "shape='2'"),
+    "no batch": (lambda x: x.flatten(), lambda h: h[None], (2,), r"codes of shape \(4,\)"),
 }
 
 
@@ -190,9 +263,14 @@ def test_halves_that_are_no_autoencoder_are_refused(case):
 
 def test_data_that_are_none_of_the_encoders_are_refused():
     f = latent_map(lambda x: x[:, :1].log(), lambda h: h.expand(-1, 2), shape=(2,))
-    with pytest.raises(mn.MnemoscopeError, match=r"data of shape \(1, 3\)"):
-        f.encode(torch.ones(1, 3))
+    for wrong, message in (
+        (torch.ones(1, 3), r"data of shape \(1, 3\)"),
+        (torch.ones(1, 2, dtype=torch.complex64), "complex64"),
+        (None, "a NoneType"),
+    ):
+        with pytest.raises(mn.MnemoscopeError, match=message):
+            f.encode(wrong)
     with pytest.raises(mn.MnemoscopeError, match="number 1, whose code has NaN or infinity"):
         f.encode(torch.tensor([[1.0, 1.0], [-1.0, 1.0]]))
-    with pytest.raises(mn.MnemoscopeError, match="scale 1, 0"):
+    with pytest.raises(mn.MnemoscopeError, match=r"scale=\(1, 0\)"):
         LatentOptions(scale=(1, 0))
