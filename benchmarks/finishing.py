@@ -112,7 +112,7 @@ def tables(rows: pl.DataFrame) -> str:
             lines.append(f"| {batch} | {data} | {width} x {depth} | " + " | ".join(shown) + " |")
     lines += [
         "",
-        "| batch | way | interpolated | stored | contractive | lost | gained | seconds a network |",
+        "| batch | finish | interpolated | stored | contractive | lost | gained | s per network |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for batch, way in itertools.product(BATCHES, WAYS):
