@@ -63,7 +63,7 @@ def halves_of(model: object, encoder: str | None = None, decoder: str | None = N
             raise MnemoscopeError(
                 f"encoder={encoder!r} and decoder={decoder!r}",
                 expected="the names of both halves",
-                todo="pass both: encoder='enc', decoder='dec'; --encoder enc --decoder dec",
+                todo="pass both: encoder='enc', decoder='dec'",
                 field="decoder" if decoder is None else "encoder",
             )
         named = (_part(model, encoder, "encoder"), _part(model, decoder, "decoder"))
@@ -77,7 +77,7 @@ def halves_of(model: object, encoder: str | None = None, decoder: str | None = N
     raise MnemoscopeError(
         f"a {type(model).__name__} without an encoder and a decoder",
         expected="methods encode and decode, or parts encoder and decoder",
-        todo="name its two halves: encoder='enc', decoder='dec'; --encoder enc --decoder dec",
+        todo="name its two halves: encoder='enc', decoder='dec'",
         field="encoder",
     )
 

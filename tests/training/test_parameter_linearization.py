@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call, jacrev
 
 import mnemoscope as mn
 from mnemoscope.nets import ACTIVATIONS
@@ -13,27 +12,12 @@ from mnemoscope.training.parameter_linearization import (
     linearize_parameters,
     split,
 )
+from tests.parameter_jacobians import fully_connected, jacobian, states
 
 pytestmark = pytest.mark.usefixtures("global_generator_untouched")
 
 ROUNDING = {"rtol": 1e-12, "atol": 1e-12}
 """Sums of at most a few hundred products of order 1, in float64."""
-
-
-def states(*shape, n=3, dtype=torch.float64):
-    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(1)).to(dtype)
-
-
-def fully_connected(**changes):
-    settings = {"shape": (2, 3), "width": 7, "depth": 3, "activation": "tanh"} | changes
-    return mn.nets.FullyConnected(**settings).build(seed=0, dtype=torch.float64).eval()
-
-
-def jacobian(net, X):
-    """All of it, by autograd in float64, `(N, P)`."""
-    own = {name: p.detach() for name, p in net.named_parameters() if p.requires_grad}
-    parts = jacrev(lambda p: functional_call(net, p, (X,)).flatten())(own)
-    return torch.cat([part.flatten(1) for part in parts.values()], dim=1)
 
 
 def assert_products(linear, J):
