@@ -14,7 +14,7 @@ is, may differ from `x` by the reconstruction error (Fumero et al., arXiv 2505.2
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -29,6 +29,8 @@ from mnemoscope.maps.live_memory import is_memory
 from mnemoscope.maps.self_map import CONSTANTS, SelfMap
 from mnemoscope.maps.wrapped import Output, chosen, is_parts, part_of, parts_of
 from mnemoscope.nets.modules import eval_mode, in_single, state_device, state_dtype
+
+Half = Literal["encoder", "decoder"]
 
 DISTRIBUTION = "latent_dist"
 """Where the output of a variational encoder of `diffusers` has its distribution."""
@@ -161,7 +163,7 @@ class LatentMap(SelfMap):
             raise self._no_data(f"data of shape {tuple(X.shape)}")
         if X.is_complex():
             raise self._no_data(f"data of {X.dtype}")
-        codes = self._through(self.bottleneck.encoded, X, self.shape)
+        codes = self._through("encoder", X, self.shape)
         bad = (~torch.isfinite(codes).flatten(1).all(1)).nonzero()[:, 0]
         if len(bad):
             raise MnemoscopeError(
@@ -174,7 +176,7 @@ class LatentMap(SelfMap):
 
     def decode(self, H: Float[Tensor, "n *code"]) -> Float[Tensor, "n *shape"]:
         """Returns the data that codes stand for, `(n, *data_shape)`."""
-        return self._through(self.bottleneck.decoded, self.batch(H), self.data_shape)
+        return self._through("decoder", self.batch(H), self.data_shape)
 
     def _no_data(self, given: str) -> MnemoscopeError:
         """Returns the error for what is no batch of data."""
@@ -185,9 +187,7 @@ class LatentMap(SelfMap):
             field="X",
         )
 
-    def _through(
-        self, half: Callable[[Tensor], Tensor], Z: Tensor, shape: tuple[int, ...]
-    ) -> Tensor:
+    def _through(self, half: Half, Z: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Evaluates one half in parts that fit into the budget: half takes less than both."""
         copies = 4 * self._data_size * self.dtype.itemsize
         size = self.batch_size(max(copies, self.footprint.evaluate))
@@ -195,7 +195,7 @@ class LatentMap(SelfMap):
         with self.evaluating(), torch.no_grad():
             for part in Z.split(size):
                 given = part.detach().to(self.device, self.dtype, copy=True)
-                made = _made(half, given)
+                made = _made(self.bottleneck, half, given)
                 _refuse_shape(made, (len(part), *shape), tuple(given.shape))
                 parts.append(made)
         return torch.cat(parts)
@@ -301,24 +301,23 @@ def _alike(one: Any, other: Any) -> bool:
     return isinstance(one, Tensor) and isinstance(other, Tensor) and one.shape == other.shape
 
 
-def _made(half: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
+def _made(bottleneck: Bottleneck, half: Half, given: Tensor) -> Tensor:
     """Returns what a half gives, or the error for one that raises."""
+    encodes = half == "encoder"
     try:
-        return half(given)
+        return bottleneck.encoded(given) if encodes else bottleneck.decoded(given)
     except MnemoscopeError:
         raise
     except (Exception, SystemExit) as error:
         if is_memory(error):
             raise
-        # The methods of `Bottleneck`: `encoded` and `decoded`.
-        name = half.__name__.removesuffix("d") + "r"
-        article, what = ("an", "data") if name == "encoder" else ("a", "codes")
+        article, what = ("an", "data") if encodes else ("a", "codes")
         raise MapFailedError(
-            f"{article} {name} that fails on {what} of shape {tuple(given.shape)} and {given.dtype}"
+            f"{article} {half} that fails on {what} of shape {tuple(given.shape)} and {given.dtype}"
             f": {type(error).__name__}: {first_line(error)}",
             expected="an encoder and a decoder that belong together, and data of the encoder's",
             todo="check shape and dtype of the data, and of what the encoder gives",
-            field=name,
+            field=half,
         ) from error
 
 
@@ -362,9 +361,9 @@ def _some_codes(
         x = torch.full((2, *bottleneck.data_shape), value, dtype=dtype, device=place)
         x[1] = 0.25
         try:
-            codes, again = (_made(bottleneck.encoded, x.clone()) for _ in range(2))
+            codes, again = (_made(bottleneck, "encoder", x.clone()) for _ in range(2))
             _refuse_codes(codes, again, x)
-            state = _made(bottleneck.decoded, codes.clone())
+            state = _made(bottleneck, "decoder", codes.clone())
         except MapFailedError as failure:
             error = error or failure
             continue
